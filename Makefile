@@ -1,0 +1,52 @@
+# The menu: `make` prints it. Every target uses the project's own .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo format lint types check test test-slow golden
+
+help: ## this menu
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# The stamp holds the extras already installed, so that a second call is instant.
+$(VENV)/.demo-installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable ".[demo,dev]"
+	@touch $@ $(VENV)/.demo-installed
+
+install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
+
+demo: $(VENV)/.demo-installed ## one photograph in 25 styles; prints the gallery's path
+	$(BIN)/python examples/demo.py --output $(DEMO)
+
+format: $(VENV)/.dev-installed ## rewrite the code in the house style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev-installed ## style and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev-installed ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types ## what pre-commit and CI check
+
+test: $(VENV)/.dev-installed ## the tests, less the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/.dev-installed ## the slow tests only
+	$(BIN)/pytest -m slow
+
+golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
+	$(BIN)/python tests/regenerate_golden.py

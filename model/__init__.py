@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: networks, losses, bundles. TensorFlow, Keras and NumPy only."""

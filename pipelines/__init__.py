@@ -1,0 +1,1 @@
+"""One job a module, and the command line that starts them."""

@@ -1,0 +1,1 @@
+"""Beam transforms: one data-parallel task a module, on top of `model`."""

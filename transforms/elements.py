@@ -1,0 +1,122 @@
+"""What flows between the transforms, and the closed sets of statuses and reasons.
+
+Imports neither TensorFlow nor Beam, so that a reader of the outputs needs neither.
+"""
+
+import dataclasses
+import enum
+import hashlib
+import re
+import unicodedata
+
+
+class Reason(enum.StrEnum):
+    """Why an image or a cell failed: a closed set, written to the outputs as is."""
+
+    NOT_FOUND = "not_found"
+    UNREADABLE = "unreadable"
+    EMPTY_FILE = "empty_file"
+    NOT_AN_IMAGE = "not_an_image"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    BAD_ARCHIVE_MEMBER = "bad_archive_member"
+    BAD_PAIR = "bad_pair"
+    OUT_OF_MEMORY = "out_of_memory"
+    MODEL_ERROR = "model_error"
+    WRITE_ERROR = "write_error"
+
+
+class CellStatus(enum.StrEnum):
+    """What became of a cell of the content × style grid."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ImageError(Exception):
+    """One image or cell cannot be processed; the job goes on without it.
+
+    The functions on one image raise it, the transforms turn it into a `Failure`.
+    Any other exception is a programming error and stops the job.
+
+    Attributes:
+        reason: The closed-set cause.
+        message: What was found and what was expected, for a person.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """One image or cell that could not be processed; a row of `failures/`.
+
+    Attributes:
+        key: Key of the image, or the path of the cell inside the output.
+        source: Name of the input root that the image was listed from.
+        stage: Label of the step that failed, such as `DecodeContent`.
+        reason: The closed-set cause.
+        message: What was found and what was expected.
+    """
+
+    key: str
+    source: str
+    stage: str
+    reason: Reason
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageRef:
+    """Where the bytes of one image are: what crosses a shuffle instead of the bytes.
+
+    Attributes:
+        key: Path relative to the input root, `/` between its parts; with several
+            roots `<root name>/<path>`. Unique in a job.
+        source: Name of the input root (never a path of this machine).
+        path: Local path or `gs://` URL of the file, or of the archive that holds it.
+        member: Name inside the archive; empty for a plain file.
+        offset: First byte inside `path` where the bytes can be read in place (tar
+            members); -1 elsewhere.
+        size: Bytes of the image as listed (the uncompressed size of a zip member).
+    """
+
+    key: str
+    source: str
+    path: str
+    member: str = ""
+    offset: int = -1
+    size: int = 0
+
+    @property
+    def id(self) -> str:
+        """The name of this image in every output."""
+        return image_id(self.key)
+
+    def failure(self, stage: str, error: ImageError) -> Failure:
+        """Return the failure row for this image."""
+        return Failure(self.key, self.source, stage, error.reason, error.message)
+
+
+def image_id(key: str) -> str:
+    """Return a readable file name for a key that no other key shares.
+
+    An ASCII slug of at most 80 characters, `-`, and 12 hexadecimal digits of the
+    key's sha256: `a.jpg`, `a.png` and `d/a.jpg` stay apart, and no key can name a
+    place outside the output folder.
+
+    >>> image_id("d/Caf\\u00e9 n\\u00ba 1.jpg")
+    'd-cafe-no-1-jpg-44be5812df14'
+    """
+    ascii_key = unicodedata.normalize("NFKD", key).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_key.lower()).strip("-")[:80].strip("-")
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return f"{slug}-{digest}" if slug else digest

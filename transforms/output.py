@@ -1,0 +1,193 @@
+"""The one place that writes files: whole under their final name, or not at all.
+
+A file of an output folder is written under a temporary name in `.tmp` of the same
+folder and renamed, so that a killed job leaves no half file under a final name; on
+Google Cloud Storage an object appears only when it is complete. Paths may be local or
+any URL that Beam's FileSystems knows, such as `gs://`.
+"""
+
+import contextlib
+import dataclasses
+import json
+import mimetypes
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+TEMPORARY = ".tmp"
+
+# What the standard table lacks or what differs between machines.
+_CONTENT_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+}
+
+
+class MissingExtraError(RuntimeError):
+    """A path needs an optional package that is not installed."""
+
+
+def is_remote(path: str) -> bool:
+    """Return whether the path is a URL, such as `gs://bucket/name`."""
+    return "://" in path
+
+
+def filesystems() -> Any:
+    """Return Beam's FileSystems, checked to know `gs://`.
+
+    Raises:
+        MissingExtraError: Google Cloud support is not installed.
+    """
+    from apache_beam.io import filesystems
+
+    try:
+        import apache_beam.io.gcp.gcsfilesystem  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "gs:// paths need Google Cloud support, which is not installed. "
+            "Run: pip install 'stylebeam[gcp]'"
+        ) from error
+    return filesystems.FileSystems
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a local or remote file for reading bytes, seekable.
+
+    Raises:
+        OSError: The file cannot be opened.
+        MissingExtraError: The path is remote and its support is not installed.
+    """
+    if is_remote(path):
+        from apache_beam.io.filesystem import CompressionTypes
+
+        return filesystems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return open(path, "rb")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """A folder, local or remote, that a job writes.
+
+    Names are relative to the root, with `/` between their parts. Every method is
+    idempotent; writing a name twice leaves the last bytes.
+
+    Attributes:
+        root: Local path or URL of the folder.
+    """
+
+    root: str
+
+    def path(self, name: str) -> str:
+        """Return the full path of a name inside the folder."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole: under a temporary name, then renamed.
+
+        Raises:
+            OSError: The file cannot be written; nothing is left under `name`.
+        """
+        with self.create(name) as file:
+            file.write(data)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a value as UTF-8 JSON with sorted keys and 2-space indent."""
+        self.write(name, canonical_json(value))
+
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file for writing that gets its name only when the block succeeds.
+
+        Raises:
+            OSError: The file cannot be written; nothing is left under `name`.
+        """
+        if is_remote(self.root):
+            with self._create_remote(name) as file:
+                yield file
+            return
+        final = pathlib.Path(self.path(name))
+        temporary = pathlib.Path(self.path(TEMPORARY), uuid.uuid4().hex)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary, final)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _create_remote(self, name: str) -> Iterator[BinaryIO]:
+        from apache_beam.io.filesystem import CompressionTypes
+
+        suffix = pathlib.PurePosixPath(name).suffix
+        content_type = (
+            _CONTENT_TYPES.get(suffix)
+            or mimetypes.guess_type(name)[0]
+            or "application/octet-stream"
+        )
+        # The object is finalised by close(): a failing block never gets there.
+        file = filesystems().create(
+            self.path(name),
+            mime_type=content_type,
+            compression_type=CompressionTypes.UNCOMPRESSED,
+        )
+        yield file
+        file.close()
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        with open_file(self.path(name)) as file:
+            return file.read()
+
+    def read_json(self, name: str) -> Any:
+        """Return the value of a JSON file, or None where there is no such file."""
+        return json.loads(self.read(name)) if self.exists(name) else None
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file or folder of that name is there."""
+        if is_remote(self.root):
+            return bool(filesystems().exists(self.path(name)))
+        return os.path.exists(self.path(name))
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files right inside a folder, sorted."""
+        if is_remote(self.root):
+            pattern = self.path(f"{folder}/*")
+            (match,) = filesystems().match([pattern])
+            paths = [metadata.path for metadata in match.metadata_list]
+            return sorted(f"{folder}/{path.rsplit('/', 1)[1]}" for path in paths)
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return sorted(f"{folder}/{e.name}" for e in entries if e.is_file())
+        except FileNotFoundError:
+            return []
+
+    def delete(self, name: str) -> None:
+        """Delete a file or a whole folder; a name that is not there is no error."""
+        path = self.path(name)
+        if is_remote(self.root):
+            remote = filesystems()
+            if remote.exists(path) or any(
+                match.metadata_list for match in remote.match([f"{path}/**"], [1])
+            ):
+                remote.delete([path])
+        elif os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            pathlib.Path(path).unlink(missing_ok=True)
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()

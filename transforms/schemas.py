@@ -1,0 +1,61 @@
+"""The Parquet schemas of every output: contracts with whoever reads them."""
+
+from typing import Final
+
+import pyarrow as pa
+
+# One row a cell of `stylize`.
+STYLIZE_MANIFEST: Final = pa.schema(
+    [
+        ("cell_id", pa.string()),
+        ("content_id", pa.string()),
+        ("content_key", pa.string()),
+        ("content_sha256", pa.string()),
+        (
+            "styles",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("id", pa.string()),
+                        ("key", pa.string()),
+                        ("sha256", pa.string()),
+                        ("weight", pa.float64()),
+                        ("mask_sha256", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("alpha", pa.float64()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("bundle_id", pa.string()),
+        ("status", pa.string()),
+    ]
+)
+
+# One row an image or a cell that failed.
+FAILURES: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("source", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+# One row a style; the file's metadata says which encoder, size and precision.
+STYLE_BANK: Final = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("sha256", pa.string()),
+        ("mean", pa.list_(pa.float32())),
+        ("std", pa.list_(pa.float32())),
+    ]
+)
