@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: networks, losses, bundles. TensorFlow, Keras and NumPy only."""
+"""Arrays in, arrays out: networks, losses, bundles; TensorFlow and NumPy only."""

@@ -107,13 +107,13 @@ class ImageRef:
 
 
 def image_id(key: str) -> str:
-    """Return a readable file name for a key that no other key shares.
+    r"""Return a readable file name for a key that no other key shares.
 
     An ASCII slug of at most 80 characters, `-`, and 12 hexadecimal digits of the
     key's sha256: `a.jpg`, `a.png` and `d/a.jpg` stay apart, and no key can name a
     place outside the output folder.
 
-    >>> image_id("d/Caf\\u00e9 n\\u00ba 1.jpg")
+    >>> image_id("d/Caf\u00e9 n\u00ba 1.jpg")
     'd-cafe-no-1-jpg-44be5812df14'
     """
     ascii_key = unicodedata.normalize("NFKD", key).encode("ascii", "ignore").decode()
