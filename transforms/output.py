@@ -17,6 +17,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from model.config import canonical_json
+
 TEMPORARY = ".tmp"
 
 # What the standard table lacks or what differs between machines.
@@ -185,9 +187,3 @@ class OutputFolder:
             shutil.rmtree(path, ignore_errors=True)
         else:
             pathlib.Path(path).unlink(missing_ok=True)
-
-
-def canonical_json(value: Any) -> bytes:
-    """Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    return f"{text}\n".encode()

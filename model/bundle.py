@@ -1,0 +1,257 @@
+"""The bundle: an encoder and the decoder that was trained for it, in one folder.
+
+`bundle.json` describes both networks layer by layer, where they came from, and the
+sha256 of the two weight files beside it. Nothing here needs TensorFlow.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import pathlib
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.config import ConvSpec, canonical_json
+
+FORMAT_VERSION: Final = 1
+
+DEFAULT_BUNDLE: Final = str(pathlib.Path(__file__).parent / "pretrained" / "default")
+
+# A network of another range or colour order would need another version.
+INPUT_RANGE: Final = "RGB in [0, 1]; the encoder turns it into BGR * 255 - mean"
+OUTPUT_RANGE: Final = "RGB in [0, 1], not clipped"
+
+_PARTS: Final = ("encoder", "decoder")
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class BundleError(ValueError):
+    """A folder is not a whole, undamaged bundle of a known version."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """An encoder and its decoder, ready to be built; made by `create` or `load_bundle`.
+
+    Attributes:
+        description: What `bundle.json` says.
+        files: The bytes of `encoder.npz` and `decoder.npz`.
+    """
+
+    description: Mapping[str, Any]
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def create(
+        cls,
+        encoder_layers: Sequence[ConvSpec],
+        encoder: Arrays,
+        decoder_layers: Sequence[ConvSpec],
+        decoder: Arrays,
+        about: Mapping[str, Any],
+    ) -> "Bundle":
+        """Describe and seal two networks.
+
+        Args:
+            encoder_layers: The encoder's convolutions, RGB to features.
+            encoder: Its weights, `<layer>/kernel` and `<layer>/bias`, stored in the
+                dtype they have: float32 or float16.
+            decoder_layers: The decoder's convolutions, features to RGB.
+            decoder: Its weights.
+            about: What else bundle.json says: training, lineage, license, metrics.
+
+        Raises:
+            BundleError: The networks do not fit each other, or the arrays the layers.
+        """
+        files = {
+            "encoder.npz": _npz(encoder_layers, encoder),
+            "decoder.npz": _npz(decoder_layers, decoder),
+        }
+        description = {
+            **about,
+            "format_version": FORMAT_VERSION,
+            "encoder": {
+                "input_range": INPUT_RANGE,
+                "layers": [layer.to_json() for layer in encoder_layers],
+            },
+            "decoder": {
+                "output_range": OUTPUT_RANGE,
+                "layers": [layer.to_json() for layer in decoder_layers],
+            },
+            "files": {
+                name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+                for name, data in files.items()
+            },
+        }
+        bundle = cls(description, files)
+        _check_networks(bundle)
+        return bundle
+
+    @functools.cached_property
+    def bundle_id(self) -> str:
+        """First 12 hexadecimal digits of the sha256 of the canonical bundle.json."""
+        return hashlib.sha256(canonical_json(self.description)).hexdigest()[:12]
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Sha256 of the stored encoder weights: what a style bank is bound to."""
+        return str(self.description["files"]["encoder.npz"]["sha256"])
+
+    @functools.cached_property
+    def encoder_layers(self) -> tuple[ConvSpec, ...]:
+        """The encoder's convolutions, RGB to features."""
+        return self._layers("encoder")
+
+    @functools.cached_property
+    def decoder_layers(self) -> tuple[ConvSpec, ...]:
+        """The decoder's convolutions, features to RGB."""
+        return self._layers("decoder")
+
+    @property
+    def encoder(self) -> Arrays:
+        """The encoder's weights, `<layer>/kernel` and `<layer>/bias`, as stored."""
+        return _arrays(self.files["encoder.npz"])
+
+    @property
+    def decoder(self) -> Arrays:
+        """The decoder's weights, likewise."""
+        return _arrays(self.files["decoder.npz"])
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Write the bundle into a folder; bundle.json comes last and seals the rest."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        sealed = {"bundle.json": canonical_json(self.description)}
+        for name, data in {**self.files, **sealed}.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_bytes(data)
+            temporary.replace(folder / name)
+
+    def _layers(self, part: str) -> tuple[ConvSpec, ...]:
+        return tuple(ConvSpec.from_json(v) for v in self.description[part]["layers"])
+
+
+def read_local(path: str) -> bytes:
+    """Return the bytes of a local file."""
+    return pathlib.Path(path).read_bytes()
+
+
+def load_bundle(folder: str, read: Callable[[str], bytes] = read_local) -> Bundle:
+    """Load and check a bundle.
+
+    Args:
+        folder: Where it is.
+        read: Returns the bytes of a file; another one reads from a bucket.
+
+    Raises:
+        BundleError: A file is missing or damaged, or the format version or a layer is
+            unknown.
+    """
+    where = f"bundle {folder!r}"
+    root = folder.rstrip("/")
+    try:
+        description = json.loads(read(f"{root}/bundle.json"))
+        version = description["format_version"]
+    except OSError as error:
+        raise BundleError(
+            f"There is no {where}: bundle.json cannot be read ({error}). Give the "
+            "folder that `stylebeam export` wrote."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"bundle.json of {where} is damaged: {error}") from error
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"The {where} has format_version {version!r}, this stylebeam reads "
+            f"{FORMAT_VERSION}. Update stylebeam or export the bundle again."
+        )
+    try:
+        ranges = (
+            description["encoder"]["input_range"],
+            description["decoder"]["output_range"],
+        )
+        if ranges != (INPUT_RANGE, OUTPUT_RANGE):
+            raise BundleError(f"The ranges are unknown to this stylebeam: {ranges}")
+        files = {
+            f"{part}.npz": _read_sealed(root, f"{part}.npz", description["files"], read)
+            for part in _PARTS
+        }
+        bundle = Bundle(description, files)
+        _check_networks(bundle)
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"bundle.json of {where} lacks {error}.") from error
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise BundleError(f"The {where} cannot be used: {error}") from error
+    return bundle
+
+
+def _read_sealed(
+    root: str,
+    name: str,
+    files: Mapping[str, Mapping[str, Any]],
+    read: Callable[[str], bytes],
+) -> bytes:
+    expected = files[name]
+    try:
+        data = read(f"{root}/{name}")
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read ({error}).") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if (digest, len(data)) != (expected["sha256"], expected["size"]):
+        raise BundleError(
+            f"{name} is damaged: found {len(data)} bytes with sha256 {digest}, "
+            f"bundle.json says {expected['size']} bytes with {expected['sha256']}. "
+            "Copy the bundle again."
+        )
+    return data
+
+
+def _check_networks(bundle: Bundle) -> None:
+    """Check that the layers chain, the arrays fit them, and the decoder the encoder."""
+    for part in _PARTS:
+        layers, arrays = getattr(bundle, f"{part}_layers"), getattr(bundle, part)
+        expected: dict[str, tuple[int, ...]] = {}
+        for layer in layers:
+            expected[f"{layer.name}/kernel"] = layer.kernel_shape
+            expected[f"{layer.name}/bias"] = (layer.out_channels,)
+        found = {name: array.shape for name, array in arrays.items()}
+        wrong = [n for n in {**expected, **found} if expected.get(n) != found.get(n)]
+        if wrong:
+            raise BundleError(
+                f"The arrays of the {part} do not fit its layers: {', '.join(wrong)}."
+            )
+    features = bundle.encoder_layers[-1].out_channels
+    taken = bundle.decoder_layers[0].in_channels
+    if taken != features:
+        raise BundleError(
+            f"The decoder takes {taken} channels, but the encoder gives {features}."
+        )
+    pools = sum(layer.pool_before for layer in bundle.encoder_layers)
+    doublings = sum(layer.upsample_before for layer in bundle.decoder_layers)
+    if pools != doublings:
+        raise BundleError(
+            f"The encoder halves the picture {pools} times, but the decoder doubles it "
+            f"{doublings} times."
+        )
+
+
+def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _npz(layers: Sequence[ConvSpec], arrays: Arrays) -> bytes:
+    """Return the arrays as .npz bytes; in the order of the layers, so always the same.
+
+    NumPy dates the members 1980-01-01, so that no clock gets in.
+    """
+    names = [f"{layer.name}/{part}" for layer in layers for part in ("kernel", "bias")]
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in names})
+    return buffer.getvalue()

@@ -1,0 +1,119 @@
+"""What a network is made of, as plain data; imports no TensorFlow.
+
+An encoder or a decoder is a tuple of `ConvSpec`, one a convolution, in order. The
+same description is built into Keras layers (`model.network`), written to and read
+from a bundle (`model.bundle`), and mirrored into a decoder (`model.decoder`).
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
+
+Network = Literal["vgg16", "vgg19"]
+Padding = Literal["reflect", "zero"]
+Activation = Literal["relu", "linear"]
+Precision = Literal["float32", "bfloat16"]
+
+NETWORKS: Final = get_args(Network)
+PRECISIONS: Final = get_args(Precision)
+
+# Where AdaIN works (relu4_1) and what its style loss compares (relu1_1 … relu4_1):
+# Huang & Belongie 2017, section 6, https://arxiv.org/abs/1703.06868.
+ADAIN_LAYER: Final = "block4_conv1"
+STYLE_LAYERS: Final = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1")
+
+# Three 2x2 poolings lie before relu4_1: a picture is padded to a multiple of this.
+STRIDE: Final = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConvSpec:
+    """One convolution and what comes before and after it.
+
+    Attributes:
+        name: Name of the Keras layer and of the arrays `<name>/kernel`, `<name>/bias`.
+        in_channels: Channels that go in.
+        out_channels: Channels that come out.
+        kernel: Side of the square kernel in pixels, odd.
+        activation: What follows the convolution.
+        pool_before: Whether a 2x2 max pooling of stride 2 comes first.
+        upsample_before: Whether a nearest ×2 upsampling comes first.
+        padding: How the borders are filled so that the size stays: by reflection
+            (without the border pixel itself) or with zeros.
+    """
+
+    name: str
+    in_channels: int
+    out_channels: int
+    kernel: int = 3
+    activation: Activation = "relu"
+    pool_before: bool = False
+    upsample_before: bool = False
+    padding: Padding = "reflect"
+
+    def __post_init__(self) -> None:
+        if self.in_channels < 1 or self.out_channels < 1:
+            raise ValueError(f"A layer needs channels. Received: {self}")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ValueError(f"`kernel` must be odd. Received: {self}")
+        if self.activation not in get_args(Activation):
+            raise ValueError(f"`activation` must be relu or linear. Received: {self}")
+        if self.padding not in get_args(Padding):
+            raise ValueError(f"`padding` must be reflect or zero. Received: {self}")
+        if self.pool_before and self.upsample_before:
+            raise ValueError(f"A layer cannot both pool and upsample. Received: {self}")
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the kernel: [height, width, in, out]."""
+        return (self.kernel, self.kernel, self.in_channels, self.out_channels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer as a bundle describes it."""
+        return {
+            "name": self.name,
+            "in": self.in_channels,
+            "out": self.out_channels,
+            "kernel": self.kernel,
+            "activation": self.activation,
+            "pool_before": self.pool_before,
+            "upsample_before": self.upsample_before,
+            "padding": self.padding,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ConvSpec":
+        """Return the layer that `to_json` described.
+
+        Raises:
+            ValueError: A property is missing, unknown or out of range.
+        """
+        fields = dict(value)
+        try:
+            spec = cls(
+                name=fields.pop("name"),
+                in_channels=fields.pop("in"),
+                out_channels=fields.pop("out"),
+                kernel=fields.pop("kernel"),
+                activation=fields.pop("activation"),
+                pool_before=fields.pop("pool_before"),
+                upsample_before=fields.pop("upsample_before"),
+                padding=fields.pop("padding"),
+            )
+        except KeyError as error:
+            raise ValueError(f"A layer lacks {error}. Received: {value}") from error
+        if fields:
+            raise ValueError(
+                f"Unknown layer properties {sorted(fields)}. Received: {value}"
+            )
+        return spec
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent.
+
+    Equal values give equal bytes, so that files and hashes can be compared.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()

@@ -1,0 +1,125 @@
+"""Where the ImageNet weights of VGG come from: the package, a file, or Keras."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.config import ConvSpec, Network
+from model.encoder import vgg_layers
+from model.network import check_arrays
+
+PRETRAINED: Final = pathlib.Path(__file__).parent / "pretrained"
+
+Float32Arrays = dict[str, npt.NDArray[np.float32]]
+
+
+def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arrays:
+    """Load the ImageNet weights of a VGG network.
+
+    Args:
+        network: `vgg16` or `vgg19`.
+        source: Path of a Keras `notop` `.h5` or of an `.npz`. When None: the weights
+            shipped with the package for vgg16, Keras's download for vgg19.
+
+    Returns:
+        `<layer>/kernel` float32 [height, width, in, out] and `<layer>/bias` [out] of
+        every convolution. The kernel of `block1_conv1` takes BGR in 0..255 less
+        `model.encoder.IMAGENET_MEAN_BGR`.
+
+    Raises:
+        FileNotFoundError: `source` is not there.
+        ValueError: The file is damaged or not the weights of this network.
+        ConnectionError: The weights had to be downloaded and could not be.
+    """
+    layers = vgg_layers(network)
+    if source is not None:
+        path = pathlib.Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no weights file {source!r}.")
+        if path.suffix == ".npz":
+            arrays = _read_npz(path)
+        elif path.suffix in (".h5", ".hdf5"):
+            arrays = _read_keras_h5(path)
+        else:
+            raise ValueError(
+                f"Weights must be a Keras notop .h5 or an .npz. Received: {source!r}"
+            )
+        check_arrays(layers, arrays, origin=repr(source))
+        return arrays
+    if network == "vgg16":
+        return _packaged_vgg16()
+    return _downloaded(network, layers)
+
+
+def _packaged_vgg16() -> Float32Arrays:
+    path = PRETRAINED / "vgg16.npz"
+    facts = json.loads((PRETRAINED / "vgg16.json").read_text("utf-8"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != facts["sha256"]:
+        raise ValueError(
+            f"{path} is damaged: its sha256 is {digest}, expected {facts['sha256']}. "
+            "Install stylebeam again."
+        )
+    arrays = _read_npz(path)
+    check_arrays(vgg_layers("vgg16"), arrays, origin=str(path))
+    return arrays
+
+
+def _read_npz(path: pathlib.Path) -> Float32Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name].astype(np.float32) for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise ValueError(f"{str(path)!r} is not a readable .npz: {error}") from error
+
+
+def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
+    """Read a Keras `notop` file: groups of layers, `weight_names` kernel then bias."""
+    import h5py
+
+    arrays: Float32Arrays = {}
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            for layer in root.attrs["layer_names"]:
+                group = root[_text(layer)]
+                names = [_text(name) for name in group.attrs["weight_names"]]
+                for part, name in zip(("kernel", "bias"), names, strict=False):
+                    array = np.asarray(group[name], np.float32)
+                    arrays[f"{_text(layer)}/{part}"] = array
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not a Keras notop .h5 weights file: {error}"
+        ) from error
+    return arrays
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _downloaded(network: Network, layers: Sequence[ConvSpec]) -> Float32Arrays:
+    import keras
+
+    from model.network import get_weights
+
+    build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
+    try:
+        model = build[network](weights="imagenet", include_top=False)
+    except Exception as error:  # Keras wraps every network error in a bare Exception.
+        raise ConnectionError(
+            f"The {network} weights are not shipped with stylebeam and could not be "
+            f"downloaded ({error}). On a machine with internet access run: python -c "
+            f'"import keras; keras.applications.{network.upper()}'
+            '(include_top=False)", copy ~/.keras/models/'
+            f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5 here and give its "
+            "path with --weights."
+        ) from error
+    arrays = get_weights(model)
+    check_arrays(layers, arrays, origin=f"keras.applications.{network.upper()}")
+    return arrays
