@@ -71,6 +71,16 @@ def open_file(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
+def read_file(path: str) -> bytes:
+    """Return the bytes of a local or remote file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open_file(path) as file:
+        return file.read()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputFolder:
     """A folder, local or remote, that a job writes.
@@ -148,8 +158,7 @@ class OutputFolder:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        with open_file(self.path(name)) as file:
-            return file.read()
+        return read_file(self.path(name))
 
     def read_json(self, name: str) -> Any:
         """Return the value of a JSON file, or None where there is no such file."""

@@ -1,0 +1,77 @@
+"""The command line: subcommands, strict flags, exit codes.
+
+Our flags are parsed here; flags of Beam's pipeline options pass through; a flag that
+neither knows is an error. Importing this module imports neither TensorFlow nor Beam.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from pipelines.errors import UsageError
+
+# Name of the subcommand, the module of its job, and one line of help. Its flags are in
+# `<module>_config`, which is cheap to import.
+_COMMANDS: Final = {
+    "stylize": ("pipelines.stylize", "stylize every content with every style"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `stylebeam` with all its subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="stylebeam",
+        description="Stylize image collections with Apache Beam.",
+        epilog="Flags of Beam's pipeline options, such as --runner=DataflowRunner or "
+        "--direct_num_workers=2, may follow those of a command.",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("stylebeam")
+    parser.add_argument("--version", action="version", version=f"stylebeam {version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.set_defaults(flags=importlib.import_module(f"{module}_config"))
+        command.get_default("flags").add_arguments(command)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process when None.
+
+    Returns:
+        0 when the job did what it should, 1 when too much failed, 2 for a usage error,
+        130 when interrupted.
+    """
+    parser = build_parser()
+    args, beam_flags = parser.parse_known_args(argv)
+    # TensorFlow writes its start-up remarks to stderr unless told before its import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        config = args.flags.config_from_args(args)
+        job = importlib.import_module(_COMMANDS[args.command][0])
+        return int(job.run(config, beam_flags))
+    except UsageError as error:
+        print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"stylebeam {args.command}: interrupted; the same command goes on from here",
+            file=sys.stderr,
+        )
+        return 130

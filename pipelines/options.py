@@ -1,0 +1,58 @@
+"""Beam's options from the flags that are not ours."""
+
+import argparse
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Final
+
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+)
+
+from pipelines.errors import UsageError
+
+# Beam's in-process engine; its DirectRunner would first try to download another one.
+_LOCAL_RUNNER: Final = "FnApiRunner"
+_LOCAL_NAMES: Final = (None, "DirectRunner", _LOCAL_RUNNER)
+
+
+def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
+    """Return Beam's options; the local runner by default.
+
+    Args:
+        beam_flags: Flags that no parser of ours knows.
+
+    Raises:
+        UsageError: A flag is unknown to Beam too, or Beam cannot read its value.
+    """
+    # Beam itself only warns of unknown flags.
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    for options_class in PipelineOptions.__subclasses__():
+        options_class._add_argparse_args(parser)
+    complaints = io.StringIO()
+    with contextlib.redirect_stderr(complaints):
+        try:
+            _, unknown = parser.parse_known_args(list(beam_flags))
+        except SystemExit as error:
+            message = complaints.getvalue().strip().rpartition("error: ")[2]
+            raise UsageError(f"a flag of Beam's: {message}") from error
+    if unknown:
+        raise UsageError(
+            f"unrecognized arguments: {' '.join(unknown)} (known neither to stylebeam "
+            "nor to Beam)"
+        )
+    # Our code is staged as a package, and __main__ holds nothing.
+    options = PipelineOptions(list(beam_flags), save_main_session=False)
+    standard = options.view_as(StandardOptions)
+    if standard.runner in _LOCAL_NAMES:
+        standard.runner = _LOCAL_RUNNER
+        direct = options.view_as(DirectOptions)
+        # By default several workers are threads of one process.
+        if direct.direct_num_workers != 1 and not any(
+            flag.startswith("--direct_running_mode") for flag in beam_flags
+        ):
+            direct.direct_running_mode = "multi_processing"
+    return options

@@ -1,0 +1,124 @@
+"""Failures as data: an element that cannot be processed leaves by another door."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.elements import Failure, ImageError, ImageRef
+from transforms.output import OutputFolder
+from transforms.schemas import FAILURES
+from transforms.tables import stable_part, write_table
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+FAILED = "failed"
+
+
+@dataclasses.dataclass
+class TryMap(beam.PTransform, Generic[A, B]):
+    """Applies a function to each element; an `ImageError` becomes a `Failure`.
+
+    Input: elements that are or have an `ImageRef`. Output: the results, in
+    `results.main`; the failures in `results[FAILED]`. Any other exception is a
+    programming error and stops the job. Metrics: `done` and `failed`, in the namespace
+    of the stage.
+
+    Attributes:
+        function: Pure or idempotent; takes one element.
+        stage: Label of the step, for the failure rows.
+        ref: Returns the `ImageRef` of an element.
+    """
+
+    function: Callable[[A], B]
+    stage: str
+    ref: Callable[[A], ImageRef]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, elements: PCollection[A]) -> Any:
+        """Wire the step."""
+        step = beam.ParDo(_TryMapDoFn(self.function, self.stage, self.ref))
+        return elements | self.stage >> step.with_outputs(FAILED, main="main")
+
+
+class _TryMapDoFn(beam.DoFn):
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        stage: str,
+        ref: Callable[[Any], ImageRef],
+    ) -> None:
+        self._function = function
+        self._stage = stage
+        self._ref = ref
+        self._done = Metrics.counter(stage, "done")
+        self._failed = Metrics.counter(stage, "failed")
+
+    def process(self, element: Any) -> Iterator[Any]:
+        try:
+            result = self._function(element)
+        except ImageError as error:
+            self._failed.inc()
+            failure = self._ref(element).failure(self._stage, error)
+            yield TaggedOutput(FAILED, failure)
+        else:
+            self._done.inc()
+            yield result
+
+
+@dataclasses.dataclass
+class WriteFailures(beam.PTransform):
+    """Writes the failures of a job as `failures/part-*.parquet`, sorted.
+
+    Input: `Failure`. Output: the names of the parts. The parts of an earlier run are
+    replaced: the rows are those of this run's inputs. Idempotent.
+
+    Attributes:
+        output: Where to.
+        parts: How many parts; a failure's part is a function of its key.
+    """
+
+    output: OutputFolder
+    parts: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, failures: PCollection[Failure]) -> PCollection[str]:
+        """Wire the step."""
+        # Every part is written, also an empty one: what is not there was not written.
+        seeds = failures.pipeline | "Parts" >> beam.Create(
+            [(part, None) for part in range(self.parts)]
+        )
+        return (
+            (
+                failures | "KeyByPart" >> beam.Map(_key_by_part, self.parts),
+                seeds,
+            )
+            | "Flatten" >> beam.Flatten()
+            | "GroupByPart" >> beam.GroupByKey()
+            | "WritePart" >> beam.MapTuple(_write_part, self.output, self.parts)
+        )
+
+
+def _key_by_part(failure: Failure, parts: int) -> tuple[int, Failure | None]:
+    return stable_part(failure.key, parts), failure
+
+
+def _write_part(
+    part: int, failures: Iterable[Failure | None], output: OutputFolder, parts: int
+) -> str:
+    rows = sorted(
+        (dataclasses.asdict(failure) for failure in failures if failure is not None),
+        key=lambda row: tuple(row.values()),
+    )
+    name = f"failures/part-{part:05d}-of-{parts:05d}.parquet"
+    write_table(output, name, pa.Table.from_pylist(rows, FAILURES))
+    return name

@@ -1,0 +1,241 @@
+"""The stylizer in Beam: encodes styles, and stylizes one content with many styles."""
+
+import dataclasses
+import functools
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from apache_beam.ml.inference.base import ModelHandler
+
+from model.config import Precision
+from transforms.decode import LoadedImage
+from transforms.elements import ImageError, Reason
+from transforms.output import OutputFolder, read_file
+from transforms.pair import Cell
+from transforms.progress import progress_of
+
+if TYPE_CHECKING:
+    from model.stylizer import Content, Stylizer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StylizeBlock:
+    """One content and some of its cells: what the network sees at a time.
+
+    Attributes:
+        content: The decoded content.
+        cells: The cells to make.
+        style_mean: float32 [cells, channels].
+        style_std: float32 [cells, channels].
+    """
+
+    content: LoadedImage
+    cells: Sequence[Cell]
+    style_mean: npt.NDArray[np.float32]
+    style_std: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of cells, which RunInference counts."""
+        return len(self.cells)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StylizedBlock:
+    """What became of a block.
+
+    Attributes:
+        block: What was asked for; its pixels are in memory anyway.
+        pictures: For each cell the picture, uint8 RGB [height, width, 3] of the
+            content's size, or why there is none.
+    """
+
+    block: StylizeBlock
+    pictures: Sequence[npt.NDArray[np.uint8] | ImageError]
+
+
+class SharedStylizer:
+    """The stylizer of a process, built when it is first needed.
+
+    Args:
+        bundle: Path of the bundle.
+        bundle_id: Which must be found there.
+        precision: Of the convolutions.
+    """
+
+    def __init__(self, bundle: str, bundle_id: str, precision: Precision) -> None:
+        self._make = functools.partial(_stylizer, bundle, bundle_id, precision)
+        # Beam runs several threads a process, each on a content of its own.
+        self._last = threading.local()
+
+    def get(self) -> "Stylizer":
+        """Return the stylizer. A run without work never gets here: no model is loaded."""
+        return self._make()
+
+    def content(self, image: LoadedImage) -> "Content":
+        """Return the encoded content; the last one of this thread is kept."""
+        from model.stylizer import to_float
+
+        if getattr(self._last, "image", None) is not image:
+            self._last.image = None
+            content = self.get().encode_content(to_float(image.pixels)[None])
+            self._last.content, self._last.image = content, image
+        return self._last.content
+
+
+# All handlers of a process share it: the style stage and the content stage use the
+# same networks.
+_LOCK = threading.Lock()
+
+
+def _stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
+    with _LOCK:
+        return _load_stylizer(bundle, bundle_id, precision)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
+    # Late, because --help and the launcher of a remote job need no TensorFlow.
+    from model.bundle import load_bundle
+    from model.stylizer import Stylizer
+
+    loaded = load_bundle(bundle, read_file)
+    if loaded.bundle_id != bundle_id:
+        raise ValueError(
+            f"Bundle {bundle!r} changed since the job was started: found "
+            f"{loaded.bundle_id}, expected {bundle_id}."
+        )
+    return Stylizer(loaded, precision)
+
+
+class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
+    """Makes the pictures of one block: RunInference with batches made beforehand.
+
+    A block holds one content, so the content is encoded once and the decoder runs once
+    a cell, and results do not depend on how cells were batched. A batch that fails is
+    halved until the failing cell is alone: it fails, the others do not.
+
+    Args:
+        bundle: Path of the bundle.
+        bundle_id: Which must be found there.
+        precision: Of the convolutions.
+        output: Where the progress goes.
+    """
+
+    def __init__(
+        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+    ) -> None:
+        super().__init__()
+        self._bundle = bundle
+        self._bundle_id = bundle_id
+        self._precision: Precision = precision
+        self._output = output
+
+    def should_skip_batching(self) -> bool:
+        """Return True: an element is a batch."""
+        return True
+
+    def load_model(self) -> SharedStylizer:
+        """Return the networks, to be built when first used."""
+        return SharedStylizer(self._bundle, self._bundle_id, self._precision)
+
+    def run_inference(
+        self,
+        batch: Any,
+        model: SharedStylizer,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[StylizedBlock]:
+        """Yield the pictures of a block."""
+        block: StylizeBlock = batch
+        started = time.perf_counter()
+        pictures = list(_stylize(model, block, range(len(block))))
+        progress_of(self._output).add(model_seconds=time.perf_counter() - started)
+        yield StylizedBlock(block, pictures)
+
+    def get_num_bytes(self, batch: Any) -> int:
+        """Return the bytes of the content's pixels."""
+        return int(batch.content.pixels.nbytes)
+
+    def get_metrics_namespace(self) -> str:
+        """Return the namespace of RunInference's metrics."""
+        return "Stylize"
+
+
+def _stylize(
+    model: SharedStylizer, block: StylizeBlock, cells: Sequence[int]
+) -> Iterator[npt.NDArray[np.uint8] | ImageError]:
+    """Yield the picture of each cell; on an error of the model, by halves."""
+    import tensorflow as tf
+
+    from model.stylizer import to_uint8
+
+    chosen = list(cells)
+    try:
+        pictures = model.get().decode(
+            model.content(block.content),
+            block.style_mean[chosen],
+            block.style_std[chosen],
+            [block.cells[i].alpha for i in chosen],
+        )
+    except (tf.errors.OpError, MemoryError) as error:
+        if len(cells) > 1:
+            half = len(cells) // 2
+            yield from _stylize(model, block, cells[:half])
+            yield from _stylize(model, block, cells[half:])
+            return
+        exhausted = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+        reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
+        yield ImageError(reason, f"The network failed: {error}")
+        return
+    for picture in pictures:
+        if np.isfinite(picture).all():
+            yield to_uint8(picture)
+        else:
+            yield ImageError(Reason.MODEL_ERROR, "The network gave NaN or infinity.")
+
+
+class StyleEncoder:
+    """Encodes one style image; picklable, the networks are built in the worker.
+
+    Args:
+        bundle: Path of the bundle.
+        bundle_id: Which must be found there.
+        precision: Of the convolutions.
+        output: Where the progress goes.
+    """
+
+    def __init__(
+        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+    ) -> None:
+        self._make = functools.partial(_stylizer, bundle, bundle_id, precision)
+        self._output = output
+
+    def __call__(
+        self, image: LoadedImage
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return mean and standard deviation, float32 [channels] each.
+
+        Raises:
+            ImageError: The network failed on this image.
+        """
+        import tensorflow as tf
+
+        from model.stylizer import to_float
+
+        started = time.perf_counter()
+        try:
+            mean, std = self._make().encode_style(to_float(image.pixels)[None])
+        except (tf.errors.OpError, MemoryError) as error:
+            exhausted = isinstance(
+                error, tf.errors.ResourceExhaustedError | MemoryError
+            )
+            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
+            raise ImageError(reason, f"The network failed: {error}") from error
+        finally:
+            progress_of(self._output).add(model_seconds=time.perf_counter() - started)
+        if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+            raise ImageError(Reason.MODEL_ERROR, "The network gave NaN or infinity.")
+        return mean[0], std[0]

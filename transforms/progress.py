@@ -1,0 +1,86 @@
+"""How far a running job is: small files that the workers write and the launcher reads.
+
+The local runner blocks until a job is over and shows no metrics before. So each worker
+process keeps its running totals in a file of its own under `.tmp/progress` of the
+output folder, and the launcher adds them up. Nothing in the outputs depends on them.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from transforms.output import TEMPORARY, OutputFolder, is_remote
+
+_FOLDER: Final = f"{TEMPORARY}/progress"
+_SECONDS_BETWEEN_WRITES: Final = 0.2
+
+
+class Progress:
+    """The running totals of this process; thread-safe.
+
+    Args:
+        folder: Where the file of this process goes; None keeps the totals in memory.
+    """
+
+    def __init__(self, folder: pathlib.Path | None) -> None:
+        self._folder = folder
+        self._totals: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._written = 0.0
+
+    def add(self, **amounts: float) -> None:
+        """Add to totals, such as `cells_done=1` or `model_seconds=0.25`."""
+        with self._lock:
+            for name, amount in amounts.items():
+                self._totals[name] += amount  # type: ignore[assignment]
+            if time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES:
+                self._write()
+
+    def flush(self) -> None:
+        """Write the totals now."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        self._written = time.monotonic()
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f".{os.getpid()}"
+        temporary.write_text(json.dumps(self._totals), "utf-8")
+        temporary.replace(self._folder / f"{os.getpid()}.json")
+
+
+def progress_of(output: OutputFolder) -> Progress:
+    """Return the totals of this process for a job that writes `output`."""
+    # A process id as key: a forked child must not go on with its parent's totals.
+    return _progress(output.root, os.getpid())
+
+
+@functools.lru_cache(maxsize=8)
+def _progress(root: str, _process: int) -> Progress:
+    if is_remote(root):
+        return Progress(None)
+    return Progress(pathlib.Path(root, _FOLDER))
+
+
+def forget_progress(output: OutputFolder) -> None:
+    """Start from zero: a new job on this output begins in this process."""
+    output.delete(_FOLDER)
+    _progress.cache_clear()
+
+
+def read_progress(output: OutputFolder) -> Mapping[str, float]:
+    """Return the totals of all processes so far; empty for a remote output."""
+    totals: Counter[str] = Counter()
+    if is_remote(output.root):
+        return totals
+    for path in pathlib.Path(output.root, _FOLDER).glob("*.json"):
+        totals.update(json.loads(path.read_text("utf-8")))
+    return totals
