@@ -28,7 +28,6 @@ from PIL import (
     PngImagePlugin,
     PpmImagePlugin,
     PsdImagePlugin,
-    QoiImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -64,9 +63,9 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
 # Every picture format that Pillow decodes in process and that has a true signature.
 # Left out: EPS and WMF (run Ghostscript or GDI), ICO and ICNS (hold a second image
 # file, whose size the header does not tell), TGA, PCX and their like (no signature: a
-# text file may pass), and stubs without a decoder. The file classes are called
-# directly because `Image.open` warns about large images through the process-wide
-# `warnings`, which no thread can silence for itself alone.
+# text file may pass), QOI (decoded in pure Python) and stubs without a decoder. The
+# file classes are called directly because `Image.open` warns about large images
+# through the process-wide `warnings`, which no thread can silence for itself alone.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (rb"\xff\xd8\xff", _JpegFile),
     (rb"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -81,7 +80,6 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     ),
     (rb"P[1-6Ff][\s#]|Py[\s#]|P0CMYK\s", PpmImagePlugin.PpmImageFile),
     (rb"8BPS\0\x01", PsdImagePlugin.PsdImageFile),
-    (rb"qoif", QoiImagePlugin.QoiImageFile),
 )
 _SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
 
@@ -255,14 +253,17 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError(
             Reason.NOT_AN_IMAGE, f"no known image format begins with {data[:16]!r}"
         )
+    if kind is PngImagePlugin.PngImageFile:
+        _check_png(data)
     stream = io.BytesIO(data)
     try:
         return kind(stream, "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(Reason.TOO_MANY_PIXELS, str(error)) from error
     except _BROKEN as error:
-        at_end = stream.tell() >= len(data)
-        raise _broken(error, data, truncated=at_end) from error
+        # A header that was read to the last byte of the file and needed more.
+        starved = stream.tell() >= len(data) and "not identified" not in str(error)
+        raise _broken(error, data, truncated=starved) from error
 
 
 def _load(image: ImageFile.ImageFile, data: bytes) -> None:
@@ -277,12 +278,52 @@ def _load(image: ImageFile.ImageFile, data: bytes) -> None:
 
 def _broken(error: Exception, data: bytes, *, truncated: bool) -> ImageError:
     """Return the error for a file that begins as an image and does not go on as one."""
-    if data[:4] == b"RIFF":  # libwebp does not tell, but the header knows the length
-        truncated = len(data) < 8 + int.from_bytes(data[4:8], "little")
-    elif "truncated" in str(error).lower():
+    text = str(error)
+    if (declared := _declared_length(data)) is not None:
+        truncated = declared > len(data)
+    elif "truncated" in text.lower() or "not enough image data" in text:
         truncated = True
     reason = Reason.TRUNCATED if truncated else Reason.CORRUPT
-    return ImageError(reason, f"{type(error).__name__}: {error}")
+    return ImageError(reason, f"{type(error).__name__}: {text}")
+
+
+def _declared_length(data: bytes) -> int | None:
+    """Return how long a WebP, AVIF or JPEG 2000 file says it is.
+
+    Their libraries read to the end at once and do not tell a cut file from a bad one.
+    """
+    if data[:4] == b"RIFF":
+        return 8 + int.from_bytes(data[4:8], "little")
+    if data[4:8] not in (b"ftyp", b"jP  "):
+        return None
+    start = 0
+    while start + 8 <= len(data):  # boxes: size, type, content
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        if size < 8:  # 0: to the end of the file
+            return len(data)
+        start += size
+    return start if start == len(data) else max(start, len(data) + 1)
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksums of the pixel data, which Pillow does not.
+
+    Without it a file whose tail is zeros (a full disk, a lost power supply) decodes to
+    half a picture and half noise.
+    """
+    view = memoryview(data)
+    start = 8
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
+        if data[start + 4 : start + 8] == b"IDAT" and end + 4 <= len(data):
+            checksum = int.from_bytes(view[end : end + 4], "big")
+            if zlib.crc32(view[start + 4 : end]) != checksum:
+                raise ImageError(
+                    Reason.CORRUPT, f"wrong checksum of the pixel data at byte {start}"
+                )
+        start = end + 4
 
 
 def _check_size(width: int, height: int, max_pixels: int, min_side: int) -> None:
@@ -360,9 +401,8 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         color = image.convert("RGBA")
     if color.mode in ("LA", "RGBA"):
         alpha = color.getchannel("A")
-        color = (
-            color.getchannel("L") if color.mode == "LA" else _rgb_without_alpha(color)
-        )
+        # `convert` drops the alpha and leaves the stored colours.
+        color = color.convert("L" if color.mode == "LA" else "RGB")
     if color.mode == "1":
         color = color.convert("L")
     elif color.mode not in ("L", "RGB", "CMYK", "LAB"):
@@ -373,11 +413,6 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     white = Image.new("RGB", color.size, _WHITE)
     white.paste(color, mask=alpha)
     return white
-
-
-def _rgb_without_alpha(image: Image.Image) -> Image.Image:
-    """Return the colours of an RGBA image as they are stored."""
-    return image.convert("RGB")
 
 
 def _scale_to_8_bit(
@@ -460,8 +495,8 @@ def _profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | 
         transform = ImageCms.buildTransform(
             source, ImageCms.createProfile("sRGB"), mode, "RGB"
         )
-    except (OSError, ImageCms.PyCMSError):
-        return None
+    except (OSError, ImageCms.PyCMSError, UnicodeDecodeError):
+        return None  # UnicodeDecodeError: a colour space that is not ASCII
     if mode == "RGB":
         steps = np.arange(0, 256, 17, dtype="u1")
         probe = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 16, 3)
