@@ -1,0 +1,506 @@
+"""The one decoder of every job: bytes of an image file -> uint8 RGB pixels and back.
+
+Pillow only. A file is judged by its content, never by its name, and is decoded whole or
+refused with a reason: no half images, no clipped 16-bit values, no black where the
+author left transparency. Nothing here touches Pillow's global settings, so that any
+number of threads can decode at once.
+"""
+
+import dataclasses
+import functools
+import io
+import re
+import struct
+import zlib
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    PsdImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from transforms.elements import ImageError, Reason
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 89_478_485  # where Pillow itself begins to speak of decompression bombs
+MIN_SIDE = 32
+
+_WHITE = (255, 255, 255)
+
+# Pillow: "3.0 is indistinguishable from a fair resampling in almost all cases".
+_REDUCING_GAP = 3.0
+
+# A JPEG is drafted to no less than this many times the wanted size, so that what is
+# seen comes from Lanczos, not from the DCT's box.
+_DRAFT_GAP = 2
+
+
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """A JPEG, or the first picture of an MPO, whose EXIF is left alone.
+
+    Pillow parses it for the resolution, which nobody needs here, and warns about each
+    fault.
+    """
+
+    def _read_dpi_from_exif(self) -> None:
+        """Do not."""
+
+
+# Every picture format that Pillow decodes in process and that has a true signature.
+# Left out: EPS and WMF (run Ghostscript or GDI), ICO and ICNS (hold a second image
+# file, whose size the header does not tell), TGA, PCX and their like (no signature: a
+# text file may pass), QOI (decoded in pure Python) and stubs without a decoder. The
+# file classes are called directly because `Image.open` warns about large images
+# through the process-wide `warnings`, which no thread can silence for itself alone.
+_FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+    (rb"\xff\xd8\xff", _JpegFile),
+    (rb"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (rb"RIFF.{4}WEBP", WebPImagePlugin.WebPImageFile),
+    (rb"GIF8[79]a", GifImagePlugin.GifImageFile),
+    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BmpImagePlugin.BmpImageFile),
+    (rb"II[*+]\0|MM\0[*+]", TiffImagePlugin.TiffImageFile),
+    (rb".{4}ftyp(?:.{4}){0,14}?avi[fs]", AvifImagePlugin.AvifImageFile),
+    (
+        rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        Jpeg2KImagePlugin.Jpeg2KImageFile,
+    ),
+    (rb"P[1-6Ff][\s#]|Py[\s#]|P0CMYK\s", PpmImagePlugin.PpmImageFile),
+    (rb"8BPS\0\x01", PsdImagePlugin.PsdImageFile),
+)
+_SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
+
+# What Pillow's file classes raise on hostile bytes, caught around their calls alone.
+# Not AttributeError, NameError, ImportError or AssertionError: those are bugs.
+_BROKEN = (
+    OSError,  # Pillow's own word for most faults
+    SyntaxError,  # "not identified by this driver", broken PNG chunks
+    ValueError,  # among them PNG text that inflates beyond its limit
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,  # libavif
+    struct.error,
+    zlib.error,
+)
+
+# EXIF orientation -> what puts the picture upright (EXIF 2.32, tag 0x0112).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class DecodedImage:
+    """An image as every job sees it.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], RGB in sRGB, range [0, 255], upright. Not
+            writable.
+        original_width: Width of the file's image, upright, before any resize.
+        original_height: Its height.
+    """
+
+    pixels: Pixels
+    original_width: int
+    original_height: int
+
+
+def decode_image(
+    data: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int = MIN_SIDE,
+    size: int | None = None,
+    enlarge: bool = False,
+) -> DecodedImage:
+    """Decode the first frame of an image file to upright sRGB pixels.
+
+    The header is checked before any pixel is decoded. EXIF orientation is applied (an
+    unreadable EXIF is ignored), a valid embedded ICC profile is converted to sRGB,
+    16-bit values are scaled by 1/257, alpha is composited on white. 16-bit *colour*
+    comes from Pillow as the high byte, at most one level from v / 257.
+
+    With `size`, a JPEG much larger than wanted is decoded at 1/2, 1/4 or 1/8 by its
+    DCT (never to less than twice the wanted size), then resized as by `resize_image`.
+
+    Args:
+        data: The whole file.
+        max_pixels: Largest accepted width × height, of the file and of the result.
+        min_side: Smallest accepted shortest side of the file's image.
+        size: Wanted shortest side; None keeps the size.
+        enlarge: Whether a smaller image is enlarged to `size`.
+
+    Returns:
+        The pixels, and the size of the image in the file.
+
+    Raises:
+        ImageError: The image cannot be used; the reason is one of empty_file,
+            not_an_image, truncated, corrupt, too_many_pixels, too_small and
+            out_of_memory.
+    """
+    if not data:
+        raise ImageError(Reason.EMPTY_FILE, "the file has no bytes")
+    try:
+        image = _open(data)
+        width, height = image.size
+        _check_size(width, height, max_pixels, min_side)
+        target = _target(width, height, size, enlarge=enlarge)
+        if target[0] * target[1] > max_pixels:
+            raise ImageError(
+                Reason.TOO_MANY_PIXELS,
+                f"{target[0]}x{target[1]} once enlarged is over {max_pixels} pixels",
+            )
+        if isinstance(image, _JpegFile):
+            image.draft(None, (_DRAFT_GAP * target[0], _DRAFT_GAP * target[1]))
+        _load(image, data)
+        rgb = _to_rgb(image)
+        turn = _UPRIGHT.get(_exif_orientation(image.info.get("exif")))
+        # Pillow turns a TIFF upright by itself.
+        if turn is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
+            rgb = rgb.transpose(turn)
+            if turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
+                width, height, target = height, width, target[::-1]
+        pixels = np.asarray(_resample(rgb, target))
+    except MemoryError as error:
+        raise ImageError(Reason.OUT_OF_MEMORY, "no memory to decode it") from error
+    return DecodedImage(pixels, width, height)
+
+
+def resize_image(pixels: Pixels, size: int, *, enlarge: bool = False) -> Pixels:
+    """Resize so that the shortest side is `size`, keeping the aspect.
+
+    Lanczos over the true footprint, so that fine texture averages out instead of
+    aliasing.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB, range [0, 255].
+        size: Wanted shortest side.
+        enlarge: Whether a smaller image is enlarged; otherwise it stays as it is.
+
+    Returns:
+        uint8 [new height, new width, 3]; the same array where nothing changes.
+    """
+    height, width = pixels.shape[:2]
+    target = _target(width, height, size, enlarge=enlarge)
+    if target == (width, height):
+        return pixels
+    return np.asarray(_resample(Image.fromarray(pixels), target))
+
+
+def encode_image(
+    pixels: Pixels, format: Literal["jpg", "png"], quality: int = 95
+) -> bytes:
+    """Encode pixels as a JPEG or PNG file; equal pixels give equal bytes.
+
+    Colour is kept at full resolution (4:4:4) from quality 90 up, where 4:2:0 would be
+    the largest error left, and halved below. No metadata is written: a reader takes
+    such a file for sRGB, which it is.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB, range [0, 255].
+        format: `jpg` (baseline, default Huffman tables) or `png`.
+        quality: JPEG quality in [1, 100]; a PNG is lossless.
+
+    Raises:
+        ValueError: The pixels, the format or the quality are none of these.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(
+            "`pixels` must be uint8 [height, width, 3]. "
+            f"Received: {pixels.dtype} {list(pixels.shape)}"
+        )
+    if format not in ("jpg", "png"):
+        raise ValueError(f"`format` must be jpg or png. Received: format={format!r}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"`quality` must be in [1, 100]. Received: quality={quality}")
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels)
+    if format == "jpg":
+        subsampling = "4:4:4" if quality >= 90 else "4:2:0"
+        image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    else:
+        image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Read the header of a file of a known format."""
+    kind = next((kind for rx, kind in _SIGNATURES if rx.match(data)), None)
+    if kind is None:
+        raise ImageError(
+            Reason.NOT_AN_IMAGE, f"no known image format begins with {data[:16]!r}"
+        )
+    if kind is PngImagePlugin.PngImageFile:
+        _check_png(data)
+    stream = io.BytesIO(data)
+    try:
+        return kind(stream, "")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(Reason.TOO_MANY_PIXELS, str(error)) from error
+    except _BROKEN as error:
+        # A header that was read to the last byte of the file and needed more.
+        starved = stream.tell() >= len(data) and "not identified" not in str(error)
+        raise _broken(error, data, truncated=starved) from error
+
+
+def _load(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Decode the pixels."""
+    try:
+        image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(Reason.TOO_MANY_PIXELS, str(error)) from error
+    except _BROKEN as error:
+        raise _broken(error, data, truncated=isinstance(error, EOFError)) from error
+
+
+def _broken(error: Exception, data: bytes, *, truncated: bool) -> ImageError:
+    """Return the error for a file that begins as an image and does not go on as one."""
+    text = str(error)
+    if (declared := _declared_length(data)) is not None:
+        truncated = declared > len(data)
+    elif "truncated" in text.lower() or "not enough image data" in text:
+        truncated = True
+    reason = Reason.TRUNCATED if truncated else Reason.CORRUPT
+    return ImageError(reason, f"{type(error).__name__}: {text}")
+
+
+def _declared_length(data: bytes) -> int | None:
+    """Return how long a WebP, AVIF or JPEG 2000 file says it is.
+
+    Their libraries read to the end at once and do not tell a cut file from a bad one.
+    """
+    if data[:4] == b"RIFF":
+        return 8 + int.from_bytes(data[4:8], "little")
+    if data[4:8] not in (b"ftyp", b"jP  "):
+        return None
+    start = 0
+    while start + 8 <= len(data):  # boxes: size, type, content
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        if size < 8:  # 0: to the end of the file
+            return len(data)
+        start += size
+    return start if start == len(data) else max(start, len(data) + 1)
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksums of the pixel data, which Pillow does not.
+
+    Without it a file whose tail is zeros (a full disk, a lost power supply) decodes to
+    half a picture and half noise.
+    """
+    view = memoryview(data)
+    start = 8
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
+        if data[start + 4 : start + 8] == b"IDAT" and end + 4 <= len(data):
+            checksum = int.from_bytes(view[end : end + 4], "big")
+            if zlib.crc32(view[start + 4 : end]) != checksum:
+                raise ImageError(
+                    Reason.CORRUPT, f"wrong checksum of the pixel data at byte {start}"
+                )
+        start = end + 4
+
+
+def _check_size(width: int, height: int, max_pixels: int, min_side: int) -> None:
+    """Refuse a size that the header tells."""
+    if width * height > max_pixels:
+        raise ImageError(
+            Reason.TOO_MANY_PIXELS,
+            f"{width}x{height} is {width * height} pixels; at most {max_pixels} pass",
+        )
+    if min(width, height) < min_side:
+        raise ImageError(
+            Reason.TOO_SMALL,
+            f"{width}x{height}: the shortest side must be at least {min_side}",
+        )
+
+
+def _target(
+    width: int, height: int, size: int | None, *, enlarge: bool
+) -> tuple[int, int]:
+    """Return the (width, height) after a resize to the shortest side `size`."""
+    if size is not None and size < 1:
+        raise ValueError(f"`size` must be at least 1. Received: size={size}")
+    short = min(width, height)
+    if size is None or size == short or (size > short and not enlarge):
+        return width, height
+    # Halves are rounded up in whole numbers: the same size on every machine.
+    return tuple((2 * side * size + short) // (2 * short) for side in (width, height))  # type: ignore[return-value]
+
+
+def _resample(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    """Resize to exactly (width, height) by Lanczos."""
+    if image.size == target:
+        return image
+    return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+
+
+def _exif_orientation(exif: bytes | None) -> int:
+    """Return the orientation 1-8 from an EXIF block; 1 where it cannot be read.
+
+    A dozen lines instead of `Image.getexif`, which parses every tag and warns about
+    the broken ones.
+    """
+    if not isinstance(exif, bytes):
+        return 1
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
+            if tag == 0x0112:
+                # SHORT as the standard says; some writers use LONG.
+                value = "H" if kind == 3 else "I"
+                return int(struct.unpack_from(f"{order}{value}", tiff, entry + 8)[0])
+    except struct.error:
+        pass
+    return 1
+
+
+def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    """Return a loaded image as 8-bit sRGB, whatever its mode, alpha and profile."""
+    color: Image.Image = image
+    alpha: Image.Image | None = None
+    transparent = image.info.get("transparency")
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        color, alpha = _scale_to_8_bit(image, transparent)
+    elif image.mode == "La":
+        color = image.convert("LA")
+    elif image.mode in ("PA", "RGBa") or (
+        transparent is not None and image.mode in ("1", "L", "P", "RGB")
+    ):
+        color = image.convert("RGBA")
+    if color.mode in ("LA", "RGBA"):
+        alpha = color.getchannel("A")
+        # `convert` drops the alpha and leaves the stored colours.
+        color = color.convert("L" if color.mode == "LA" else "RGB")
+    if color.mode == "1":
+        color = color.convert("L")
+    elif color.mode not in ("L", "RGB", "CMYK", "LAB"):
+        color = color.convert("RGB")  # P, RGBX, YCbCr, HSV
+    color = _to_srgb(color, image.info.get("icc_profile"))
+    if alpha is None:
+        return color
+    white = Image.new("RGB", color.size, _WHITE)
+    white.paste(color, mask=alpha)
+    return white
+
+
+def _scale_to_8_bit(
+    image: ImageFile.ImageFile, transparent: int | None
+) -> tuple[Image.Image, Image.Image | None]:
+    """Scale a deep grey image to 8 bits, and its transparent value to an alpha.
+
+    16-bit values are divided by 257, so that 65535 becomes 255. Pillow's mode I holds
+    16-bit values too (PGM), mode F may hold [0, 1] (most HDR tools) or [0, 255]; values
+    outside those ranges are stretched from their own minimum to their own maximum, the
+    one scale left that clips nothing. NaN and infinity have no place on any scale.
+    """
+    values: npt.NDArray[Any] = np.asarray(image)
+    opaque: Image.Image | None = None
+    if isinstance(transparent, int):
+        opaque = Image.fromarray(np.where(values == transparent, 0, 255).astype("u1"))
+    low, high = (0, 65535) if image.mode.startswith("I;16") else _extent(values)
+    if low < 0 or high > 65535 or (image.mode == "F" and high > 255):
+        span = max(float(high) - float(low), 1e-30)
+        scaled = (values.astype("f8") - low) * (255 / span)
+    elif image.mode == "F":
+        scaled = values * (255.0 if high <= 1 else 1.0)
+    else:
+        scaled = values / np.float32(257)
+    gray = np.rint(scaled).astype("u1")
+    if _is_white_zero(image):
+        gray = 255 - gray
+    return Image.fromarray(gray), opaque
+
+
+def _extent(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the least and the greatest value, all being finite."""
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise ImageError(Reason.CORRUPT, "the image has pixels that are not finite")
+    return low, high
+
+
+def _is_white_zero(image: ImageFile.ImageFile) -> bool:
+    """Return whether a 16-bit TIFF counts from white, which Pillow leaves to us."""
+    return (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.mode.startswith("I;16")
+        and image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    )
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an L, RGB, CMYK or LAB image to sRGB, by its profile where it has one."""
+    if image.mode == "LAB":
+        transform: ImageCms.ImageCmsTransform | None = _lab_to_srgb()
+    else:
+        transform = _profile_to_srgb(profile, image.mode) if profile else None
+    if transform is None:
+        return image.convert("RGB")
+    return cast("Image.Image", ImageCms.applyTransform(image, transform))
+
+
+@functools.cache
+def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
+    """Return the transform for LAB images, whose values need no profile."""
+    return ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )
+
+
+@functools.lru_cache(maxsize=16)  # a collection has few profiles; some are 1 MB
+def _profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform of a profile to sRGB.
+
+    None where there is nothing to do: the profile cannot be read, is for another kind
+    of pixels, or is sRGB already (no colour moves by more than two levels; the sRGB
+    profiles in the wild differ by their rounding).
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}[mode]
+        if source.profile.xcolor_space != space:
+            return None
+        transform = ImageCms.buildTransform(
+            source, ImageCms.createProfile("sRGB"), mode, "RGB"
+        )
+    except (OSError, ImageCms.PyCMSError, UnicodeDecodeError):
+        return None  # UnicodeDecodeError: a colour space that is not ASCII
+    if mode == "RGB":
+        steps = np.arange(0, 256, 17, dtype="u1")
+        probe = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 16, 3)
+        moved = ImageCms.applyTransform(Image.fromarray(probe), transform)
+        if np.abs(np.asarray(moved, "i2") - probe).max() <= 2:
+            return None
+    return transform
