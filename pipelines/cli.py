@@ -61,7 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, beam_flags = parser.parse_known_args(argv)
     # TensorFlow writes its start-up remarks to stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    # Of others only errors: Beam warns of optional packages that are not installed.
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
+    for ours in ("model", "transforms", "pipelines"):
+        logging.getLogger(ours).setLevel(logging.INFO)
     try:
         config = args.flags.config_from_args(args)
         job = importlib.import_module(_COMMANDS[args.command][0])
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            f"stylebeam {args.command}: interrupted; the same command goes on from here",
+            f"stylebeam {args.command}: interrupted; the same command goes on",
             file=sys.stderr,
         )
         return 130

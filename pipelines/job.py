@@ -182,7 +182,7 @@ class Job:
             "counts": counts,
             "balances": [balance.to_json() for balance in checked],
             "seconds": round(seconds, 3),
-            "workers": dict(read_progress(self.output)),
+            "timings": _timings(read_progress(self.output)),
         }
         self.output.write_json(JOB, {**about, **result})
         self.output.delete(TEMPORARY)
@@ -232,6 +232,15 @@ def _exit_status(balances: Sequence[Balance], max_failure_rate: float) -> int:
     nothing_done = not sum(balances[-1].done.values())
     too_many = any(b.failure_rate > max_failure_rate for b in balances)
     return 1 if nothing_done or too_many else 0
+
+
+def _timings(totals: Mapping[str, float]) -> dict[str, float]:
+    """Return how long the workers ran, started up and computed, in seconds."""
+    return {
+        name: round(amount, 3)
+        for name, amount in totals.items()
+        if name.endswith("_seconds")
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Beam's options from the flags that are not ours."""
 
-import argparse
 import contextlib
 import io
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import (
     DirectOptions,
     PipelineOptions,
     StandardOptions,
+    _BeamArgumentParser,
 )
 
 from pipelines.errors import UsageError
@@ -29,7 +30,7 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         UsageError: A flag is unknown to Beam too, or Beam cannot read its value.
     """
     # Beam itself only warns of unknown flags.
-    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
     for options_class in PipelineOptions.__subclasses__():
         options_class._add_argparse_args(parser)
     complaints = io.StringIO()
@@ -55,4 +56,7 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
             flag.startswith("--direct_running_mode") for flag in beam_flags
         ):
             direct.direct_running_mode = "multi_processing"
+    else:
+        # A cloud runner logs where the job can be watched.
+        logging.getLogger("apache_beam").setLevel(logging.INFO)
     return options

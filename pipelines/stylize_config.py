@@ -5,6 +5,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 
 import argparse
 import dataclasses
+
 from model.bundle import DEFAULT_BUNDLE
 from model.config import PRECISIONS, Precision
 from pipelines.errors import UsageError

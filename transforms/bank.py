@@ -20,6 +20,7 @@ from transforms.inference import StyleEncoder
 from transforms.output import OutputFolder, open_file
 from transforms.pair import StyleShare
 from transforms.previews import check_pixels, write_preview
+from transforms.progress import progress_of
 from transforms.schemas import STYLE_BANK
 from transforms.tables import table_bytes
 
@@ -162,6 +163,7 @@ class EncodeStyle:
         Raises:
             ImageError: The image cannot be decoded or encoded.
         """
+        progress_of(self.output)  # Its clock starts with the first image read.
         share = StyleShare(image.ref.id, image.ref.key, image.sha256)
         known = _known(self.known, self.settings).get(image.sha256)
         preview = f"gallery/style/{share.id}.jpg"
@@ -214,7 +216,7 @@ class EncodedStyles(NamedTuple):
 
 
 @dataclasses.dataclass
-class EncodeStyles(beam.PTransform):
+class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
     """Turns each style into its two vectors.
 
     Input: `ImageRef` of styles, shuffled. Output: `EncodedStyles`. Idempotent.
@@ -264,7 +266,7 @@ def _one(_element: Any, name: str) -> tuple[str, int]:
 
 
 @dataclasses.dataclass
-class WriteStyleBank(beam.PTransform):
+class WriteStyleBank(beam.PTransform[PCollection[EncodedStyle], PCollection[BankFile]]):
     """Writes all encoded styles as one `styles.parquet`, sorted by key.
 
     Input: `EncodedStyle`. Output: one `BankFile`, also when there is no style at all.
@@ -290,7 +292,7 @@ class WriteStyleBank(beam.PTransform):
             (keyed, nothing)
             | "Flatten" >> beam.Flatten()
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.MapTuple(_write_bank, self.output, self.settings)
+            | "Write" >> beam.Map(_write_bank, self.output, self.settings)
         )
 
 
@@ -299,13 +301,12 @@ def _key_by_none(style: EncodedStyle) -> tuple[None, EncodedStyle | None]:
 
 
 def _write_bank(
-    _key: None,
-    styles: Iterable[EncodedStyle | None],
+    grouped: tuple[None, Iterable[EncodedStyle | None]],
     output: OutputFolder,
     settings: BankSettings,
 ) -> BankFile:
     ordered = sorted(
-        (style for style in styles if style is not None), key=lambda s: s.share.key
+        (style for style in grouped[1] if style is not None), key=lambda s: s.share.key
     )
     columns: dict[str, Any] = {
         "id": [style.share.id for style in ordered],

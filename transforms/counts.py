@@ -5,6 +5,7 @@ from typing import Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
+from apache_beam.transforms.combiners import ToDict
 
 from transforms.output import TEMPORARY, OutputFolder
 
@@ -12,7 +13,9 @@ COUNTS: Final = f"{TEMPORARY}/counts.json"
 
 
 @dataclasses.dataclass
-class WriteCounts(beam.PTransform):
+class WriteCounts(
+    beam.PTransform[PCollection[tuple[str, int]], PCollection[dict[str, int]]]
+):
     """Adds up (name, amount) pairs and writes the sums for the launcher.
 
     Input: pairs. Output: the sums as one dictionary, empty when there are no pairs.
@@ -34,7 +37,7 @@ class WriteCounts(beam.PTransform):
         return (
             counts
             | "Sum" >> beam.CombinePerKey(sum)
-            | "Collect" >> beam.combiners.ToDict()
+            | "Collect" >> ToDict()
             | "Write" >> beam.Map(_write, self.output)
         )
 

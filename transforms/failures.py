@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Failure, ImageError, ImageRef
@@ -21,7 +21,7 @@ FAILED = "failed"
 
 
 @dataclasses.dataclass
-class TryMap(beam.PTransform, Generic[A, B]):
+class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
     """Applies a function to each element; an `ImageError` becomes a `Failure`.
 
     Input: elements that are or have an `ImageRef`. Output: the results, in
@@ -74,7 +74,7 @@ class _TryMapDoFn(beam.DoFn):
 
 
 @dataclasses.dataclass
-class WriteFailures(beam.PTransform):
+class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
     """Writes the failures of a job as `failures/part-*.parquet`, sorted.
 
     Input: `Failure`. Output: the names of the parts. The parts of an earlier run are
@@ -104,7 +104,7 @@ class WriteFailures(beam.PTransform):
             )
             | "Flatten" >> beam.Flatten()
             | "GroupByPart" >> beam.GroupByKey()
-            | "WritePart" >> beam.MapTuple(_write_part, self.output, self.parts)
+            | "WritePart" >> beam.Map(_write_part, self.output, self.parts)
         )
 
 
@@ -113,8 +113,9 @@ def _key_by_part(failure: Failure, parts: int) -> tuple[int, Failure | None]:
 
 
 def _write_part(
-    part: int, failures: Iterable[Failure | None], output: OutputFolder, parts: int
+    grouped: tuple[int, Iterable[Failure | None]], output: OutputFolder, parts: int
 ) -> str:
+    part, failures = grouped
     rows = sorted(
         (dataclasses.asdict(failure) for failure in failures if failure is not None),
         key=lambda row: tuple(row.values()),

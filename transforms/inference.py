@@ -1,7 +1,11 @@
 """The stylizer in Beam: encodes styles, and stylizes one content with many styles."""
 
+import contextlib
 import dataclasses
 import functools
+import os
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler
 
+from model.bundle import load_bundle
 from model.config import Precision
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
@@ -64,15 +69,18 @@ class SharedStylizer:
         bundle: Path of the bundle.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
+        output: Where the progress goes.
     """
 
-    def __init__(self, bundle: str, bundle_id: str, precision: Precision) -> None:
-        self._make = functools.partial(_stylizer, bundle, bundle_id, precision)
+    def __init__(
+        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+    ) -> None:
+        self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         # Beam runs several threads a process, each on a content of its own.
         self._last = threading.local()
 
     def get(self) -> "Stylizer":
-        """Return the stylizer. A run without work never gets here: no model is loaded."""
+        """Return the stylizer; a run without work never asks, and loads no model."""
         return self._make()
 
     def content(self, image: LoadedImage) -> "Content":
@@ -91,16 +99,24 @@ class SharedStylizer:
 _LOCK = threading.Lock()
 
 
-def _stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
+def _stylizer(
+    bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+) -> "Stylizer":
     with _LOCK:
-        return _load_stylizer(bundle, bundle_id, precision)
+        started = time.perf_counter()
+        stylizer = _load_stylizer(bundle, bundle_id, precision)
+        seconds = time.perf_counter() - started
+    if seconds > 0.1:
+        progress_of(output).add(startup_seconds=seconds)
+    return stylizer
 
 
 @functools.lru_cache(maxsize=1)
 def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
-    # Late, because --help and the launcher of a remote job need no TensorFlow.
-    from model.bundle import load_bundle
-    from model.stylizer import Stylizer
+    # Late, because a run without work and the launcher of a remote job do without
+    # TensorFlow.
+    with _without_greeting():
+        from model.stylizer import Stylizer
 
     loaded = load_bundle(bundle, read_file)
     if loaded.bundle_id != bundle_id:
@@ -108,7 +124,33 @@ def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Styliz
             f"Bundle {bundle!r} changed since the job was started: found "
             f"{loaded.bundle_id}, expected {bundle_id}."
         )
-    return Stylizer(loaded, precision)
+    stylizer = Stylizer(loaded, precision)
+    # Traces the functions, so that the first real image is no slower than the second.
+    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
+    stylizer.stylize(grey, grey)
+    return stylizer
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keep two remarks of TensorFlow's import out of the user's terminal.
+
+    They are written to file descriptor 2 before any log level counts; whatever else is
+    written meanwhile is passed on.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            captured.seek(0)
+            for line in captured:
+                if b"absl::InitializeLog()" not in line and b"oneDNN" not in line:
+                    sys.stderr.write(line.decode(errors="replace"))
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
@@ -140,7 +182,9 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
 
     def load_model(self) -> SharedStylizer:
         """Return the networks, to be built when first used."""
-        return SharedStylizer(self._bundle, self._bundle_id, self._precision)
+        return SharedStylizer(
+            self._bundle, self._bundle_id, self._precision, self._output
+        )
 
     def run_inference(
         self,
@@ -150,6 +194,7 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
     ) -> Iterable[StylizedBlock]:
         """Yield the pictures of a block."""
         block: StylizeBlock = batch
+        model.get()  # Its start-up is not counted as the model's work.
         started = time.perf_counter()
         pictures = list(_stylize(model, block, range(len(block))))
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
@@ -210,7 +255,7 @@ class StyleEncoder:
     def __init__(
         self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
     ) -> None:
-        self._make = functools.partial(_stylizer, bundle, bundle_id, precision)
+        self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         self._output = output
 
     def __call__(
@@ -225,9 +270,10 @@ class StyleEncoder:
 
         from model.stylizer import to_float
 
+        stylizer = self._make()
         started = time.perf_counter()
         try:
-            mean, std = self._make().encode_style(to_float(image.pixels)[None])
+            mean, std = stylizer.encode_style(to_float(image.pixels)[None])
         except (tf.errors.OpError, MemoryError) as error:
             exhausted = isinstance(
                 error, tf.errors.ResourceExhaustedError | MemoryError

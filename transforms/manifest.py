@@ -88,7 +88,7 @@ def _file_sha256(output: OutputFolder, name: str) -> str | None:
 
 
 @dataclasses.dataclass
-class CompactManifest(beam.PTransform):
+class CompactManifest(beam.PTransform[PCollection[Any], PCollection[str]]):
     """Merges the journal and the parts that are there into sorted parts.
 
     Input: anything; the merge begins when all of it is there. Output: the names of the
@@ -116,7 +116,7 @@ class CompactManifest(beam.PTransform):
             # The barrier as a side input: nothing is listed before all is committed.
             | "ListJournal" >> beam.FlatMap(_list, self.parts, AsList(_none(barrier)))
             | "GroupByPart" >> beam.GroupByKey()
-            | "MergePart" >> beam.MapTuple(_merge_part, self.output, self.parts)
+            | "MergePart" >> beam.Map(_merge_part, self.output, self.parts)
         )
         return (
             start
@@ -145,8 +145,9 @@ def _list(
 
 
 def _merge_part(
-    part: int, names: Iterable[str | None], output: OutputFolder, parts: int
+    grouped: tuple[int, Iterable[str | None]], output: OutputFolder, parts: int
 ) -> str:
+    part, names = grouped
     target = part_name(part, parts)
     journal = sorted(name for name in names if name is not None)
     if not journal and output.exists(target):
@@ -196,4 +197,3 @@ def _clean(output: OutputFolder, parts: int, names: list[str]) -> list[str]:
 
 def _sorted_names(names: list[str]) -> list[str]:
     return sorted(names)
-

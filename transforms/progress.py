@@ -30,7 +30,8 @@ class Progress:
 
     def __init__(self, folder: pathlib.Path | None) -> None:
         self._folder = folder
-        self._totals: Counter[str] = Counter()
+        self._totals: dict[str, float] = {}
+        self._began = time.time()
         self._lock = threading.Lock()
         self._written = 0.0
 
@@ -38,7 +39,7 @@ class Progress:
         """Add to totals, such as `cells_done=1` or `model_seconds=0.25`."""
         with self._lock:
             for name, amount in amounts.items():
-                self._totals[name] += amount  # type: ignore[assignment]
+                self._totals[name] = self._totals.get(name, 0) + amount
             if time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES:
                 self._write()
 
@@ -53,7 +54,8 @@ class Progress:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{os.getpid()}"
-        temporary.write_text(json.dumps(self._totals), "utf-8")
+        state = {"began": self._began, "ended": time.time(), "totals": self._totals}
+        temporary.write_text(json.dumps(state), "utf-8")
         temporary.replace(self._folder / f"{os.getpid()}.json")
 
 
@@ -77,10 +79,22 @@ def forget_progress(output: OutputFolder) -> None:
 
 
 def read_progress(output: OutputFolder) -> Mapping[str, float]:
-    """Return the totals of all processes so far; empty for a remote output."""
-    totals: Counter[str] = Counter()
+    """Return the totals of all processes so far; empty for a remote output.
+
+    With them goes `running_seconds`: from the first image read to the last file
+    written.
+    """
     if is_remote(output.root):
-        return totals
-    for path in pathlib.Path(output.root, _FOLDER).glob("*.json"):
-        totals.update(json.loads(path.read_text("utf-8")))
-    return totals
+        return {}
+    states = [
+        json.loads(path.read_text("utf-8"))
+        for path in pathlib.Path(output.root, _FOLDER).glob("*.json")
+    ]
+    if not states:
+        return {}
+    totals: Counter[str] = Counter()
+    for state in states:
+        totals.update(state["totals"])
+    ended = max(state["ended"] for state in states)
+    began = min(state["began"] for state in states)
+    return {**totals, "running_seconds": ended - began}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, AsSingleton, PCollection, TaggedOutput
 
@@ -53,10 +53,15 @@ class PlannedContent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DecodedContent:
-    """A decoded content and the cells to make of it."""
+    """A decoded content and the cells to make of it.
 
-    image: LoadedImage
+    Attributes:
+        planned: The content and its cells.
+        image: Its pixels; None where all its cells are there already.
+    """
+
     planned: PlannedContent
+    image: LoadedImage | None
 
 
 class Stylized(NamedTuple):
@@ -72,7 +77,7 @@ class Stylized(NamedTuple):
 
 
 @dataclasses.dataclass
-class StylizeImages(beam.PTransform):
+class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
     """Turns each content into its row of the grid, written and committed.
 
     Input: `ImageRef` of contents, shuffled. Output: `Stylized`. Cells that are
@@ -180,26 +185,23 @@ class _DecodeContent:
     settings: StylizeSettings
     max_pixels: int
 
-    def __call__(self, planned: PlannedContent) -> DecodedContent | PlannedContent:
+    def __call__(self, planned: PlannedContent) -> DecodedContent:
         if not planned.cells and planned.kept:
-            return planned
+            return DecodedContent(planned, None)
         image = load_image(planned.image, self.settings.content_size)
         check_pixels(image, self.max_pixels)
         write_preview(self.output, f"{CONTENT}/{image.ref.id}.jpg", image.pixels)
-        return DecodedContent(image, planned)
+        return DecodedContent(planned, image)
 
 
-def _content_counts(content: DecodedContent | PlannedContent) -> Iterator[Any]:
+def _content_counts(content: DecodedContent) -> Iterator[tuple[str, int]]:
     yield "contents_decoded", 1
-    planned = content
-    if isinstance(content, DecodedContent):
-        planned = content.planned
-        height, width, _ = content.image.pixels.shape
+    if content.image is not None:
         original = (content.image.original_height, content.image.original_width)
-        if (height, width) != original:
+        if content.image.pixels.shape[:2] != original:
             yield "contents_resized", 1
-    yield "cells_planned", len(planned.cells) + planned.kept
-    yield "cells_kept", planned.kept
+    yield "cells_planned", len(content.planned.cells) + content.planned.kept
+    yield "cells_kept", content.planned.kept
 
 
 def _failed_count(_failure: Failure) -> tuple[str, int]:
@@ -207,10 +209,10 @@ def _failed_count(_failure: Failure) -> tuple[str, int]:
 
 
 def split_blocks(
-    content: DecodedContent | PlannedContent, bank_file: BankFile
+    content: DecodedContent, bank_file: BankFile
 ) -> Iterator[StylizeBlock]:
     """Yield the cells of one content in blocks that fit into the pixel budget."""
-    if isinstance(content, PlannedContent):
+    if content.image is None:
         return
     bank = shared_bank(bank_file)
     height, width, _ = content.image.pixels.shape
