@@ -16,6 +16,8 @@ from model.weights import load_vgg_weights
 Arrays = dict[str, np.ndarray]
 Picture = Callable[..., np.ndarray]
 
+COLOURS = {"black": (0, 0, 0), "white": (1, 1, 1), "red": (1, 0, 0), "blue": (0, 0, 1)}
+
 
 @pytest.fixture(scope="module")
 def tiny(tiny_bundle: Bundle) -> Stylizer:
@@ -211,8 +213,63 @@ def test_smallest_picture_follows_from_the_poolings(
 )
 def test_images_of_another_kind_are_refused(tiny: Stylizer, images: np.ndarray) -> None:
     for encode in (tiny.encode_content, tiny.encode_style):
-        with pytest.raises(ValueError, match="`images` must be .*Received"):
+        with pytest.raises(ValueError, match=r"`images` must be .*Received"):
             encode(images)
+
+
+@pytest.fixture(scope="module")
+def looking_glass() -> Stylizer:
+    """A network without a will of its own: features are BGR, the picture is features.
+
+    The weights are written down from what the bundle promises: BGR * 255 - mean goes
+    in, RGB in [0, 1] comes out.
+    """
+    encoder, decoder = (ConvSpec("in", 3, 3, 1),), (ConvSpec("out", 3, 3, 1),)
+    mean = np.float32([103.939, 116.779, 123.68])
+    look = {"in/kernel": np.eye(3)[None, None] / 255, "in/bias": mean / 255}
+    flip = {"out/kernel": np.eye(3)[None, None, ::-1], "out/bias": np.zeros(3)}
+    return Stylizer(
+        Bundle.create(
+            encoder,
+            {name: a.astype(np.float32) for name, a in look.items()},
+            decoder,
+            {name: a.astype(np.float32) for name, a in flip.items()},
+            about={},
+        )
+    )
+
+
+def test_range_and_channel_order_at_both_ends(
+    looking_glass: Stylizer, picture: Picture
+) -> None:
+    content = picture(33, 47)[None]
+    np.testing.assert_allclose(
+        looking_glass.stylize(content, content, 0.0), content, rtol=0, atol=1e-5
+    )
+    for colour in COLOURS.values():
+        style = np.full((1, 16, 16, 3), colour, np.float32)
+        features, _ = looking_glass.encode_style(style)
+        np.testing.assert_allclose(features[0], colour[::-1], atol=1e-6)
+        # A style of one colour paints everything in it, up to the epsilon.
+        painted = looking_glass.stylize(content, style)
+        np.testing.assert_allclose(
+            painted, np.broadcast_to(style[:, :1, :1], painted.shape), atol=0.02
+        )
+
+
+def test_pixels_are_clipped(tiny_bundle: Bundle, picture: Picture) -> None:
+    loud = {name: 50 * array for name, array in tiny_bundle.decoder.items()}
+    stylizer = Stylizer(
+        Bundle.create(
+            tiny_bundle.encoder_layers,
+            tiny_bundle.encoder,
+            tiny_bundle.decoder_layers,
+            loud,
+            about={},
+        )
+    )
+    output = stylizer.stylize(picture(32, 32, 1)[None], picture(32, 32, 2)[None])
+    assert (output.min(), output.max()) == (0, 1)
 
 
 def test_uint8_round_trips() -> None:
@@ -222,8 +279,6 @@ def test_uint8_round_trips() -> None:
 
 
 # The packaged bundle.
-
-COLOURS = {"black": (0, 0, 0), "white": (1, 1, 1), "red": (1, 0, 0), "blue": (0, 0, 1)}
 
 
 def of_colour(name: str) -> np.ndarray:
@@ -239,17 +294,6 @@ def test_one_colour_pictures_stay_in_range(
     assert np.isfinite(output).all()
     assert output.min() >= 0
     assert output.max() <= 1
-
-
-@pytest.mark.parametrize(("colour", "channel"), [("red", 0), ("blue", 2)])
-def test_channel_order_is_rgb_at_both_ends(
-    default_stylizer: Stylizer, colour: str, channel: int
-) -> None:
-    """A swap at either end alone would turn red to blue."""
-    one = default_stylizer.stylize(of_colour(colour), of_colour(colour), 0.0)
-    means = one.mean((0, 1, 2))
-    assert means.argmax() == channel
-    assert means[channel] > 2 * np.delete(means, channel).max()
 
 
 def test_statistics_of_red_are_those_of_bgr(
@@ -291,7 +335,10 @@ def float32_encoder(bundle: Bundle) -> Arrays:
 
 
 def _original_vgg16() -> str | None:
-    """Return the float32 original where there is one, else None: the package's."""
+    """Return the float32 original, or None for the package's float16 where it is absent.
+
+    That one was rounded apart from the bundle, so the comparison only gets stricter.
+    """
     root = pathlib.Path(__file__).resolve().parents[3]
     path = root / "shared" / "weights" / "vgg16_imagenet_notop.npz"
     return str(path) if path.is_file() else None
