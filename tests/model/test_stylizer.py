@@ -335,7 +335,7 @@ def float32_encoder(bundle: Bundle) -> Arrays:
 
 
 def _original_vgg16() -> str | None:
-    """Return the float32 original, or None for the package's float16 where it is absent.
+    """Return the float32 original, or None (the package's float16) where it is absent.
 
     That one was rounded apart from the bundle, so the comparison only gets stricter.
     """
