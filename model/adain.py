@@ -75,7 +75,8 @@ class AdaptiveInstanceNormalization(keras.layers.Layer):
     """
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Keras would cast the features to the policy's dtype, before the statistics.
+        super().__init__(**({"autocast": False} | kwargs))
         if not 0.0 <= alpha <= 1.0:
             raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha}")
         self.alpha = alpha

@@ -8,9 +8,11 @@ import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +30,17 @@ INPUT_RANGE: Final = "RGB in [0, 1]; the encoder turns it into BGR * 255 - mean"
 OUTPUT_RANGE: Final = "RGB in [0, 1], not clipped"
 
 _PARTS: Final = ("encoder", "decoder")
+_DTYPES: Final = (np.float16, np.float32)
+
+# What zipfile and NumPy raise on damaged archives beside ValueError; the last one on an
+# unknown compression.
+_DAMAGE: Final = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+)
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -62,13 +75,14 @@ class Bundle:
         Args:
             encoder_layers: The encoder's convolutions, RGB to features.
             encoder: Its weights, `<layer>/kernel` and `<layer>/bias`, stored in the
-                dtype they have: float32 or float16.
+                dtype they have: float32 or float16. More are left out.
             decoder_layers: The decoder's convolutions, features to RGB.
             decoder: Its weights.
             about: What else bundle.json says: training, lineage, license, metrics.
 
         Raises:
-            BundleError: The networks do not fit each other, or the arrays the layers.
+            BundleError: The networks do not fit each other, or the arrays the layers,
+                or a weight is not a finite float16 or float32.
         """
         files = {
             "encoder.npz": _npz(encoder_layers, encoder),
@@ -117,12 +131,12 @@ class Bundle:
     @property
     def encoder(self) -> Arrays:
         """The encoder's weights, `<layer>/kernel` and `<layer>/bias`, as stored."""
-        return _arrays(self.files["encoder.npz"])
+        return read_npz(self.files["encoder.npz"])
 
     @property
     def decoder(self) -> Arrays:
         """The decoder's weights, likewise."""
-        return _arrays(self.files["decoder.npz"])
+        return read_npz(self.files["decoder.npz"])
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Write the bundle into a folder; bundle.json comes last and seals the rest."""
@@ -184,11 +198,33 @@ def load_bundle(folder: str, read: Callable[[str], bytes] = read_local) -> Bundl
         }
         bundle = Bundle(description, files)
         _check_networks(bundle)
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise BundleError(f"bundle.json of {where} lacks {error}.") from error
-    except (ValueError, zipfile.BadZipFile) as error:
+    except TypeError as error:
+        raise BundleError(f"bundle.json of {where} is damaged: {error}") from error
+    except ValueError as error:
         raise BundleError(f"The {where} cannot be used: {error}") from error
     return bundle
+
+
+def read_npz(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz file; pickled objects are refused.
+
+    Raises:
+        ValueError: The bytes are not a whole .npz of plain arrays.
+    """
+    # np.load would take a bare .npy too, and calls anything else a pickle.
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise ValueError("not an .npz file, or only a part of one")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except _DAMAGE as error:
+        raise ValueError(f"a damaged .npz file: {error}") from error
+    strange = [n for n, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise ValueError(f"members that are no arrays: {', '.join(strange)}")
+    return arrays
 
 
 def _read_sealed(
@@ -215,7 +251,12 @@ def _read_sealed(
 def _check_networks(bundle: Bundle) -> None:
     """Check that the layers chain, the arrays fit them, and the decoder the encoder."""
     for part in _PARTS:
-        layers, arrays = getattr(bundle, f"{part}_layers"), getattr(bundle, part)
+        layers = getattr(bundle, f"{part}_layers")
+        _check_chain(part, layers)
+        try:
+            arrays = getattr(bundle, part)
+        except ValueError as error:
+            raise BundleError(f"{part}.npz cannot be read: {error}") from error
         expected: dict[str, tuple[int, ...]] = {}
         for layer in layers:
             expected[f"{layer.name}/kernel"] = layer.kernel_shape
@@ -225,6 +266,16 @@ def _check_networks(bundle: Bundle) -> None:
         if wrong:
             raise BundleError(
                 f"The arrays of the {part} do not fit its layers: {', '.join(wrong)}."
+            )
+        unusable = [
+            name
+            for name, array in arrays.items()
+            if array.dtype not in _DTYPES or not np.isfinite(array).all()
+        ]
+        if unusable:
+            raise BundleError(
+                f"The arrays of the {part} must be finite float16 or float32: "
+                f"{', '.join(unusable)}."
             )
     features = bundle.encoder_layers[-1].out_channels
     taken = bundle.decoder_layers[0].in_channels
@@ -241,9 +292,30 @@ def _check_networks(bundle: Bundle) -> None:
         )
 
 
-def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+def _check_chain(part: str, layers: Sequence[ConvSpec]) -> None:
+    if not layers:
+        raise BundleError(f"The {part} has no layers.")
+    names = [layer.name for layer in layers]
+    if len(set(names)) < len(names):
+        raise BundleError(f"Layer names of the {part} repeat: {', '.join(names)}.")
+    for before, layer in itertools.pairwise(layers):
+        if layer.in_channels != before.out_channels:
+            raise BundleError(
+                f"Layer {layer.name} of the {part} takes {layer.in_channels} "
+                f"channels, but {before.name} gives {before.out_channels}."
+            )
+    picture = layers[0].in_channels if part == "encoder" else layers[-1].out_channels
+    if picture != 3:
+        raise BundleError(
+            f"The {part} must have the 3 channels of RGB at the picture's end. "
+            f"Received: {picture}"
+        )
+    for layer in layers:
+        if layer.upsample_before if part == "encoder" else layer.pool_before:
+            raise BundleError(
+                f"Only an encoder pools and only a decoder upsamples, "
+                f"but {layer.name} of the {part} does the other."
+            )
 
 
 def _npz(layers: Sequence[ConvSpec], arrays: Arrays) -> bytes:
@@ -252,6 +324,9 @@ def _npz(layers: Sequence[ConvSpec], arrays: Arrays) -> bytes:
     NumPy dates the members 1980-01-01, so that no clock gets in.
     """
     names = [f"{layer.name}/{part}" for layer in layers for part in ("kernel", "bias")]
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise BundleError(f"The weights lack the arrays {', '.join(missing)}.")
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in names})
     return buffer.getvalue()

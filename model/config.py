@@ -26,6 +26,17 @@ STYLE_LAYERS: Final = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_c
 # Three 2x2 poolings lie before relu4_1: a picture is padded to a multiple of this.
 STRIDE: Final = 8
 
+_JSON_TYPES: Final = {
+    "name": str,
+    "in": int,
+    "out": int,
+    "kernel": int,
+    "activation": str,
+    "pool_before": bool,
+    "upsample_before": bool,
+    "padding": str,
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConvSpec:
@@ -87,27 +98,33 @@ class ConvSpec:
         """Return the layer that `to_json` described.
 
         Raises:
-            ValueError: A property is missing, unknown or out of range.
+            ValueError: A property is missing, unknown, of another type or out of range.
         """
-        fields = dict(value)
-        try:
-            spec = cls(
-                name=fields.pop("name"),
-                in_channels=fields.pop("in"),
-                out_channels=fields.pop("out"),
-                kernel=fields.pop("kernel"),
-                activation=fields.pop("activation"),
-                pool_before=fields.pop("pool_before"),
-                upsample_before=fields.pop("upsample_before"),
-                padding=fields.pop("padding"),
-            )
-        except KeyError as error:
-            raise ValueError(f"A layer lacks {error}. Received: {value}") from error
-        if fields:
-            raise ValueError(
-                f"Unknown layer properties {sorted(fields)}. Received: {value}"
-            )
-        return spec
+        if not isinstance(value, Mapping):
+            raise ValueError(f"A layer must be an object. Received: {value!r}")
+        missing = [name for name in _JSON_TYPES if name not in value]
+        if missing:
+            raise ValueError(f"A layer lacks {missing}. Received: {value}")
+        unknown = [name for name in value if name not in _JSON_TYPES]
+        if unknown:
+            raise ValueError(f"Unknown layer properties {unknown}. Received: {value}")
+        for name, kind in _JSON_TYPES.items():
+            # `is`: True is an int to isinstance.
+            if type(value[name]) is not kind:
+                raise ValueError(
+                    f"Layer property {name!r} must be {kind.__name__}. "
+                    f"Received: {value}"
+                )
+        return cls(
+            name=value["name"],
+            in_channels=value["in"],
+            out_channels=value["out"],
+            kernel=value["kernel"],
+            activation=value["activation"],
+            pool_before=value["pool_before"],
+            upsample_before=value["upsample_before"],
+            padding=value["padding"],
+        )
 
 
 def canonical_json(value: Any) -> bytes:

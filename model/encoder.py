@@ -186,7 +186,7 @@ def normalized_weights(
         if not (mean > 0).all():
             raise ValueError(
                 f"Every channel of {layer.name} must fire on the photographs. "
-                f"Received: {int((mean <= 0).sum())} channels with mean activation 0"
+                f"Received: {int((~(mean > 0)).sum())} channels that do not"
             )
         kernel = arrays[f"{layer.name}/kernel"].astype(np.float64)
         bias = arrays[f"{layer.name}/bias"].astype(np.float64)

@@ -186,6 +186,7 @@ def get_weights(network: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D):
             for part in ("kernel", "bias"):
-                value = keras.ops.convert_to_numpy(getattr(layer, part))
-                arrays[f"{layer.name}/{part}"] = np.asarray(value, np.float32)
+                # Not convert_to_numpy: NumPy 2 warns of its __array__ on variables.
+                value = keras.ops.cast(getattr(layer, part), "float32")
+                arrays[f"{layer.name}/{part}"] = value.numpy()
     return arrays

@@ -80,7 +80,7 @@ class Stylizer:
         Args:
             images: float32 RGB `[batch, height, width, 3]` in [0, 1].
         """
-        _check_images(images)
+        self._check_images(images)
         _, height, width, _ = images.shape
         return Content(self._encode(self._pad(images)), height, width)
 
@@ -93,7 +93,7 @@ class Stylizer:
         Returns:
             Mean and standard deviation of each channel, float32 `[batch, channels]`.
         """
-        _check_images(images)
+        self._check_images(images)
         mean, std = self._moments(self._pad(images))
         return mean.numpy(), std.numpy()
 
@@ -144,6 +144,20 @@ class Stylizer:
             self.encode_content(content), *self.encode_style(style), alpha
         )
 
+    def _check_images(self, images: Images) -> None:
+        if images.dtype != np.float32 or images.ndim != 4 or images.shape[-1] != 3:
+            raise ValueError(
+                "`images` must be float32 [batch, height, width, 3]. Received: "
+                f"dtype={images.dtype}, shape={images.shape}"
+            )
+        # Reflection takes two cells at the deepest layer: 16 pixels for three poolings.
+        least = 2 * self._stride
+        if min(images.shape[1:3]) < least:
+            raise ValueError(
+                f"`images` must be at least {least} pixels a side. "
+                f"Received: {images.shape}"
+            )
+
     def _pad(self, images: Images) -> Images:
         """Reflect the right and bottom borders up to a multiple of the stride."""
         _, height, width, _ = images.shape
@@ -173,15 +187,3 @@ def to_float(pixels: npt.NDArray[np.uint8]) -> Images:
 def to_uint8(images: Images) -> npt.NDArray[np.uint8]:
     """Return pictures in [0, 1] as uint8, rounded to the nearest grey level."""
     return np.rint(images * np.float32(255)).astype(np.uint8)
-
-
-def _check_images(images: Images) -> None:
-    if images.dtype != np.float32 or images.ndim != 4 or images.shape[-1] != 3:
-        raise ValueError(
-            "`images` must be float32 [batch, height, width, 3]. Received: "
-            f"dtype={images.dtype}, shape={images.shape}"
-        )
-    if images.shape[1] < 16 or images.shape[2] < 16:
-        raise ValueError(
-            f"`images` must be at least 16 pixels a side. Received: {images.shape}"
-        )

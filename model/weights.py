@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from model.bundle import read_npz
 from model.config import ConvSpec, Network
 from model.encoder import vgg_layers
 from model.network import check_arrays
@@ -33,7 +34,7 @@ def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arra
 
     Raises:
         FileNotFoundError: `source` is not there.
-        ValueError: The file is damaged or not the weights of this network.
+        ValueError: The file is damaged or has not the weights of this network.
         ConnectionError: The weights had to be downloaded and could not be.
     """
     layers = vgg_layers(network)
@@ -42,40 +43,55 @@ def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arra
         if not path.is_file():
             raise FileNotFoundError(f"There is no weights file {source!r}.")
         if path.suffix == ".npz":
-            arrays = _read_npz(path)
+            arrays = _read_npz(path.read_bytes(), origin=repr(source))
         elif path.suffix in (".h5", ".hdf5"):
             arrays = _read_keras_h5(path)
         else:
             raise ValueError(
                 f"Weights must be a Keras notop .h5 or an .npz. Received: {source!r}"
             )
-        check_arrays(layers, arrays, origin=repr(source))
+        _check_network(network, arrays, origin=repr(source))
         return arrays
     if network == "vgg16":
         return _packaged_vgg16()
     return _downloaded(network, layers)
 
 
+def _check_network(network: Network, arrays: Float32Arrays, *, origin: str) -> None:
+    """Check the arrays, and that a VGG-19 does not pass for the VGG-16 inside it."""
+    layers = vgg_layers(network)
+    check_arrays(layers, arrays, origin=origin)
+    names = {layer.name for layer in layers}
+    # A file with the classifier (fc1, fc2, predictions) is as good.
+    others = {name.partition("/")[0] for name in arrays} - names
+    foreign = sorted(name for name in others if name.startswith("block"))
+    if foreign:
+        raise ValueError(
+            f"{origin} is not a {network}: it also has {', '.join(foreign)}."
+        )
+
+
 def _packaged_vgg16() -> Float32Arrays:
     path = PRETRAINED / "vgg16.npz"
     facts = json.loads((PRETRAINED / "vgg16.json").read_text("utf-8"))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
     if digest != facts["sha256"]:
         raise ValueError(
             f"{path} is damaged: its sha256 is {digest}, expected {facts['sha256']}. "
             "Install stylebeam again."
         )
-    arrays = _read_npz(path)
+    arrays = _read_npz(data, origin=str(path))
     check_arrays(vgg_layers("vgg16"), arrays, origin=str(path))
     return arrays
 
 
-def _read_npz(path: pathlib.Path) -> Float32Arrays:
+def _read_npz(data: bytes, *, origin: str) -> Float32Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name].astype(np.float32) for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise ValueError(f"{str(path)!r} is not a readable .npz: {error}") from error
+        arrays = read_npz(data)
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+    except ValueError as error:
+        raise ValueError(f"{origin} is not a readable .npz: {error}") from error
 
 
 def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
@@ -92,7 +108,7 @@ def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
                 for part, name in zip(("kernel", "bias"), names, strict=False):
                     array = np.asarray(group[name], np.float32)
                     arrays[f"{_text(layer)}/{part}"] = array
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} is not a Keras notop .h5 weights file: {error}"
         ) from error
