@@ -266,11 +266,11 @@ class StyleEncoder:
         Raises:
             ImageError: The network failed on this image.
         """
+        stylizer = self._make()
         import tensorflow as tf
 
         from model.stylizer import to_float
 
-        stylizer = self._make()
         started = time.perf_counter()
         try:
             mean, std = stylizer.encode_style(to_float(image.pixels)[None])
