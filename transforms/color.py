@@ -29,8 +29,10 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         color, alpha = _scale_to_8_bit(image, transparent)
     elif image.mode == "La":
         color = image.convert("LA")
+    elif transparent is not None and image.mode in ("1", "L"):
+        color = image.convert("LA")
     elif image.mode in ("PA", "RGBa") or (
-        transparent is not None and image.mode in ("1", "L", "P", "RGB")
+        transparent is not None and image.mode in ("P", "RGB")
     ):
         color = image.convert("RGBA")
     if color.mode in ("LA", "RGBA"):

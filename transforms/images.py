@@ -46,6 +46,9 @@ _REDUCING_GAP = 3.0
 _DRAFT_GAP = 2
 
 
+_TiffFile = TiffImagePlugin.TiffImageFile
+
+
 class _JpegFile(JpegImagePlugin.JpegImageFile):
     """A JPEG, or the first picture of an MPO, whose EXIF is left alone.
 
@@ -69,7 +72,7 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (rb"RIFF.{4}WEBP", WebPImagePlugin.WebPImageFile),
     (rb"GIF8[79]a", GifImagePlugin.GifImageFile),
     (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BmpImagePlugin.BmpImageFile),
-    (rb"II[*+]\0|MM\0[*+]", TiffImagePlugin.TiffImageFile),
+    (rb"II[*+]\0|MM\0[*+]", _TiffFile),
     (rb".{4}ftyp(?:.{4}){0,14}?avi[fs]", AvifImagePlugin.AvifImageFile),
     (
         rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
@@ -174,11 +177,11 @@ def decode_image(
             image.draft(None, (_DRAFT_GAP * target[0], _DRAFT_GAP * target[1]))
         _load(image, data)
         rgb = to_rgb(image)
-        turn = _UPRIGHT.get(_exif_orientation(image.info.get("exif")))
+        orientation = _exif_orientation(image.info.get("exif"))
         # Pillow turns a TIFF upright by itself.
-        if turn is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
-            rgb = rgb.transpose(turn)
-            if turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
+        if orientation in _UPRIGHT and not isinstance(image, _TiffFile):
+            rgb = rgb.transpose(_UPRIGHT[orientation])
+            if orientation >= 5:  # a quarter turn
                 width, height, target = height, width, target[::-1]
         pixels = np.asarray(_resample(rgb, target))
     except MemoryError as error:
