@@ -24,7 +24,7 @@ def art_deco_fans() -> np.ndarray:
     rng = generator(401)
     shape = (576, 576)
     x, y = coordinates(shape)
-    wide, high = 96.0, 48.0
+    wide, high = 128.0, 32.0
     picture = np.zeros((*shape, 3), np.float32)
     metal = np.zeros(shape, np.float32)
     sheen = fractal_noise(rng, shape, 60, 4)
@@ -33,29 +33,29 @@ def art_deco_fans() -> np.ndarray:
         colors("2a0716", "8a1538", "e0566f"), colors("120f14", "3a3038", "7a6a6a"),
     )  # fmt: skip
     # From the top row down, each row of fans covers the one above it.
-    for row in range(-1, round(shape[0] / high) + 3):
-        center_y = row * high + 20
+    for row in range(-1, round(shape[0] / high) + 4):
+        center_y = row * high + 8
         shift = wide / 2 * (row % 2)
         column = np.floor((x - shift) / wide)
         dx = x - shift - (column + 0.5) * wide
         dy = y - center_y
         radius = np.hypot(dx, dy)
-        inside = smoothstep(wide / 2 + 0.7, wide / 2 - 0.7, radius) * (dy < 1)
-        kind = (row + 2 * column.astype(int)) % 4
+        inside = smoothstep(wide / 2 + 0.7, wide / 2 - 0.7, radius)
+        kind = (row + 2 * (column.astype(int) % 2)) % 4
         turn = np.arctan2(-dy, dx) / np.pi
-        rays = np.abs((turn * 11) % 1 - 0.5)
+        rays = np.abs((turn * 13) % 1 - 0.5)
         tone = np.clip(0.25 + radius / wide + 0.25 * (sheen - 0.5), 0, 1)
         fan = np.choose(
             kind[..., None], [ramp(enamel, tone) for enamel in enamels]
         ).astype(np.float32)
         fan *= (0.75 + 0.5 * smoothstep(0.1, 0.5, rays))[..., None]
-        rib = smoothstep(2.0, 0.9, (0.5 - rays) * radius * np.pi / 11)
-        rib *= smoothstep(12, 15, radius) * (radius < 39)
+        rib = smoothstep(2.0, 0.9, (0.5 - rays) * radius * np.pi / 13)
+        rib *= smoothstep(15, 18, radius) * (radius < 52)
         rim = smoothstep(2.6, 1.6, np.abs(radius - wide / 2 + 2.4))
-        rim = np.maximum(rim, smoothstep(1.7, 0.8, np.abs(radius - 39)))
-        rim = np.maximum(rim, smoothstep(13, 12, radius))
+        rim = np.maximum(rim, smoothstep(1.7, 0.8, np.abs(radius - 52)))
+        rim = np.maximum(rim, smoothstep(15, 13.6, radius))
         pearl = np.abs((turn * 16) % 1 - 0.5) * radius * np.pi / 16
-        pearls = smoothstep(2.2, 1.2, np.hypot(pearl, radius - 42.2))
+        pearls = smoothstep(2.9, 1.9, np.hypot(pearl, radius - 56.5))
         brass = np.maximum(np.maximum(rib, rim), pearls)
         picture = mix(picture, fan, inside)
         metal = metal * (1 - inside) + brass * inside
@@ -102,23 +102,16 @@ def batik_crackle() -> np.ndarray:
             for dot in range(24):
                 angle = 2 * np.pi * dot / 24
                 dots.disc(at_x + 96 * np.cos(angle) * 0.97, at_y + 96 * np.sin(angle) * 0.8, 3)
-            for side in (-1, 1):
-                turn = np.linspace(0, 3.4 * np.pi, 60)
-                grow = 26 * (1 - turn / turn[-1] * 0.85)
-                curl_x, curl_y = at_x + side * pitch / 2, at_y + 4
-                scroll = np.stack(
-                    [curl_x + side * grow * np.cos(turn), curl_y - grow * np.sin(turn)], 1
-                )
-                drawn.line(scroll, 4.2)
-                for bud in range(5):
-                    angle = 0.5 + bud * 0.62
-                    filled.polygon(
-                        leaf(curl_x + side * 30 * np.cos(angle), curl_y - 30 * np.sin(angle),
-                             np.arctan2(-np.sin(angle), side * np.cos(angle)), 20, 10)
-                    )  # fmt: skip
+            middle = at_x + pitch / 2
+            for petal in range(12):
+                angle = 2 * np.pi * petal / 12
+                root = middle + 17 * np.cos(angle), at_y + 17 * np.sin(angle)
+                (filled if petal % 2 else drawn).polygon(leaf(*root, angle, 25, 13))
+            drawn.ring(middle, at_y, 13, 3.5)
+            filled.disc(middle, at_y, 6)
     warp = 9 * noise(rng, shape, 26), 9 * noise(rng, shape, 26)
     crack = np.zeros(shape, np.float32)
-    for size, width in ((74, 2.6), (30, 1.2)):
+    for size, width in ((70, 4.6), (27, 2.4)):
         gap = cells(rng, x + 30 + warp[0], y + 30 + warp[1], size)[2]
         uneven = 0.35 + fractal_noise(rng, shape, 60, 3)
         crack = np.maximum(crack, smoothstep(width, 0.2, gap / uneven))
@@ -131,7 +124,7 @@ def batik_crackle() -> np.ndarray:
     picture = mix(picture, brown, veins.mask())
     waxed = np.maximum(np.maximum(drawn.mask(), filled.mask()), 0.35)
     picture = mix(picture, colors("101a36")[0], 0.9 * crack * waxed)
-    picture = mix(picture, colors("5f83b8")[0], 0.55 * crack * (1 - waxed))
+    picture = mix(picture, colors("a9c4e6")[0], 0.75 * crack * (1 - waxed))
     halo = blur(crack, 2.5) * waxed
     picture = mix(picture, colors("27407a")[0], 0.55 * halo)
     threads = 0.5 + 0.25 * (np.sin(x * np.pi / 1.7) + np.sin(y * np.pi / 1.7))
@@ -168,6 +161,14 @@ rrr..ggg..rrr
 ......g......
 ....bbbbb....
 .....bbb.....
+"""
+_STITCH_HEART = """
+.rr.rr.
+rrrrrrr
+rrwrrrr
+.rrrrr.
+..rrr..
+...r...
 """
 
 
@@ -207,9 +208,12 @@ def cross_stitch() -> np.ndarray:
     for flip, column in ((False, 13), (True, 43)):
         sew(_STITCH_BIRD, column, 13, flip)
         sew(_STITCH_TREE, column + 1, 44)
-    for flip, column in ((False, 12), (True, 49)):
-        sew("..rr.\n.rrrr\nrryrr\n.rrrr\n..rr.", column, 33, flip)
-        sew("bbb..\n..bbb\nbbb..", column + 6, 34, flip)
+    for column in (14, 51):
+        sew(_STITCH_HEART, column, 33)
+    for column, row in ((31, 13), (40, 13), (31, 58), (40, 58), (24, 31), (47, 31),
+                        (24, 39), (47, 39), (12, 29), (59, 29), (12, 41), (59, 41),
+                        (26, 24), (45, 24), (26, 46), (45, 46)):  # fmt: skip
+        sew(".b.\nbyb\n.b.", column - 1, row)
     threads = {
         "r": "b8202e", "b": "1f3b7a", "g": "2f7a4a", "y": "e8ac2c", "w": "fbf4e2",
     }  # fmt: skip
@@ -255,9 +259,9 @@ def roman_mosaic() -> np.ndarray:
     scene = sea
     angles = np.arctan(9 / 34 * np.cos(x / 34))
     for fish_x, fish_y, size, tilt, back, belly in (
-        (300, 200, 1.55, 0.16, "c4482a", "f0c27a"),
-        (380, 372, 1.15, np.pi - 0.12, "2a3f6a", "d9dccb"),
-        (175, 388, 0.75, -0.3, "c98a2a", "f4e6b8"),
+        (305, 205, 1.5, 0.14, "c4482a", "f0c27a"),
+        (415, 392, 1.12, np.pi - 0.12, "2a3f6a", "d9dccb"),
+        (170, 415, 0.7, -0.3, "c98a2a", "f4e6b8"),
     ):
         dx, dy = x - fish_x, y - fish_y
         u = (dx * np.cos(tilt) + dy * np.sin(tilt)) / size
@@ -291,23 +295,21 @@ def roman_mosaic() -> np.ndarray:
         angles = np.where(rim > 0.06, along, angles)
     edge = np.minimum(np.minimum(x, 639 - x), np.minimum(y, 575 - y))
     on_side = np.minimum(x, 639 - x) < np.minimum(y, 575 - y)
-    run = np.where(on_side, y, x) * 2 * np.pi / 64
-    braid = colors("efe2c2")[0] * np.ones((*shape, 3), np.float32)
-    middle = 31.0
-    for phase, code in ((0, "b5442c"), (np.pi, "2f5d8a"), (0, "b5442c")):
-        off = np.abs(edge - middle - 14 * np.sin(run + phase))
-        # The first colour passes over the second where the strand rises.
-        over = np.cos(run) > 0 if code == "b5442c" else np.full(shape, True)
-        braid = np.where(((off < 10.5) & over)[..., None], colors("20191a")[0], braid)
-        braid = np.where(((off < 7.6) & over)[..., None], colors(code)[0], braid)
-        braid = np.where(((off < 2.6) & over)[..., None], colors("f0d9a0")[0], braid)
+    run = np.where(on_side, y, x)
+    tooth = np.abs((run / 64) % 1 - 0.5) * 2
+    teeth = tooth > (edge - 12) / 40
+    braid = np.where(teeth[..., None], colors("b5442c")[0], colors("efe2c2")[0])
+    inlay = (np.abs(tooth - 0.85) * 40 + np.abs(edge - 20)) < 11
+    braid = np.where((inlay & teeth)[..., None], colors("f0c25a")[0], braid)
+    inlay = (tooth * 32 + np.abs(edge - 43)) < 12
+    braid = np.where((inlay & ~teeth)[..., None], colors("2f5d8a")[0], braid)
     frame = edge < 62
     scene = np.where(frame[..., None], braid, scene)
     line = (np.abs(edge - 5) < 4.5) | (np.abs(edge - 57) < 4.5)
     scene = np.where(line[..., None], colors("26201f")[0], scene)
     angles = np.where(frame, 0.0, angles)
-    size = 9.4
-    number, _, gap, centers = cells(rng, x, y, size, jitter=0.16, angles=angles)
+    size = 8.2
+    number, _, gap, centers = cells(rng, x, y, size, jitter=0.14, angles=angles)
     at_x = np.clip(centers[:, 0], 0, 639).astype(np.intp)
     at_y = np.clip(centers[:, 1], 0, 575).astype(np.intp)
     stone = scene[at_y, at_x] * rng.normal(1, 0.09, (len(centers), 1))
@@ -367,8 +369,8 @@ def stained_glass() -> np.ndarray:
     glaze(petal & (out < 126), 2 * sector(12) + (arc > 0), ("f2542d", "f7b32b", "d81e5b"))
     glaze(out < 50, sector(8), ("2447a8", "5fa8e8"))
     glaze(out < 28, sector(6), ("ffe9a0", "f4b62a"))
-    edge = blur(borders(labels), 1.5)
-    lead = smoothstep(0.16, 0.3, edge)
+    edge = blur(borders(labels), 2.2)
+    lead = smoothstep(0.055, 0.1, edge)
     streak = fractal_noise(rng, shape, 46, 5, stretch=0.4)
     swirl = fractal_noise(rng, shape, 16, 3)
     tone = rng.normal(1, 0.16, labels.max() + 1)[labels]
@@ -379,8 +381,8 @@ def stained_glass() -> np.ndarray:
     for bubble_x, bubble_y in scatter(rng, shape, 20):
         bubbles.disc(bubble_x, bubble_y, rng.gamma(1.5, 0.45))
     glass = glass + 0.3 * bubbles.mask()[..., None]
-    glass = glass * (1 - 0.55 * smoothstep(0.0, 0.35, blur(lead, 4)))[..., None]
+    glass = glass * (1 - 0.55 * smoothstep(0.0, 0.35, blur(lead, 3)))[..., None]
     pane = glass + 0.35 * blur(np.clip(glass * (1 - lead[..., None]), 0, 1), 9)
     metal = np.broadcast_to(colors("23242a")[0], (*shape, 3))
-    came = light(metal * 1.2, blur(lead, 1.6) * 4 + 0.3 * swirl, 1.0, gloss=0.4)
+    came = light(metal * 1.2, blur(lead, 1.6) * 3 + 0.3 * swirl, 1.0, gloss=0.4)
     return finish(mix(pane, came, lead))

@@ -46,67 +46,103 @@ def woodblock_waves() -> np.ndarray:
         near = np.clip(x, from_x, to_x)
         bar = smoothstep(7, 5.8, np.hypot(x - near, y - bar_y))
         picture = mix(picture, colors("f4e8cf")[0], bar * 0.95)
-    key = colors("14233f")[0]
-    blues = ("8fb7bd", "4f8fa8", "2d6a94", "1d4f82", "163d6b")
-    rows = ((268, 36, 128), (318, 50, 168), (376, 64, 214), (446, 78, 262), (520, 70, 300))
-    for row, (level, rise, length) in enumerate(rows):
-        phase = rng.uniform(0, 2 * np.pi)
-        # A cusped wave that leans over: the crest runs ahead of the trough.
-        turn = 2 * np.pi * x / length + phase
-        turn = turn + 0.75 * np.sin(turn + 0.4) + 0.25 * np.sin(2 * turn)
-        swell = 1 - np.abs(np.sin(turn / 2)) ** 0.85
-        wobble = 1 + 0.25 * np.sin(x / 171 + 2 * row)
-        top = level - rise * wobble * (1.5 * swell - 0.4)
+    key, white = colors("14233f")[0], colors("f7efdb")[0]
+
+    def swell(level: float, rise: float, length: float, codes: tuple[str, str]) -> None:
+        """Print one row of low cusped waves, striped along their crests."""
+        nonlocal picture
+        turn = 2 * np.pi * x / length + rng.uniform(0, 2 * np.pi)
+        turn = turn + 0.55 * np.sin(turn)
+        top = level - rise * (1 - np.abs(np.sin(turn / 2)) ** 1.15)
         depth = y - top
-        body = smoothstep(-0.8, 0.8, depth)
-        water = ramp(colors(blues[row], "0f2e57"), np.clip(depth / (2.6 * rise), 0, 1))
-        water = water * (0.94 + 0.07 * grain[..., None])
-        stripe = np.sin(depth / (2.3 + 0.5 * row) + 1.2 * np.sin(turn))
-        pale = smoothstep(0.25, 0.55, stripe) * smoothstep(2.4 * rise, 0.5 * rise, depth)
-        water = mix(water, colors("d9e3d4")[0], pale * 0.85)
-        # Foam: overlapping scallops along the crest, thicker near it.
-        step = 9 + 2.2 * row
-        thick = rise * (0.1 + 0.42 * swell**1.5)
-        foam = np.zeros(shape, np.float32)
-        rim = foam.copy()
-        for shift, hang in ((0.0, 1.0), (0.5, 0.55)):
-            lobe = (x / step + shift) % 1 - 0.5
-            fringe = depth - thick * hang + 0.9 * step * (lobe * 2) ** 2 * 0.55
-            foam = np.maximum(foam, smoothstep(1, -1, fringe))
-            rim = np.maximum(rim, smoothstep(2.1, 0.9, np.abs(fringe)))
-        water = mix(water, colors("f7efdb")[0], foam)
-        water = mix(water, key, rim * smoothstep(0, 3, depth))
-        picture = mix(picture, water, body)
-        picture = mix(picture, key, smoothstep(2.3, 1.2, np.abs(depth)))
-        # Claws of foam and spray over the crests.
-        claws, ink = Stencil(shape), Stencil(shape)
-        for crest in np.flatnonzero(
-            (swell[0, 1:-1] > swell[0, :-2]) & (swell[0, 1:-1] >= swell[0, 2:])
-        ):
-            crest_y = top[0, crest]
-            for finger in range(9):
-                base_x = crest + (finger - 4) * 0.085 * rise * 2.1
-                base_y = top[0, int(np.clip(base_x, 0, 639))]
-                size = rise * rng.uniform(0.16, 0.27)
-                away = -1.9 - 0.16 * finger + rng.normal(0, 0.2)
-                hook = [
-                    (base_x, base_y + 3),
-                    (base_x + size * np.cos(away), base_y + size * np.sin(away)),
-                    (base_x + 1.5 * size * np.cos(away - 0.8),
-                     base_y + 1.2 * size * np.sin(away - 0.8)),
-                ]  # fmt: skip
-                curve = smooth_curve(np.array(hook), 8)
-                widths = np.linspace(0.13, 0.05, len(curve)) * rise
-                ink.thread(curve, widths + 2.6)
-                claws.thread(curve, widths)
-            for _ in range(13):
-                out, way = rise * rng.uniform(0.3, 0.85), rng.uniform(-2.9, -0.9)
-                claws.disc(
-                    crest - 4 + out * np.cos(way), crest_y + out * np.sin(way),
-                    rng.uniform(0.9, 2.6),
+        water = ramp(colors(*codes), depth / (2.4 * rise + 40))
+        water = water * (0.93 + 0.09 * grain[..., None])
+        stripe = smoothstep(0.3, 0.6, np.sin(depth / (1.9 + rise / 26) + np.sin(turn)))
+        fade = smoothstep(2.2 * rise + 30, 8, depth)
+        water = mix(water, colors("dbe5d6")[0], 0.8 * stripe * fade)
+        picture = mix(picture, water, smoothstep(-0.8, 0.8, depth))
+        crest = smoothstep(6, 5, np.abs(depth - 3))
+        picture = mix(picture, white, crest)
+        outline = np.minimum(np.abs(depth + 2), np.abs(depth - 8.5))
+        picture = mix(picture, key, smoothstep(1.6, 0.7, outline))
+
+    # Outline of a breaker one unit high that runs to the right: its back, its face.
+    back = smooth_curve(
+        np.array([(-1.75, 0.06), (-1.05, -0.1), (-0.5, -0.42), (-0.12, -0.84),
+                  (0.3, -1.08), (0.72, -1.02), (0.98, -0.74), (1.0, -0.5)])
+    )  # fmt: skip
+    face = smooth_curve(
+        np.array([(1.25, 0.1), (0.7, 0.0), (0.36, -0.2), (0.24, -0.48), (0.36, -0.72),
+                  (0.58, -0.82), (0.82, -0.7), (1.0, -0.5)])
+    )  # fmt: skip
+
+    def breaker(foot_x: float, foot_y: float, size: float, way: int) -> None:
+        """Print one curling wave: body, stripes, foam with claws, spray."""
+        nonlocal picture
+        place = np.array([foot_x, foot_y]), np.array([way * size, size])
+        body, stripes, ink, foam = (Stencil(shape) for _ in range(4))
+        outer, inner = (place[0] + curve * place[1] for curve in (back, face))
+        ink.polygon([*outer, *inner[::-1]])
+        ink.line([tuple(point) for point in outer], 3.4)
+        ink.line([tuple(point) for point in inner], 3.4)
+        body.polygon([*outer, *inner[::-1]])
+        for index in range(9):
+            share = 0.16 + 0.095 * index
+            rib = outer * (1 - share) + inner * share
+            stripes.thread(rib, np.linspace(5.5, 1.0, len(rib)) * size / 200)
+        blobs: list[tuple[float, float, float]] = []
+        for t in np.linspace(0.36, 1, 34):
+            at = int(t * (len(outer) - 1))
+            share = 0.02 + 0.2 * rng.random() * np.sin(np.pi * t) ** 0.7
+            spot = outer[at] * (1 - share) + inner[at] * share
+            blobs.append((*spot, size * rng.uniform(0.035, 0.075)))
+        hooks = []
+        for t in np.linspace(0.52, 1, 15):
+            at = int(t * (len(outer) - 1))
+            share = 0.12 + 0.24 * rng.random()
+            root = outer[at] * (1 - share) + inner[at] * share
+            away = np.array([way * (0.25 + 0.5 * t), 0.95 - 0.3 * t])
+            reach = size * rng.uniform(0.13, 0.25)
+            bent = np.array([-way * 0.75, 0.5])
+            tip = root + reach * away
+            hooks.append(
+                smooth_curve(
+                    np.array([root, root + 0.6 * reach * away, tip,
+                              tip + 0.4 * reach * bent]), 7,
                 )  # fmt: skip
+            )
+        widths = np.linspace(0.075, 0.026, len(hooks[0])) * size
+        for hook in hooks:
+            ink.thread(hook, widths + 3)
+            foam.thread(hook, widths)
+        for at_x, at_y, radius in blobs:
+            ink.disc(at_x, at_y, radius + 1.5)
+            foam.disc(at_x, at_y, radius)
+        for _ in range(46):
+            spray = outer[rng.integers(len(outer) // 2, len(outer))]
+            spray = spray + rng.normal(0, 1, 2) * 0.13 * size + (way * 0.1 * size, 0)
+            foam.disc(*spray, rng.uniform(0.8, 2.8))
+        water = ramp(colors("2f6f9b", "1b4b80", "0f2e57"), (y - foot_y + size) / size)
         picture = mix(picture, key, ink.mask())
-        picture = mix(picture, colors("f7efdb")[0], claws.mask())
+        picture = mix(picture, water * (0.93 + 0.09 * grain[..., None]), body.mask())
+        picture = mix(picture, colors("c9dcd6")[0], 0.9 * stripes.mask() * body.mask())
+        lines = ink.mask() * (1 - body.mask())
+        rims = Stencil(shape)
+        for hook in hooks:
+            rims.thread(hook, widths + 3)
+        for at_x, at_y, radius in blobs:
+            rims.disc(at_x, at_y, radius + 1.5)
+        picture = mix(picture, key, np.maximum(lines, rims.mask()))
+        picture = mix(picture, white, foam.mask())
+
+    swell(300, 16, 84, ("a9c8c4", "5f9bb0"))
+    swell(330, 22, 120, ("8fb7bd", "3f7f9f"))
+    breaker(455, 372, 120, -1)
+    swell(366, 26, 150, ("6fa5b3", "2d6a94"))
+    breaker(178, 432, 262, 1)
+    swell(424, 34, 190, ("4f8fa8", "1d4f82"))
+    breaker(520, 512, 158, -1)
+    swell(486, 36, 236, ("3a789b", "163d6b"))
     wear = 0.93 + 0.09 * grain * fractal_noise(rng, shape, 90, 3)
     return finish(light(picture * wear[..., None], paper(rng, shape), 0.18))
 
@@ -166,8 +202,6 @@ def linocut_forest() -> np.ndarray:
         flare[-10:] += np.linspace(0, half * 0.9, 10) ** 1.1
         sides = [trunk + np.stack([way * flare, 0 * flare], 1) for way in (-1, 1)]
         grown = [side + [way * 3.5, 0] for side, way in zip(sides, (-1, 1), strict=True)]
-        cut.polygon([*grown[0], *grown[1][::-1]], 255)
-        cut.polygon([*sides[0], *sides[1][::-1]], 0)
         for bough in range(4 if half > 10 else 2):
             at = trunk[int(rng.uniform(4, 30))]
             way = 1 if rng.random() < 0.5 else -1
@@ -187,6 +221,8 @@ def linocut_forest() -> np.ndarray:
                 far = limb[-1] + 16 * np.array([np.cos(angle), np.sin(angle)])
                 gouge(*far, angle + 0.1 * twig, 22, 8)
                 gouge(*far, angle + 0.1 * twig, 15, 3, 0)
+        cut.polygon([*grown[0], *grown[1][::-1]], 255)
+        cut.polygon([*sides[0], *sides[1][::-1]], 0)
         moonward = 1 if tree_x < moon_x else -1
         for at in trunk[::1]:
             for lane in (0.82, 0.52, 0.18, -0.15):
