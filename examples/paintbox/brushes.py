@@ -110,7 +110,9 @@ class Canvas:
         patch += (np.asarray(color, np.float32) * tone - patch) * alpha[..., None]
         profile = (1 - ridge) * (0.4 + 0.6 * bristle)
         if ridge:
-            profile = profile + ridge * (0.2 + np.abs(2 * across - 1) ** 4 + 0.5 * along)
+            profile = profile + ridge * (
+                0.2 + np.abs(2 * across - 1) ** 4 + 0.5 * along
+            )
         relief = self.relief[box]
         relief += (0.5 * relief + np.float32(load) * profile - relief) * alpha
 

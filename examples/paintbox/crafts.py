@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from paintbox.brushes import curvature, scatter
-from paintbox.shapes import Stencil, borders, cells, leaf, smooth_curve
+from paintbox.brushes import scatter
+from paintbox.shapes import Stencil, borders, cells, leaf
 from paintbox.surface import (
     blur,
     colors,
@@ -101,7 +101,9 @@ def batik_crackle() -> np.ndarray:
             drawn.disc(at_x, at_y, 9)
             for dot in range(24):
                 angle = 2 * np.pi * dot / 24
-                dots.disc(at_x + 96 * np.cos(angle) * 0.97, at_y + 96 * np.sin(angle) * 0.8, 3)
+                dots.disc(
+                    at_x + 96 * np.cos(angle) * 0.97, at_y + 96 * np.sin(angle) * 0.8, 3
+                )
             middle = at_x + pitch / 2
             for petal in range(12):
                 angle = 2 * np.pi * petal / 12
@@ -220,7 +222,9 @@ def cross_stitch() -> np.ndarray:
     x, y = coordinates(shape)
     linen = 0.5 + 0.5 * np.sin(np.pi * x / 2) * np.sin(np.pi * y / 2)
     slub = noise(rng, shape, 3, stretch=8) + noise(rng, shape, 60)
-    picture = ramp(colors("b9a684", "dccdab", "efe3c6"), 0.3 * linen + 0.4 + 0.14 * slub)
+    picture = ramp(
+        colors("b9a684", "dccdab", "efe3c6"), 0.3 * linen + 0.4 + 0.14 * slub
+    )
     relief = 0.5 * linen
     hole = np.hypot((x + 4) % 8 - 4, (y + 4) % 8 - 4)
     picture = mix(picture, colors("6d5c42")[0], 0.75 * smoothstep(1.8, 0.5, hole))
@@ -278,7 +282,9 @@ def roman_mosaic() -> np.ndarray:
         low = (v > 0) & (v < half + 17 * np.sin(np.pi * np.clip((u + 20) / 70, 0, 1)))
         low &= (u > -20) & (u < 50) & ~body
         scales = np.sin(u / 5.2 + np.abs(v) / 9) * 0.12
-        skin = ramp(colors(back, back, belly, "fff7e0"), (v / half) * 0.5 + 0.5 + scales)
+        skin = ramp(
+            colors(back, back, belly, "fff7e0"), (v / half) * 0.5 + 0.5 + scales
+        )
         skin = np.where((np.abs(v - 2) < 3.4)[..., None], colors("f7edd2")[0], skin)
         gill = np.abs(np.hypot(u - 105, v) - 50) < 3.6
         skin = np.where(gill[..., None], colors("3a1e18")[0], skin)
@@ -308,7 +314,7 @@ def roman_mosaic() -> np.ndarray:
     line = (np.abs(edge - 5) < 4.5) | (np.abs(edge - 57) < 4.5)
     scene = np.where(line[..., None], colors("26201f")[0], scene)
     angles = np.where(frame, 0.0, angles)
-    size = 8.2
+    size = 9.0
     number, _, gap, centers = cells(rng, x, y, size, jitter=0.14, angles=angles)
     at_x = np.clip(centers[:, 0], 0, 639).astype(np.intp)
     at_y = np.clip(centers[:, 1], 0, 575).astype(np.intp)
@@ -317,12 +323,12 @@ def roman_mosaic() -> np.ndarray:
     grout = smoothstep(2.1, 0.9, gap)
     vein = fractal_noise(rng, shape, 7, 3)
     picture = stone[number] * (0.9 + 0.18 * vein[..., None])
-    picture = mix(picture, colors("7d7263")[0] * 0.8, grout)
+    picture = mix(picture, colors("a99c86")[0], grout)
     tilt_x, tilt_y = rng.normal(0, 0.09, (2, len(centers)))
     lean = (x - centers[number, 0]) * tilt_x[number]
     lean += (y - centers[number, 1]) * tilt_y[number]
     relief = (1 - grout) * (1.6 + lean) + 0.35 * vein
-    return finish(light(picture, blur(relief, 0.6), 0.9, gloss=0.05))
+    return finish(light(picture, blur(relief, 0.7), 0.6, gloss=0.05))
 
 
 def stained_glass() -> np.ndarray:
@@ -335,7 +341,9 @@ def stained_glass() -> np.ndarray:
     labels = np.zeros(shape, np.intp)
     hues = np.zeros((*shape, 3), np.float32)
 
-    def glaze(region: np.ndarray, number: int | np.ndarray, codes: tuple[str, ...]) -> None:
+    def glaze(
+        region: np.ndarray, number: int | np.ndarray, codes: tuple[str, ...]
+    ) -> None:
         """Cut panes: `number` tells them apart and picks their colours in turn."""
         tag = np.asarray(number, np.intp)
         nonlocal labels, hues
@@ -346,6 +354,7 @@ def stained_glass() -> np.ndarray:
 
     piece = cells(rng, x + 20, y + 20, 66, jitter=0.4)[0]
     glaze(out > 0, piece, ("123a8c", "1d5fb4", "0f2a66", "3a86c8", "5b2d8c", "17497f"))
+
     def sector(count: int, shift: float = 0.0) -> np.ndarray:
         """Number the pixels by equal sectors around the centre."""
         return np.floor(turn * count + shift).astype(np.intp) % count
@@ -361,27 +370,29 @@ def stained_glass() -> np.ndarray:
         bent = ((turn * 12 + shift) % 1 - 0.5) * 2 * np.pi * out / 12
         disc = np.hypot(bent, out - far)
         glaze(disc < size, sector(12, shift), codes)
-        glaze(disc < size * 0.62, 12 + sector(12, shift), ("fff0b8", "bfe3f5"))
         quarter = (np.arctan2(out - far, bent) / (2 * np.pi) * 4 + 2).astype(np.intp)
-        glaze(disc < size * 0.5, quarter + 4 * sector(12, shift), codes[::-1])
+        glaze(disc < size * 0.64, quarter % 4 + 4 * sector(12, shift), codes[::-1])
+        glaze(disc < size * 0.2, sector(12, shift), ("fff0b8", "bfe3f5"))
     petal = np.abs(arc) < 30 * np.sin(np.pi * np.clip((out - 44) / 82, 0, 1))
     glaze(out < 120, sector(24, 0.5), ("1f7a5a", "0f4f4a"))
-    glaze(petal & (out < 126), 2 * sector(12) + (arc > 0), ("f2542d", "f7b32b", "d81e5b"))
+    glaze(
+        petal & (out < 126), 2 * sector(12) + (arc > 0), ("f2542d", "f7b32b", "d81e5b")
+    )
     glaze(out < 50, sector(8), ("2447a8", "5fa8e8"))
     glaze(out < 28, sector(6), ("ffe9a0", "f4b62a"))
-    edge = blur(borders(labels), 2.2)
-    lead = smoothstep(0.055, 0.1, edge)
+    edge = blur(borders(labels), 1.8)
+    lead = smoothstep(0.07, 0.15, edge)
     streak = fractal_noise(rng, shape, 46, 5, stretch=0.4)
     swirl = fractal_noise(rng, shape, 16, 3)
     tone = rng.normal(1, 0.16, labels.max() + 1)[labels]
-    daylight = 0.72 + 0.5 * np.exp(-(out / 240) ** 2) + 0.2 * (streak - 0.5)
+    daylight = 0.95 + 0.5 * np.exp(-((out / 240) ** 2)) + 0.2 * (streak - 0.5)
     glass = hues * (tone * daylight * (0.72 + 0.5 * streak))[..., None]
     glass = glass + 0.14 * hues * (swirl - 0.5)[..., None]
     bubbles = Stencil(shape)
     for bubble_x, bubble_y in scatter(rng, shape, 20):
         bubbles.disc(bubble_x, bubble_y, rng.gamma(1.5, 0.45))
     glass = glass + 0.3 * bubbles.mask()[..., None]
-    glass = glass * (1 - 0.55 * smoothstep(0.0, 0.35, blur(lead, 3)))[..., None]
+    glass = glass * (1 - 0.4 * smoothstep(0.0, 0.6, blur(lead, 3)))[..., None]
     pane = glass + 0.35 * blur(np.clip(glass * (1 - lead[..., None]), 0, 1), 9)
     metal = np.broadcast_to(colors("23242a")[0], (*shape, 3))
     came = light(metal * 1.2, blur(lead, 1.6) * 3 + 0.3 * swirl, 1.0, gloss=0.4)

@@ -37,20 +37,26 @@ def colour_fields() -> np.ndarray:
     relief = np.zeros(shape, np.float32)
     for left, top, right, bottom, codes in fields:
         for code in codes:
-            ragged = 11 * noise(rng, shape, 40) + 7 * noise(rng, shape, 12)
-            ragged += 4 * noise(rng, shape, 4, stretch=3)
+            ragged = 10 * noise(rng, shape, 50) + 3 * noise(rng, shape, 12)
+            ragged += 3 * noise(rng, shape, 3, stretch=3)
             inset = rng.uniform(-8, 12)
             edge = np.minimum(
                 np.minimum(x - left, right - x), np.minimum(y - top, bottom - y)
             )
-            cover = smoothstep(-9, 17, edge - inset + ragged)
+            cover = smoothstep(-5, 11, edge - inset + ragged)
             sweep = fractal_noise(rng, shape, 34, 5, stretch=7)
             bristle = fractal_noise(rng, shape, 5, 2, stretch=26)
             coat = cover * (0.2 + 0.55 * sweep) * (0.6 + 0.5 * bristle)
             picture = mix(picture, colors(code)[0], np.clip(coat, 0, 1))
             relief += coat * bristle * 0.8
-    picture = picture * (0.94 + 0.1 * weave(shape)[..., None])
-    return finish(light(picture, relief + 0.35 * weave(shape), 0.5))
+    # Broad strokes that follow the rectangles break the smoothness of the coats.
+    canvas = Canvas(picture.astype(np.float32).copy(), relief)
+    level = 0.12 * noise(rng, shape, 120)
+    coat = {"load": 1.2, "ragged": 0.9, "opacity": 0.75}
+    paint_over(canvas, rng, picture, level, 15, 90, 24, jitter=0.022, **coat)
+    paint_over(canvas, rng, picture, level, 17, 60, 10, jitter=0.04, **coat)
+    canvas.relief += 0.4 * weave(shape)
+    return finish(canvas.lit(0.6))
 
 
 def cubist_facets() -> np.ndarray:
@@ -75,7 +81,7 @@ def cubist_facets() -> np.ndarray:
         fall = np.exp(-np.abs(side) / 42) * np.where(side > 0, 1, -0.75)
         shade += np.where(live, fall, 0) * (0.55 if index < 4 else 0.42)
         near = np.abs(side) < 60
-        angles = np.where(near & live, angle + 1.2, angles)
+        angles = np.where(near & live, angle + 0.12, angles)
     tag = np.unique(tag, return_inverse=True)[1].reshape(shape)
     body, dark, lines, pale = (Stencil(shape) for _ in range(4))
     for dx, dy, turn in ((0, 0, 0.0), (34, -26, 0.14)):
@@ -86,7 +92,9 @@ def cubist_facets() -> np.ndarray:
         body.disc(*(base + 62 * spine), 62)
         for string in (-9, -3, 3, 9):
             off = string * np.array([-spine[1], spine[0]])
-            lines.line([tuple(base - 40 * spine + off), tuple(base + 420 * spine + off)], 1.6)
+            lines.line(
+                [tuple(base - 40 * spine + off), tuple(base + 420 * spine + off)], 1.6
+            )
         neck = 17 * np.array([-spine[1], spine[0]])
         dark.polygon(
             [tuple(base + 150 * spine + neck), tuple(base + 390 * spine + 0.8 * neck),
@@ -124,6 +132,7 @@ def cubist_facets() -> np.ndarray:
     dab = {"load": 0.9, "wander": 0.22, "streak": 0.1}
     paint_over(canvas, rng, scene, angles, 8, 26, 11, jitter=0.03, **dab)
     paint_over(canvas, rng, scene, angles, 7, 16, 7, jitter=0.055, **dab)
+    canvas.color = mix(canvas.color, scene, np.full(shape, 0.4))
     ink = smoothstep(0.16, 0.34, blur(borders(tag), 1.3)) * smoothstep(-0.2, 0.5, shade)
     ink = np.maximum(ink, 0.9 * lines.mask()[rows, columns])
     canvas.color = mix(canvas.color, colors("1d1510")[0], 0.75 * ink)
@@ -142,9 +151,9 @@ def drip_painting() -> np.ndarray:
     picture = linen * (0.86 + 0.2 * weave(shape)[..., None])
     relief = 0.5 * weave(shape)
     coats = (
-        ("3b2a20", 7, 5.0), ("8a3b12", 9, 4.2), ("f2e6cb", 8, 3.4), ("c65a11", 10, 4.2),
-        ("14110f", 10, 4.6), ("e3a21a", 9, 3.4), ("7c1f1a", 7, 4.0), ("f7efdc", 8, 2.6),
-        ("2f5a5e", 6, 3.2), ("14110f", 8, 2.8),
+        ("3b2a20", 14, 20), ("8a3b12", 15, 19), ("c65a11", 11, 17), ("f2e6cb", 10, 13),
+        ("14110f", 10, 16), ("e3a21a", 10, 13), ("7c1f1a", 8, 14), ("2f5a5e", 7, 13),
+        ("f7efdc", 7, 9), ("c65a11", 6, 9), ("14110f", 7, 9),
     )  # fmt: skip
     for code, threads, breadth in coats:
         paint = Stencil(shape)
@@ -161,12 +170,14 @@ def drip_painting() -> np.ndarray:
                 path.append(place)
             curve = smooth_curve(np.array(path), 10)
             pace = np.hypot(*np.diff(curve, axis=0).T)
-            widths = breadth * np.clip(9 / (pace + 2), 0.3, 2.4) * rng.uniform(0.5, 1.1)
+            widths = (
+                breadth * np.clip(4 / (pace + 2), 0.22, 1.5) * rng.uniform(0.5, 1.1)
+            )
             paint.thread(curve, widths)
             for at, width in zip(curve[::4], widths[::4], strict=False):
                 if rng.random() < 0.3:
-                    off = rng.normal(0, 1, 2) * (5 + 2.5 * breadth)
-                    paint.disc(*(at + off), rng.gamma(1.2, 0.35 * width + 0.3))
+                    off = rng.normal(0, 1, 2) * (5 + 1.2 * breadth)
+                    paint.disc(*(at + off), rng.gamma(1.2, 0.3 * width + 0.3))
         for _ in range(5):
             burst = rng.uniform(0, 1, 2) * (640, 576)
             for _ in range(22):
@@ -189,11 +200,12 @@ def floating_circles() -> np.ndarray:
     haze = fractal_noise(rng, shape, 170, 5)
     picture = ramp(colors("e9cfa6", "f3e6c8", "d9dcc6", "b9d3cf"), haze)
     relief = 0.4 * weave(shape)
+    washes = [fractal_noise(rng, shape, 40, 5) for _ in range(5)]
 
     def wash(mask: np.ndarray, code: str, share: float = 0.93) -> None:
         """Paint a shape, a little uneven, with a thin raised edge."""
         nonlocal picture, relief
-        uneven = 0.86 + 0.26 * fractal_noise(rng, shape, 40, 5)
+        uneven = 0.86 + 0.26 * washes[rng.integers(len(washes))]
         picture = mix(picture, colors(code)[0] * uneven[..., None], share * mask)
         relief = relief + 0.5 * mask
 
@@ -201,7 +213,7 @@ def floating_circles() -> np.ndarray:
         """Paint a disc of rings in a coloured halo."""
         out = np.hypot(x - at_x, y - at_y)
         radius, code = rings[0]
-        wash(smoothstep(1.9 * radius, 0.9 * radius, out), rings[-1][1], 0.5)
+        wash(smoothstep(1.9 * radius, 0.9 * radius, out), rings[-1][1], 0.36)
         for size, tint in rings:
             wash(smoothstep(size + 0.8, size - 0.8, out), tint)
 
@@ -243,14 +255,18 @@ def floating_circles() -> np.ndarray:
         ((210, 400), 88, 0.2, 2.6, 5), ((500, 280), 66, 4.0, 6.9, 4),
     ):  # fmt: skip
         turn = np.linspace(low, high, 80)
-        arc = np.stack([center[0] + radius * np.cos(turn), center[1] + radius * np.sin(turn)], 1)
+        arc = np.stack(
+            [center[0] + radius * np.cos(turn), center[1] + radius * np.sin(turn)], 1
+        )
         lines.line([tuple(point) for point in arc], width)
     wave = np.linspace(0, 1, 120)
     snake = np.stack([30 + 240 * wave, 62 + 20 * np.sin(wave * 21) * (1 - wave)], 1)
     reds.line([tuple(point) for point in snake], 5)
     for bow in range(5):
         turn = np.linspace(np.pi, 2 * np.pi, 30)
-        arcs = np.stack([392 + 26 * bow + 13 * np.cos(turn), 268 + 13 * np.sin(turn)], 1)
+        arcs = np.stack(
+            [392 + 26 * bow + 13 * np.cos(turn), 268 + 13 * np.sin(turn)], 1
+        )
         reds.line([tuple(point) for point in arcs], 4)
     wash(lines.mask(), "14131c", 0.95)
     wash(reds.mask(), "c1292e", 0.95)
@@ -272,9 +288,9 @@ def neon_dusk() -> np.ndarray:
     open_ = np.where(stripes > 0, (y / 15) % 1 < 0.22 + 0.45 * stripes, False)
     disc = smoothstep(128, 126.5, sun) * ~open_
     fire = ramp(colors("fff275", "ffb03a", "ff4f7b", "d61a9c"), (y - 104) / 250)
-    picture = picture + 0.65 * np.exp(-np.clip(sun - 126, 0, None) / 55)[..., None] * colors(
-        "ff2a8a"
-    )
+    picture = picture + 0.65 * np.exp(-np.clip(sun - 126, 0, None) / 55)[
+        ..., None
+    ] * colors("ff2a8a")
     picture = mix(picture, fire, disc)
     stars = Stencil(shape)
     for star_x, star_y in scatter(rng, shape, 30):
@@ -285,7 +301,9 @@ def neon_dusk() -> np.ndarray:
     wire, solid = Stencil(shape), Stencil(shape)
     for way in (-1, 1):
         foot = 320 + way * np.array([330, 285, 235, 190, 140, 95, 45])
-        peak = horizon - np.array([120, 178, 96, 142, 66, 78, 12]) * rng.uniform(0.85, 1.1, 7)
+        peak = horizon - np.array([120, 178, 96, 142, 66, 78, 12]) * rng.uniform(
+            0.85, 1.1, 7
+        )
         ridge = list(zip(foot.tolist(), peak.tolist(), strict=True))
         solid.polygon([(foot[0], horizon), *ridge, (foot[-1], horizon)])
         wire.line(ridge, 2)
@@ -294,8 +312,12 @@ def neon_dusk() -> np.ndarray:
         for index in range(7):
             wire.line([ridge[index], lower[index], (foot[index], horizon)], 1.3)
             if index:
-                wire.line([ridge[index - 1], lower[index], (foot[index - 1], horizon)], 1.3)
-    picture = mix(picture, ramp(colors("2a0b57", "0d0630"), (y - 180) / 170), solid.mask())
+                wire.line(
+                    [ridge[index - 1], lower[index], (foot[index - 1], horizon)], 1.3
+                )
+    picture = mix(
+        picture, ramp(colors("2a0b57", "0d0630"), (y - 180) / 170), solid.mask()
+    )
     floor = y > horizon
     ground = ramp(colors("6a0f8a", "230a52", "0b0528"), (y - horizon) / 150)
     picture = np.where(floor[..., None], ground, picture)
@@ -334,20 +356,27 @@ def primary_grid() -> np.ndarray:
     scene = np.zeros((*shape, 3), np.float32)
     angles = np.zeros(shape, np.float32)
     bars = np.zeros(shape, np.float32)
+    hand = 7.5 + 0.5 * noise(rng, shape, 50) + 0.35 * noise(rng, shape, 5)
     for left, top, right, bottom, code in planes:
         inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
         scene[inside] = colors(code)[0]
         angles[inside] = 0.0 if right - left > bottom - top else np.pi / 2
         edge = np.minimum(
-            np.minimum(np.where(left > 0, x - left, 99), np.where(right < 600, right - x, 99)),
-            np.minimum(np.where(top > 0, y - top, 99), np.where(bottom < 600, bottom - y, 99)),
+            np.minimum(
+                np.where(left > 0, x - left, 99), np.where(right < 600, right - x, 99)
+            ),
+            np.minimum(
+                np.where(top > 0, y - top, 99), np.where(bottom < 600, bottom - y, 99)
+            ),
         )
-        hand = 7.5 + 0.5 * noise(rng, shape, 50) + 0.35 * noise(rng, shape, 5)
         bars = np.maximum(bars, inside * smoothstep(0.7, -0.7, edge - hand))
     canvas = Canvas.primed(shape, colors("d8d2c0")[0])
     coat = {"load": 1.1, "wander": 0.06, "streak": 0.05, "ragged": 0.7}
     paint_over(canvas, rng, scene, angles, 10, 60, 16, jitter=0.012, **coat)
     paint_over(canvas, rng, scene, angles, 10, 44, 11, jitter=0.02, **coat)
+    # Bring back what a stroke of the next plane has covered.
+    spilled = np.abs(canvas.color - scene).max(-1) > 0.2
+    canvas.color = np.where(spilled[..., None], scene, canvas.color)
     tone = ramp(colors("0d0d10", "25242a"), fractal_noise(rng, shape, 60, 4))
     canvas.color = mix(canvas.color, tone, bars)
     canvas.relief = canvas.relief * (1 - 0.6 * bars) + blur(bars, 1.0) * 1.3

@@ -3,7 +3,7 @@
 import numpy as np
 
 from paintbox.brushes import Canvas, paint_over, scatter, vortex_angles
-from paintbox.shapes import Stencil, cells, pack_discs, smooth_curve, spiral
+from paintbox.shapes import Stencil, cells, pack_discs, spiral
 from paintbox.surface import (
     blur,
     colors,
@@ -155,9 +155,13 @@ def pointillist_sunset() -> np.ndarray:
         (y - horizon) / 190 + 0.1 * np.sin(y / 4 + 2 * np.sin(x / 40)),
     )
     path = np.abs(x - 400) / (18 + 0.28 * (y - horizon).clip(0))
-    sea = mix(sea, colors("ffe28a")[0], smoothstep(1, 0.2, path) * (np.sin(y / 3) > -0.2))
+    sea = mix(
+        sea, colors("ffe28a")[0], smoothstep(1, 0.2, path) * (np.sin(y / 3) > -0.2)
+    )
     scene = np.where((y > horizon)[..., None], sea, sky)
-    shore = 292 - 40 * smoothstep(230, 0, x) - 9 * np.sin(x / 17) * smoothstep(240, 0, x)
+    shore = (
+        292 - 40 * smoothstep(230, 0, x) - 9 * np.sin(x / 17) * smoothstep(240, 0, x)
+    )
     hill = (y > shore) & (y < horizon + 2) & (x < 250)
     scene[hill] = colors("43307e")[0]
     boats = Stencil(shape)
@@ -254,7 +258,9 @@ def pastel_orchard() -> np.ndarray:
         for _ in range(int(60 + 380 * size)):
             turn, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
             dx, dy = 118 * size * out * np.cos(turn), 88 * size * out * np.sin(turn)
-            lit = int(np.clip(2.2 + (dy - dx * 0.4) / size / 42 + rng.normal(0, 1.3), 0, 5))
+            lit = int(
+                np.clip(2.2 + (dy - dx * 0.4) / size / 42 + rng.normal(0, 1.3), 0, 5)
+            )
             tone = blossom[(3, 0, 1, 2, 4, 5)[lit]]
             canvas.stroke(
                 base + dx, foot - 142 * size + dy, rng.uniform(0, np.pi),
@@ -307,7 +313,10 @@ def gilded_spirals() -> np.ndarray:
         if rng.random() < 0.5:
             phase = 1 - phase
         disc = smoothstep(radius + 0.7, radius - 0.7, distance)
-        ground, ink = ramp(colors("c08a22", "e9c255"), rng.random()), inks[rng.integers(5)]
+        ground, ink = (
+            ramp(colors("c08a22", "e9c255"), rng.random()),
+            inks[rng.integers(5)],
+        )
         swirl = smoothstep(0.26, 0.2, np.abs(phase - 0.5)) * disc
         eye = smoothstep(radius * 0.2, radius * 0.2 - 1.5, distance)
         picture = mix(picture, ground * (0.7 + 0.5 * patina[..., None]), disc * 0.9)
@@ -318,9 +327,11 @@ def gilded_spirals() -> np.ndarray:
     beads = Stencil(shape)
     for bead_x, bead_y in scatter(rng, shape, 15):
         near = min(np.hypot(bead_x - a, bead_y - b) - r for a, b, r in whorls)
-        if near > 5 and not 0.05 < inside[
-            min(max(int(bead_y), 0), 599), min(max(int(bead_x), 0), 559)
-        ]:
+        if (
+            near > 5
+            and not inside[min(max(int(bead_y), 0), 599), min(max(int(bead_x), 0), 559)]
+            > 0.05
+        ):
             beads.ring(bead_x, bead_y, min(near - 1, 5.5), 1.8)
     stamped = beads.mask()
     picture = mix(picture, colors("4b2c08")[0], stamped * 0.75)

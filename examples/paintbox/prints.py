@@ -91,27 +91,26 @@ def woodblock_waves() -> np.ndarray:
             rib = outer * (1 - share) + inner * share
             stripes.thread(rib, np.linspace(5.5, 1.0, len(rib)) * size / 200)
         blobs: list[tuple[float, float, float]] = []
-        for t in np.linspace(0.36, 1, 34):
+        for t in np.linspace(0.36, 1, 44):
             at = int(t * (len(outer) - 1))
-            share = 0.02 + 0.2 * rng.random() * np.sin(np.pi * t) ** 0.7
+            share = 0.02 + 0.26 * rng.random() * np.sin(np.pi * t) ** 0.7
             spot = outer[at] * (1 - share) + inner[at] * share
-            blobs.append((*spot, size * rng.uniform(0.035, 0.075)))
+            blobs.append((*spot, size * rng.uniform(0.035, 0.07)))
         hooks = []
-        for t in np.linspace(0.52, 1, 15):
+        for t in np.linspace(0.5, 0.99, 17):
             at = int(t * (len(outer) - 1))
-            share = 0.12 + 0.24 * rng.random()
-            root = outer[at] * (1 - share) + inner[at] * share
-            away = np.array([way * (0.25 + 0.5 * t), 0.95 - 0.3 * t])
-            reach = size * rng.uniform(0.13, 0.25)
-            bent = np.array([-way * 0.75, 0.5])
-            tip = root + reach * away
+            across = inner[at] - outer[at]
+            across = across / (np.hypot(*across) + 1e-6)
+            if t > 0.9:
+                across = np.array([-way * 0.35, 0.95])
+            root = outer[at] * 0.78 + inner[at] * 0.22
+            reach = size * rng.uniform(0.08, 0.15)
+            curl = np.array([-way * 0.8, 0.25])
+            tip = root + reach * across
             hooks.append(
-                smooth_curve(
-                    np.array([root, root + 0.6 * reach * away, tip,
-                              tip + 0.4 * reach * bent]), 7,
-                )  # fmt: skip
+                smooth_curve(np.array([root, tip, tip + 0.5 * reach * curl]), 9)
             )
-        widths = np.linspace(0.075, 0.026, len(hooks[0])) * size
+        widths = np.linspace(0.06, 0.022, len(hooks[0])) * size
         for hook in hooks:
             ink.thread(hook, widths + 3)
             foam.thread(hook, widths)
@@ -156,7 +155,12 @@ def linocut_forest() -> np.ndarray:
     cut = Stencil(shape)
 
     def gouge(
-        at_x: float, at_y: float, angle: float, length: float, width: float, hollow: int = 255
+        at_x: float,
+        at_y: float,
+        angle: float,
+        length: float,
+        width: float,
+        hollow: int = 255,
     ) -> None:
         """Cut one tapering groove; 0 puts ink back."""
         cut.polygon(
@@ -201,7 +205,9 @@ def linocut_forest() -> np.ndarray:
         flare = half * (0.8 + 0.25 * np.linspace(0, 1, len(trunk)) ** 3)
         flare[-10:] += np.linspace(0, half * 0.9, 10) ** 1.1
         sides = [trunk + np.stack([way * flare, 0 * flare], 1) for way in (-1, 1)]
-        grown = [side + [way * 3.5, 0] for side, way in zip(sides, (-1, 1), strict=True)]
+        grown = [
+            side + [way * 3.5, 0] for side, way in zip(sides, (-1, 1), strict=True)
+        ]
         for bough in range(4 if half > 10 else 2):
             at = trunk[int(rng.uniform(4, 30))]
             way = 1 if rng.random() < 0.5 else -1
@@ -235,7 +241,9 @@ def linocut_forest() -> np.ndarray:
     salt = fractal_noise(rng, shape, 3, 2)
     inked = (1 - hollow) * (1 - 0.8 * smoothstep(0.86, 0.97, salt))
     chatter = smoothstep(0.92, 0.97, fractal_noise(rng, shape, 9, 2, stretch=3))
-    inked = np.maximum(inked, chatter * hollow * (np.hypot(x - moon_x, y - moon_y) > 70))
+    inked = np.maximum(
+        inked, chatter * hollow * (np.hypot(x - moon_x, y - moon_y) > 70)
+    )
     sheet = colors("f3ead6")[0] * (0.96 + 0.06 * paper(rng, shape)[..., None])
     glow = np.hypot(x - moon_x, y - moon_y)
     tint = ramp(colors("fff1c9", "f2b63c", "e0702f", "b8412c"), (glow - 60) / 380)
@@ -254,9 +262,9 @@ def risograph_halftone() -> np.ndarray:
     shape = (600, 560)
     x, y = coordinates(shape)
     pink, blue, yellow = (np.zeros(shape, np.float32) for _ in range(3))
-    yellow += smoothstep(420, 40, y) * 0.35 + 0.12
-    pink += smoothstep(30, 400, y) * 0.5
-    blue += smoothstep(210, 0, y) * 0.55
+    yellow += smoothstep(330, 120, y) * 0.3
+    pink += smoothstep(120, 400, y) * 0.42
+    blue += smoothstep(170, 0, y) * 0.5
     sun = np.hypot(x - 300, y - 232)
     disc = sun < 122
     yellow = np.where(disc, 1.0, yellow)
@@ -275,9 +283,13 @@ def risograph_halftone() -> np.ndarray:
         crest += 9 * np.sin(x / 21 + phase)
         land = y > crest
         shade = smoothstep(0, 130, y - crest)
-        side = np.cos(x / length * np.pi + phase) * np.sin(x / length * np.pi + phase) > 0
+        side = (
+            np.cos(x / length * np.pi + phase) * np.sin(x / length * np.pi + phase) > 0
+        )
         pink = np.where(land, pink_here * (1 - 0.55 * shade), pink)
-        blue = np.where(land, blue_here * np.where(side, 0.95, 0.45) * (1 - 0.5 * shade), blue)
+        blue = np.where(
+            land, blue_here * np.where(side, 0.95, 0.45) * (1 - 0.5 * shade), blue
+        )
         yellow = np.where(land, yellow_here + 0.5 * shade, yellow)
     plants, spines = Stencil(shape), Stencil(shape)
     for root_x, root_y, size in ((112, 590, 1.25), (468, 600, 1.5), (330, 585, 0.7)):
@@ -309,9 +321,9 @@ def risograph_halftone() -> np.ndarray:
     blue = np.maximum(blue, birds.mask())
     picture = colors("f6f1e4")[0] * (0.97 + 0.04 * paper(rng, shape, 2)[..., None])
     screens = (
-        (yellow, "ffd400", 0.0, 7.0, (1.5, -1.0)),
-        (pink, "ff3f7f", 1.309, 7.0, (-2.5, 1.5)),
-        (blue, "0b6fb8", 0.785, 7.0, (1.0, 2.5)),
+        (yellow, "ffd400", 0.0, 9.0, (1.5, -1.0)),
+        (pink, "ff3f7f", 1.309, 9.0, (-2.5, 1.5)),
+        (blue, "0b6fb8", 0.785, 9.0, (1.0, 2.5)),
     )
     for tone, code, angle, pitch, (off_x, off_y) in screens:
         moved = np.roll(tone, (round(off_y), round(off_x)), axis=(0, 1))

@@ -4,7 +4,6 @@ Colours are float32 RGB in [0, 1], images [height, width, 3], masks and height m
 [height, width]. Points are (x, y) in pixels, y downwards.
 """
 
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -147,8 +146,11 @@ def light(
     if gloss:
         # Half vector between that light and a viewer straight above.
         half = (0.28 * slope_x + 0.33 * slope_y + 0.9) / norm
-        shaded = shaded + gloss * (np.clip(half, 0, 1) ** 60)[..., None] * (
-            smoothstep(0.02, 0.4, np.hypot(slope_x, slope_y))[..., None]
+        shaded = (
+            shaded
+            + gloss
+            * (np.clip(half, 0, 1) ** 60)[..., None]
+            * (smoothstep(0.02, 0.4, np.hypot(slope_x, slope_y))[..., None])
         )
     return shaded
 

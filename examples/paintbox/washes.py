@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from paintbox.brushes import Canvas, scatter
+from paintbox.brushes import scatter
 from paintbox.shapes import Stencil, cells, leaf, smooth_curve
 from paintbox.surface import (
     blur,
@@ -16,7 +16,6 @@ from paintbox.surface import (
     noise,
     paper,
     ramp,
-    sample,
     smoothstep,
 )
 
@@ -54,13 +53,16 @@ def charcoal_hatching() -> np.ndarray:
     height = np.clip((y - 110) / 310, 0, 1)
     half = 46 + 66 * np.sin(np.pi * np.clip(height * 1.25 - 0.28, 0, 1)) ** 1.2
     half = half + 16 * smoothstep(0.1, 0, height)
-    jug = (np.abs(x - 225) < half) & (y > 110) & (y < 420 + 12 * (1 - ((x - 225) / 90) ** 2))
+    jug = (
+        (np.abs(x - 225) < half)
+        & (y > 110)
+        & (y < 420 + 12 * (1 - ((x - 225) / 90) ** 2))
+    )
     handle = np.hypot((x - 318) / 46, (y - 215) / 74)
     solid((np.abs(handle - 1) < 0.2) & (x > 290), (handle - 1) * 4, 0 * x)
     solid(jug, (x - 225) / half, (height - 0.55) * 0.5)
     mouth = ((x - 225) / 60) ** 2 + ((y - 112) / 14) ** 2
     dark = np.where(mouth < 1, 0.95, dark)
-    contour.line([(165 + 6 * np.cos(0), 112), (166, 112)], 2)
     for fruit_x, fruit_y, radius in ((372, 398, 62), (478, 408, 52), (300, 448, 56)):
         shadow(fruit_x - 62, fruit_y + radius * 0.82, radius * 1.35, radius * 0.34)
         dx, dy = (x - fruit_x) / radius, (y - fruit_y) / radius
@@ -68,7 +70,10 @@ def charcoal_hatching() -> np.ndarray:
         dent = ((dx - 0.05) / 0.2) ** 2 + ((dy + 0.72) / 0.1) ** 2
         dark = np.maximum(dark, 0.9 * smoothstep(1.3, 0.6, dent))
         contour.ring(fruit_x, fruit_y, radius, 2.4)
-        stem = [(fruit_x + 2, fruit_y - 0.7 * radius), (fruit_x + 12, fruit_y - 1.1 * radius)]
+        stem = [
+            (fruit_x + 2, fruit_y - 0.7 * radius),
+            (fruit_x + 12, fruit_y - 1.1 * radius),
+        ]
         contour.line(stem, 4)
     body = np.linspace(0, 1, 60)
     outline = 46 + 66 * np.sin(np.pi * np.clip(body * 1.25 - 0.28, 0, 1)) ** 1.2
@@ -78,22 +83,23 @@ def charcoal_hatching() -> np.ndarray:
     contour.line([(0, 385), (118, 385)], 2)
     contour.line([(520, 385), (580, 385)], 2)
     grain = paper(rng, shape, 2.4)
-    charcoal = 0.5 * blur(dark, 3) ** 1.6
+    charcoal = 0.85 * blur(dark, 3).clip(0) ** 1.8
     for layer, angle in enumerate((-0.8, 0.75, -0.15, 1.5, -1.2)):
         hatch = Stencil(shape)
-        level = 0.1 + 0.17 * layer
-        for from_x, from_y in scatter(rng, shape, 6.4):
+        level = 0.24 + 0.16 * layer
+        for from_x, from_y in scatter(rng, shape, 8.5):
             tone = dark[
-                min(max(int(from_y), 0), shape[0] - 1), min(max(int(from_x), 0), shape[1] - 1)
+                min(max(int(from_y), 0), shape[0] - 1),
+                min(max(int(from_x), 0), shape[1] - 1),
             ]
-            reach, tilt = rng.uniform(12, 34), angle + rng.normal(0, 0.07)
+            reach, tilt = rng.uniform(20, 52), angle + rng.normal(0, 0.07)
             if tone < level + rng.normal(0, 0.05):
                 continue
             dx, dy = np.cos(tilt) * reach / 2, np.sin(tilt) * reach / 2
             hatch.line(
                 [(from_x - dx, from_y - dy), (from_x + dx, from_y + dy)],
-                rng.uniform(0.7, 1.8),
-                int(rng.uniform(110, 255)),
+                rng.uniform(1.0, 2.6),
+                int(rng.uniform(120, 255)),
             )
         charcoal = charcoal + 0.6 * hatch.mask() * (1 - 0.35 * charcoal)
     charcoal = charcoal + 0.8 * contour.mask()
@@ -127,7 +133,11 @@ def ebru_marbling() -> np.ndarray:
             y = y - shift
         else:
             x = x - shift
-    for center_x, center_y, force in ((180, 200, 2.3), (400, 370, -2.6), (430, 110, 1.6)):
+    for center_x, center_y, force in (
+        (180, 200, 2.3),
+        (400, 370, -2.6),
+        (430, 110, 1.6),
+    ):
         dx, dy = x - center_x, y - center_y
         turn = force * np.exp(-np.hypot(dx, dy) / 55)
         cos, sin = np.cos(turn), np.sin(turn)
@@ -182,7 +192,12 @@ def fresco_cracks() -> np.ndarray:
     trunks, greens, lights, fruit, petals, birds = (Stencil(shape) for _ in range(6))
     for tree_x, top, spread in ((110, 150, 95), (285, 105, 118), (455, 165, 92)):
         path = np.array(
-            [(tree_x, 445), (tree_x + 8, 360), (tree_x - 7, 290), (tree_x + 2, top + 30)]
+            [
+                (tree_x, 445),
+                (tree_x + 8, 360),
+                (tree_x - 7, 290),
+                (tree_x + 2, top + 30),
+            ]
         )
         curve = smooth_curve(path, 14)
         trunks.thread(curve, np.linspace(13, 5, len(curve)))
@@ -190,7 +205,9 @@ def fresco_cracks() -> np.ndarray:
             turn, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
             leaf_x = tree_x + spread * out * np.cos(turn)
             leaf_y = top + 62 + spread * 0.95 * out * np.sin(turn)
-            shoot = leaf(leaf_x, leaf_y, rng.uniform(-2.8, -0.3), rng.uniform(20, 38), 12)
+            shoot = leaf(
+                leaf_x, leaf_y, rng.uniform(-2.8, -0.3), rng.uniform(20, 38), 12
+            )
             (greens if rng.random() < 0.62 else lights).polygon(shoot)
         for _ in range(13):
             turn, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
@@ -209,7 +226,9 @@ def fresco_cracks() -> np.ndarray:
             turn = petal * 1.257 + bloom_x
             petals.disc(bloom_x + 5 * np.cos(turn), bloom_y + 5 * np.sin(turn), 4)
     for bird_x, bird_y, way in ((196, 340, 1), (385, 70, -1), (372, 372, 1)):
-        birds.polygon(leaf(bird_x - 24 * way, bird_y + 8, 0 if way > 0 else np.pi, 46, 24))
+        birds.polygon(
+            leaf(bird_x - 24 * way, bird_y + 8, 0 if way > 0 else np.pi, 46, 24)
+        )
         birds.disc(bird_x + 19 * way, bird_y - 1, 9)
         birds.polygon(
             [(bird_x + 26 * way, bird_y - 4), (bird_x + 38 * way, bird_y + 1),
@@ -237,7 +256,11 @@ def fresco_cracks() -> np.ndarray:
         turn = np.linspace(0, 4.2 * np.pi / 1.4, 40)
         grow = 17 * (1 - turn / turn[-1] * 0.86)
         scroll = np.stack(
-            [step * 40 + 8 + grow * np.cos(turn + 2.6), 532 + grow * np.sin(turn + 2.6)], 1
+            [
+                step * 40 + 8 + grow * np.cos(turn + 2.6),
+                532 + grow * np.sin(turn + 2.6),
+            ],
+            1,
         )
         wave.line(scroll, 4)
         wave.line([(step * 40 - 20, 553), (step * 40 + 22, 553)], 4)
@@ -277,11 +300,13 @@ def ink_mountains() -> np.ndarray:
         peaks = np.zeros_like(position)
         for _ in range(4):
             center, wide = rng.uniform(0, 640), rng.uniform(45, 120)
-            bump = np.exp(-np.abs((position - center) / wide) ** 1.5)
+            bump = np.exp(-(np.abs((position - center) / wide) ** 1.5))
             peaks = np.maximum(peaks, bump * rng.uniform(0.6, 1.25))
         top = level - rise * (1.25 * peaks + 0.55 * line) + 34
         below = y - top[None, :] - 2.2 * noise(rng, shape, 4)
-        body = smoothstep(-0.8, 2.2, below) * np.exp(-np.clip(below, 0, None) / (0.95 * rise))
+        body = smoothstep(-0.8, 2.2, below) * np.exp(
+            -np.clip(below, 0, None) / (0.95 * rise)
+        )
         edge = smoothstep(-1, 1, below) * np.exp(-np.clip(below, 0, None) / 5)
         fold = np.abs(noise(rng, shape, 34) + 0.5 * noise(rng, shape, 15)
                       + 0.25 * noise(rng, shape, 6))  # fmt: skip
@@ -316,7 +341,9 @@ def ink_mountains() -> np.ndarray:
                 )
                 brush.line([tuple(spot), tuple(end)], rng.uniform(0.7, 1.6))
     rock = smooth_curve(
-        np.array([(408, 470), (440, 436), (478, 424), (520, 414), (575, 426), (640, 418)])
+        np.array(
+            [(408, 470), (440, 436), (478, 424), (520, 414), (575, 426), (640, 418)]
+        )
     )
     brush.polygon([*rock, (640, 474), (560, 462), (500, 476)])
     brush.polygon([(150, 446), (250, 446), (232, 458), (168, 458)])
@@ -332,7 +359,9 @@ def ink_mountains() -> np.ndarray:
     ink = ink + 2.1 * bleed
     for _ in range(26):
         spot_x, spot_y = rng.uniform(400, 640), rng.uniform(440, 505)
-        ink += 0.8 * smoothstep(3.2, 0.4, np.hypot(x - spot_x, y - spot_y) / rng.uniform(0.4, 1.5))
+        ink += 0.8 * smoothstep(
+            3.2, 0.4, np.hypot(x - spot_x, y - spot_y) / rng.uniform(0.4, 1.5)
+        )
     ink *= 0.9 + 0.1 * fibre + 0.2 * (grain - 0.5)
     tone = ramp(colors("ffffff", "b9c0c2", "6d767c", "2b3036", "0d0e12"), ink / 2.1)
     picture = sheet * tone
