@@ -1,0 +1,1 @@
+"""The paintbox of `paintings.py`: materials, tools, and the paintings by medium."""
