@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
+from apache_beam.transforms import combiners
 from PIL import Image
 
 from transforms.elements import CellStatus
@@ -215,7 +216,9 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
 
 def page_script(name: str, rows: Sequence[Row]) -> bytes:
     """Return the script of one page: a single call with its data."""
-    return f"stylebeamPage({script_json(name)},{script_json(page_data(rows))});\n".encode()
+    return (
+        f"stylebeamPage({script_json(name)},{script_json(page_data(rows))});\n".encode()
+    )
 
 
 def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> bytes:
@@ -340,7 +343,7 @@ class WriteGallery(beam.PTransform[PCollection[str], PCollection[str]]):
         return (
             pcoll
             | "WritePages" >> beam.FlatMap(write_pages, self.output)
-            | "CollectPages" >> beam.combiners.ToList()
+            | "CollectPages" >> combiners.ToList()
             | "WriteIndex"
             >> beam.Map(
                 write_index,
