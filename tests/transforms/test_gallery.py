@@ -153,7 +153,7 @@ def test_index_is_alone_and_holds_totals():
 
 @pytest.mark.parametrize(
     ("failed", "said"),
-    [(0, "nothing was stylized"), (7, "all 7 cells failed")],
+    [(0, "nothing was stylized"), (7, "every cell failed (7)")],
 )
 def test_index_without_pictures_says_so(failed, said):
     pages = [gallery.PageSummary("00000", 0, 1, failed, 0, "a", "a")] if failed else []
@@ -233,6 +233,7 @@ def test_write_gallery_writes_pages_and_index(output):
     html = output.read("gallery/index.html").decode()
     assert data_of(html) == {
         "bundle": "b00000000001",
+        "done": 2,
         "most": {"cells": 5000, "contents": 100},
         "pages": [
             ["00000-000", 1, 2, "a.jpg", "a.jpg"],
