@@ -194,6 +194,22 @@ def test_grid_shows_every_thumbnail(browser, tmp_path):
     assert browser.names("h1") == ["A <b>gallery</b>"]
 
 
+def test_rows_far_right_and_down_are_painted(browser, tmp_path):
+    contents, styles = ([f"{x}{k}.jpg" for k in range(9)] for x in "cs")
+    browser.open(write_output(tmp_path, contents, styles))
+
+    browser.driver.execute_script(
+        "const size = document.getElementById('size'); size.value = 360;"
+        "size.dispatchEvent(new Event('input'));"
+        "document.querySelector('main').scrollTo(2e4, 2e4);"
+    )
+
+    browser.until(
+        "document.elementFromPoint(innerWidth - 200, innerHeight - 90)"
+        ".closest('.cell')?.cell.path.includes('c8-jpg')"
+    )
+
+
 def test_light_shows_picture_beside_its_originals(browser, tmp_path):
     browser.open(
         write_output(tmp_path, PLAIN, ["art/s1.jpg", "s2.jpg"], failed=[(2, 1)])
