@@ -234,6 +234,7 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
     done = sum(page.done for page in ordered)
     data = {
         "bundle": bundle_id,
+        "done": done,
         "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
         "pages": [
             [page.name, page.contents, page.cells, page.first, page.last]

@@ -1,0 +1,373 @@
+"""The gallery as a person meets it: opened from disk in a browser, no server."""
+
+import colorsys
+import io
+import pathlib
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from transforms import gallery
+from transforms.elements import image_id
+from transforms.output import OutputFolder
+from transforms.schemas import STYLIZE_MANIFEST
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMEDRIVER = shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason="chromium or chromedriver not found"
+    ),
+]
+
+HOSTILE = [
+    "quote\"apos'amp&<script>alert(1)<!--.jpg",
+    "d/ünïcödé 名前 🎨.jpg",
+    "<img src=x onerror=alert(2)>.png",
+]
+PLAIN = ["plain.jpg", "photos/cat 100%.jpg", "dog.jpg"]
+
+
+def picture(index, height=96, width=128):
+    """Return a smooth picture of its own hue."""
+    hue = np.array(colorsys.hsv_to_rgb(index * 0.381966 % 1, 0.6, 0.9)) * 255
+    ramp = np.linspace(0.4, 1, width)[None, :, None]
+    return np.broadcast_to(ramp * hue, (height, width, 3)).astype(np.uint8)
+
+
+def write_output(folder, contents, styles, alphas=(1.0,), parts=1, failed=()):
+    """Write what the steps before the gallery write, then the gallery."""
+    output = OutputFolder(str(folder))
+    for index, key in enumerate(contents):
+        preview = gallery.preview(picture(index))
+        output.write(f"gallery/content/{image_id(key)}.jpg", preview)
+    for index, key in enumerate(styles):
+        preview = gallery.preview(picture(index + 10, 80, 80))
+        output.write(f"gallery/style/{image_id(key)}.jpg", preview)
+    rows = [[] for _ in range(parts)]
+    for c, content in enumerate(contents):
+        for s, style in enumerate(styles):
+            for alpha in alphas:
+                stem = image_id(style) + (
+                    "" if alpha == 1 else f"@a{alpha * 1000:04.0f}"
+                )
+                path = f"{image_id(content)}/{stem}.jpg"
+                done = (c, s) not in failed
+                if done:
+                    pixels = picture(c * 5 + s)
+                    output.write(f"images/{path}", gallery.preview(pixels))
+                    output.write(
+                        f"gallery/thumbs/{path}", gallery.thumbnail(pixels, 48)
+                    )
+                rows[c % parts].append(
+                    {
+                        "content_id": image_id(content),
+                        "content_key": content,
+                        "styles": [
+                            {"id": image_id(style), "key": style, "weight": 1.0}
+                        ],
+                        "alpha": alpha,
+                        "original_width": 128,
+                        "original_height": 96,
+                        "width": 128,
+                        "height": 96,
+                        "path": f"images/{path}",
+                        "bundle_id": "b00000000001",
+                        "status": "done" if done else "failed",
+                    }
+                )
+    pages = []
+    for k, part in enumerate(rows):
+        name = f"manifest/part-{k:05d}-of-{parts:05d}.parquet"
+        part.sort(key=lambda row: (row["content_key"], row["path"]))
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(part, STYLIZE_MANIFEST), file)
+        output.write(name, file.getvalue())
+        pages += gallery.write_pages(name, output)
+    gallery.write_index(pages, output, "A <b>gallery</b>", "b00000000001")
+    return pathlib.Path(output.path("gallery/index.html")).as_uri()
+
+
+class Browser:
+    """Headless Chromium, and the questions that the tests ask of a page."""
+
+    def __init__(self, driver):
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        self.driver = driver
+        self._wait = WebDriverWait(driver, 20, poll_frequency=0.05)
+
+    def open(self, url):
+        # A page of its own between two visits: a new hash alone would not load again.
+        self.driver.get("about:blank")
+        self.driver.get(url)
+        self.until("document.querySelector('.cell, .message')")
+
+    def ask(self, expression):
+        return self.driver.execute_script(f"return {expression}")
+
+    def until(self, expression):
+        self._wait.until(lambda _: self.ask(expression), expression)
+
+    def press(self, *keys):
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
+
+    def click(self, selector):
+        self.driver.find_element("css selector", selector).click()
+
+    def names(self, selector):
+        return self.ask(
+            f"[...document.querySelectorAll('{selector}')].map(e => e.textContent)"
+        )
+
+    def filter(self, text):
+        from selenium.webdriver import Keys
+
+        field = self.driver.find_element("id", "filter")
+        field.send_keys(Keys.CONTROL + "a")  # the call releases the modifier
+        field.send_keys(Keys.BACKSPACE, text)
+
+    def picture_name(self):
+        return self.ask("document.getElementById('file').title")
+
+    def until_light_is_loaded(self):
+        self.until(
+            "document.getElementById('light').open &&"
+            " document.getElementById('full').classList.contains('ready') &&"
+            " [...document.querySelectorAll('#full, #refs img')]"
+            "   .every(image => image.complete && image.naturalWidth > 0)"
+        )
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in [
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-dev-shm-usage",
+        "window-size=1200,900",
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ]:
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(CHROMEDRIVER)
+    )
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(driver):
+    """Yield the browser; no test may leave a complaint in its console."""
+    driver.get_log("browser")
+    yield Browser(driver)
+    assert driver.get_log("browser") == []
+
+
+def test_grid_shows_every_thumbnail(browser, tmp_path):
+    browser.open(write_output(tmp_path, PLAIN, ["s1.jpg", "s2.jpg"], parts=2))
+
+    browser.until(
+        "[...document.images].filter(image => image.closest('main'))"
+        ".every(image => image.complete && image.naturalWidth > 0)"
+    )
+    assert browser.ask("document.querySelectorAll('main .cell img').length") == 6
+    assert browser.ask("document.querySelector('.missing')") is None
+    assert browser.names(".side .name") == ["dog.jpg", "cat 100%.jpg", "plain.jpg"]
+    assert browser.names(".column .name") == ["s1.jpg", "s2.jpg"]
+    assert browser.names("#totals") == ["6 pictures · 3 contents · 2 styles"]
+    assert browser.names("h1") == ["A <b>gallery</b>"]
+
+
+def test_rows_far_right_and_down_are_painted(browser, tmp_path):
+    contents, styles = ([f"{x}{k}.jpg" for k in range(9)] for x in "cs")
+    browser.open(write_output(tmp_path, contents, styles))
+
+    browser.driver.execute_script(
+        "const size = document.getElementById('size'); size.value = 360;"
+        "size.dispatchEvent(new Event('input'));"
+        "document.querySelector('main').scrollTo(2e4, 2e4);"
+    )
+
+    browser.until(
+        "document.elementFromPoint(innerWidth - 200, innerHeight - 90)"
+        ".closest('.cell')?.cell.path.includes('c8-jpg')"
+    )
+
+
+def test_light_shows_picture_beside_its_originals(browser, tmp_path):
+    browser.open(
+        write_output(tmp_path, PLAIN, ["art/s1.jpg", "s2.jpg"], failed=[(2, 1)])
+    )
+
+    browser.click(".cell")
+    browser.until_light_is_loaded()
+
+    assert browser.names("#refs .cap") == ["dog.jpg", "art/s1.jpg"]
+    assert browser.names("#alpha") == ["1"]
+    assert browser.names("#pixels") == ["128 × 96"]
+    assert browser.names("#bundle") == ["b00000000001"]
+    assert browser.picture_name() == (
+        f"images/{image_id('dog.jpg')}/{image_id('art/s1.jpg')}.jpg"
+    )
+    assert browser.names(".failed") == ["failed"]
+
+
+def test_arrow_keys_walk_and_escape_closes(browser, tmp_path):
+    from selenium.webdriver import Keys
+
+    styles = ["s1.jpg", "s2.jpg", "s3.jpg"]
+    browser.open(write_output(tmp_path, ["a.jpg", "b.jpg"], styles))
+
+    def at(content, style):
+        browser.until_light_is_loaded()
+        assert browser.names("#refs .cap") == [content, style]
+
+    browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
+    at("a.jpg", "s2.jpg")
+    browser.press(Keys.ARROW_RIGHT)
+    at("a.jpg", "s3.jpg")
+    browser.press(Keys.ARROW_DOWN)
+    at("b.jpg", "s3.jpg")
+    browser.press(Keys.ARROW_RIGHT)  # the end
+    at("b.jpg", "s3.jpg")
+    browser.press(Keys.ARROW_UP, Keys.ARROW_RIGHT)  # on to the next content
+    at("b.jpg", "s1.jpg")
+    browser.press(Keys.ARROW_LEFT)
+    at("a.jpg", "s3.jpg")
+    browser.press(Keys.ESCAPE)
+    browser.until("!document.getElementById('light').open && !location.hash")
+    label = browser.ask("document.activeElement.firstChild.alt")
+    assert label == "a.jpg in the style of s3.jpg, alpha 1"
+
+
+def test_holding_space_compares_with_the_content(browser, tmp_path):
+    from selenium.webdriver import ActionChains
+
+    browser.open(write_output(tmp_path, ["a.jpg"], ["s1.jpg"]))
+    browser.click(".cell")
+    browser.until_light_is_loaded()
+    opacity = "getComputedStyle(document.getElementById('before')).opacity"
+    assert browser.ask(opacity) == "0"
+
+    ActionChains(browser.driver).key_down(" ").perform()
+    browser.until(f"{opacity} === '1'")
+    ActionChains(browser.driver).key_up(" ").perform()
+    browser.until(f"{opacity} === '0'")
+
+    assert browser.ask("document.getElementById('light').open")
+
+
+def test_link_opens_the_same_picture_again(browser, tmp_path):
+    url = write_output(tmp_path, PLAIN, ["s1.jpg", "s2.jpg"], alphas=(0.5, 1.0))
+    browser.open(url)
+    assert browser.names(".cell img") == [""] * 6  # one alpha at a time
+    browser.click(".cell")
+    browser.until_light_is_loaded()
+    browser.click("#alpha button")
+    browser.until("location.hash.includes('a0500')")
+    name = browser.picture_name()
+    assert name.endswith("@a0500.jpg")
+
+    browser.open(browser.driver.current_url)
+
+    browser.until_light_is_loaded()
+    assert browser.picture_name() == name
+    browser.click("#close")
+    browser.until("!document.getElementById('light').open && !location.hash")
+
+
+def test_filter_keeps_matching_names(browser, tmp_path):
+    browser.open(write_output(tmp_path, PLAIN, ["s1.jpg", "s2.jpg"]))
+
+    browser.filter("CAT s2")
+    browser.until("document.querySelectorAll('.cell').length === 1")
+    assert browser.names(".side .name") == ["cat 100%.jpg"]
+    assert browser.names(".column .name") == ["s2.jpg"]
+    assert browser.names("#count") == ["1 of 6"]
+    browser.filter("nowhere")
+    browser.until("document.querySelector('.message')")
+    browser.filter("")
+    browser.until("document.querySelectorAll('.cell').length === 6")
+
+
+def test_sheet_of_one_content_shows_style_swatches(browser, tmp_path):
+    browser.open(write_output(tmp_path, ["a.jpg"], [f"s{k}.jpg" for k in range(25)]))
+
+    assert browser.names(".origin .name") == ["a.jpg"]
+    assert browser.ask("document.querySelectorAll('.tile .swatches').length") == 25
+    browser.click("[data-view=grid]")
+    browser.until("document.querySelectorAll('.grid .cell').length === 25")
+
+
+def test_pages_load_on_demand(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "CONTENTS_PER_PAGE", 1)
+    browser.open(
+        write_output(tmp_path, ["a.jpg", "b.jpg"], ["s1.jpg", "s2.jpg"], parts=2)
+    )
+    assert browser.names("#page option") == ["1–1 · a.jpg", "2–2 · b.jpg"]
+    assert browser.names(".origin .name") == ["a.jpg"]
+
+    browser.click("#page-next")
+    browser.until("document.querySelector('.origin .name').textContent === 'b.jpg'")
+    browser.click(".cell")
+    browser.until_light_is_loaded()
+    browser.until("location.hash.startsWith('#00001-000/')")
+
+    browser.open(browser.driver.current_url)
+    browser.until_light_is_loaded()
+    assert browser.names("#refs .cap") == ["b.jpg", "s1.jpg"]
+
+
+def test_hostile_names_are_shown_and_never_run(browser, tmp_path):
+    browser.open(write_output(tmp_path, HOSTILE, HOSTILE))
+
+    expected = sorted(HOSTILE)
+    shown = [key.rsplit("/", 1)[-1] for key in expected]
+    assert browser.names(".side .name") == shown
+    assert browser.names(".column .name") == shown
+    browser.click(".cell")
+    browser.until_light_is_loaded()
+    assert browser.names("#refs .cap") == [expected[0], expected[0]]
+    assert browser.ask("document.querySelectorAll('img[onerror]').length") == 0
+    assert browser.ask("document.scripts.length") == 2
+    # An alert that had run would have failed the questions above.
+
+
+def test_missing_previews_fall_back(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg", "b.jpg"], ["s1.jpg", "s2.jpg"])
+    shutil.rmtree(tmp_path / "gallery" / "thumbs")
+    shutil.rmtree(tmp_path / "gallery" / "style")
+
+    browser.open(url)
+
+    browser.until(
+        "[...document.querySelectorAll('.cell img')].every(image =>"
+        " image.src.includes('/images/') && image.naturalWidth === 128)"
+    )
+    browser.until("document.querySelectorAll('.swatches .missing').length === 2")
+    missing = browser.driver.get_log("browser")  # the browser's own remarks
+    assert all("ERR_FILE_NOT_FOUND" in entry["message"] for entry in missing)
+
+
+def test_gallery_without_pictures_says_so(browser, tmp_path):
+    browser.open(write_output(tmp_path, ["a.jpg"], ["s.jpg"], failed=[(0, 0)]))
+
+    assert "1 failed" in browser.names(".facts")[0]
+    (message,) = browser.names(".message")
+    assert message.startswith("There is no picture to show: every cell failed (1).")
