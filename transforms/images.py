@@ -78,7 +78,7 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
         rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
         Jpeg2KImagePlugin.Jpeg2KImageFile,
     ),
-    (rb"P[1-6Ff][\s#]|Py[\s#]|P0CMYK\s", PpmImagePlugin.PpmImageFile),
+    (rb"P[1-6Ff]\s", PpmImagePlugin.PpmImageFile),
     (rb"8BPS\0\x01", PsdImagePlugin.PsdImageFile),
 )
 _SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
