@@ -265,7 +265,11 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except _BROKEN as error:
         # A header that was read to the last byte of the file and needed more.
         starved = stream.tell() >= len(data) and "not identified" not in str(error)
-        raise _broken(error, data, truncated=starved) from error
+        refused = _broken(error, data, truncated=starved)
+        # The format's own word for "not mine": only the signature was right.
+        if refused.reason is Reason.CORRUPT and isinstance(error, SyntaxError):
+            refused = ImageError(Reason.NOT_AN_IMAGE, refused.message)
+        raise refused from error
 
 
 def _load(image: ImageFile.ImageFile, data: bytes) -> None:
