@@ -152,7 +152,8 @@ def vortex_angles(shape: Shape, vortices: list[tuple[float, ...]]) -> np.ndarray
 
     Args:
         shape: Height and width.
-        vortices: (x, y, radius, strength) each; a negative strength turns the other way.
+        vortices: (x, y, radius, strength) each; where the strength is negative, it
+            turns the other way.
     """
     x, y = coordinates(shape)
     flow_x, flow_y = np.ones(shape, np.float32), np.zeros(shape, np.float32)

@@ -259,7 +259,7 @@ def roman_mosaic() -> np.ndarray:
     x, y = coordinates(shape)
     waves = y + 9 * np.sin(x / 34) + 5 * np.sin(x / 13 + y / 50)
     ripple = np.abs((waves / 46) % 1 - 0.5)
-    sea = ramp(colors("dfe8d8", "9cc7bd", "3f8f9a", "2a6f86"), ripple * 1.7)
+    sea = ramp(colors("d5ecdc", "79c4bd", "1f8ea3", "12658a"), ripple * 1.8)
     scene = sea
     angles = np.arctan(9 / 34 * np.cos(x / 34))
     for fish_x, fish_y, size, tilt, back, belly in (
@@ -320,7 +320,7 @@ def roman_mosaic() -> np.ndarray:
     at_y = np.clip(centers[:, 1], 0, 575).astype(np.intp)
     stone = scene[at_y, at_x] * rng.normal(1, 0.09, (len(centers), 1))
     stone = stone + rng.normal(0, 0.025, stone.shape)
-    grout = smoothstep(2.1, 0.9, gap)
+    grout = smoothstep(1.9, 0.7, gap)
     vein = fractal_noise(rng, shape, 7, 3)
     picture = stone[number] * (0.9 + 0.18 * vein[..., None])
     picture = mix(picture, colors("a99c86")[0], grout)

@@ -4,7 +4,6 @@ Colours are float32 RGB in [0, 1], images [height, width, 3], masks and height m
 [height, width]. Points are (x, y) in pixels, y downwards.
 """
 
-
 import numpy as np
 from PIL import Image
 

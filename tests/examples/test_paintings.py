@@ -69,12 +69,9 @@ def _signature(image: np.ndarray) -> np.ndarray:
     gray = values.mean(-1)
     parts = [values.mean((0, 1)), values.std((0, 1))]
     for step in (1, 2, 4, 8):
-        parts.append(
-            [
-                2 * np.abs(gray[step:] - gray[:-step]).mean(),
-                2 * np.abs(gray[:, step:] - gray[:, :-step]).mean(),
-            ]
-        )
+        down = np.abs(gray[step:] - gray[:-step]).mean()
+        across = np.abs(gray[:, step:] - gray[:, :-step]).mean()
+        parts += [np.array([2 * down, 2 * across])]
     return np.concatenate(parts)
 
 
