@@ -194,7 +194,7 @@ def drip_painting() -> np.ndarray:
 
 
 def floating_circles() -> np.ndarray:
-    """Geometric abstraction: discs, arcs, wedges and a chequer, afloat on warm cream."""
+    """Geometric abstraction: discs, arcs, wedges, a chequer, all afloat."""
     rng = generator(504)
     shape = (544, 640)
     x, y = coordinates(shape)

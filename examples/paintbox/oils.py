@@ -44,9 +44,8 @@ def swirling_night() -> np.ndarray:
     bands = 0.42 + 0.3 * np.sin(y / 13 + 5 * drift + 2 * np.sin(x / 90)) + 0.15 * drift
     sky = ramp(deep, bands - 0.15 + 0.25 * y / 400)
     for center_x, center_y, radius, strength in whirls:
-        dx, dy = (x - center_x) * np.sign(strength), y - center_y
-        distance = np.hypot(dx, dy)
-        phase = distance / radius * 2.4 - np.arctan2(dy, dx) / (2 * np.pi)
+        dx = x - center_x if strength > 0 else center_x - x
+        phase, distance = spiral(dx, y - center_y, radius / 2.4)
         glow = ramp(
             colors("fff6c4", "ffd84a", "f3a51f", "e9e3b0", "7fb7dc", "2359ab"),
             distance / radius / 1.05 + 0.22 * np.sin(2 * np.pi * phase),
@@ -241,23 +240,27 @@ def gilded_spirals() -> np.ndarray:
     whorls = pack_discs(rng, shape, [74, 62, 52, 44, 36, 30, 24, 20, 16, 12], tries=130)
     inks = colors("2a1a0c", "f7e9c0", "8c1c1c", "12393b", "1a1a1a")
     for disc_x, disc_y, radius in whorls:
+        box = (
+            slice(max(0, int(disc_y - radius - 4)), int(disc_y + radius + 5)),
+            slice(max(0, int(disc_x - radius - 4)), int(disc_x + radius + 5)),
+        )
+        dx = x[box] - disc_x if rng.random() < 0.5 else disc_x - x[box]
         phase, distance = spiral(
-            shape, disc_x, disc_y, max(radius / 3.4, 7), rng.uniform(0, 6.28)
+            dx, y[box] - disc_y, max(radius / 3.4, 7), rng.uniform(0, 6.28)
         )
-        if rng.random() < 0.5:
-            phase = 1 - phase
         disc = smoothstep(radius + 0.7, radius - 0.7, distance)
-        ground, ink = (
-            ramp(colors("c08a22", "e9c255"), rng.random()),
-            inks[rng.integers(5)],
-        )
+        ink = inks[rng.integers(5)]
+        ground = ramp(colors("c08a22", "e9c255"), rng.random())
         swirl = smoothstep(0.26, 0.2, np.abs(phase - 0.5)) * disc
         eye = smoothstep(radius * 0.2, radius * 0.2 - 1.5, distance)
-        picture = mix(picture, ground * (0.7 + 0.5 * patina[..., None]), disc * 0.9)
-        picture = mix(picture, ink, np.maximum(swirl, eye) * 0.95)
         rim = smoothstep(3, 1.5, np.abs(distance - radius + 1))
-        picture = mix(picture, colors("ffe08a")[0], rim)
-        relief = relief * (1 - 0.6 * disc) + 1.6 * (disc - swirl) + 1.2 * rim
+        part = mix(
+            picture[box], ground * (0.7 + 0.5 * patina[box][..., None]), 0.9 * disc
+        )
+        part = mix(part, ink, np.maximum(swirl, eye) * 0.95)
+        picture[box] = mix(part, colors("ffe08a")[0], rim)
+        relief[box] *= 1 - 0.6 * disc
+        relief[box] += 1.6 * (disc - swirl) + 1.2 * rim
     beads = Stencil(shape)
     for bead_x, bead_y in scatter(rng, shape, 15):
         near = min(np.hypot(bead_x - a, bead_y - b) - r for a, b, r in whorls)

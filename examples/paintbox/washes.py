@@ -38,7 +38,7 @@ def ebru_marbling() -> np.ndarray:
         across = x if vertical else y
         lane = across / spacing
         nearest = np.abs(lane - np.round(lane)) * spacing
-        turn = np.where(np.round(lane).astype(int) % 2 == 0, 1, -1)
+        turn = 1 - 2 * (np.round(lane) % 2)
         # Fades to nothing half-way between the teeth, where the direction changes.
         shift = turn * pull * np.exp(-nearest / reach) * (1 - 2 * nearest / spacing)
         if vertical:
@@ -61,7 +61,7 @@ def ebru_marbling() -> np.ndarray:
     image[:] = palette[0]
     loose = np.arange(x.size)
     drops = [
-        (*rng.uniform(-60, 620, 2), rng.uniform(24, 70), rng.integers(len(palette)))
+        (*rng.uniform(-60, 620, 2).tolist(), rng.uniform(24, 70), rng.integers(8))
         for _ in range(190)
     ]
     for index, (drop_x, drop_y, radius, tint) in enumerate(drops):
