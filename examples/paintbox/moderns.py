@@ -130,8 +130,8 @@ def cubist_facets() -> np.ndarray:
     scene = scene * (1 + 0.42 * np.clip(shade, -1.6, 1.5))[..., None]
     canvas = Canvas.primed(shape, colors("57442f")[0])
     dab = {"load": 0.9, "wander": 0.22, "streak": 0.1}
-    paint_over(canvas, rng, scene, angles, 8, 26, 11, jitter=0.03, **dab)
-    paint_over(canvas, rng, scene, angles, 7, 16, 7, jitter=0.055, **dab)
+    paint_over(canvas, rng, scene, angles, 9, 28, 12, jitter=0.03, **dab)
+    paint_over(canvas, rng, scene, angles, 8, 17, 8, jitter=0.055, **dab)
     canvas.color = mix(canvas.color, scene, np.full(shape, 0.4))
     ink = smoothstep(0.16, 0.34, blur(borders(tag), 1.3)) * smoothstep(-0.2, 0.5, shade)
     ink = np.maximum(ink, 0.9 * lines.mask()[rows, columns])
@@ -235,14 +235,15 @@ def floating_circles() -> np.ndarray:
     disc(585, 330, ((34, "3a57a8"), (18, "f2b5a7")))
     disc(565, 60, ((28, "e4572e"), (13, "17203d")))
     disc(265, 470, ((26, "f4a3b5"), (12, "44337a")))
+    dark, pale = Stencil(shape), Stencil(shape)
     for row in range(5):
         for column in range(7):
             left, top = 495 + 17 * column - 5 * row, 455 + 15 * row + 4 * column
-            code = "15151d" if (row + column) % 2 else "f5ecd4"
-            wash(
-                shape_of([(left, top), (left + 17, top + 4), (left + 12, top + 19),
-                          (left - 5, top + 15)]), code, 0.95,
-            )  # fmt: skip
+            square = [(0, 0), (17, 4), (12, 19), (-5, 15)]
+            board = dark if (row + column) % 2 else pale
+            board.polygon([(left + dx, top + dy) for dx, dy in square])
+    wash(pale.mask(), "f5ecd4", 0.95)
+    wash(dark.mask(), "15151d", 0.95)
     lines, reds = Stencil(shape), Stencil(shape)
     for start, end, width in (
         ((20, 330), (620, 118), 4), ((60, 20), (420, 530), 2.5),
@@ -376,8 +377,8 @@ def primary_grid() -> np.ndarray:
         bars = np.maximum(bars, inside * smoothstep(0.7, -0.7, edge - hand))
     canvas = Canvas.primed(shape, colors("d8d2c0")[0])
     coat = {"load": 1.1, "wander": 0.06, "streak": 0.05, "ragged": 0.7}
-    paint_over(canvas, rng, scene, angles, 10, 60, 16, jitter=0.012, **coat)
-    paint_over(canvas, rng, scene, angles, 10, 44, 11, jitter=0.02, **coat)
+    paint_over(canvas, rng, scene, angles, 13, 64, 19, jitter=0.012, **coat)
+    paint_over(canvas, rng, scene, angles, 12, 46, 12, jitter=0.02, **coat)
     # Bring back what a stroke of the next plane has covered.
     spilled = np.abs(canvas.color - scene).max(-1) > 0.2
     canvas.color = np.where(spilled[..., None], scene, canvas.color)
