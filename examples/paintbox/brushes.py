@@ -213,7 +213,7 @@ def paint_over(
             size,
             breadth,
             pixel(reference, x, y) + shift,
-            bend=float(np.clip(pixel(turn, x, y), -1.6 / size, 1.6 / size)),
+            bend=min(max(float(pixel(turn, x, y)), -1.6 / size), 1.6 / size),
             lane=int(lane),
             **stroke,
         )

@@ -131,7 +131,7 @@ def pastel_orchard() -> np.ndarray:
     scene[hill] = colors("93a5d6")[0]
     flat = np.where(y > 330, 0.15 * np.sin(x / 40), -0.5 + 0.3 * mist)
     chalk = {"load": 0.3, "streak": 0.05, "ragged": 0.8}
-    paint_over(canvas, rng, scene, flat, 7, 52, 12, jitter=0.035, wander=0.2, **chalk)
+    paint_over(canvas, rng, scene, flat, 8.5, 56, 14, jitter=0.035, wander=0.2, **chalk)
     paint_over(canvas, rng, scene, flat, 13, 40, 7, jitter=0.07, wander=0.4, **chalk)
     blossom = colors("ffd3e0", "f99cc0", "ec5f9d", "fff4ea", "b8519f", "74459a")
     trees = [(300 + side * (62 + 215 * near), 326 + 190 * near, 0.3 + 1.05 * near)
@@ -154,7 +154,7 @@ def pastel_orchard() -> np.ndarray:
             base + 30 * size, foot + 6 * size, 0.06, 150 * size, 17 * size,
             colors("6f6aa8")[0], **chalk,
         )  # fmt: skip
-        for _ in range(int(60 + 380 * size)):
+        for _ in range(int(60 + 320 * size)):
             turn, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
             dx, dy = 118 * size * out * np.cos(turn), 88 * size * out * np.sin(turn)
             lit = int(

@@ -64,7 +64,7 @@ def swirling_night() -> np.ndarray:
     angles = np.where(land, slope, angles)
     angles = np.where(y > field, grow, angles)
     canvas = Canvas.primed(shape, colors("1a2a52")[0])
-    paint_over(canvas, rng, scene, angles, 9, 46, 11, jitter=0.05, load=1.6)
+    paint_over(canvas, rng, scene, angles, 11, 50, 13, jitter=0.05, load=1.6)
     paint_over(canvas, rng, scene, angles, 7.5, 34, 6.5, jitter=0.085, load=1.8)
     paint_over(canvas, rng, scene, angles, 11, 26, 4, jitter=0.13, load=2.2)
     return finish(canvas.lit(1.0, gloss=0.12))
