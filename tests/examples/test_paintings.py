@@ -83,7 +83,11 @@ def test_every_pair_differs_in_colour_or_texture(
         for one, other in itertools.combinations(signatures, 2)
     }
     nearest = min(gaps, key=lambda pair: gaps[pair])
-    assert gaps[nearest] > 30, f"{nearest}: {gaps[nearest]:.1f}"
+    # The same picture mirrored stays below 2; the nearest two measured 30.1 apart.
+    assert gaps[nearest] > 20, f"{nearest}: {gaps[nearest]:.1f}"
+    for name in _CHEAP:
+        mirrored = _signature(painted[name][:, ::-1])
+        assert np.linalg.norm(signatures[name] - mirrored) < 2
 
 
 def test_every_painting_has_contrast(painted: dict[str, np.ndarray]) -> None:
