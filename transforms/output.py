@@ -8,6 +8,7 @@ any URL that Beam's FileSystems knows, such as `gs://`.
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import mimetypes
 import os
@@ -47,13 +48,13 @@ def filesystems() -> Any:
     """
     from apache_beam.io import filesystems
 
-    try:
-        import apache_beam.io.gcp.gcsfilesystem  # noqa: F401
-    except ImportError as error:
+    # Without it Beam goes on with the storage client alone, as nobody, and retries for
+    # minutes.
+    if importlib.util.find_spec("google_auth_httplib2") is None:
         raise MissingExtraError(
             "gs:// paths need Google Cloud support, which is not installed. "
             "Run: pip install 'stylebeam[gcp]'"
-        ) from error
+        )
     return filesystems.FileSystems
 
 

@@ -30,6 +30,7 @@ HOSTILE = [
     "d/ünïcödé 名前 🎨.jpg",
     "<img src=x onerror=alert(2)>.png",
 ]
+WINDOW = (1200, 900)
 PLAIN = ["plain.jpg", "photos/cat 100%.jpg", "dog.jpg"]
 
 
@@ -159,7 +160,7 @@ def driver(tmp_path_factory):
         "disable-component-update",
         "disable-sync",
         "disable-dev-shm-usage",
-        "window-size=1200,900",
+        f"window-size={WINDOW[0]},{WINDOW[1]}",
         f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
     ]:
         options.add_argument(f"--{argument}")
@@ -195,7 +196,9 @@ def test_grid_shows_every_thumbnail(browser, tmp_path):
 
 
 def test_rows_far_right_and_down_are_painted(browser, tmp_path):
-    contents, styles = ([f"{x}{k}.jpg" for k in range(9)] for x in "cs")
+    contents = [f"c{k:02d}.jpg" for k in range(40)]
+    styles = [f"s{k:02d}.jpg" for k in range(12)]
+    browser.driver.set_window_size(500, 600)
     browser.open(write_output(tmp_path, contents, styles))
 
     browser.driver.execute_script(
@@ -205,9 +208,10 @@ def test_rows_far_right_and_down_are_painted(browser, tmp_path):
     )
 
     browser.until(
-        "document.elementFromPoint(innerWidth - 200, innerHeight - 90)"
-        ".closest('.cell')?.cell.path.includes('c8-jpg')"
+        "document.elementFromPoint(innerWidth - 60, innerHeight - 90)"
+        ".closest('.cell')?.cell.path.includes('c39-jpg')"
     )
+    browser.driver.set_window_size(*WINDOW)
 
 
 def test_light_shows_picture_beside_its_originals(browser, tmp_path):
