@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from model.config import canonical_json
 
@@ -117,7 +117,7 @@ class OutputFolder:
         self.write(name, canonical_json(value))
 
     @contextlib.contextmanager
-    def create(self, name: str) -> Iterator[BinaryIO]:
+    def create(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file for writing that gets its name only when the block succeeds.
 
         Raises:
@@ -139,7 +139,7 @@ class OutputFolder:
             temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _create_remote(self, name: str) -> Iterator[BinaryIO]:
+    def _create_remote(self, name: str) -> Iterator[IO[bytes]]:
         from apache_beam.io.filesystem import CompressionTypes
 
         suffix = pathlib.PurePosixPath(name).suffix
