@@ -14,6 +14,12 @@ def output(tmp_path):
     return OutputFolder(str(tmp_path / "out"))
 
 
+def fail_half_way(output, message):
+    with output.create("a.bin") as file:
+        file.write(b"half")
+        raise OSError(message)
+
+
 def test_write_makes_folders_and_replaces(output):
     output.write("a/b/c.bin", b"one")
     output.write("a/b/c.bin", b"two")
@@ -23,9 +29,8 @@ def test_write_makes_folders_and_replaces(output):
 
 def test_failing_write_leaves_the_old_file_and_no_temporary(output):
     output.write("a.bin", b"old")
-    with pytest.raises(OSError, match="disk is full"), output.create("a.bin") as file:
-        file.write(b"half")
-        raise OSError("disk is full")
+    with pytest.raises(OSError, match="disk is full"):
+        fail_half_way(output, "disk is full")
     assert output.read("a.bin") == b"old"
     assert output.names(TEMPORARY) == []
 
@@ -137,12 +142,8 @@ def test_remote_objects_carry_their_content_type(bucket, name, content_type):
 
 
 def test_failing_remote_write_leaves_no_object(bucket):
-    with (
-        pytest.raises(OSError, match="network"),
-        OutputFolder("gs://b/out").create("a.jpg") as file,
-    ):
-        file.write(b"half")
-        raise OSError("network")
+    with pytest.raises(OSError, match="network"):
+        fail_half_way(OutputFolder("gs://b/out"), "network")
     assert bucket.objects == {}
 
 
