@@ -90,13 +90,14 @@ def plan(config: IngestConfig) -> IngestPlan:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
+    shards = config.shards or count_shards(listing.size, config.shard_mb)
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
         "name": config.name,
         "kind": config.kind,
         "size": config.size,
         "val-fraction": config.val_fraction,
-        "shards": config.shards or count_shards(listing.size, config.shard_mb),
+        "shards": shards,
         "encode": config.encode,
         "quality": config.quality,
         "min-side": config.min_side,
@@ -107,7 +108,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         name=config.name,
         size=config.size,
         val_fraction=config.val_fraction,
-        shards=identity["shards"],
+        shards=shards,
         encode=config.encode,
         quality=config.quality,
         min_side=config.min_side,

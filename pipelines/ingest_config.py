@@ -6,13 +6,15 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import argparse
 import dataclasses
 import re
+from typing import Final
 
 from pipelines.errors import UsageError
 from transforms.annotations import KINDS, Kind
 from transforms.images import MAX_PIXELS, MIN_SIDE
 from transforms.layout import ENCODES, Encode
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_01: Final = "a share in [0, 1]"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +29,7 @@ class IngestConfig:
         size: Shortest side in pixels that larger pictures are shrunk to; 0 keeps all.
         val_fraction: Share of the val split, in [0, 1].
         shard_mb: Megabytes (10^6) of source a shard.
-        shards: Number of shards of the train split; None for as many as `shard_mb` says.
+        shards: Number of shards of the train split; None: `shard_mb` decides.
         encode: How pictures are stored.
         quality: Of JPEG, 1 to 100.
         min_side: Smallest accepted shortest side in pixels.
@@ -97,9 +99,6 @@ class IngestConfig:
                 value,
                 f"--kind {kind} with it, not --kind {self.kind}",
             )
-
-
-_01 = "a share in [0, 1]"
 
 
 def _require(condition: bool, flag: str, value: object, expected: str) -> None:

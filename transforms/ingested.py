@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
+from apache_beam.transforms.combiners import ToList
 
 from transforms.committed import Committed, part_rows, write_rows
 from transforms.elements import ImageStatus
@@ -120,7 +121,7 @@ class FinishDataset(
         """Wire the step."""
         finished = (
             parts
-            | "CollectParts" >> beam.combiners.ToList()
+            | "CollectParts" >> ToList()
             | "Finish"
             >> beam.Map(
                 _finish,

@@ -89,8 +89,8 @@ class DatasetSettings:
 def count_shards(size: int, shard_mb: int) -> int:
     """Return the number of shards for so many bytes of source.
 
-    >>> count_shards(0, 128), count_shards(128_000_000, 128), count_shards(13 * 10**9, 128)
-    (1, 1, 102)
+    >>> [count_shards(size, 128) for size in (0, 128_000_000, 13_000_000_000)]
+    [1, 1, 102]
     """
     return max(1, math.ceil(size / (shard_mb * 1_000_000)))
 

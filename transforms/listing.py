@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import IO, Final
 
 import apache_beam as beam
@@ -21,6 +21,10 @@ from transforms.output import TEMPORARY, OutputFolder, open_file
 
 _FOLDER: Final = f"{TEMPORARY}/listing"
 _REFS_A_FILE: Final = 8192
+
+
+def _temporary_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="ascii")
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,8 +41,11 @@ class Listing:
     _sum: int = 0
     _file: IO[str] = dataclasses.field(
         # Non-UTF-8 names are held as lone surrogates, which JSON escapes.
-        default_factory=lambda: tempfile.TemporaryFile("w+", encoding="ascii")
+        default_factory=_temporary_file
     )
+
+    def __del__(self) -> None:
+        self._file.close()
 
     @property
     def digest(self) -> str:
@@ -68,20 +75,12 @@ class Listing:
     def write(self, output: OutputFolder) -> list[str]:
         """Write the listing where workers can read it; return the paths."""
         self._file.seek(0)
-        paths = []
+        paths: list[str] = []
         while lines := list(itertools.islice(self._file, _REFS_A_FILE)):
             name = f"{_FOLDER}/{len(paths):05d}.jsonl"
             output.write(name, "".join(lines).encode())
             paths.append(output.path(name))
         return paths
-
-
-def take_listing(refs: Iterable[ImageRef]) -> Listing:
-    """Return the listing of some images."""
-    listing = Listing()
-    for ref in refs:
-        listing.add(ref)
-    return listing
 
 
 @dataclasses.dataclass

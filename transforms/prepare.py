@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Iterator
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -265,7 +265,7 @@ class _SpillFile:
         name = f"{TEMPORARY}/spill/{uuid.uuid4().hex}"
         self._path = output.path(name)
         self._stack = contextlib.ExitStack()
-        self._file: BinaryIO = self._stack.enter_context(output.create(name))
+        self._file: IO[bytes] = self._stack.enter_context(output.create(name))
         self._end = 0
 
     def append(self, image: PreparedImage) -> SpilledRecord:

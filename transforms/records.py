@@ -53,7 +53,8 @@ def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
         The bytes, and where the picture is in them, so that a reader can take it out
         without parsing.
     """
-    before, after = [], []
+    before: list[bytes] = []
+    after: list[bytes] = []
     image_feature = _tagged(_BYTES_LIST, _tagged(_FIELD_1, image))
     for name, value in sorted({**features, "image": image}.items()):
         if name == "image":

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
+from apache_beam.transforms.combiners import ToList, Top
 
 from transforms.elements import ImageError
 from transforms.gallery import thumbnail
@@ -103,9 +104,9 @@ class ChooseExamples(
         return (
             examples
             | "KeyByReason" >> beam.Map(_by_reason)
-            | "FirstOfEach" >> beam.combiners.Top.SmallestPerKey(EXAMPLES_A_REASON)
+            | "FirstOfEach" >> Top.SmallestPerKey(EXAMPLES_A_REASON)
             | "Values" >> beam.Values()
-            | "Collect" >> beam.combiners.ToList()
+            | "Collect" >> ToList()
             | "Join" >> beam.Map(_join)
         )
 
