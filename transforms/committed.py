@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.elements import ImageStatus
-from transforms.layout import JOURNAL, MANIFEST, DatasetSettings, shard_name
+from transforms.layout import JOURNAL, MANIFEST, SPLITS, DatasetSettings, shard_name
 from transforms.output import OutputFolder, open_file
 from transforms.schemas import INGEST_MANIFEST
 from transforms.tables import part_of_name, write_table
@@ -61,14 +61,17 @@ def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed
     total = part_of_name(parts[0]) if parts else None
     if total is None or len(parts) != total[1]:
         return Committed(frozenset(journaled))
-    whole = {
-        shard
-        for shard in settings.shard_names()
-        # Under a journal of another size the shard is being replaced.
-        if shard not in journaled
-        and not output.exists(journal_name(shard))
-        and sizes.get(shard, 0) == output.size(shard)
-    }
+    whole = set()
+    for split in SPLITS:
+        shards = settings.shards_in(split)
+        # The shards of a split that is not declared are not there.
+        declared = any(sizes[shard] for shard in shards)
+        for shard in shards:
+            # Under a journal of another size the shard is being replaced.
+            if not output.exists(journal_name(shard)) and sizes[shard] == (
+                output.size(shard) if declared else 0
+            ):
+                whole.add(shard)
     return Committed(frozenset(journaled), frozenset(whole))
 
 

@@ -178,6 +178,10 @@ def _check_shards(output: OutputFolder, splits: dict[str, list[_Shard]]) -> None
     for shards in splits.values():
         for shard in shards:
             size = output.size(shard.name)
+            if size is None and not shard.size:
+                # Its split was empty, and so undeclared, until this run.
+                output.write(shard.name, b"")
+                continue
             if size != shard.size:
                 raise RuntimeError(
                     f"{output.path(shard.name)} has {size} bytes, the manifest says "

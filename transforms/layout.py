@@ -62,12 +62,12 @@ class DatasetSettings:
 
     def shard_names(self) -> list[str]:
         """Return the names of all shards."""
-        return [
-            shard_name(self.name, split, shard, count)
-            for split in SPLITS
-            for count in [self.shards_of(split)]
-            for shard in range(count)
-        ]
+        return [name for split in SPLITS for name in self.shards_in(split)]
+
+    def shards_in(self, split: Split) -> list[str]:
+        """Return the names of the shards of a split."""
+        count = self.shards_of(split)
+        return [shard_name(self.name, split, shard, count) for shard in range(count)]
 
     def place(self, sha256: str) -> tuple[Split, int]:
         """Return the split and the shard of a picture, from the hash of its bytes.

@@ -221,6 +221,9 @@ class _PrepareDoFn(beam.DoFn):
             self._committed = committed_keys(self._output, self._settings, self._shards)
 
     def process(self, source: SourceImage) -> Iterator[Any]:
+        yield from self._prepare(source)
+
+    def _prepare(self, source: SourceImage) -> Iterator[Any]:
         progress = progress_of(self._output)
         if source.ref.key in self._committed:
             self._metric["committed"].inc()

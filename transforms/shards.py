@@ -113,21 +113,23 @@ class _WriteShardDoFn(beam.DoFn):
     ) -> Iterator[list[Row]]:
         shard, values = grouped
         spilled = [value for value in values if value is not None]
-        whole = shard in self._committed.shards
-        rows = []
-        if whole:
-            if not spilled and shard in self._committed.parts:
-                self._kept.inc()
-                return  # its rows are where they belong
+        if not spilled and shard in self._committed.parts:
+            self._kept.inc()  # and its rows are where they belong
+        else:
+            yield self._rows(shard, spilled)
+
+    def _rows(self, shard: str, spilled: list[SpilledRecord]) -> list[Row]:
+        """Write a shard, unless nothing is new; return its rows."""
+        rows: list[Row] = []
+        if shard in self._committed.shards:
             rows = committed_rows(self._output, self._settings, shard)
             if not spilled:
                 self._kept.inc()
-                yield rows
-                return
+                return rows
         rows = write_shard(self._output, shard, spilled, rows)
         commit_shard(self._output, self._settings, shard, rows)
         self._written.inc()
-        yield rows
+        return rows
 
 
 def write_shard(

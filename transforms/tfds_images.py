@@ -138,8 +138,9 @@ class ReadTfdsImages(beam.PTransform[PBegin, PCollection[SourceImage]]):
 
 
 def _class_names(builder: Any) -> list[str] | None:
-    label = builder.info.features.get("label")
-    return list(label.names) if hasattr(label, "names") and label.names else None
+    features = dict(builder.info.features.items())
+    names = getattr(features.get("label"), "names", None)
+    return list(names) if names else None
 
 
 def _take(
