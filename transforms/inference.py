@@ -66,14 +66,18 @@ class SharedStylizer:
     """The stylizer of a process, built when it is first needed.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         # Beam runs several threads a process, each on a content of its own.
@@ -100,7 +104,7 @@ _LOCK = threading.Lock()
 
 
 def _stylizer(
-    bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+    bundle: str | None, bundle_id: str, precision: Precision, output: OutputFolder
 ) -> "Stylizer":
     with _LOCK:
         started = time.perf_counter()
@@ -112,7 +116,9 @@ def _stylizer(
 
 
 @functools.lru_cache(maxsize=1)
-def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
+def _load_stylizer(
+    bundle: str | None, bundle_id: str, precision: Precision
+) -> "Stylizer":
     # Late, because a run without work and the launcher of a remote job do without
     # TensorFlow.
     with _without_greeting():
@@ -121,7 +127,7 @@ def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Styliz
     loaded = load_bundle(bundle, read_file)
     if loaded.bundle_id != bundle_id:
         raise ValueError(
-            f"Bundle {bundle!r} changed since the job was started: found "
+            f"Bundle {bundle or 'in the package'!r} changed since the job was started: found "
             f"{loaded.bundle_id}, expected {bundle_id}."
         )
     stylizer = Stylizer(loaded, precision)
@@ -161,14 +167,18 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
     halved until the failing cell is alone: it fails, the others do not.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         super().__init__()
         self._bundle = bundle
@@ -246,14 +256,18 @@ class StyleEncoder:
     """Encodes one style image; picklable, the networks are built in the worker.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         self._output = output
