@@ -12,13 +12,13 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
-from paintbox import crafts, moderns, oils, prints, washes
+from paintbox import crafts, drawings, moderns, oils, prints, washes
 from PIL import Image
 
 _PAINTERS: tuple[Callable[[], np.ndarray], ...] = (
     crafts.art_deco_fans,
     crafts.batik_crackle,
-    washes.charcoal_hatching,
+    drawings.charcoal_hatching,
     moderns.colour_fields,
     crafts.cross_stitch,
     moderns.cubist_facets,
@@ -32,7 +32,7 @@ _PAINTERS: tuple[Callable[[], np.ndarray], ...] = (
     moderns.neon_dusk,
     prints.op_art_waves,
     oils.palette_knife_poppies,
-    oils.pastel_orchard,
+    drawings.pastel_orchard,
     oils.pointillist_sunset,
     moderns.primary_grid,
     prints.risograph_halftone,

@@ -27,14 +27,10 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     transparent = image.info.get("transparency")
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         color, alpha = _scale_to_8_bit(image, transparent)
-    elif image.mode == "La":
-        color = image.convert("LA")
-    elif transparent is not None and image.mode in ("1", "L"):
-        color = image.convert("LA")
-    elif image.mode in ("PA", "RGBa") or (
-        transparent is not None and image.mode in ("P", "RGB")
+    elif image.mode in ("La", "PA", "RGBa") or (
+        transparent is not None and image.mode in ("1", "L", "P", "RGB")
     ):
-        color = image.convert("RGBA")
+        color = image.convert("LA" if image.mode in ("La", "1", "L") else "RGBA")
     if color.mode in ("LA", "RGBA"):
         alpha = color.getchannel("A")
         # `convert` drops the alpha and leaves the stored colours.
@@ -103,7 +99,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     else:
         transform = _profile_to_srgb(profile, image.mode) if profile else None
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return cast("Image.Image", ImageCms.applyTransform(image, transform))
 
 

@@ -78,7 +78,7 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
         rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
         Jpeg2KImagePlugin.Jpeg2KImageFile,
     ),
-    (rb"P[1-6Ff][\s#]|Py[\s#]|P0CMYK\s", PpmImagePlugin.PpmImageFile),
+    (rb"P[1-6Ff]\s", PpmImagePlugin.PpmImageFile),
     (rb"8BPS\0\x01", PsdImagePlugin.PsdImageFile),
 )
 _SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
@@ -160,6 +160,10 @@ def decode_image(
         ImageError: The image cannot be used; the reason is one of empty_file,
             not_an_image, truncated, corrupt, too_many_pixels, too_small and
             out_of_memory.
+
+    >>> data = encode_image(np.zeros((60, 90, 3), np.uint8), "png")
+    >>> decode_image(data, size=40).pixels.shape
+    (40, 60, 3)
     """
     if not data:
         raise ImageError(Reason.EMPTY_FILE, "the file has no bytes")
@@ -253,8 +257,6 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError(
             Reason.NOT_AN_IMAGE, f"no known image format begins with {data[:16]!r}"
         )
-    if kind is PngImagePlugin.PngImageFile:
-        _check_png(data)
     stream = io.BytesIO(data)
     try:
         return kind(stream, "")
@@ -263,11 +265,17 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except _BROKEN as error:
         # A header that was read to the last byte of the file and needed more.
         starved = stream.tell() >= len(data) and "not identified" not in str(error)
-        raise _broken(error, data, truncated=starved) from error
+        refused = _broken(error, data, truncated=starved)
+        # The format's own word for "not mine": only the signature was right.
+        if refused.reason is Reason.CORRUPT and isinstance(error, SyntaxError):
+            refused = ImageError(Reason.NOT_AN_IMAGE, refused.message)
+        raise refused from error
 
 
 def _load(image: ImageFile.ImageFile, data: bytes) -> None:
     """Decode the pixels."""
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        _check_png(data)
     try:
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

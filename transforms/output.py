@@ -8,18 +8,23 @@ any URL that Beam's FileSystems knows, such as `gs://`.
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import mimetypes
 import os
 import pathlib
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from model.config import canonical_json
 
 TEMPORARY = ".tmp"
+
+# Above this an upload waits on the local disk and not in memory.
+_SPOOLED_BYTES = 1 << 26
 
 # What the standard table lacks or what differs between machines.
 _CONTENT_TYPES = {
@@ -47,13 +52,13 @@ def filesystems() -> Any:
     """
     from apache_beam.io import filesystems
 
-    try:
-        import apache_beam.io.gcp.gcsfilesystem  # noqa: F401
-    except ImportError as error:
+    # Without it Beam goes on with the storage client alone, as nobody, and retries for
+    # minutes.
+    if importlib.util.find_spec("google_auth_httplib2") is None:
         raise MissingExtraError(
             "gs:// paths need Google Cloud support, which is not installed. "
             "Run: pip install 'stylebeam[gcp]'"
-        ) from error
+        )
     return filesystems.FileSystems
 
 
@@ -112,7 +117,7 @@ class OutputFolder:
         self.write(name, canonical_json(value))
 
     @contextlib.contextmanager
-    def create(self, name: str) -> Iterator[BinaryIO]:
+    def create(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file for writing that gets its name only when the block succeeds.
 
         Raises:
@@ -134,7 +139,7 @@ class OutputFolder:
             temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _create_remote(self, name: str) -> Iterator[BinaryIO]:
+    def _create_remote(self, name: str) -> Iterator[IO[bytes]]:
         from apache_beam.io.filesystem import CompressionTypes
 
         suffix = pathlib.PurePosixPath(name).suffix
@@ -143,14 +148,17 @@ class OutputFolder:
             or mimetypes.guess_type(name)[0]
             or "application/octet-stream"
         )
-        # The object is finalised by close(): a failing block never gets there.
-        file = filesystems().create(
-            self.path(name),
-            mime_type=content_type,
-            compression_type=CompressionTypes.UNCOMPRESSED,
-        )
-        yield file
-        file.close()
+        # Beam's upload finalises the object when it is closed, also by the garbage
+        # collector after an error; so it begins when all bytes are there.
+        with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as buffer:
+            yield buffer
+            buffer.seek(0)
+            with filesystems().create(
+                self.path(name),
+                mime_type=content_type,
+                compression_type=CompressionTypes.UNCOMPRESSED,
+            ) as upload:
+                shutil.copyfileobj(buffer, upload)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.

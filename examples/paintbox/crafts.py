@@ -25,30 +25,20 @@ def art_deco_fans() -> np.ndarray:
     shape = (576, 576)
     x, y = coordinates(shape)
     wide, high = 128.0, 32.0
-    picture = np.zeros((*shape, 3), np.float32)
-    metal = np.zeros(shape, np.float32)
     sheen = fractal_noise(rng, shape, 60, 4)
-    enamels = (
-        colors("04332f", "0d7a68", "5fd0b0"), colors("0a1030", "1e3f8f", "6a9be0"),
-        colors("2a0716", "8a1538", "e0566f"), colors("120f14", "3a3038", "7a6a6a"),
-    )  # fmt: skip
+    metal, tone, gleam = (np.zeros(shape, np.float32) for _ in range(3))
+    kind = np.zeros(shape, np.intp)
     # From the top row down, each row of fans covers the one above it.
     for row in range(-1, round(shape[0] / high) + 4):
         center_y = row * high + 8
+        band = slice(max(0, int(center_y - 66)), max(0, int(center_y + 66)))
         shift = wide / 2 * (row % 2)
-        column = np.floor((x - shift) / wide)
-        dx = x - shift - (column + 0.5) * wide
-        dy = y - center_y
+        column = np.floor((x[band] - shift) / wide)
+        dx = x[band] - shift - (column + 0.5) * wide
+        dy = y[band] - center_y
         radius = np.hypot(dx, dy)
-        inside = smoothstep(wide / 2 + 0.7, wide / 2 - 0.7, radius)
-        kind = (row + 2 * (column.astype(int) % 2)) % 4
         turn = np.arctan2(-dy, dx) / np.pi
         rays = np.abs((turn * 13) % 1 - 0.5)
-        tone = np.clip(0.25 + radius / wide + 0.25 * (sheen - 0.5), 0, 1)
-        fan = np.choose(
-            kind[..., None], [ramp(enamel, tone) for enamel in enamels]
-        ).astype(np.float32)
-        fan *= (0.75 + 0.5 * smoothstep(0.1, 0.5, rays))[..., None]
         rib = smoothstep(2.0, 0.9, (0.5 - rays) * radius * np.pi / 13)
         rib *= smoothstep(15, 18, radius) * (radius < 52)
         rim = smoothstep(2.6, 1.6, np.abs(radius - wide / 2 + 2.4))
@@ -57,8 +47,20 @@ def art_deco_fans() -> np.ndarray:
         pearl = np.abs((turn * 16) % 1 - 0.5) * radius * np.pi / 16
         pearls = smoothstep(2.9, 1.9, np.hypot(pearl, radius - 56.5))
         brass = np.maximum(np.maximum(rib, rim), pearls)
-        picture = mix(picture, fan, inside)
-        metal = metal * (1 - inside) + brass * inside
+        inside = radius < wide / 2
+        cover = smoothstep(wide / 2 + 0.7, wide / 2 - 0.7, radius)
+        metal[band] += (brass - metal[band]) * cover
+        tone[band] = np.where(inside, radius / wide, tone[band])
+        gleam[band] = np.where(inside, smoothstep(0.1, 0.5, rays), gleam[band])
+        four = (row + 2 * (column.astype(np.intp) % 2)) % 4
+        kind[band] = np.where(inside, four, kind[band])
+    tone += 0.25 + 0.25 * (sheen - 0.5)
+    enamels = (
+        colors("04332f", "0d7a68", "5fd0b0"), colors("0a1030", "1e3f8f", "6a9be0"),
+        colors("2a0716", "8a1538", "e0566f"), colors("120f14", "3a3038", "7a6a6a"),
+    )  # fmt: skip
+    fans = [ramp(enamel, tone) for enamel in enamels]
+    picture = np.choose(kind[..., None], fans) * (0.75 + 0.5 * gleam)[..., None]
     shine = 0.5 + 0.34 * np.sin((x + y) / 47 + 2 * sheen) + 0.3 * (sheen - 0.5)
     gold = ramp(colors("6b4310", "c08a2c", "f3cf72", "fff4c4"), shine)
     picture = mix(picture, gold, metal)
@@ -259,7 +261,7 @@ def roman_mosaic() -> np.ndarray:
     x, y = coordinates(shape)
     waves = y + 9 * np.sin(x / 34) + 5 * np.sin(x / 13 + y / 50)
     ripple = np.abs((waves / 46) % 1 - 0.5)
-    sea = ramp(colors("dfe8d8", "9cc7bd", "3f8f9a", "2a6f86"), ripple * 1.7)
+    sea = ramp(colors("d5ecdc", "79c4bd", "1f8ea3", "12658a"), ripple * 1.8)
     scene = sea
     angles = np.arctan(9 / 34 * np.cos(x / 34))
     for fish_x, fish_y, size, tilt, back, belly in (
@@ -320,7 +322,7 @@ def roman_mosaic() -> np.ndarray:
     at_y = np.clip(centers[:, 1], 0, 575).astype(np.intp)
     stone = scene[at_y, at_x] * rng.normal(1, 0.09, (len(centers), 1))
     stone = stone + rng.normal(0, 0.025, stone.shape)
-    grout = smoothstep(2.1, 0.9, gap)
+    grout = smoothstep(1.9, 0.7, gap)
     vein = fractal_noise(rng, shape, 7, 3)
     picture = stone[number] * (0.9 + 0.18 * vein[..., None])
     picture = mix(picture, colors("a99c86")[0], grout)

@@ -68,10 +68,10 @@ def cubist_facets() -> np.ndarray:
     shade = np.zeros(shape, np.float32)
     angles = np.zeros(shape, np.float32)
     rays = [(270, 330, a) for a in (0.5, 1.15, 2.0, 2.65)]
-    rays += [
-        (*(rng.normal(0, 1, 2) * (125, 145) + (270, 310)), rng.choice((0.5, 1.1, 1.57, 2.1, 2.7))
-         + rng.normal(0, 0.12)) for _ in range(15)
-    ]  # fmt: skip
+    for _ in range(15):
+        through = rng.normal(0, 1, 2) * (125, 145) + (270, 310)
+        lean = rng.choice((0.5, 1.1, 1.57, 2.1, 2.7)) + rng.normal(0, 0.12)
+        rays.append((*through, lean))
     for index, (at_x, at_y, angle) in enumerate(rays):
         side = (x - at_x) * np.sin(angle) - (y - at_y) * np.cos(angle)
         # Lines that stop half-way keep the facets from becoming a regular net.
@@ -130,8 +130,8 @@ def cubist_facets() -> np.ndarray:
     scene = scene * (1 + 0.42 * np.clip(shade, -1.6, 1.5))[..., None]
     canvas = Canvas.primed(shape, colors("57442f")[0])
     dab = {"load": 0.9, "wander": 0.22, "streak": 0.1}
-    paint_over(canvas, rng, scene, angles, 8, 26, 11, jitter=0.03, **dab)
-    paint_over(canvas, rng, scene, angles, 7, 16, 7, jitter=0.055, **dab)
+    paint_over(canvas, rng, scene, angles, 9, 28, 12, jitter=0.03, **dab)
+    paint_over(canvas, rng, scene, angles, 8, 17, 8, jitter=0.055, **dab)
     canvas.color = mix(canvas.color, scene, np.full(shape, 0.4))
     ink = smoothstep(0.16, 0.34, blur(borders(tag), 1.3)) * smoothstep(-0.2, 0.5, shade)
     ink = np.maximum(ink, 0.9 * lines.mask()[rows, columns])
@@ -187,13 +187,14 @@ def drip_painting() -> np.ndarray:
         cover = paint.mask()
         thick = blur(cover, 2.4)
         tone = 0.9 + 0.2 * fractal_noise(rng, shape, 24, 3)
-        picture = mix(picture, colors(code)[0] * tone[..., None], 0.97 * cover)
+        enamel = colors(code)[0] * tone[..., None]
+        picture = mix(picture, enamel, 0.97 * cover)
         relief = relief * (1 - 0.5 * cover) + 2.6 * cover * thick
     return finish(light(picture, blur(relief, 0.7), 0.8, gloss=0.22))
 
 
 def floating_circles() -> np.ndarray:
-    """Geometric abstraction: discs, arcs, wedges and a chequer, afloat on warm cream."""
+    """Geometric abstraction: discs, arcs, wedges, a chequer, all afloat."""
     rng = generator(504)
     shape = (544, 640)
     x, y = coordinates(shape)
@@ -212,7 +213,7 @@ def floating_circles() -> np.ndarray:
     def disc(at_x: float, at_y: float, rings: tuple[tuple[float, str], ...]) -> None:
         """Paint a disc of rings in a coloured halo."""
         out = np.hypot(x - at_x, y - at_y)
-        radius, code = rings[0]
+        radius = rings[0][0]
         wash(smoothstep(1.9 * radius, 0.9 * radius, out), rings[-1][1], 0.36)
         for size, tint in rings:
             wash(smoothstep(size + 0.8, size - 0.8, out), tint)
@@ -234,18 +235,20 @@ def floating_circles() -> np.ndarray:
     disc(585, 330, ((34, "3a57a8"), (18, "f2b5a7")))
     disc(565, 60, ((28, "e4572e"), (13, "17203d")))
     disc(265, 470, ((26, "f4a3b5"), (12, "44337a")))
+    dark, pale = Stencil(shape), Stencil(shape)
     for row in range(5):
         for column in range(7):
             left, top = 495 + 17 * column - 5 * row, 455 + 15 * row + 4 * column
-            code = "15151d" if (row + column) % 2 else "f5ecd4"
-            wash(
-                shape_of([(left, top), (left + 17, top + 4), (left + 12, top + 19),
-                          (left - 5, top + 15)]), code, 0.95,
-            )  # fmt: skip
+            square = [(0, 0), (17, 4), (12, 19), (-5, 15)]
+            board = dark if (row + column) % 2 else pale
+            board.polygon([(left + dx, top + dy) for dx, dy in square])
+    wash(pale.mask(), "f5ecd4", 0.95)
+    wash(dark.mask(), "15151d", 0.95)
     lines, reds = Stencil(shape), Stencil(shape)
     for start, end, width in (
-        ((20, 330), (620, 118), 4), ((60, 20), (420, 530), 2.5), ((230, 20), (640, 420), 2),
-        ((10, 480), (350, 360), 3), ((340, 40), (300, 520), 2), ((500, 250), (636, 236), 5),
+        ((20, 330), (620, 118), 4), ((60, 20), (420, 530), 2.5),
+        ((230, 20), (640, 420), 2), ((10, 480), (350, 360), 3),
+        ((340, 40), (300, 520), 2), ((500, 250), (636, 236), 5),
     ):  # fmt: skip
         lines.line([start, end], width)
     for step in range(9):
@@ -347,10 +350,12 @@ def primary_grid() -> np.ndarray:
     shape = (600, 600)
     x, y = coordinates(shape)
     planes = (
-        (0, 0, 150, 210, "f2efe6"), (150, 0, 430, 130, "e9e6dc"), (430, 0, 600, 210, "1f3f9e"),
-        (0, 210, 150, 420, "f3c614"), (150, 130, 430, 420, "d3221f"), (430, 210, 520, 420, "efebe0"),
-        (520, 210, 600, 340, "efebe0"), (520, 340, 600, 420, "f3c614"), (0, 420, 90, 600, "1f3f9e"),
-        (90, 420, 290, 520, "efece2"), (90, 520, 290, 600, "17171a"), (290, 420, 430, 600, "f4f1e8"),
+        (0, 0, 150, 210, "f2efe6"), (150, 0, 430, 130, "e9e6dc"),
+        (430, 0, 600, 210, "1f3f9e"), (0, 210, 150, 420, "f3c614"),
+        (150, 130, 430, 420, "d3221f"), (430, 210, 520, 420, "efebe0"),
+        (520, 210, 600, 340, "efebe0"), (520, 340, 600, 420, "f3c614"),
+        (0, 420, 90, 600, "1f3f9e"), (90, 420, 290, 520, "efece2"),
+        (90, 520, 290, 600, "17171a"), (290, 420, 430, 600, "f4f1e8"),
         (430, 420, 600, 510, "eae7dd"), (430, 510, 600, 600, "d3221f"),
     )  # fmt: skip
     scene = np.zeros((*shape, 3), np.float32)
@@ -372,8 +377,8 @@ def primary_grid() -> np.ndarray:
         bars = np.maximum(bars, inside * smoothstep(0.7, -0.7, edge - hand))
     canvas = Canvas.primed(shape, colors("d8d2c0")[0])
     coat = {"load": 1.1, "wander": 0.06, "streak": 0.05, "ragged": 0.7}
-    paint_over(canvas, rng, scene, angles, 10, 60, 16, jitter=0.012, **coat)
-    paint_over(canvas, rng, scene, angles, 10, 44, 11, jitter=0.02, **coat)
+    paint_over(canvas, rng, scene, angles, 13, 64, 19, jitter=0.012, **coat)
+    paint_over(canvas, rng, scene, angles, 12, 46, 12, jitter=0.02, **coat)
     # Bring back what a stroke of the next plane has covered.
     spilled = np.abs(canvas.color - scene).max(-1) > 0.2
     canvas.color = np.where(spilled[..., None], scene, canvas.color)

@@ -1,4 +1,4 @@
-"""Paintings with thick or dry colour: oil, palette knife, gold leaf, pastel."""
+"""Thick colour: oil impasto, palette knife, dots, gold leaf."""
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from paintbox.surface import (
     light,
     mix,
     noise,
-    paper,
     ramp,
     smoothstep,
     weave,
@@ -45,11 +44,8 @@ def swirling_night() -> np.ndarray:
     bands = 0.42 + 0.3 * np.sin(y / 13 + 5 * drift + 2 * np.sin(x / 90)) + 0.15 * drift
     sky = ramp(deep, bands - 0.15 + 0.25 * y / 400)
     for center_x, center_y, radius, strength in whirls:
-        phase, distance = spiral(shape, center_x, center_y, radius / 2.4)
-        if strength < 0:
-            phase = spiral(shape, -center_x, center_y, radius / 2.4)[0]
-            dx, dy = center_x - x, y - center_y
-            phase = (distance / (radius / 2.4) - np.arctan2(dy, dx) / (2 * np.pi)) % 1
+        dx = x - center_x if strength > 0 else center_x - x
+        phase, distance = spiral(dx, y - center_y, radius / 2.4)
         glow = ramp(
             colors("fff6c4", "ffd84a", "f3a51f", "e9e3b0", "7fb7dc", "2359ab"),
             distance / radius / 1.05 + 0.22 * np.sin(2 * np.pi * phase),
@@ -68,7 +64,7 @@ def swirling_night() -> np.ndarray:
     angles = np.where(land, slope, angles)
     angles = np.where(y > field, grow, angles)
     canvas = Canvas.primed(shape, colors("1a2a52")[0])
-    paint_over(canvas, rng, scene, angles, 9, 46, 11, jitter=0.05, load=1.6)
+    paint_over(canvas, rng, scene, angles, 11, 50, 13, jitter=0.05, load=1.6)
     paint_over(canvas, rng, scene, angles, 7.5, 34, 6.5, jitter=0.085, load=1.8)
     paint_over(canvas, rng, scene, angles, 11, 26, 4, jitter=0.13, load=2.2)
     return finish(canvas.lit(1.0, gloss=0.12))
@@ -208,69 +204,6 @@ def pointillist_sunset() -> np.ndarray:
     return finish(light(picture, relief + 0.3 * weave(shape), 0.6))
 
 
-def pastel_orchard() -> np.ndarray:
-    """Soft pastel on toned paper: trees in blossom.
-
-    Dry strokes take on the tops of the paper's grain only, so the paper shows through.
-    """
-    rng = generator(104)
-    shape = (560, 600)
-    x, y = coordinates(shape)
-    canvas = Canvas.primed(shape, colors("8d7f86")[0])
-    grain = paper(rng, shape, 2.2)
-    canvas.tooth = 0.3 + 0.7 * fractal_noise(rng, shape, 2.2, 1)
-    mist = fractal_noise(rng, shape, 130, 4, stretch=2)
-    sky = ramp(colors("6f9fe0", "a9bdf2", "f7c9d0", "ffe7b0"), y / 300 + mist - 0.4)
-    grass = ramp(
-        colors("dbe98a", "8fcf86", "3f9f8f", "2d6f9a"),
-        (y - 330) / 230 + 0.7 * (mist - 0.4) + 0.12 * np.sin(x / 30 + y / 12),
-    )
-    lane = np.abs(x - 300 - 40 * np.sin(y / 60)) < 8 + (y - 330) * 0.32
-    grass = np.where((lane & (y > 330))[..., None], colors("f6d7c3")[0], grass)
-    scene = np.where((y > 330)[..., None], grass, sky)
-    hill = (y > 285 + 18 * np.sin(x / 120 + 1)) & (y <= 332)
-    scene[hill] = colors("93a5d6")[0]
-    flat = np.where(y > 330, 0.15 * np.sin(x / 40), -0.5 + 0.3 * mist)
-    chalk = {"load": 0.3, "streak": 0.05, "ragged": 0.8}
-    paint_over(canvas, rng, scene, flat, 7, 52, 12, jitter=0.035, wander=0.2, **chalk)
-    paint_over(canvas, rng, scene, flat, 13, 40, 7, jitter=0.07, wander=0.4, **chalk)
-    blossom = colors("ffd3e0", "f99cc0", "ec5f9d", "fff4ea", "b8519f", "74459a")
-    trees = [(300 + side * (62 + 215 * near), 326 + 190 * near, 0.3 + 1.05 * near)
-             for near in (0.0, 0.16, 0.42, 0.86) for side in (-1, 1)]  # fmt: skip
-    for tree_x, foot, size in trees:
-        base = tree_x + rng.uniform(-8, 8)
-        for branch in range(7):
-            lean = -np.pi / 2 + (branch - 3) * 0.28 + rng.normal(0, 0.08)
-            reach = size * rng.uniform(120, 175) * (1 - 0.1 * abs(branch - 3))
-            canvas.stroke(
-                base + np.cos(lean) * reach * 0.55,
-                foot - size * 46 + np.sin(lean) * reach * 0.5,
-                lean, reach, 7 * size, colors("5c4560")[0], **chalk,
-            )  # fmt: skip
-        canvas.stroke(
-            base, foot - size * 36, -1.5, 92 * size, 19 * size, colors("4c3852")[0],
-            bend=0.003, **chalk,
-        )  # fmt: skip
-        canvas.stroke(
-            base + 30 * size, foot + 6 * size, 0.06, 150 * size, 17 * size,
-            colors("6f6aa8")[0], **chalk,
-        )  # fmt: skip
-        for _ in range(int(60 + 380 * size)):
-            turn, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
-            dx, dy = 118 * size * out * np.cos(turn), 88 * size * out * np.sin(turn)
-            lit = int(
-                np.clip(2.2 + (dy - dx * 0.4) / size / 42 + rng.normal(0, 1.3), 0, 5)
-            )
-            tone = blossom[(3, 0, 1, 2, 4, 5)[lit]]
-            canvas.stroke(
-                base + dx, foot - 142 * size + dy, rng.uniform(0, np.pi),
-                rng.uniform(10, 24) * size + 5, rng.uniform(6, 11) * size + 2.5,
-                tone + rng.normal(0, 0.025, 3), lane=int(rng.integers(4)), **chalk,
-            )  # fmt: skip
-    dust = canvas.color * (0.93 + 0.12 * grain[..., None])
-    return finish(light(dust, grain, 0.35))
-
-
 def gilded_spirals() -> np.ndarray:
     """Gold leaf: raised spirals and a patchwork of small tiles on gilded ground."""
     rng = generator(105)
@@ -307,23 +240,27 @@ def gilded_spirals() -> np.ndarray:
     whorls = pack_discs(rng, shape, [74, 62, 52, 44, 36, 30, 24, 20, 16, 12], tries=130)
     inks = colors("2a1a0c", "f7e9c0", "8c1c1c", "12393b", "1a1a1a")
     for disc_x, disc_y, radius in whorls:
+        box = (
+            slice(max(0, int(disc_y - radius - 4)), int(disc_y + radius + 5)),
+            slice(max(0, int(disc_x - radius - 4)), int(disc_x + radius + 5)),
+        )
+        dx = x[box] - disc_x if rng.random() < 0.5 else disc_x - x[box]
         phase, distance = spiral(
-            shape, disc_x, disc_y, max(radius / 3.4, 7), rng.uniform(0, 6.28)
+            dx, y[box] - disc_y, max(radius / 3.4, 7), rng.uniform(0, 6.28)
         )
-        if rng.random() < 0.5:
-            phase = 1 - phase
         disc = smoothstep(radius + 0.7, radius - 0.7, distance)
-        ground, ink = (
-            ramp(colors("c08a22", "e9c255"), rng.random()),
-            inks[rng.integers(5)],
-        )
+        ink = inks[rng.integers(5)]
+        ground = ramp(colors("c08a22", "e9c255"), rng.random())
         swirl = smoothstep(0.26, 0.2, np.abs(phase - 0.5)) * disc
         eye = smoothstep(radius * 0.2, radius * 0.2 - 1.5, distance)
-        picture = mix(picture, ground * (0.7 + 0.5 * patina[..., None]), disc * 0.9)
-        picture = mix(picture, ink, np.maximum(swirl, eye) * 0.95)
         rim = smoothstep(3, 1.5, np.abs(distance - radius + 1))
-        picture = mix(picture, colors("ffe08a")[0], rim)
-        relief = relief * (1 - 0.6 * disc) + 1.6 * (disc - swirl) + 1.2 * rim
+        part = mix(
+            picture[box], ground * (0.7 + 0.5 * patina[box][..., None]), 0.9 * disc
+        )
+        part = mix(part, ink, np.maximum(swirl, eye) * 0.95)
+        picture[box] = mix(part, colors("ffe08a")[0], rim)
+        relief[box] *= 1 - 0.6 * disc
+        relief[box] += 1.6 * (disc - swirl) + 1.2 * rim
     beads = Stencil(shape)
     for bead_x, bead_y in scatter(rng, shape, 15):
         near = min(np.hypot(bead_x - a, bead_y - b) - r for a, b, r in whorls)

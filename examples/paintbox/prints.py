@@ -22,7 +22,7 @@ from paintbox.surface import (
 
 def _wood_grain(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     """Return the growth rings of a plank, in [0, 1]."""
-    x, y = coordinates(shape)
+    y = coordinates(shape)[1]
     rings = y / 7 + 5 * noise(rng, shape, 110, 3) + 0.8 * noise(rng, shape, 20, 8)
     return 0.5 + 0.5 * np.sin(rings * 2)
 
@@ -206,15 +206,15 @@ def linocut_forest() -> np.ndarray:
         flare[-10:] += np.linspace(0, half * 0.9, 10) ** 1.1
         sides = [trunk + np.stack([way * flare, 0 * flare], 1) for way in (-1, 1)]
         grown = [
-            side + [way * 3.5, 0] for side, way in zip(sides, (-1, 1), strict=True)
+            side + np.array([way * 3.5, 0])
+            for side, way in zip(sides, (-1, 1), strict=True)
         ]
         for bough in range(4 if half > 10 else 2):
             at = trunk[int(rng.uniform(4, 30))]
             way = 1 if rng.random() < 0.5 else -1
             reach = rng.uniform(50, 120) * half / 20
             limb = smooth_curve(
-                np.array([at, at + [way * reach * 0.5, -reach * 0.25],
-                          at + [way * reach, -reach * 0.8]]), 10,
+                at + reach * np.array([(0, 0), (way * 0.5, -0.25), (way, -0.8)]), 10
             )  # fmt: skip
             widths = np.linspace(0.5, 0.1, len(limb)) * half
             cut.thread(limb, widths + 5)
@@ -333,7 +333,9 @@ def risograph_halftone() -> np.ndarray:
         dots = smoothstep(-0.09, 0.09, np.clip(moved, 0, 1.1) * 1.08 - threshold)
         patchy = 0.86 + 0.14 * fractal_noise(rng, shape, 40, 5)
         pinhole = smoothstep(0.93, 0.84, fractal_noise(rng, shape, 2.5, 1))
-        cover = dots * patchy * (0.3 + 0.7 * pinhole)
+        # A thin film between the dots, as a worn drum leaves, softens the screen.
+        film = 0.45 * np.clip(moved, 0, 1) + 0.55 * dots
+        cover = film * patchy * (0.3 + 0.7 * pinhole)
         picture = picture * mix(np.ones(3, np.float32), colors(code)[0], cover)
     return finish(picture)
 

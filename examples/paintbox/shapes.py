@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from paintbox.surface import Shape, coordinates
+from paintbox.surface import Shape
 
 Points = Iterable[Sequence[float]]
 
@@ -148,11 +148,16 @@ def borders(labels: np.ndarray) -> np.ndarray:
 
 
 def spiral(
-    shape: Shape, x: float, y: float, pitch: float, turn: float = 0.0
+    dx: np.ndarray, dy: np.ndarray, pitch: float, turn: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return an Archimedean spiral's phase in [0, 1) and the distance to its centre."""
-    pixel_x, pixel_y = coordinates(shape)
-    dx, dy = pixel_x - x, pixel_y - y
+    """Return an Archimedean spiral's phase in [0, 1) and the distance to its centre.
+
+    Args:
+        dx: float [height, width], pixels to the right of the centre.
+        dy: float [height, width], pixels below it.
+        pitch: Distance between two arms.
+        turn: Where the arm starts, in radians; negate `dx` to wind the other way.
+    """
     distance = np.hypot(dx, dy)
     return (distance / pitch - (np.arctan2(dy, dx) + turn) / (2 * np.pi)) % 1, distance
 

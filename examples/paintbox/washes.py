@@ -1,4 +1,4 @@
-"""Drawings and washes: charcoal, ink, watercolour, fresco, marbled paper."""
+"""Wet colour: marbled paper, fresco, ink, watercolour."""
 
 import numpy as np
 
@@ -20,94 +20,6 @@ from paintbox.surface import (
 )
 
 
-def charcoal_hatching() -> np.ndarray:
-    """Charcoal: a still life of jug and fruit in layers of cross-hatching.
-
-    The scene is a map of darkness; each layer of hatching has its own angle and is
-    drawn only where the scene is dark enough for it, on grained paper.
-    """
-    rng = generator(201)
-    shape = (560, 580)
-    x, y = coordinates(shape)
-    dark = 0.42 - 0.3 * x / 580 + 0.1 * fractal_noise(rng, shape, 160, 3)
-    table = y > 385
-    dark = np.where(table, 0.2 + 0.12 * (y - 385) / 175, dark)
-    contour = Stencil(shape)
-
-    def solid(inside: np.ndarray, round_x: np.ndarray, round_y: np.ndarray) -> None:
-        """Shade a body by its normal, with light from the upper right."""
-        nonlocal dark
-        facing = 0.62 * round_x - 0.55 * round_y
-        facing += 0.56 * np.sqrt(np.clip(1 - round_x**2 - round_y**2, 0, 1))
-        tone = 0.98 - 1.0 * np.clip(facing, 0, 1)
-        tone += 0.3 * smoothstep(-0.4, -0.9, facing) * -1
-        dark = np.where(inside, tone, dark)
-
-    def shadow(center_x: float, center_y: float, wide: float, high: float) -> None:
-        """Cast a soft shadow to the left."""
-        nonlocal dark
-        bowl = ((x - center_x) / wide) ** 2 + ((y - center_y) / high) ** 2
-        dark = np.maximum(dark, 0.92 * smoothstep(1.25, 0.5, bowl))
-
-    shadow(130, 415, 150, 34)
-    height = np.clip((y - 110) / 310, 0, 1)
-    half = 46 + 66 * np.sin(np.pi * np.clip(height * 1.25 - 0.28, 0, 1)) ** 1.2
-    half = half + 16 * smoothstep(0.1, 0, height)
-    jug = (
-        (np.abs(x - 225) < half)
-        & (y > 110)
-        & (y < 420 + 12 * (1 - ((x - 225) / 90) ** 2))
-    )
-    handle = np.hypot((x - 318) / 46, (y - 215) / 74)
-    solid((np.abs(handle - 1) < 0.2) & (x > 290), (handle - 1) * 4, 0 * x)
-    solid(jug, (x - 225) / half, (height - 0.55) * 0.5)
-    mouth = ((x - 225) / 60) ** 2 + ((y - 112) / 14) ** 2
-    dark = np.where(mouth < 1, 0.95, dark)
-    for fruit_x, fruit_y, radius in ((372, 398, 62), (478, 408, 52), (300, 448, 56)):
-        shadow(fruit_x - 62, fruit_y + radius * 0.82, radius * 1.35, radius * 0.34)
-        dx, dy = (x - fruit_x) / radius, (y - fruit_y) / radius
-        solid(dx**2 + dy**2 < 1, dx, dy)
-        dent = ((dx - 0.05) / 0.2) ** 2 + ((dy + 0.72) / 0.1) ** 2
-        dark = np.maximum(dark, 0.9 * smoothstep(1.3, 0.6, dent))
-        contour.ring(fruit_x, fruit_y, radius, 2.4)
-        stem = [
-            (fruit_x + 2, fruit_y - 0.7 * radius),
-            (fruit_x + 12, fruit_y - 1.1 * radius),
-        ]
-        contour.line(stem, 4)
-    body = np.linspace(0, 1, 60)
-    outline = 46 + 66 * np.sin(np.pi * np.clip(body * 1.25 - 0.28, 0, 1)) ** 1.2
-    outline += 16 * (1 - np.clip(body / 0.1, 0, 1)) ** 2
-    for side in (-1, 1):
-        contour.line(np.stack([225 + side * outline, 110 + 310 * body], 1), 3)
-    contour.line([(0, 385), (118, 385)], 2)
-    contour.line([(520, 385), (580, 385)], 2)
-    grain = paper(rng, shape, 2.4)
-    charcoal = 0.85 * blur(dark, 3).clip(0) ** 1.8
-    for layer, angle in enumerate((-0.8, 0.75, -0.15, 1.5, -1.2)):
-        hatch = Stencil(shape)
-        level = 0.24 + 0.16 * layer
-        for from_x, from_y in scatter(rng, shape, 8.5):
-            tone = dark[
-                min(max(int(from_y), 0), shape[0] - 1),
-                min(max(int(from_x), 0), shape[1] - 1),
-            ]
-            reach, tilt = rng.uniform(20, 52), angle + rng.normal(0, 0.07)
-            if tone < level + rng.normal(0, 0.05):
-                continue
-            dx, dy = np.cos(tilt) * reach / 2, np.sin(tilt) * reach / 2
-            hatch.line(
-                [(from_x - dx, from_y - dy), (from_x + dx, from_y + dy)],
-                rng.uniform(1.0, 2.6),
-                int(rng.uniform(120, 255)),
-            )
-        charcoal = charcoal + 0.6 * hatch.mask() * (1 - 0.35 * charcoal)
-    charcoal = charcoal + 0.8 * contour.mask()
-    charcoal *= 0.3 + 1.15 * smoothstep(0.1, 0.75, grain)
-    sheet = colors("efe6d6")[0] * (0.93 + 0.09 * grain[..., None])
-    return finish(mix(sheet, colors("171512")[0], 1 - np.exp(-1.5 * charcoal)))
-
-
 def ebru_marbling() -> np.ndarray:
     """Ebru: colours dropped on water, combed, and lifted with paper.
 
@@ -126,7 +38,7 @@ def ebru_marbling() -> np.ndarray:
         across = x if vertical else y
         lane = across / spacing
         nearest = np.abs(lane - np.round(lane)) * spacing
-        turn = np.where(np.round(lane).astype(int) % 2 == 0, 1, -1)
+        turn = 1 - 2 * (np.round(lane) % 2)
         # Fades to nothing half-way between the teeth, where the direction changes.
         shift = turn * pull * np.exp(-nearest / reach) * (1 - 2 * nearest / spacing)
         if vertical:
@@ -149,7 +61,7 @@ def ebru_marbling() -> np.ndarray:
     image[:] = palette[0]
     loose = np.arange(x.size)
     drops = [
-        (*rng.uniform(-60, 620, 2), rng.uniform(24, 70), rng.integers(len(palette)))
+        (*rng.uniform(-60, 620, 2).tolist(), rng.uniform(24, 70), rng.integers(8))
         for _ in range(190)
     ]
     for index, (drop_x, drop_y, radius, tint) in enumerate(drops):

@@ -33,9 +33,9 @@ def paintings() -> Iterator[types.ModuleType]:
 
 
 @pytest.fixture(scope="module")
-def reduced(paintings: types.ModuleType) -> dict[str, np.ndarray]:
+def painted(paintings: types.ModuleType) -> dict[str, np.ndarray]:
     """Return every painting, checked for its form, by name."""
-    painted = {}
+    images = {}
     for name, paint in paintings.PAINTINGS.items():
         image = paint()
         assert image.dtype == np.uint8, name
@@ -43,8 +43,8 @@ def reduced(paintings: types.ModuleType) -> dict[str, np.ndarray]:
         assert image.shape[2] == 3, name
         assert min(image.shape[:2]) >= 512, name
         assert max(image.shape[:2]) <= 640, name
-        painted[name] = image
-    return painted
+        images[name] = image
+    return images
 
 
 def test_names_are_25_sorted_kebab_case(paintings: types.ModuleType) -> None:
@@ -55,12 +55,11 @@ def test_names_are_25_sorted_kebab_case(paintings: types.ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", _CHEAP)
-def test_painting_twice_gives_the_same_bytes(
-    paintings: types.ModuleType, name: str
+def test_painting_again_gives_the_same_bytes(
+    paintings: types.ModuleType, painted: dict[str, np.ndarray], name: str
 ) -> None:
     np.random.seed(7)  # noqa: NPY002 - global random state must not matter
-    first = paintings.PAINTINGS[name]()
-    assert first.tobytes() == paintings.PAINTINGS[name]().tobytes()
+    assert paintings.PAINTINGS[name]().tobytes() == painted[name].tobytes()
 
 
 def _signature(image: np.ndarray) -> np.ndarray:
@@ -69,41 +68,44 @@ def _signature(image: np.ndarray) -> np.ndarray:
     gray = values.mean(-1)
     parts = [values.mean((0, 1)), values.std((0, 1))]
     for step in (1, 2, 4, 8):
-        parts.append(
-            [
-                2 * np.abs(gray[step:] - gray[:-step]).mean(),
-                2 * np.abs(gray[:, step:] - gray[:, :-step]).mean(),
-            ]
-        )
+        down = np.abs(gray[step:] - gray[:-step]).mean()
+        across = np.abs(gray[:, step:] - gray[:, :-step]).mean()
+        parts += [np.array([2 * down, 2 * across])]
     return np.concatenate(parts)
 
 
 def test_every_pair_differs_in_colour_or_texture(
-    reduced: dict[str, np.ndarray],
+    painted: dict[str, np.ndarray],
 ) -> None:
-    signatures = {name: _signature(image) for name, image in reduced.items()}
+    signatures = {name: _signature(image) for name, image in painted.items()}
     gaps = {
         (one, other): float(np.linalg.norm(signatures[one] - signatures[other]))
         for one, other in itertools.combinations(signatures, 2)
     }
     nearest = min(gaps, key=lambda pair: gaps[pair])
-    assert gaps[nearest] > 30, f"{nearest}: {gaps[nearest]:.1f}"
+    # The same picture mirrored stays below 2; the nearest two measured 30.1 apart.
+    assert gaps[nearest] > 20, f"{nearest}: {gaps[nearest]:.1f}"
+    for name in _CHEAP:
+        mirrored = _signature(painted[name][:, ::-1])
+        assert np.linalg.norm(signatures[name] - mirrored) < 2
 
 
-def test_every_painting_has_contrast(reduced: dict[str, np.ndarray]) -> None:
-    contrast = {name: image.std() for name, image in reduced.items()}
+def test_every_painting_has_contrast(painted: dict[str, np.ndarray]) -> None:
+    contrast = {name: image.std() for name, image in painted.items()}
     assert min(contrast.values()) > 25, contrast
 
 
 def test_main_writes_the_named_painting(
-    paintings: types.ModuleType, tmp_path: pathlib.Path
+    paintings: types.ModuleType,
+    painted: dict[str, np.ndarray],
+    tmp_path: pathlib.Path,
 ) -> None:
     paintings.main(["--output", str(tmp_path / "styles"), "op-art-waves"])
     (written,) = (tmp_path / "styles").iterdir()
     assert written.name == "op-art-waves.png"
     with Image.open(written) as image:
         pixels = np.asarray(image)
-    np.testing.assert_array_equal(pixels, paintings.PAINTINGS["op-art-waves"]())
+    np.testing.assert_array_equal(pixels, painted["op-art-waves"])
 
 
 def test_main_refuses_an_unknown_name(
