@@ -127,8 +127,8 @@ def _load_stylizer(
     loaded = load_bundle(bundle, read_file)
     if loaded.bundle_id != bundle_id:
         raise ValueError(
-            f"Bundle {bundle or 'in the package'!r} changed since the job was started: found "
-            f"{loaded.bundle_id}, expected {bundle_id}."
+            f"Bundle {bundle or 'in the package'!r} changed since the job was started: "
+            f"found {loaded.bundle_id}, expected {bundle_id}."
         )
     stylizer = Stylizer(loaded, precision)
     # Traces the functions, so that the first real image is no slower than the second.
