@@ -6,9 +6,11 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -22,6 +24,9 @@ from transforms.output import TEMPORARY, MissingExtraError, OutputFolder, is_rem
 from transforms.progress import forget_progress, read_progress
 
 JOB: Final = "job.json"
+
+# What a shell reports for a process that SIGINT ended.
+_INTERRUPTED: Final = 130
 
 _PACKAGES: Final = (
     "stylebeam",
@@ -169,7 +174,10 @@ class Job:
         self._clear()
         # Written first, so that a killed job's output is recognised and continued.
         self.output.write_json(JOB, {**about, "status": "running"})
-        with shown_progress(self.output, self.command, self.unit, self.total):
+        with (
+            _interrupt_ends_at_once(self.command),
+            shown_progress(self.output, self.command, self.unit, self.total),
+        ):
             pipeline = beam.Pipeline(options=options)
             _ = build(pipeline) | "WriteCounts" >> WriteCounts(self.output)
             pipeline.run().wait_until_finish()
@@ -216,6 +224,29 @@ class Job:
                     f"{self.output.path('failures')}",
                     file=sys.stderr,
                 )
+
+
+@contextlib.contextmanager
+def _interrupt_ends_at_once(command: str) -> Iterator[None]:
+    """End the process on Ctrl-C: whatever is committed stays, there is nothing to save.
+
+    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
+    with its traceback.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        message = f"\n{command}: interrupted; the same command goes on from here\n"
+        os.write(2, message.encode())
+        os._exit(_INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_writable(root: str) -> None:
