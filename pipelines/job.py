@@ -18,9 +18,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
 from pipelines.errors import UsageError
+from pipelines.options import local_runner
 from pipelines.progress import shown_progress
 from transforms.counts import COUNTS, WriteCounts
-from transforms.output import TEMPORARY, MissingExtraError, OutputFolder, is_remote
+from transforms.output import (
+    TEMPORARY,
+    MissingExtraError,
+    OutputFolder,
+    google_errors,
+    is_remote,
+)
 from transforms.progress import forget_progress, read_progress
 
 JOB: Final = "job.json"
@@ -116,10 +123,12 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        if not is_remote(root):
+        remote = is_remote(root)
+        if not remote:
             _check_writable(root)
         try:
-            job = self.output.read_json(JOB)
+            with google_errors() if remote else contextlib.nullcontext():
+                job = self.output.read_json(JOB)
         except (OSError, ValueError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
@@ -178,7 +187,7 @@ class Job:
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
-            pipeline = beam.Pipeline(options=options)
+            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             _ = build(pipeline) | "WriteCounts" >> WriteCounts(self.output)
             pipeline.run().wait_until_finish()
         counts: dict[str, int] = self.output.read_json(COUNTS)

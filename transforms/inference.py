@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import glob
 import os
 import sys
 import tempfile
@@ -119,31 +120,35 @@ def _stylizer(
 def _load_stylizer(
     bundle: str | None, bundle_id: str, precision: Precision
 ) -> "Stylizer":
-    # Late, because a run without work and the launcher of a remote job do without
-    # TensorFlow.
-    with _without_greeting():
-        from model.stylizer import Stylizer
-
     loaded = load_bundle(bundle, read_file)
     if loaded.bundle_id != bundle_id:
         raise ValueError(
             f"Bundle {bundle or 'in the package'!r} changed since the job was started: "
             f"found {loaded.bundle_id}, expected {bundle_id}."
         )
-    stylizer = Stylizer(loaded, precision)
-    # Traces the functions, so that the first real image is no slower than the second.
-    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
-    stylizer.stylize(grey, grey)
+    with _without_greeting():
+        # Late, because a run without work and the launcher of a remote job do without
+        # TensorFlow.
+        from model.stylizer import Stylizer
+
+        stylizer = Stylizer(loaded, precision)
+        # Traces the functions: the first image is no slower than the second.
+        grey = np.full((1, 32, 32, 3), 0.5, np.float32)
+        stylizer.stylize(grey, grey)
     return stylizer
 
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep two remarks of TensorFlow's import out of the user's terminal.
+    """Keep the remarks of TensorFlow's start out of the user's terminal.
 
-    They are written to file descriptor 2 before any log level counts; whatever else is
-    written meanwhile is passed on.
+    They are written to file descriptor 2 before any log level counts: that oneDNN is
+    used, and that a machine without GPU has none. Whatever else is written meanwhile is
+    passed on.
     """
+    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
+    if not glob.glob("/dev/nvidia*"):
+        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
@@ -155,7 +160,7 @@ def _without_greeting() -> Iterator[None]:
             os.close(saved)
             captured.seek(0)
             for line in captured:
-                if b"absl::InitializeLog()" not in line and b"oneDNN" not in line:
+                if not any(remark in line for remark in remarks):
                     sys.stderr.write(line.decode(errors="replace"))
 
 
