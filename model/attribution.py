@@ -9,8 +9,9 @@ layer, rule and map, the maps go back as one batch, and a rule is an argument, s
 is no activation to swap and nothing that an already traced function could keep.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -58,18 +59,37 @@ class Attribution:
             if spec.upsample_before:
                 raise ValueError(f"Gradients know no upsampling. Received: {spec}")
         self._layers = {spec.name: spec for spec in layers}
-        self._kernels, self._kernels_back, self._biases = {}, {}, {}
-        for name in self._layers:
-            kernel = np.asarray(arrays[f"{name}/kernel"], dtype)
-            self._kernels[name] = tf.constant(kernel)
-            # The gradient of a convolution with zero padding and stride 1 is one with
-            # the kernel turned by 180 degrees, its two channel axes exchanged.
-            back = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-            self._kernels_back[name] = tf.constant(np.ascontiguousarray(back))
-            self._biases[name] = tf.constant(np.asarray(arrays[f"{name}/bias"], dtype))
+        self._weights = {n: _Weights.of(n, arrays, dtype) for n in self._layers}
         self._dtype = dtype
         self._preprocessing = VggPreprocessing(dtype=dtype)
-        pictures = tf.TensorSpec((None, None, None, 3), dtype)
+        self._trace()
+
+    def to_layer(self, layer: str, changed: Arrays) -> "Attribution":
+        """Return the network that ends at a layer, some weights being others.
+
+        What is not changed is shared, so that a randomised twin costs the memory of
+        its new weights alone.
+
+        Args:
+            layer: The last layer.
+            changed: New weights of some layers, `<name>/kernel` and `<name>/bias`.
+        """
+        twin = copy.copy(self)
+        names = list(self._layers)
+        kept = names[: names.index(layer) + 1]
+        twin._layers = {name: self._layers[name] for name in kept}
+        twin._weights = {
+            name: _Weights.of(name, changed, self._dtype)
+            if f"{name}/kernel" in changed
+            else self._weights[name]
+            for name in kept
+        }
+        # Traces of its own: a traced function keeps the weights it was traced with.
+        twin._trace()
+        return twin
+
+    def _trace(self) -> None:
+        pictures = tf.TensorSpec((None, None, None, 3), self._dtype)
         self._forward = tf.function(self._forward_eager, input_signature=[pictures])
         self._backward = tf.function(self._backward_eager, reduce_retracing=True)
 
@@ -165,8 +185,9 @@ class Attribution:
         for name, spec in self._layers.items():
             if spec.pool_before:
                 features = tf.nn.max_pool2d(features, 2, 2, "VALID")
-            features = tf.nn.conv2d(features, self._kernels[name], 1, "SAME")
-            features = tf.nn.relu(tf.nn.bias_add(features, self._biases[name]))
+            weights = self._weights[name]
+            features = tf.nn.conv2d(features, weights.kernel, 1, "SAME")
+            features = tf.nn.relu(tf.nn.bias_add(features, weights.bias))
             outputs.append(features)
         return tuple(outputs)
 
@@ -186,11 +207,29 @@ class Attribution:
                 gradient = tf.nn.relu(gradient)
             if rule != "deconvnet":
                 gradient = _masked(gradient, features > 0, maps)
-            gradient = tf.nn.conv2d(gradient, self._kernels_back[spec.name], 1, "SAME")
+            back = self._weights[spec.name].kernel_back
+            gradient = tf.nn.conv2d(gradient, back, 1, "SAME")
             if spec.pool_before:
                 gradient = _unpooled(gradient, before, maps)
         gradient = tf.reverse(gradient, axis=[-1]) * 255.0  # undoes VggPreprocessing
         return _by_image(gradient, maps)
+
+
+class _Weights(NamedTuple):
+    """Weights of one convolution, and those of its way back."""
+
+    kernel: tf.Tensor
+    kernel_back: tf.Tensor
+    bias: tf.Tensor
+
+    @classmethod
+    def of(cls, name: str, arrays: Arrays, dtype: str) -> "_Weights":
+        kernel = np.asarray(arrays[f"{name}/kernel"], dtype)
+        # The gradient of a convolution with zero padding and stride 1 is one with the
+        # kernel turned by 180 degrees, its two channel axes exchanged.
+        back = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+        bias = np.asarray(arrays[f"{name}/bias"], dtype)
+        return cls(tf.constant(kernel), tf.constant(back), tf.constant(bias))
 
 
 def _seeds(features: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:

@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from model.config import ConvSpec
-from model.network import Arrays
 
 # How many convolutions, counted back from the layer looked at, are erased.
 RANDOMIZED_LAYERS: Final = 3
 
 
 def randomized_weights(
-    layers: Sequence[ConvSpec], arrays: Arrays, layer: str, depth: int
+    layers: Sequence[ConvSpec], layer: str, depth: int = RANDOMIZED_LAYERS
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return the weights with the deepest convolutions up to a layer drawn anew.
+    """Return new weights for the deepest convolutions up to a layer.
 
     Kernels come from a normal distribution of variance 2 / (9 · in_channels) (He et
     al. 2015, https://arxiv.org/abs/1502.01852), biases are 0, as before training; the
@@ -31,14 +30,16 @@ def randomized_weights(
 
     Args:
         layers: Convolutions in order.
-        arrays: Their weights.
         layer: The deepest layer that is drawn anew.
-        depth: How many are, from `layer` towards the pixels; fewer where there are
-            fewer.
+        depth: How many are, from `layer` towards the pixels; all of them where there
+            are fewer.
+
+    Returns:
+        `<name>/kernel` and `<name>/bias` of those layers, float32.
     """
     names = [spec.name for spec in layers]
     end = names.index(layer) + 1
-    drawn = dict(arrays)
+    drawn: dict[str, npt.NDArray[Any]] = {}
     for spec in layers[max(0, end - depth) : end]:
         seed = hashlib.sha256(f"randomized {spec.name}".encode()).digest()
         rng = np.random.default_rng(list(seed))

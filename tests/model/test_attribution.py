@@ -268,3 +268,28 @@ def test_wrong_questions_are_refused(
         network.gradients(activations, "block1_conv1", "guided", [5])
     with pytest.raises(ValueError, match="zero padding and ReLU"):
         Attribution(vgg_layers("vgg16", "reflect")[:1], load_vgg_weights("vgg16"))
+
+
+def test_changed_weights_make_another_network_and_leave_the_first(
+    tiny: tuple[ConvSpec, ...],
+    tiny_arrays: Arrays,
+    random_arrays: Callable[..., Arrays],
+    rng: np.random.Generator,
+) -> None:
+    image = rng.uniform(0, 1, (1, 12, 12, 3))
+    network = Attribution(tiny, tiny_arrays)
+    before = network.gradients(
+        network.activations(image), "block2_conv1", "guided", [0]
+    )
+    others = random_arrays(tiny, seed=7)
+    changed = {k: v for k, v in others.items() if k.startswith("block2_conv1")}
+    twin = network.to_layer("block2_conv1", changed)
+    expected = Attribution(tiny[:3], {**tiny_arrays, **changed})
+    assert [spec.name for spec in twin.layers] == [s.name for s in tiny[:3]]
+    maps = [
+        one.gradients(one.activations(image), "block2_conv1", "guided", [0])
+        for one in (twin, expected, network)
+    ]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[2], before)
+    assert not np.array_equal(maps[0], maps[2])
