@@ -10,6 +10,7 @@ is no activation to swap and nothing that an already traced function could keep.
 """
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -61,8 +62,6 @@ class Attribution:
         self._layers = {spec.name: spec for spec in layers}
         self._weights = {n: _Weights.of(n, arrays, dtype) for n in self._layers}
         self._dtype = dtype
-        self._preprocessing = VggPreprocessing(dtype=dtype)
-        self._trace()
 
     def to_layer(self, layer: str, changed: Arrays) -> "Attribution":
         """Return the network that ends at a layer, some weights being others.
@@ -84,14 +83,7 @@ class Attribution:
             else self._weights[name]
             for name in kept
         }
-        # Traces of its own: a traced function keeps the weights it was traced with.
-        twin._trace()
         return twin
-
-    def _trace(self) -> None:
-        pictures = tf.TensorSpec((None, None, None, 3), self._dtype)
-        self._forward = tf.function(self._forward_eager, input_signature=[pictures])
-        self._backward = tf.function(self._backward_eager, reduce_retracing=True)
 
     @property
     def layers(self) -> tuple[ConvSpec, ...]:
@@ -108,13 +100,14 @@ class Attribution:
             For each layer [batch, h, w, channels], h and w halved (rounded down) by
             every pooling before.
         """
-        return dict(
-            zip(
-                self._layers,
-                self._forward(tf.constant(images, self._dtype)),
-                strict=True,
-            )
+        forward = _forward_function(self.layers, self._dtype)
+        weights = tuple(self._weights.values())
+        outputs = forward(
+            tf.constant(images, self._dtype),
+            tuple(one.kernel for one in weights),
+            tuple(one.bias for one in weights),
         )
+        return dict(zip(self._layers, outputs, strict=True))
 
     def gradients(
         self,
@@ -166,53 +159,20 @@ class Attribution:
                 f"Layer {layer} has the channels 0 to {channels - 1}. "
                 f"Received: targets={list(targets)}"
             )
-        names = list(self._layers)
-        chain = tuple(activations[n] for n in names[: names.index(layer) + 1])
+        depth = list(self._layers).index(layer) + 1
+        chain = tuple(activations[spec.name] for spec in self.layers[:depth])
+        back = tuple(one.kernel_back for one in self._weights.values())[:depth]
+        backward = _backward_function(self.layers[:depth], rule, self._dtype)
         # -1 stands for the maximum neurons.
-        codes = [-1 if c is None else c for c in targets]
+        codes = np.array([-1 if c is None else c for c in targets], np.int32)
         found = [
-            self._backward(chain, tf.constant(codes[i : i + maps_at_a_time]), rule)
+            backward(chain, tf.constant(codes[i : i + maps_at_a_time]), back)
             for i in range(0, len(codes), maps_at_a_time)
         ]
         if not found:
             batch, height, width, _ = chain[0].shape
             return np.zeros((batch, 0, height, width, 3), self._dtype)
         return np.concatenate([part.numpy() for part in found], axis=1)
-
-    def _forward_eager(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        features = self._preprocessing(images)
-        outputs = []
-        for name, spec in self._layers.items():
-            if spec.pool_before:
-                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
-            weights = self._weights[name]
-            features = tf.nn.conv2d(features, weights.kernel, 1, "SAME")
-            features = tf.nn.relu(tf.nn.bias_add(features, weights.bias))
-            outputs.append(features)
-        return tuple(outputs)
-
-    def _backward_eager(
-        self, chain: tuple[tf.Tensor, ...], codes: tf.Tensor, rule: Rule
-    ) -> tf.Tensor:
-        maps = tf.shape(codes)[0]
-        # Maps of one image lie next to each other: [batch * maps, h, w, channels].
-        gradient = _flat(_seeds(chain[-1], codes))
-        for spec, features, before in zip(
-            reversed(self.layers[: len(chain)]),
-            reversed(chain),
-            (*reversed(chain[:-1]), None),
-            strict=True,
-        ):
-            if rule != "saliency":
-                gradient = tf.nn.relu(gradient)
-            if rule != "deconvnet":
-                gradient = _masked(gradient, features > 0, maps)
-            back = self._weights[spec.name].kernel_back
-            gradient = tf.nn.conv2d(gradient, back, 1, "SAME")
-            if spec.pool_before:
-                gradient = _unpooled(gradient, before, maps)
-        gradient = tf.reverse(gradient, axis=[-1]) * 255.0  # undoes VggPreprocessing
-        return _by_image(gradient, maps)
 
 
 class _Weights(NamedTuple):
@@ -230,6 +190,62 @@ class _Weights(NamedTuple):
         back = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
         bias = np.asarray(arrays[f"{name}/bias"], dtype)
         return cls(tf.constant(kernel), tf.constant(back), tf.constant(bias))
+
+
+# Weights are arguments, so that a network and its twins share every trace. Input
+# signatures leave batch and size open: images of any size share it too.
+@functools.cache
+def _forward_function(specs: tuple[ConvSpec, ...], dtype: str) -> Any:
+    def forward(
+        images: tf.Tensor, kernels: Sequence[tf.Tensor], biases: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, ...]:
+        features = preprocessing(images)
+        outputs = []
+        for spec, kernel, bias in zip(specs, kernels, biases, strict=True):
+            if spec.pool_before:
+                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
+            features = tf.nn.conv2d(features, kernel, 1, "SAME")
+            features = tf.nn.relu(tf.nn.bias_add(features, bias))
+            outputs.append(features)
+        return tuple(outputs)
+
+    preprocessing = VggPreprocessing(dtype=dtype)
+    signature = [
+        tf.TensorSpec((None, None, None, 3), dtype),
+        tuple(tf.TensorSpec(spec.kernel_shape, dtype) for spec in specs),
+        tuple(tf.TensorSpec((spec.out_channels,), dtype) for spec in specs),
+    ]
+    return tf.function(forward, input_signature=signature).get_concrete_function()
+
+
+@functools.cache
+def _backward_function(specs: tuple[ConvSpec, ...], rule: Rule, dtype: str) -> Any:
+    def backward(
+        chain: Sequence[tf.Tensor], codes: tf.Tensor, kernels_back: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
+        maps = tf.shape(codes)[0]
+        # Maps of one image lie next to each other: [batch * maps, h, w, channels].
+        gradient = _flat(_seeds(chain[-1], codes))
+        for index in reversed(range(len(specs))):
+            if rule != "saliency":
+                gradient = tf.nn.relu(gradient)
+            if rule != "deconvnet":
+                gradient = _masked(gradient, chain[index] > 0, maps)
+            gradient = tf.nn.conv2d(gradient, kernels_back[index], 1, "SAME")
+            if specs[index].pool_before:
+                gradient = _unpooled(gradient, chain[index - 1], maps)
+        gradient = tf.reverse(gradient, axis=[-1]) * 255.0  # Undoes VggPreprocessing.
+        return _by_image(gradient, maps)
+
+    back_shapes = [
+        (*spec.kernel_shape[:2], *spec.kernel_shape[:1:-1]) for spec in specs
+    ]
+    signature = [
+        tuple(tf.TensorSpec((None, None, None, s.out_channels), dtype) for s in specs),
+        tf.TensorSpec((None,), tf.int32),
+        tuple(tf.TensorSpec(shape, dtype) for shape in back_shapes),
+    ]
+    return tf.function(backward, input_signature=signature).get_concrete_function()
 
 
 def _seeds(features: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,7 @@ from pipelines.errors import UsageError
 # `<module>_config`, which is cheap to import.
 _COMMANDS: Final = {
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
+    "visualize": ("pipelines.visualize", "show what a network sees in every image"),
 }
 
 
