@@ -6,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import apache_beam as beam
-import numpy as np
-import numpy.typing as npt
 from apache_beam.pvalue import AsList, PCollection
 
 from model.config import ConvSpec
-from model.encoder import vgg_layers
 from model.featuremaps import receptive_field
-from model.weights import load_vgg_weights
 from pipelines.errors import UsageError
 from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
@@ -22,6 +18,7 @@ from transforms.failures import FAILED, WriteFailures
 from transforms.looks import LookHandler, weights_sha256
 from transforms.maps import MAPS, CompactMaps, count_map_parts, map_parts_on_disk
 from transforms.output import OutputFolder, is_remote
+from transforms.quiet import without_greeting
 from transforms.read import InputRoot, ReadImageRefs, check_keys, parse_inputs
 from transforms.tables import count_parts
 from transforms.top_images import FindTopImages
@@ -42,14 +39,12 @@ class VisualizePlan:
         image_count: How many images are listed.
         settings: The identity of the output.
         layers: The convolutions of the network.
-        kernels: Of the wanted layers, float32 [height, width, in, out].
     """
 
     inputs: tuple[InputRoot, ...]
     image_count: int
     settings: VisualizeSettings
     layers: tuple[ConvSpec, ...]
-    kernels: Mapping[str, npt.NDArray[np.float32]]
 
 
 def plan(config: VisualizeConfig) -> VisualizePlan:
@@ -58,6 +53,10 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     Raises:
         UsageError: An input, a layer, a channel or the weights cannot be used.
     """
+    with without_greeting():
+        from model.encoder import vgg_layers
+        from model.weights import load_vgg_weights
+
     network = vgg_layers(config.network)
     chosen = _chosen_layers(config.layers, network)
     channels = Channels.parse(config.channels)
@@ -86,7 +85,6 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
         image_count=image_count,
         settings=settings,
         layers=network,
-        kernels={name: arrays[f"{name}/kernel"] for name in settings.layers},
     )
 
 
@@ -154,11 +152,11 @@ def build(
     filters = (
         pipeline
         | "FilterLayers"
-        >> beam.Create(settings.layers if Kind.FILTERS in settings.kinds else ())
+        >> beam.Create([settings.layers] if Kind.FILTERS in settings.kinds else [])
         | "WriteFilters"
         >> beam.FlatMap(
-            write_filters, AsList(recovered), output, settings, parts, plan.kernels
-        ).with_output_types(tuple[str, int])
+            write_filters, AsList(recovered), output, settings, config.weights, parts
+        )
     )
     seen = (
         pipeline

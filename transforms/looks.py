@@ -16,6 +16,7 @@ from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
 from transforms.progress import progress_of
+from transforms.quiet import without_greeting
 from transforms.visual import Channels, Kind, VisualizeSettings
 
 Map = npt.NDArray[np.float32]
@@ -39,6 +40,21 @@ class Gradient:
     channel: int | None
     pixels: Map
     rank_correlation: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unlooked:
+    """One image to look at: what the network sees at a time.
+
+    Attributes:
+        image: The decoded image.
+    """
+
+    image: LoadedImage
+
+    def __len__(self) -> int:
+        """Return the number of images, which RunInference counts."""
+        return 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -82,17 +98,14 @@ class Networks:
     """
 
     def __init__(self, settings: VisualizeSettings, source: str | None) -> None:
-        from model.attribution import Attribution
-        from model.encoder import layers_to, vgg_layers
-        from model.sanity import randomized_weights
-        from model.weights import load_vgg_weights
+        # Late, because a run without work and the launcher of a remote job do without
+        # TensorFlow.
+        with without_greeting():
+            from model.attribution import Attribution
+            from model.encoder import layers_to, vgg_layers
+            from model.sanity import randomized_weights
 
-        arrays = load_vgg_weights(settings.network, source)
-        if weights_sha256(arrays) != settings.weights_sha256:
-            raise ValueError(
-                f"The weights {source or settings.network!r} changed since the job was "
-                "started. Start it again."
-            )
+        arrays = load_arrays(settings, source)
         layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
         self.network = Attribution(layers, arrays)
         self.randomized: dict[str, Attribution] = {}
@@ -101,6 +114,26 @@ class Networks:
                 name: self.network.to_layer(name, randomized_weights(layers, name))
                 for name in settings.layers
             }
+
+
+def load_arrays(
+    settings: VisualizeSettings, source: str | None
+) -> Mapping[str, npt.NDArray[np.float32]]:
+    """Load the weights that the job was started with.
+
+    Raises:
+        ValueError: They are others now.
+    """
+    with without_greeting():
+        from model.weights import load_vgg_weights
+
+    arrays = load_vgg_weights(settings.network, source)
+    if weights_sha256(arrays) != settings.weights_sha256:
+        raise ValueError(
+            f"The weights {source or settings.network!r} changed since the job was "
+            "started. Start it again."
+        )
+    return arrays
 
 
 def weights_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -197,7 +230,7 @@ class SharedNetworks:
         return networks
 
 
-class LookHandler(ModelHandler[LoadedImage, Look | Unseen, SharedNetworks]):
+class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
     """Looks at one image at a time: RunInference with batches of its maps.
 
     The maps of one image fill a batch (4 to 8 a layer and rule), so images of unequal
@@ -238,19 +271,21 @@ class LookHandler(ModelHandler[LoadedImage, Look | Unseen, SharedNetworks]):
         started = time.perf_counter()
         result: Look | Unseen
         try:
-            result = look_at(batch, networks, self._settings)
+            result = look_at(batch.image, networks, self._settings)
         except (tf.errors.OpError, MemoryError) as error:
             exhausted = isinstance(
                 error, tf.errors.ResourceExhaustedError | MemoryError
             )
             reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-            result = Unseen(batch, ImageError(reason, f"The network failed: {error}"))
+            result = Unseen(
+                batch.image, ImageError(reason, f"The network failed: {error}")
+            )
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
         yield result
 
     def get_num_bytes(self, batch: Any) -> int:
         """Return the bytes of the image's pixels."""
-        return int(batch.pixels.nbytes)
+        return int(batch.image.pixels.nbytes)
 
     def get_metrics_namespace(self) -> str:
         """Return the namespace of RunInference's metrics."""

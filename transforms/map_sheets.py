@@ -17,7 +17,7 @@ _LARGE: Final = 118
 _SMALL: Final = 56
 _FIRST: Final = 64
 _STRIP: Final = 190
-_GRADIENT: Final = 176
+_GRADIENT: Final = 160
 _CAPTION: Final = 17
 
 VIEWS: Final = ("gradient", "positive", "negative", "overlay")

@@ -19,7 +19,15 @@ from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED
 from transforms.maps import Owner, commit_maps, is_done, write_sheet
 from transforms.output import OutputFolder
-from transforms.visual import Channels, Kind, Sheet, Tile, VisualizeSettings, sheet_path
+from transforms.visual import (
+    COLLECTION,
+    Channels,
+    Kind,
+    Sheet,
+    Tile,
+    VisualizeSettings,
+    sheet_path,
+)
 
 # How many images a channel gets: a row of the sheet.
 WINNERS: Final = 9
@@ -196,7 +204,7 @@ class _DrawTopImagesDoFn(beam.DoFn):
             for e in es
         ]
         cell_id = self._settings.cell_id(Kind.TOP_IMAGES, layer, *made_of)
-        owner = Owner(cell_id, id=f"collection-top-images-{layer}")
+        owner = Owner(cell_id, id=f"{COLLECTION}-top-images-{layer}")
         yield "sheets_planned", 1
         if is_done(self._output, self._parts, owner):
             yield "sheets_kept", 1

@@ -3,7 +3,7 @@
 `gallery/index.html` holds the list of the images and what belongs to the whole
 collection. What one image has is a script of its own, `gallery/images/<id>.js`, loaded
 when the image is picked: a document opened from disk may load scripts and pictures but
-may not fetch data. A sheet is shown tile by tile, cut out of its one PNG by the browser.
+may not fetch data. A sheet is shown tile by tile, cut out of its PNG by the browser.
 """
 
 import dataclasses

@@ -5,29 +5,27 @@ worker and never crosses a shuffle; references, scores and counts do.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import numpy as np
-import numpy.typing as npt
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.featuremaps import peaks
-from transforms.decode import ImageBytes, LoadedImage, load_bytes, load_image
+from transforms.decode import ImageBytes, load_bytes, load_image
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap
 from transforms.filters import draw_filters
 from transforms.gallery import CONTENT
-from transforms.looks import Look, LookHandler, Unseen
+from transforms.looks import Look, LookHandler, Unlooked, Unseen, load_arrays
 from transforms.map_sheets import draw_sheets
 from transforms.maps import Owner, Row, commit_maps, is_done, write_file, write_sheet
 from transforms.output import OutputFolder
 from transforms.previews import write_preview
 from transforms.progress import progress_of
 from transforms.top_images import excitations, pack_scores
-from transforms.visual import Kind, VisualizeSettings, scores_path
+from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
 
 COUNTS = "counts"
 SCORES = "scores"
@@ -155,7 +153,7 @@ class _Decode:
     output: OutputFolder
     settings: VisualizeSettings
 
-    def __call__(self, data: ImageBytes) -> LoadedImage:
+    def __call__(self, data: ImageBytes) -> Unlooked:
         image = load_image(data, self.settings.size)
         height, width, _ = image.pixels.shape
         if height * width > MAX_PIXELS:
@@ -165,7 +163,7 @@ class _Decode:
                 f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
             )
         write_preview(self.output, f"{CONTENT}/{image.ref.id}.jpg", image.pixels)
-        return image
+        return Unlooked(image)
 
 
 def _decoded_counts(_image: Any, settings: VisualizeSettings) -> Iterator[Any]:
@@ -234,24 +232,28 @@ class _WriteDoFn(beam.DoFn):
 
 
 def write_filters(
-    layer: str,
+    layers: tuple[str, ...],
     _recovered: list[str],
     output: OutputFolder,
     settings: VisualizeSettings,
+    source: str | None,
     parts: int,
-    kernels: Mapping[str, npt.NDArray[np.float32]],
 ) -> Iterator[tuple[str, int]]:
-    """Write and commit the filters of a layer, unless they are there; yield counts.
+    """Write and commit the filters of layers, unless they are there; yield counts.
 
     Raises:
         OSError: They cannot be written.
     """
-    yield "sheets_planned", 1
-    cell_id = settings.cell_id(Kind.FILTERS, layer)
-    owner = Owner(cell_id, id=f"collection-filters-{layer}")
-    if is_done(output, parts, owner):
-        yield "sheets_kept", 1
-        return
-    sheet = draw_filters(layer, kernels[layer])
-    commit_maps(output, owner, write_sheet(output, owner, sheet))
-    yield "sheets_done", 1
+    arrays = None
+    for layer in layers:
+        yield "sheets_planned", 1
+        cell_id = settings.cell_id(Kind.FILTERS, layer)
+        owner = Owner(cell_id, id=f"{COLLECTION}-filters-{layer}")
+        if is_done(output, parts, owner):
+            yield "sheets_kept", 1
+            continue
+        if arrays is None:
+            arrays = load_arrays(settings, source)
+        sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
+        commit_maps(output, owner, write_sheet(output, owner, sheet))
+        yield "sheets_done", 1
