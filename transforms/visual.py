@@ -190,7 +190,7 @@ def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
     """Return the name of an image's sheet inside the output folder.
 
     >>> sheet_path("a.jpg", Kind.GUIDED, "block5_conv1")
-    'sheets/a-jpg-8b6a0aae4c2a/guided-block5_conv1.png'
+    'sheets/a-jpg-509b0d4641a7/guided-block5_conv1.png'
     """
     name = "-".join(part for part in (str(kind), layer, scale) if part)
     return f"sheets/{image_id(key) if key else COLLECTION}/{name}.png"
