@@ -137,7 +137,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--randomization-check",
         action=argparse.BooleanOptionalAction,
-        help="compare gradients with those of a randomised network",
+        help="compare gradients with those of a randomised network, which halves the "
+        "speed; on unless refused",
     )
     parser.add_argument(
         "--raw", action="store_true", help="also keep the maps as numbers, in .npz"

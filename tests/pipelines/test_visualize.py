@@ -10,6 +10,7 @@ import sys
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -21,7 +22,12 @@ from model.stylizer import to_uint8
 from model.weights import load_vgg_weights
 from pipelines import cli, visualize
 from transforms import looks
+from transforms.elements import image_id
 from transforms.images import encode_image
+from transforms.maps import JOURNAL
+from transforms.output import OutputFolder
+from transforms.schemas import VISUALIZE_MAPS
+from transforms.tables import write_table
 from transforms.top_images import WINNERS
 from transforms.visual import Kind
 
@@ -189,8 +195,6 @@ def test_top_images_equal_a_brute_force_sort(
     images = sorted((inputs / "in").rglob("*.png"))
     keys = [str(path.relative_to(inputs / "in")) for path in images]
     found = [keras_features(pixels_of(path)) for path in images]
-    from transforms.elements import image_id
-
     for layer in LAYERS.split(","):
         peaks = np.stack([one[layer].max((0, 1)) for one in found])
         wanted = (
@@ -252,6 +256,25 @@ def test_what_is_damaged_or_new_is_made_and_nothing_else(run, inputs, picture):
     Image.fromarray(to_uint8(picture(32, 40, seed=9))).save(inputs / "in" / "new.png")
     _, _, err = run("--kinds", "features,filters")
     assert "27 sheets = 5 done + 22 kept + 0 failed" in err
+
+
+def test_journal_of_a_killed_job_is_continued(run, inputs):
+    flags = ("--kinds", "features,filters")
+    run(*flags)
+    folder = inputs / "out"
+    before = tree(folder)
+    # As a kill leaves it: committed image by image, not yet merged; one not committed.
+    owners = {row["image_id"] for row in rows_of(folder)} - {image_id("t.png")}
+    for owner in owners:
+        table = pa.Table.from_pylist(rows_of(folder, image_id=owner), VISUALIZE_MAPS)
+        write_table(OutputFolder(str(folder)), f"{JOURNAL}/{owner}.parquet", table)
+    (folder / "maps.parquet" / "part-00000-of-00001.parquet").unlink()
+    (folder / ".tmp").mkdir(exist_ok=True)
+    (folder / ".tmp" / "half").write_bytes(b"x")
+    status, _, err = run(*flags)
+    assert status == 0
+    assert "22 sheets = 5 done + 17 kept + 0 failed" in err
+    assert tree(folder) == before
 
 
 def test_other_settings_are_refused_until_overwritten(run, inputs):
