@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -176,7 +176,8 @@ def look_at(
         twin = networks.randomized.get(layer)
         other = twin.activations(pixels) if twin else None
         for rule in settings.rules:
-            ask = (layer, _rule(rule), targets, at_a_time)
+            # A kind of gradient is named as its rule.
+            ask = (layer, cast(Any, str(rule)), targets, at_a_time)
             found = networks.network.gradients(activations, *ask)[0]
             ranks: list[float | None] = [None] * len(targets)
             if twin and other:
@@ -189,10 +190,6 @@ def look_at(
                 Gradient(*parts) for parts in zip(targets, found, ranks, strict=True)
             ]
     return Look(image, features, gradients)
-
-
-def _rule(kind: Kind) -> Any:
-    return str(kind)
 
 
 _LOCK = threading.Lock()
