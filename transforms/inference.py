@@ -1,12 +1,7 @@
 """The stylizer in Beam: encodes styles, and stylizes one content with many styles."""
 
-import contextlib
 import dataclasses
 import functools
-import glob
-import os
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +18,7 @@ from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder, read_file
 from transforms.pair import Cell
 from transforms.progress import progress_of
+from transforms.quiet import without_greeting
 
 if TYPE_CHECKING:
     from model.stylizer import Content, Stylizer
@@ -126,7 +122,7 @@ def _load_stylizer(
             f"Bundle {bundle or 'in the package'!r} changed since the job was started: "
             f"found {loaded.bundle_id}, expected {bundle_id}."
         )
-    with _without_greeting():
+    with without_greeting():
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
         from model.stylizer import Stylizer
@@ -136,32 +132,6 @@ def _load_stylizer(
         grey = np.full((1, 32, 32, 3), 0.5, np.float32)
         stylizer.stylize(grey, grey)
     return stylizer
-
-
-@contextlib.contextmanager
-def _without_greeting() -> Iterator[None]:
-    """Keep the remarks of TensorFlow's start out of the user's terminal.
-
-    They are written to file descriptor 2 before any log level counts: that oneDNN is
-    used, and that a machine without GPU has none. Whatever else is written meanwhile is
-    passed on.
-    """
-    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
-    if not glob.glob("/dev/nvidia*"):
-        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            captured.seek(0)
-            for line in captured:
-                if not any(remark in line for remark in remarks):
-                    sys.stderr.write(line.decode(errors="replace"))
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
