@@ -32,18 +32,23 @@ _GREY: Final = 128.0
 
 
 def fast_encoder(
-    layers: Sequence[ConvSpec], arrays: Arrays, *, precision: Precision = "float32"
-) -> Transform:
+    layers: Sequence[ConvSpec],
+    arrays: Arrays,
+    *,
+    precision: Precision = "float32",
+    taps: Sequence[str] = (),
+) -> Callable[[tf.Tensor], Any]:
     """Return what `model.encoder.build_encoder` builds, as a function to be traced.
 
     Args:
         layers: Its convolutions; the first takes 3 channels.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
         precision: Of weights and activations.
+        taps: Names of convolutions whose activations are wanted; none for the last.
 
     Returns:
         A function from float32 RGB `[batch, height, width, 3]` in [0, 1] to features
-        `[batch, h, w, channels]` of the given precision.
+        `[batch, h, w, channels]` of the given precision; a list of them for taps.
 
     Raises:
         ValueError: The arrays are not those of the layers.
@@ -60,15 +65,15 @@ def fast_encoder(
         shift = _GREY
     steps = [_convolution(layers[0], kernel[:, :, ::-1], bias, dtype)]
     for spec in layers[1:]:
-        if spec.pool_before:
-            steps.append(_halve)
         steps.append(_convolution(spec, *_weights(spec, arrays), dtype))
 
-    def encode(images: tf.Tensor) -> tf.Tensor:
+    def encode(images: tf.Tensor) -> Any:
         features = tf.cast(images * 255.0 - shift, dtype)
-        for step in steps:
-            features = step(features)
-        return features
+        tapped = {}
+        for spec, convolve in zip(layers, steps, strict=True):
+            features = convolve(_halve(features) if spec.pool_before else features)
+            tapped[spec.name] = features
+        return [tapped[name] for name in taps] if taps else features
 
     return encode
 

@@ -46,6 +46,7 @@ class Content:
         std: Likewise their standard deviation.
         height: Height of the picture in pixels, before padding.
         width: Width of the picture in pixels, before padding.
+        tile_pixels: Most pixels of a tile, where there are no features.
     """
 
     images: Pictures
@@ -54,6 +55,7 @@ class Content:
     std: Images
     height: int
     width: int
+    tile_pixels: int
 
 
 class Stylizer:
@@ -100,22 +102,26 @@ class Stylizer:
             self._paint_regions, [features, _MASKS, vectors, vectors]
         )
 
-    def encode_content(self, images: Pictures) -> Content:
+    def encode_content(
+        self, images: Pictures, max_tile_pixels: int | None = None
+    ) -> Content:
         """Encode contents of one size.
 
         Args:
             images: RGB `[batch, height, width, 3]`, float32 in [0, 1] or uint8.
+            max_tile_pixels: Smaller tiles than usual, for when memory runs out.
         """
         self._check_images(images)
         _, height, width, _ = images.shape
         padded = self._pad(images)
         features = None
-        if self._fits(padded):
+        tile_pixels = max_tile_pixels or self.max_tile_pixels
+        if padded.shape[1] * padded.shape[2] <= tile_pixels:
             features = self._encode(_floats(padded))
             mean, std = (value.numpy() for value in self._moments(features))
         else:
-            mean, std = self._tiled_moments(padded)
-        return Content(padded, features, mean, std, height, width)
+            mean, std = self._tiled_moments(padded, tile_pixels)
+        return Content(padded, features, mean, std, height, width, tile_pixels)
 
     def encode_style(self, images: Pictures) -> tuple[Images, Images]:
         """Return the statistics that AdaIN needs of styles of one size.
@@ -198,7 +204,7 @@ class Stylizer:
         masks: Images,
         style_mean: npt.ArrayLike,
         style_std: npt.ArrayLike,
-        alpha: float = 1.0,
+        alpha: npt.ArrayLike = 1.0,
     ) -> tuple[Pixels, npt.NDArray[np.bool_]]:
         """Stylize each region of one content with a style of its own.
 
@@ -212,7 +218,7 @@ class Stylizer:
                 region in a pixel; they are scaled so that they add up to 1.
             style_mean: float32 `[regions, channels]`.
             style_std: float32 `[regions, channels]`.
-            alpha: Strength in [0, 1].
+            alpha: Strength in [0, 1]; a scalar or `[regions]`.
 
         Returns:
             uint8 RGB `[1, height, width, 3]`, and `[1]` whether all was finite.
@@ -280,9 +286,6 @@ class Stylizer:
         sides = ((0, 0), (0, down), (0, right), *((0, 0) for _ in rest))
         return np.pad(images, sides, mode=mode)
 
-    def _fits(self, images: Pictures) -> bool:
-        return images.shape[1] * images.shape[2] <= self.max_tile_pixels
-
     def _tiles(
         self, content: Content, halo: int = HALO
     ) -> Iterator[tuple[Tile, tf.Tensor]]:
@@ -292,7 +295,7 @@ class Stylizer:
         for tile in plan_tiles(
             height,
             width,
-            max_pixels=height * width if whole else self.max_tile_pixels,
+            max_pixels=height * width if whole else content.tile_pixels,
             halo=halo,
             align=self._stride,
         ):
@@ -303,10 +306,13 @@ class Stylizer:
                 part = content.images[:, rows.outer, columns.outer]
                 yield tile, self._encode(_floats(part))
 
-    def _tiled_moments(self, padded: Pictures) -> tuple[Images, Images]:
+    def _tiled_moments(
+        self, padded: Pictures, tile_pixels: int
+    ) -> tuple[Images, Images]:
         moments = RunningMoments()
         unknown = np.empty((0, 0), np.float32)
-        content = Content(padded, None, unknown, unknown, *padded.shape[1:3])
+        size = padded.shape[1:3]
+        content = Content(padded, None, unknown, unknown, *size, tile_pixels)
         stride = self._stride
         for (rows, columns), features in self._tiles(content, ENCODER_HALO):
             inside = features[:, rows.inside(stride), columns.inside(stride)]

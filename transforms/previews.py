@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
-from transforms.gallery import preview
+from transforms.gallery import THUMBS, preview, thumbnail
+from transforms.images import decode_image
 from transforms.output import OutputFolder
 
 
@@ -23,16 +23,19 @@ def write_preview(
         raise ImageError(Reason.WRITE_ERROR, f"{name}: {error}") from error
 
 
-def check_pixels(image: LoadedImage, max_pixels: int) -> None:
-    """Refuse an image that would not fit into memory in one piece.
+def write_thumbnail(
+    output: OutputFolder, path: str, picture: npt.NDArray[np.uint8] | bytes
+) -> None:
+    """Write the thumbnail of a picture into the gallery.
+
+    Args:
+        output: Where to.
+        path: Of the picture, below `images/`.
+        picture: Its pixels, or its file's bytes.
 
     Raises:
-        ImageError: It has more pixels than allowed.
+        OSError: It cannot be written.
     """
-    height, width, _ = image.pixels.shape
-    if height * width > max_pixels:
-        raise ImageError(
-            Reason.OUT_OF_MEMORY,
-            f"{width} x {height} pixels do not fit into the memory of the network in "
-            f"one piece: at most {max_pixels} are allowed. Shrink with --content-size.",
-        )
+    pixels = decode_image(picture).pixels if isinstance(picture, bytes) else picture
+    name = path.removeprefix("images/").rsplit(".", 1)[0]
+    output.write(f"{THUMBS}/{name}.jpg", thumbnail(pixels))
