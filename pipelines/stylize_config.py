@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 from typing import Final, get_args
 
-from model.bundle import DEFAULT_BUNDLE
 from model.config import PRECISIONS, Precision
 from model.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
 from pipelines.errors import UsageError

@@ -170,6 +170,7 @@ class EncodeStyle:
         loaded = load_image(image, self.settings.style_size)
         write_preview(self.output, preview, loaded.pixels)
         mean, std = known[:2] if known is not None else self.encoder(loaded)
+        progress_of(self.output).add(styles_encoded=1)
         return EncodedStyle(share, mean, std)
 
 

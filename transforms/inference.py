@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import glob
 import os
 import sys
 import tempfile
@@ -204,11 +205,15 @@ def _load_ruler(network: Network) -> "Ruler":
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep two remarks of TensorFlow's import out of the user's terminal.
+    """Keep the remarks of TensorFlow's start out of the user's terminal.
 
-    They are written to file descriptor 2 before any log level counts; whatever else is
-    written meanwhile is passed on.
+    They are written to file descriptor 2 before any log level counts: that oneDNN is
+    used, and that a machine without GPU has none. Whatever else is written meanwhile is
+    passed on.
     """
+    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
+    if not glob.glob("/dev/nvidia*"):
+        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
@@ -220,7 +225,7 @@ def _without_greeting() -> Iterator[None]:
             os.close(saved)
             captured.seek(0)
             for line in captured:
-                if b"absl::InitializeLog()" not in line and b"oneDNN" not in line:
+                if not any(remark in line for remark in remarks):
                     sys.stderr.write(line.decode(errors="replace"))
 
 

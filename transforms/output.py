@@ -14,13 +14,17 @@ import mimetypes
 import os
 import pathlib
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from model.config import canonical_json
 
 TEMPORARY = ".tmp"
+
+# Above this an upload waits on the local disk and not in memory.
+_SPOOLED_BYTES = 1 << 26
 
 # What the standard table lacks or what differs between machines.
 _CONTENT_TYPES = {
@@ -72,6 +76,19 @@ def open_file(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
+@contextlib.contextmanager
+def google_errors() -> Iterator[None]:
+    """Turn what the Google Cloud Storage client raises into `OSError`."""
+    from google.api_core import exceptions  # late: local files do not need it
+
+    try:
+        yield
+    except exceptions.NotFound as error:
+        raise FileNotFoundError(str(error)) from error
+    except (exceptions.GoogleAPIError, exceptions.RetryError) as error:
+        raise OSError(str(error)) from error
+
+
 def read_file(path: str) -> bytes:
     """Return the bytes of a local or remote file.
 
@@ -113,7 +130,7 @@ class OutputFolder:
         self.write(name, canonical_json(value))
 
     @contextlib.contextmanager
-    def create(self, name: str) -> Iterator[BinaryIO]:
+    def create(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file for writing that gets its name only when the block succeeds.
 
         Raises:
@@ -135,7 +152,7 @@ class OutputFolder:
             temporary.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _create_remote(self, name: str) -> Iterator[BinaryIO]:
+    def _create_remote(self, name: str) -> Iterator[IO[bytes]]:
         from apache_beam.io.filesystem import CompressionTypes
 
         suffix = pathlib.PurePosixPath(name).suffix
@@ -144,14 +161,17 @@ class OutputFolder:
             or mimetypes.guess_type(name)[0]
             or "application/octet-stream"
         )
-        # The object is finalised by close(): a failing block never gets there.
-        file = filesystems().create(
-            self.path(name),
-            mime_type=content_type,
-            compression_type=CompressionTypes.UNCOMPRESSED,
-        )
-        yield file
-        file.close()
+        # Beam's upload finalises the object when it is closed, also by the garbage
+        # collector after an error; so it begins when all bytes are there.
+        with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as buffer:
+            yield buffer
+            buffer.seek(0)
+            with filesystems().create(
+                self.path(name),
+                mime_type=content_type,
+                compression_type=CompressionTypes.UNCOMPRESSED,
+            ) as upload:
+                shutil.copyfileobj(buffer, upload)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
