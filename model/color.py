@@ -42,8 +42,8 @@ def match_colors(
     """Recolour a style so that its colours spread as the content's (CORAL).
 
     x' = S_c^(1/2) S_s^(-1/2) (x - mu_s) + mu_c, with S the covariance of the colours:
-    Sun et al. 2016, https://arxiv.org/abs/1511.05547, and Gatys et al. 2016, "Preserving
-    color", eq. 6, with symmetric roots, so that colours move as little as can be.
+    Sun et al. 2016, https://arxiv.org/abs/1511.05547, and Gatys et al. 2016, eq. 6 of
+    the paper above, with symmetric roots, so that colours move as little as can be.
 
     Args:
         style: float32 RGB `[height, width, 3]` in [0, 1].

@@ -63,9 +63,10 @@ def fast_encoder(
         mean = np.array(IMAGENET_MEAN_BGR)[:, None]
         bias = bias + (kernel * (_GREY - mean)).sum((0, 1, 2))
         shift = _GREY
-    steps = [_convolution(layers[0], kernel[:, :, ::-1], bias, dtype)]
-    for spec in layers[1:]:
-        steps.append(_convolution(spec, *_weights(spec, arrays), dtype))
+    steps = [
+        _convolution(layers[0], kernel[:, :, ::-1], bias, dtype),
+        *(_convolution(s, *_weights(s, arrays), dtype) for s in layers[1:]),
+    ]
 
     def encode(images: tf.Tensor) -> Any:
         features = tf.cast(images * 255.0 - shift, dtype)
@@ -266,7 +267,7 @@ def _join_phases(odd: tf.Tensor, even: tf.Tensor, axis: int) -> tf.Tensor:
 def _at(
     features: tf.Tensor, axis: int, start: int, stop: int | None = None
 ) -> tf.Tensor:
-    """Return rows (axis 1) or columns (2) start ... stop; one where there is no stop."""
+    """Return rows (axis 1) or columns (2) start ... stop; one where no stop."""
     if stop is None:
         stop = start + 1 if start != -1 else None
     index: list[Any] = [slice(None)] * 4

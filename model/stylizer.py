@@ -132,8 +132,12 @@ class Stylizer:
         Returns:
             Mean and standard deviation of each channel, float32 `[batch, channels]`.
         """
-        content = self.encode_content(images)
-        return content.mean, content.std
+        self._check_images(images)
+        padded = self._pad(images)
+        if padded.shape[1] * padded.shape[2] > self.max_tile_pixels:
+            return self._tiled_moments(padded, self.max_tile_pixels)
+        mean, std = self._moments(self._encode(_floats(padded)))
+        return mean.numpy(), std.numpy()
 
     def decode(
         self,
@@ -311,8 +315,8 @@ class Stylizer:
     ) -> tuple[Images, Images]:
         moments = RunningMoments()
         unknown = np.empty((0, 0), np.float32)
-        size = padded.shape[1:3]
-        content = Content(padded, None, unknown, unknown, *size, tile_pixels)
+        height, width = padded.shape[1:3]
+        content = Content(padded, None, unknown, unknown, height, width, tile_pixels)
         stride = self._stride
         for (rows, columns), features in self._tiles(content, ENCODER_HALO):
             inside = features[:, rows.inside(stride), columns.inside(stride)]

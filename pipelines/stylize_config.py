@@ -15,7 +15,6 @@ from transforms.pair import Layout, OutputFormat, PictureFormat, PreserveColor
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StylizeConfig:
     """What `stylebeam stylize` was asked to do.
@@ -25,7 +24,7 @@ class StylizeConfig:
         output: Folder or `gs://` URL.
         style: Inputs of styles; none where a style bank has them all.
         style_bank: A `styles.parquet` of an earlier run; empty for none.
-        bundle: Folder of the bundle.
+        bundle: Folder of the bundle; None for the packaged one.
         pairing: `grid`, `sample`, `zip`, `corners`, or a file of pairs.
         styles_per_content: How many styles a content gets in a sample.
         seed: Of a sample.
@@ -52,7 +51,8 @@ class StylizeConfig:
     output: str
     style: tuple[str, ...] = ()
     style_bank: str = ""
-    bundle: str = DEFAULT_BUNDLE
+    # Not its path, which is another one on a remote worker.
+    bundle: str | None = None
     pairing: str = "grid"
     styles_per_content: int | None = None
     seed: int | None = None
@@ -183,7 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="styles.parquet of an earlier run, with or without the paintings",
     )
     add("--output", required=True, metavar="D", help="output folder")
-    add("--bundle", metavar="B", help="folder of the networks (default: the packaged)")
+    add("--bundle", metavar="B", help="folder of the networks; else the packaged ones")
     add(
         "--pairing",
         metavar="HOW",
@@ -287,5 +287,5 @@ def config_from_args(args: argparse.Namespace) -> StylizeConfig:
         UsageError: A value is out of range.
     """
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(StylizeConfig)}
-    values |= {"content": tuple(args.content), "style": tuple(args.style)}
+    values |= {"content": tuple(args.content), "style": tuple(args.style or ())}
     return StylizeConfig(**values)

@@ -39,14 +39,14 @@ class Network:
     """Which networks to build, and how.
 
     Attributes:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         max_tile_pixels: Larger pictures go through in tiles.
         threads: Of this process for one operation; 0 leaves it to TensorFlow.
     """
 
-    bundle: str
+    bundle: str | None
     bundle_id: str
     precision: Precision
     max_tile_pixels: int
@@ -110,6 +110,19 @@ class StylizedBlock:
         """The pictures, waited for."""
         return self.future.result()
 
+    def __reduce__(self) -> Any:
+        """Wait for the pictures: Beam pickles a few elements to learn their size."""
+        return _finished_block, (self.block, self.pictures)
+
+
+def _finished_block(
+    block: StylizeBlock, pictures: list[Painted | ImageError]
+) -> StylizedBlock:
+    future: concurrent.futures.Future[list[Painted | ImageError]]
+    future = concurrent.futures.Future()
+    future.set_result(pictures)
+    return StylizedBlock(block, future)
+
 
 class SharedStylizer:
     """The stylizer of a process, built when it is first needed.
@@ -167,21 +180,22 @@ def _stylizer(network: Network, output: OutputFolder) -> "Stylizer":
 
 @functools.lru_cache(maxsize=1)
 def _load_stylizer(network: Network) -> "Stylizer":
-    # Late, because a run without work and the launcher of a remote job do without
-    # TensorFlow.
-    with _without_greeting():
-        from model.stylizer import Stylizer
-    _use_threads(network.threads)
     loaded = load_bundle(network.bundle, read_file)
     if loaded.bundle_id != network.bundle_id:
         raise ValueError(
-            f"Bundle {network.bundle!r} changed since the job was started: found "
-            f"{loaded.bundle_id}, expected {network.bundle_id}."
+            f"Bundle {network.bundle or 'in the package'!r} changed since the job was "
+            f"started: found {loaded.bundle_id}, expected {network.bundle_id}."
         )
-    stylizer = Stylizer(loaded, network.precision, network.max_tile_pixels)
-    # Traces the functions, so that the first real image is no slower than the second.
-    grey = np.full((1, 32, 32, 3), 128, np.uint8)
-    stylizer.paint(stylizer.encode_content(grey), *stylizer.encode_style(grey))
+    with _without_greeting():
+        # Late, because a run without work and the launcher of a remote job do without
+        # TensorFlow.
+        from model.stylizer import Stylizer
+
+        _use_threads(network.threads)
+        stylizer = Stylizer(loaded, network.precision, network.max_tile_pixels)
+        # Traces the functions: the first image is no slower than the second.
+        grey = np.full((1, 32, 32, 3), 128, np.uint8)
+        stylizer.paint(stylizer.encode_content(grey), *stylizer.encode_style(grey))
     return stylizer
 
 

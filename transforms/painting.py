@@ -52,9 +52,7 @@ def paint_block(
         results = [_try(_paint_masked, model, block, block.style_mean, block.style_std)]
     else:
         places = range(len(block))
-        results = list(
-            _paint(model, block, places, block.style_mean, block.style_std)
-        )
+        results = list(_paint(model, block, places, block.style_mean, block.style_std))
     if preserve_color == "luminance":
         pixels = block.content.pixels
         results = [_keep_chroma(pixels, result) for result in results]
@@ -199,7 +197,7 @@ def _measured(
     result: Result,
     style_size: int,
 ) -> Result:
-    """Add the quality to a picture where it is wanted and the picture is in one piece."""
+    """Add the quality to a picture where it is wanted."""
     painting = block.paintings[place]
     if isinstance(result, ImageError) or not painting.measured:
         return result
@@ -225,7 +223,9 @@ def _try_metrics(
     for share, weight in zip(recipe.styles, weights, strict=True):
         vectors = _style_vectors(model, block.styles[share.id], style_size)
         parts = [weight * v for v in vectors]
-        layers = [a + b for a, b in zip(layers, parts, strict=True)] if layers else parts
+        layers = (
+            [a + b for a, b in zip(layers, parts, strict=True)] if layers else parts
+        )
     alpha = recipe.alpha
     scale = alpha * block.style_std[place] / content.std[0] + (1 - alpha)
     shift = alpha * block.style_mean[place] - (scale - (1 - alpha)) * content.mean[0]

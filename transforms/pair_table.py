@@ -12,13 +12,16 @@ import hashlib
 import io
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import Failure, Reason
-from transforms.output import OutputFolder, TEMPORARY, open_file, read_file
+from transforms.output import TEMPORARY, OutputFolder, open_file, read_file
+from transforms.pairing import Pairing, TablePairing
 from transforms.schemas import PAIRS
 from transforms.tables import read_rows, write_table
 
@@ -123,7 +126,7 @@ def _shares(row: Row, styles: Collection[str], path: str) -> list[Row]:
     total = math.fsum(weights)
     if min(weights) < 0 or total <= 0:
         raise _BadPairError(f"weights must not be negative nor all 0: {weights}")
-    masks = [_mask(path, name) for name in _list(row.get("mask"))]
+    masks: list[Any] = [_mask(path, name) for name in _list(row.get("mask"))]
     # One mask for two styles: the second gets the rest.
     masks += [(None, None)] * (len(keys) - len(masks))
     if len(masks) > len(keys):
@@ -197,15 +200,57 @@ def write_pair_table(output: OutputFolder, rows: Sequence[Mapping[str, Any]]) ->
     return output.path(PAIR_TABLE)
 
 
-def bad_pairs(path: str, source: str) -> Iterator[Failure]:
+class BadPairs(NamedTuple):
+    """What `ReadBadPairs` gives back.
+
+    Attributes:
+        counts: (name, amount) pairs to be added up: each is a cell that failed.
+        failures: The rows that cannot be used.
+    """
+
+    counts: PCollection[tuple[str, int]]
+    failures: PCollection[Failure]
+
+
+@dataclasses.dataclass
+class ReadBadPairs(beam.PTransform[PBegin, BadPairs]):
+    """Turns the rows of a table of pairs that cannot be used into failures.
+
+    Input: the pipeline. Output: `BadPairs`, nothing for other ways of pairing.
+
+    Attributes:
+        pairing: How contents meet styles.
+    """
+
+    pairing: Pairing
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pbegin: PBegin) -> BadPairs:
+        """Wire the step."""
+        tables = [self.pairing.path] if isinstance(self.pairing, TablePairing) else []
+        failures = (
+            pbegin
+            | "Tables" >> beam.Create(tables).with_output_types(str)
+            | "BadRows" >> beam.FlatMap(bad_pairs)
+        )
+        return BadPairs(failures | "Count" >> beam.FlatMap(_bad_counts), failures)
+
+
+def bad_pairs(path: str) -> Iterator[Failure]:
     """Yield the failures of the rows of a table that cannot be used.
 
     Args:
         path: Of the table.
-        source: Name of the file of pairs.
     """
     for row in read_rows(path):
         if row["problem"]:
             yield Failure(
-                row["content"], source, _STAGE, Reason.BAD_PAIR, row["problem"]
+                row["content"], "pairs", _STAGE, Reason.BAD_PAIR, row["problem"]
             )
+
+
+def _bad_counts(_failure: Failure) -> Iterator[tuple[str, int]]:
+    yield "cells_planned", 1
+    yield "cells_failed", 1

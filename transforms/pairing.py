@@ -7,8 +7,8 @@ expanded inside the pipeline and does not depend on runner, order or shard count
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -130,9 +130,7 @@ class BlendPairing:
             )
         for weights in self.weights:
             chosen = [(i, w) for i, w in enumerate(weights) if w > 0]
-            shares = tuple(
-                dataclasses.replace(styles[i], weight=w) for i, w in chosen
-            )
+            shares = tuple(dataclasses.replace(styles[i], weight=w) for i, w in chosen)
             for alpha in self.alphas:
                 yield Recipe(shares, tuple(i for i, _ in chosen), alpha)
 
@@ -152,21 +150,43 @@ class TablePairing:
     ) -> Iterator[Recipe]:
         """Yield row by row; a row whose style could not be decoded is not planned."""
         rows = read_rows(self.path, content=content.key)
-        places = {style.key: place for place, style in enumerate(styles)} if rows else {}
-        for row in rows:
-            if row["problem"] or any(s["key"] not in places for s in row["styles"]):
-                continue
-            chosen = tuple(places[share["key"]] for share in row["styles"])
-            shares = tuple(
-                dataclasses.replace(
-                    styles[place],
-                    weight=share["weight"],
-                    mask_sha256=share["mask_sha256"],
-                )
-                for place, share in zip(chosen, row["styles"], strict=True)
+        yield from _row_recipes(rows, styles)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowsPairing:
+    """What the rows of a table say, all of them in memory.
+
+    Attributes:
+        rows: Of `transforms.schemas.PAIRS`.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+
+    def recipes(
+        self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
+    ) -> Iterator[Recipe]:
+        """Yield row by row, as `TablePairing`."""
+        rows = [row for row in self.rows if row["content"] == content.key]
+        yield from _row_recipes(rows, styles)
+
+
+def _row_recipes(
+    rows: Sequence[Mapping[str, Any]], styles: Sequence[StyleShare]
+) -> Iterator[Recipe]:
+    places = {style.key: place for place, style in enumerate(styles)} if rows else {}
+    for row in rows:
+        if row["problem"] or any(s["key"] not in places for s in row["styles"]):
+            continue
+        chosen = tuple(places[share["key"]] for share in row["styles"])
+        shares = tuple(
+            dataclasses.replace(
+                styles[place], weight=share["weight"], mask_sha256=share["mask_sha256"]
             )
-            masks = tuple(share["mask"] or "" for share in row["styles"])
-            yield Recipe(shares, chosen, row["alpha"], masks if any(masks) else ())
+            for place, share in zip(chosen, row["styles"], strict=True)
+        )
+        masks = tuple(share["mask"] or "" for share in row["styles"])
+        yield Recipe(shares, chosen, row["alpha"], masks if any(masks) else ())
 
 
 def style_digests(sha256s: Sequence[str]) -> npt.NDArray[np.uint64]:

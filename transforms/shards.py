@@ -64,7 +64,7 @@ class BlockFile:
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """One picture in a shard: its bytes with their frame, and where they begin in it."""
+    """A picture in a shard: its bytes with their frame, and where they begin."""
 
     framed: bytes
     offset: int
@@ -73,9 +73,9 @@ class _Entry:
 def pack_rows(
     output: OutputFolder,
     part: str,
-    rows: Sequence[Row],
+    rows: Sequence[dict[str, Any]],
     output_format: OutputFormat,
-    read: Callable[[OutputFolder, Row], bytes | None],
+    read: Callable[[OutputFolder, dict[str, Any]], bytes | None],
 ) -> Iterator[dict[str, Any]]:
     """Copy pictures into shards and yield the rows that say where they are.
 
@@ -113,8 +113,8 @@ def pack_rows(
         yield from placed
 
 
-def _split(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    group: list[Row] = []
+def _split(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         if group and size + (row["bytes"] or 0) > SHARD_BYTES:

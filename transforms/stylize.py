@@ -18,8 +18,8 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from model.tiling import MAX_TILE_PIXELS
-from transforms.blend import blend
 from transforms.bank import BankFile, StyleBank, shared_bank
+from transforms.blend import blend
 from transforms.decode import ImageBytes, LoadedImage, load_bytes, load_image
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap
@@ -45,11 +45,12 @@ from transforms.plan import (
 )
 from transforms.previews import write_preview, write_thumbnail
 from transforms.progress import progress_of
+from transforms.retry import Retry
 from transforms.shards import BlockFile
 
 COUNTS = "counts"
 
-# Pixels in the network at a time: a batch of four at 256 px. More is no faster on a CPU.
+# Pixels in the network at a time: a batch of four at 256 px. More is no faster.
 BLOCK_PIXELS = 4 * 256 * 256
 
 # Pixels of finished pictures that a block holds: a content in tiles is encoded once for
@@ -98,7 +99,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
         handler: The network.
         bank: The styles.
         style_refs: (id, reference) of the styles whose pixels are needed.
-        only_styles: Keys of the styles that are looked at; None for all.
+        retry: What failed before, where only that is looked at.
         manifest: Names of the manifest's parts, as soon as it can be read.
     """
 
@@ -106,7 +107,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
     handler: StylizerModelHandler
     bank: PCollection[BankFile]
     style_refs: PCollection[tuple[str, ImageRef]]
-    only_styles: frozenset[str] | None
+    retry: Retry | None
     manifest: PCollection[str]
 
     def __post_init__(self) -> None:
@@ -121,7 +122,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
         groups = hashed.main | "GroupByBytes" >> beam.GroupByKey()
         read = groups | "Read" >> TryMap(read_group, "ReadAgain", _group_refs)
         planned = read.main | "PlanCells" >> beam.Map(
-            _plan_cells, self.plan, self.only_styles, bank, AsList(self.manifest)
+            _plan_cells, self.plan, self.retry, bank, AsList(self.manifest)
         )
         decode = _DecodeContent(output, settings, self.plan.output_format == "files")
         decoded = planned | "Decode" >> TryMap(decode, "DecodeContent", _planned_refs)
@@ -187,12 +188,14 @@ def _planned_refs(planned: PlannedContent) -> Iterable[ImageRef]:
 def _plan_cells(
     content: tuple[ImageBytes, tuple[ImageRef, ...]],
     plan: PlanCells,
-    only_styles: frozenset[str] | None,
+    retry: Retry | None,
     bank_file: BankFile,
     _manifest: list[str],
 ) -> PlannedContent:
     styles = shared_bank(bank_file).styles
-    return plan(*content, styles, only_styles)
+    image, refs = content
+    only = retry.only_styles(ref.key for ref in refs) if retry is not None else None
+    return plan(image, refs, styles, only)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,7 +306,7 @@ class _WriteBlockDoFn(beam.DoFn):
             for made in self._write_block(pending):
                 tag = made.tag if isinstance(made, TaggedOutput) else None
                 value = made.value if isinstance(made, TaggedOutput) else made
-                windowed = WindowedValue(value, 0, [GlobalWindow()])
+                windowed = WindowedValue(value, 0, (GlobalWindow(),))
                 yield windowed if tag is None else TaggedOutput(tag, windowed)
         progress_of(self._output).flush()
 
