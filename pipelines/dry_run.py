@@ -14,7 +14,7 @@ from transforms.output import OutputFolder
 from transforms.pair import StyleShare
 from transforms.plan import PlanCells
 from transforms.read import list_images
-from transforms.tables import count_parts, read_rows
+from transforms.tables import read_rows
 
 # Where the output has no picture yet: a JPEG of quality 95 at 256 px, and the seconds
 # for it on two cores.
@@ -60,7 +60,6 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
     have no cells.
     """
     output = OutputFolder(config.output)
-    parts = max(count_parts(plan.content_count), parts_on_disk(output))
     cells = PlanCells(
         output,
         plan.settings,
@@ -68,7 +67,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
         config.layout,
         config.output_format,
         config.measured_share,
-        parts,
+        parts_on_disk(output),
         dry=True,
     )
     styles, lost = _styles(plan)

@@ -69,6 +69,24 @@ def committed_rows(
     return {row["path"]: row for row in rows}
 
 
+def rows_of_unfinished(
+    output: OutputFolder, content_id: str, content_key: str
+) -> Mapping[str, Row]:
+    """Return the committed rows of a content by path, also those of a killed run.
+
+    As `committed_rows` after the manifest was recovered, but without writing it.
+    """
+    parts = parts_on_disk(output)
+    rows: dict[str, Row] = {}
+    if parts:
+        rows |= committed_rows(output, parts, content_id, content_key)
+    for name in output.names(JOURNAL):
+        match = _JOURNAL_NAME.match(name)
+        if match and match["content_id"] == content_id:
+            rows |= {row["path"]: row for row in read_rows(output.path(name))}
+    return rows
+
+
 def row_bytes(output: OutputFolder, row: Row) -> bytes | None:
     """Return the bytes of a committed picture; None where they are gone."""
     try:

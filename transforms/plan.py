@@ -11,7 +11,13 @@ from typing import Any
 
 from transforms.decode import ImageBytes
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
-from transforms.manifest import Row, commit_rows, committed_rows, row_bytes
+from transforms.manifest import (
+    Row,
+    commit_rows,
+    committed_rows,
+    row_bytes,
+    rows_of_unfinished,
+)
 from transforms.output import OutputFolder
 from transforms.pair import (
     Cell,
@@ -23,7 +29,7 @@ from transforms.pair import (
     cell_path,
 )
 from transforms.pairing import Pairing, Recipe
-from transforms.previews import write_thumbnail
+from transforms.previews import thumbnail_name
 from transforms.progress import progress_of
 from transforms.tables import unit_hash
 
@@ -126,7 +132,12 @@ class PlanCells:
         rows: dict[str, Row] = {}
         failures = []
         for ref in refs:
-            rows |= committed_rows(self.output, self.manifest_parts, ref.id, ref.key)
+            if self.dry:
+                rows |= rows_of_unfinished(self.output, ref.id, ref.key)
+            else:
+                rows |= committed_rows(
+                    self.output, self.manifest_parts, ref.id, ref.key
+                )
             try:
                 for recipe in self.pairing.recipes(ref, image.sha256, styles):
                     keys = {share.key for share in recipe.styles}
@@ -158,7 +169,8 @@ class PlanCells:
             if missing:
                 measured = self._is_measured(missing[0].cell)
                 paintings.append(Painting(recipe, tuple(missing), measured))
-        progress_of(self.output).add(cells_kept=kept, cells_done=copied)
+        if not self.dry:
+            progress_of(self.output).add(cells_kept=kept, cells_done=copied)
         return PlannedContent(
             image, tuple(refs), paintings, kept, copied, tuple(failures)
         )
@@ -192,7 +204,8 @@ class PlanCells:
             return False
         try:
             self.output.write(target.cell.path, data)
-            write_thumbnail(self.output, target.cell.path, data)
+            thumb = self.output.read(thumbnail_name(row["path"]))
+            self.output.write(thumbnail_name(target.cell.path), thumb)
             copy = target_row(row, target)
             commit_rows(self.output, target.ref.id, [copy])
         except OSError:

@@ -5,7 +5,6 @@ import numpy.typing as npt
 
 from transforms.elements import ImageError, Reason
 from transforms.gallery import THUMBS, preview, thumbnail
-from transforms.images import decode_image
 from transforms.output import OutputFolder
 
 
@@ -24,18 +23,25 @@ def write_preview(
 
 
 def write_thumbnail(
-    output: OutputFolder, path: str, picture: npt.NDArray[np.uint8] | bytes
+    output: OutputFolder, path: str, pixels: npt.NDArray[np.uint8]
 ) -> None:
     """Write the thumbnail of a picture into the gallery.
 
     Args:
         output: Where to.
         path: Of the picture, below `images/`.
-        picture: Its pixels, or its file's bytes.
+        pixels: The picture.
 
     Raises:
         OSError: It cannot be written.
     """
-    pixels = decode_image(picture).pixels if isinstance(picture, bytes) else picture
-    name = path.removeprefix("images/").rsplit(".", 1)[0]
-    output.write(f"{THUMBS}/{name}.jpg", thumbnail(pixels))
+    output.write(thumbnail_name(path), thumbnail(pixels))
+
+
+def thumbnail_name(path: str) -> str:
+    """Return the name of a picture's thumbnail.
+
+    >>> thumbnail_name("images/cat/waves.png")
+    'gallery/thumbs/cat/waves.jpg'
+    """
+    return f"{THUMBS}/{path.removeprefix('images/').rsplit('.', 1)[0]}.jpg"

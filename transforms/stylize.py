@@ -207,7 +207,7 @@ class _DecodeContent:
     preview: bool
 
     def __call__(self, planned: PlannedContent) -> DecodedContent:
-        if not planned.paintings and planned.kept:
+        if not planned.paintings and planned.kept and not planned.copied:
             return DecodedContent(planned, None)
         image = load_image(planned.image, self.settings.content_size)
         if self.preview:

@@ -142,7 +142,8 @@ def test_blocks_of_one_content_encode_it_once(fake, handler):
     model = handler.load_model()
     first = block_of([0.1, 0.2])
     for block in (first, dataclasses.replace(first), block_of([0.1])):
-        list(handler.run_inference(block, model))
+        for result in handler.run_inference(block, model):
+            assert len(result.pictures) == len(block)
     assert fake.encoded == 2
 
 
