@@ -32,9 +32,11 @@ from transforms.inference import Network, StyleEncoder, StylizerModelHandler
 from transforms.manifest import CompactManifest, parts_on_disk
 from transforms.output import OutputFolder
 from transforms.pair_table import ReadBadPairs
+from transforms.pairing import BlendPairing
 from transforms.plan import PlanCells
 from transforms.read import ReadImageRefs
 from transforms.retry import Retry
+from transforms.sheets import WriteSheets
 from transforms.stylize import StylizeImages
 from transforms.tables import count_parts
 
@@ -45,6 +47,7 @@ OUTPUT_NAMES: Final = (
     "manifest",
     "failures",
     "gallery",
+    "sheets",
     "styles.parquet",
 )
 
@@ -97,6 +100,8 @@ def build(
     if config.output_format == "files":
         gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
         _ = compacted | "WriteGallery" >> gallery
+        if isinstance(cells.pairing, BlendPairing):
+            _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
     _ = (
         (styles.failures, stylized.failures, bad.failures)

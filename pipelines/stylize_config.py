@@ -277,6 +277,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             for name, value in defaults.items()
             if value is not dataclasses.MISSING
         }
+        # As on the command line, for --help.
+        | {"alpha": "1", "style": None}
     )
 
 

@@ -76,7 +76,7 @@ def test_grid_is_complete_committed_and_of_the_right_size(run, inputs):
         thumb = row["path"].replace("images/", "gallery/thumbs/")
         assert (out_folder / thumb).exists()
     assert {path.name for path in out_folder.iterdir()} == {
-        *(set(stylize.OUTPUT_NAMES) - {"shards"}),
+        *(set(stylize.OUTPUT_NAMES) - {"shards", "sheets"}),
         "job.json",
         ".lock",
     }

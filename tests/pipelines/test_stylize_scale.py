@@ -153,6 +153,12 @@ def test_corners_are_a_sheet_whose_ends_are_the_styles(run, inputs):
     sheet = {r["path"]: r["sha256"] for r in rows_of(inputs / "out")}
     assert len([path for path in sheet if "/mix-" in path]) == 3
     assert grid.items() <= sheet.items()
+    sheets = sorted((inputs / "out" / "sheets").iterdir())
+    assert [path.stem for path in sheets] == sorted(
+        {row["content_id"] for row in rows_of(inputs / "out")}
+    )
+    with Image.open(sheets[0]) as image:  # three of 47 x 33 beside each other
+        assert image.size == (3 * (47 + 4) + 4, 33 + 8)
 
 
 @pytest.mark.parametrize("mode", ["luminance", "histogram"])
