@@ -18,8 +18,8 @@ from apache_beam.pvalue import AsList, PCollection
 
 from transforms.output import OutputFolder, open_file
 from transforms.pair import OutputFormat
+from transforms.picture_shards import SHARDS, pack_rows
 from transforms.schemas import STYLIZE_MANIFEST
-from transforms.shards import SHARDS, pack_rows
 from transforms.tables import part_of_name, read_rows, stable_part, write_table
 
 JOURNAL: Final = "manifest/.journal"

@@ -1,179 +1,226 @@
-"""Shards: the pictures of an output in a few large files instead of one file each.
+"""Writes the shards of a data set: sorts its records and copies their bytes."""
 
-While a job runs, the pictures of a block are one file in the journal. The end copies
-them into shards, TFRecord or tar (WebDataset), in the order of the manifest; its rows
-tell shard, offset and length of every picture, so that each can be read alone.
-"""
-
+import contextlib
 import dataclasses
-import hashlib
-import io
+import functools
 import json
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Final
 
-from transforms.output import OutputFolder
-from transforms.pair import OutputFormat
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
 
-SHARDS: Final = "shards"
+from transforms.committed import Committed, commit_shard, committed_rows
+from transforms.elements import ImageStatus
+from transforms.layout import DatasetSettings
+from transforms.output import OutputFolder, open_file
+from transforms.prepare import SpilledRecord
+from transforms.records import FRAME_HEAD
 
-# Shards of this size are read at full speed and copied in seconds.
-SHARD_BYTES: Final = 256 * 1024 * 1024
+Row = dict[str, Any]
 
-Row = Mapping[str, Any]
+# Open files a writer; those of a bundle each may be many.
+_OPEN_SPILLS: Final = 64
+
+_NO_PLACE: Final = {
+    "record_index": None,
+    "byte_offset": None,
+    "byte_length": None,
+    "image_offset": None,
+    "image_length": None,
+}
 
 
-class BlockFile:
-    """The pictures of one block, in one file of the journal.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Record:
+    """A candidate for a shard.
 
-    Args:
-        output: Where to.
-        paintings: What is in the block; it names the file, so that a retry writes the
-            same one again.
+    Attributes:
+        key: Of the image.
+        sha256: Of the source's bytes.
+        path: Of the file that holds the framed record.
+        offset: Where in that file.
+        length: Bytes of the framed record.
+        row: Its row as committed; None where it stands before the record.
+        row_length: Bytes of the row before the record.
     """
 
-    FOLDER: Final = "manifest/.journal"
-
-    def __init__(self, output: OutputFolder, paintings: Sequence[Any]) -> None:
-        ids = "".join(t.cell.cell_id for p in paintings for t in p.targets)
-        digest = hashlib.sha256(ids.encode()).hexdigest()[:32]
-        self._output = output
-        self._name = f"{self.FOLDER}/{digest}.pictures"
-        self._buffer = io.BytesIO()
-        self._offsets: dict[str, int] = {}
-
-    def add(self, target: Any, data: bytes) -> None:
-        """Add a picture."""
-        self._offsets[target.cell.path] = self._buffer.tell()
-        self._buffer.write(data)
-
-    def place(self, target: Any) -> dict[str, Any]:
-        """Return where a picture is, as its manifest row says it."""
-        offset = self._offsets.get(target.cell.path)
-        return {"shard": None if offset is None else self._name, "offset": offset}
-
-    def close(self) -> None:
-        """Write the file whole.
-
-        Raises:
-            OSError: It cannot be written; the block is not done.
-        """
-        self._output.write(self._name, self._buffer.getvalue())
-
-
-@dataclasses.dataclass(frozen=True)
-class _Entry:
-    """A picture in a shard: its bytes with their frame, and where they begin."""
-
-    framed: bytes
+    key: str
+    sha256: str
+    path: str
     offset: int
+    length: int
+    row: Row | None = None
+    row_length: int = 0
 
 
-def pack_rows(
+@dataclasses.dataclass
+class WriteShards(
+    beam.PTransform[PCollection[tuple[str, SpilledRecord]], PCollection[list[Row]]]
+):
+    """The records of each shard become its file: one picture each, sorted by key.
+
+    Of records with the same source bytes the one with the smallest key is written, the
+    others become duplicates of it. Shards without a record are written too, empty.
+
+    Input: pairs of (name of the shard, where a record is). Output: the rows of each
+    shard that is new or was committed only in the journal. A shard that is whole stays,
+    unless there are new records for it, an input that failed before among them; then it
+    is merged. Idempotent. Metrics: `shards_written`, `shards_kept`.
+
+    Attributes:
+        output: The data set.
+        settings: Of the data set.
+        committed: What an earlier run left.
+    """
+
+    output: OutputFolder
+    settings: DatasetSettings
+    committed: Committed
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(
+        self, records: PCollection[tuple[str, SpilledRecord]]
+    ) -> PCollection[list[Row]]:
+        """Wire the step."""
+        seeds = records.pipeline | "Shards" >> beam.Create(
+            [(name, None) for name in self.settings.shard_names()]
+        )
+        return (
+            (records, seeds)
+            | "Flatten" >> beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShard"
+            >> beam.ParDo(_WriteShardDoFn(self.output, self.settings, self.committed))
+        )
+
+
+class _WriteShardDoFn(beam.DoFn):
+    def __init__(
+        self, output: OutputFolder, settings: DatasetSettings, committed: Committed
+    ) -> None:
+        self._output = output
+        self._settings = settings
+        self._committed = committed
+        self._written = Metrics.counter("WriteShards", "shards_written")
+        self._kept = Metrics.counter("WriteShards", "shards_kept")
+
+    def process(
+        self, grouped: tuple[str, Iterable[SpilledRecord | None]]
+    ) -> Iterator[list[Row]]:
+        shard, values = grouped
+        spilled = [value for value in values if value is not None]
+        if not spilled and shard in self._committed.parts:
+            self._kept.inc()  # and its rows are where they belong
+        else:
+            yield self._rows(shard, spilled)
+
+    def _rows(self, shard: str, spilled: list[SpilledRecord]) -> list[Row]:
+        """Write a shard, unless nothing is new; return its rows."""
+        rows: list[Row] = []
+        if shard in self._committed.shards:
+            rows = committed_rows(self._output, self._settings, shard)
+            if not spilled:
+                self._kept.inc()
+                return rows
+        rows = write_shard(self._output, shard, spilled, rows)
+        commit_shard(self._output, self._settings, shard, rows)
+        self._written.inc()
+        return rows
+
+
+def write_shard(
     output: OutputFolder,
-    part: str,
-    rows: Sequence[dict[str, Any]],
-    output_format: OutputFormat,
-    read: Callable[[OutputFolder, dict[str, Any]], bytes | None],
-) -> Iterator[dict[str, Any]]:
-    """Copy pictures into shards and yield the rows that say where they are.
-
-    A shard is named by what is in it. So new shards never take the place of those that
-    the committed manifest still points to, and the same pictures give the same names.
+    shard: str,
+    spilled: Iterable[SpilledRecord],
+    committed: Iterable[Row] = (),
+) -> list[Row]:
+    """Write one shard whole, or not at all.
 
     Args:
-        output: Where to.
-        part: Number of the manifest part, for the names.
-        rows: Its rows, in order; those of failed cells pass through.
-        output_format: `tfrecord` or `webdataset`.
-        read: Returns the bytes of a picture; a picture that is gone passes through, and
-            the next run makes it again.
+        output: The data set.
+        shard: Name of the shard.
+        spilled: New records.
+        committed: The rows of the shard as it is, where it is.
+
+    Returns:
+        The rows of its images and of their duplicates, by key.
+
+    Raises:
+        OSError: It cannot be written.
     """
-    make = _tfrecord if output_format == "tfrecord" else _tar_members
-    ending = b"" if output_format == "tfrecord" else b"\0" * (2 * tarfile.BLOCKSIZE)
-    suffix = "tfrecord" if output_format == "tfrecord" else "tar"
-    for number, group in enumerate(_split(rows)):
-        ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in group)
-        digest = hashlib.sha256(ids.encode()).hexdigest()[:12]
-        name = f"{SHARDS}/part-{part}-{number:05d}-{digest}.{suffix}"
-        placed = []
-        with output.create(name) as file:
-            length = 0
-            for row in group:
-                data = read(output, row) if row["shard"] is not None else None
-                if data is None:
-                    placed.append(dict(row))
-                    continue
-                entry = make(row, data)
-                file.write(entry.framed)
-                placed.append({**row, "shard": name, "offset": length + entry.offset})
-                length += len(entry.framed)
-            file.write(ending)
-        yield from placed
-
-
-def _split(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        if group and size + (row["bytes"] or 0) > SHARD_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += row["bytes"] or 0
-    if group:
-        yield group
-
-
-def _about(row: Row) -> dict[str, Any]:
-    """Return what a reader of the shard alone learns of a picture."""
-    return {
-        "key": row["path"].removeprefix("images/"),
-        "content_key": row["content_key"],
-        "styles": [style["key"] for style in row["styles"]],
-        "weights": [style["weight"] for style in row["styles"]],
-        "alpha": row["alpha"],
-        "height": row["height"],
-        "width": row["width"],
-    }
-
-
-def _tfrecord(row: Row, data: bytes) -> _Entry:
-    # Late: a run that changes nothing does without TensorFlow.
-    import tensorflow as tf
-    from apache_beam.io.tfrecordio import _TFRecordUtil
-
-    train = tf.train
-    features = {"image": train.Feature(bytes_list=train.BytesList(value=[data]))}
-    for name, value in _about(row).items():
-        values = value if isinstance(value, list) else [value]
-        if isinstance(values[0], str):
-            encoded = [v.encode("utf-8") for v in values]
-            features[name] = train.Feature(bytes_list=train.BytesList(value=encoded))
-        elif isinstance(values[0], float):
-            features[name] = train.Feature(float_list=train.FloatList(value=values))
+    old = output.path(shard)
+    records = [
+        _Record(s.key, s.sha256, s.path, s.offset, s.frame_length, None, s.row_length)
+        for s in spilled
+    ]
+    rows: list[Row] = []
+    for row in committed:
+        if row["status"] == ImageStatus.ACCEPTED:
+            place = (row["byte_offset"], row["byte_length"])
+            # As it stood in its spill file: where the picture begins in the record.
+            inside = row["image_offset"] - row["byte_offset"] - FRAME_HEAD
+            unplaced = {**row, "image_offset": inside}
+            records.append(_Record(row["key"], row["sha256"], old, *place, unplaced))
         else:
-            features[name] = train.Feature(int64_list=train.Int64List(value=values))
-    example = train.Example(features=train.Features(feature=features))
-    record = example.SerializeToString(deterministic=True)
-    framed = io.BytesIO()
-    _TFRecordUtil.write_record(framed, record)
-    return _Entry(framed.getvalue(), framed.getvalue().index(data))
+            rows.append(row)
+    records.sort(key=lambda record: record.key)
+    first: dict[str, str] = {}
+    for record in records:
+        first.setdefault(record.sha256, record.key)
+    for row in rows:
+        row["duplicate_of"] = first[row["sha256"]]
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(_Spills())
+        file = stack.enter_context(output.create(shard))
+        index = end = 0
+        for record in records:
+            row, frame = opened.read(record)
+            kept = first[record.sha256]
+            if kept == record.key:
+                file.write(frame)
+                row |= {
+                    "record_index": index,
+                    "byte_offset": end,
+                    "byte_length": len(frame),
+                    "image_offset": end + FRAME_HEAD + row["image_offset"],
+                }
+                index, end = index + 1, end + len(frame)
+            else:
+                row |= {"status": ImageStatus.DUPLICATE, "duplicate_of": kept}
+                row |= _NO_PLACE
+            rows.append(row)
+    return sorted(rows, key=lambda row: row["key"])
 
 
-def _tar_members(row: Row, data: bytes) -> _Entry:
-    """Return the two members of a WebDataset sample, which share a name up to a dot."""
-    name, _, suffix = row["path"].removeprefix("images/").rpartition(".")
-    about = json.dumps(_about(row), sort_keys=True, ensure_ascii=False).encode()
-    # Names may not hold other dots: readers cut at the first one.
-    name = name.replace(".", "_")
-    picture = _tar_member(f"{name}.{suffix}", data)
-    return _Entry(picture + _tar_member(f"{name}.json", about), picture.index(data))
+class _Spills:
+    """Reads records out of many files with few of them open."""
+
+    def __enter__(self) -> "_Spills":
+        self._open = functools.lru_cache(maxsize=_OPEN_SPILLS)(_OpenFile)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.cache_clear()
+
+    def read(self, record: _Record) -> tuple[Row, bytes]:
+        """Return the row and the framed record."""
+        file = self._open(record.path).file
+        file.seek(record.offset)
+        row = record.row
+        if row is None:
+            row = json.loads(file.read(record.row_length))
+        return row, file.read(record.length)
 
 
-def _tar_member(name: str, data: bytes) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)  # its time, owner and mode are TarInfo's: always the same
-    header = info.tobuf(tarfile.PAX_FORMAT)
-    return header + data + b"\0" * (-len(data) % tarfile.BLOCKSIZE)
+class _OpenFile:
+    """A file that is closed when nobody holds it any more."""
+
+    def __init__(self, path: str) -> None:
+        self.file: BinaryIO = open_file(path)
+
+    def __del__(self) -> None:
+        self.file.close()

@@ -34,6 +34,7 @@ from transforms.inference import (
 from transforms.manifest import Row, commit_rows
 from transforms.output import OutputFolder
 from transforms.pair import StylizeSettings
+from transforms.picture_shards import BlockFile
 from transforms.plan import (
     Painting,
     PlanCells,
@@ -46,7 +47,6 @@ from transforms.plan import (
 from transforms.previews import write_preview, write_thumbnail
 from transforms.progress import progress_of
 from transforms.retry import Retry
-from transforms.shards import BlockFile
 
 COUNTS = "counts"
 
