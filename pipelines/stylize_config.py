@@ -160,7 +160,7 @@ def _require(condition: bool, flag: str, value: object, expected: str) -> None:
         raise UsageError(f"{flag} {value}: expected {expected}.")
 
 
-def _alphas(text: str) -> tuple[float, ...]:
+def _strengths(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(float(part) for part in text.split(",")))
 
 
@@ -206,7 +206,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--alpha",
-        type=_alphas,
+        type=_strengths,
         metavar="A,...",
         help="strengths of the style, 0 to 1, one picture each",
     )
@@ -278,7 +278,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             if value is not dataclasses.MISSING
         }
         # As on the command line, for --help.
-        | {"alpha": "1", "style": None}
+        | {"alpha": "1"}
     )
 
 
