@@ -28,7 +28,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Tells the default of each flag that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_default = action.default is not None and action.nargs != 0
+        has_default = action.default not in (None, "", ()) and action.nargs != 0
         return super()._get_help_string(action) if has_default else action.help
 
 
