@@ -17,6 +17,7 @@ from model.bundle import Bundle
 from model.config import Precision
 from model.decoder import build_decoder
 from model.encoder import build_encoder
+from model.network import Arrays, set_weights
 
 Images = npt.NDArray[np.float32]
 
@@ -73,6 +74,14 @@ class Stylizer:
         self._decode = tf.function(
             self._decode_padded, [features, moments, moments, _FLOATS]
         )
+
+    def set_decoder(self, arrays: Arrays) -> None:
+        """Exchange the weights of the decoder, while it is trained.
+
+        Args:
+            arrays: `<layer>/kernel` and `<layer>/bias`, any float dtype.
+        """
+        set_weights(self._decoder, arrays)
 
     def encode_content(self, images: Images) -> Content:
         """Encode contents of one size.

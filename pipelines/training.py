@@ -1,0 +1,297 @@
+"""One worker of `stylebeam train`, from the workdir as it finds it to the last step."""
+
+import contextlib
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any, Final
+
+import tensorflow as tf
+
+from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.checkpoints import CheckpointError, Checkpoints
+from model.dataset import training_pairs
+from model.evaluation import Cell, Grid, Ruler, summarize
+from model.export import trained_bundle
+from model.stylizer import Stylizer
+from model.training import Trainer, batches_of, learning_rate
+from pipelines.cluster import Cluster
+from pipelines.train import TrainPlan, start_bundle
+from pipelines.train_config import TrainConfig
+from pipelines.training_log import TrainingLog
+from pipelines.workdir import BEST, Workdir
+from pipelines.workers import PREEMPTED
+from transforms.datasets import some_of, square_pictures
+from transforms.grids import grid_sheet
+
+# The held-out grid: so many contents with so many styles of the val splits, at the size
+# at which losses are told.
+_GRID_SIDE: Final = 8
+_GRID_PIXELS: Final = 256
+
+_SHEET_CONTENTS: Final = 5
+_SHEET_STYLES: Final = 6
+_SHEET_CELL: Final = 192
+
+
+class TrainingStopped(Exception):
+    """The training cannot go on; what was saved before is kept."""
+
+
+def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
+    """Train as one of the workers of a cluster; returns the exit status.
+
+    Raises:
+        UsageError: The workdir or the network cannot be used.
+    """
+    strategy = make_strategy(cluster)
+    workdir = Workdir(pathlib.Path(config.workdir))
+    if not plan.resumed:
+        if cluster.chief:
+            workdir.begin(start_bundle(config, plan), {"identity": dict(plan.identity)})
+        else:
+            workdir.wait()
+    start = workdir.start()
+    trainer = Trainer(
+        config.settings,
+        start.encoder_layers,
+        start.encoder,
+        start.decoder_layers,
+        start.decoder,
+        strategy,
+        cluster.workers,
+    )
+    checkpoints = Checkpoints(
+        workdir.checkpoints, trainer, config.keep, chief=cluster.chief
+    )
+    try:
+        first = checkpoints.restore()
+        if cluster.chief:
+            workdir.clear_temporaries()
+            checkpoints.clear_temporaries()
+            _announce(config, plan, first)
+        work = _Work(config, plan, cluster, workdir, start, trainer, checkpoints)
+        return work.run(first)
+    except (TrainingStopped, CheckpointError, OSError) as error:
+        print(f"stylebeam train: error: {error}", file=sys.stderr)
+        return 1
+
+
+def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
+    """Return how the work is shared: workers, the GPUs of this one, or one device."""
+    if cluster.addresses:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
+    crop = config.settings.crop
+    for name, records in (("contents", plan.content), ("styles", plan.style)):
+        small = records.smaller_than(crop)
+        if small:
+            print(
+                f"train: {small} of {len(records)} {name} are smaller than the crop of "
+                f"{crop} pixels and are enlarged",
+                file=sys.stderr,
+            )
+    if first:
+        print(f"train: going on after step {first}", file=sys.stderr)
+
+
+class _Work:
+    """The loop of one worker."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        plan: TrainPlan,
+        cluster: Cluster,
+        workdir: Workdir,
+        start: Bundle,
+        trainer: Trainer,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._config = config
+        self._plan = plan
+        self._cluster = cluster
+        self._workdir = workdir
+        self._start = start
+        self._trainer = trainer
+        self._checkpoints = checkpoints
+        self._stopping = False
+
+    def run(self, first: int) -> int:
+        """Train from a step on."""
+        settings = self._config.settings
+        log = judge = None
+        if self._cluster.chief:
+            log = TrainingLog(self._workdir, first, settings.steps, settings.batch_size)
+            judge = _Judge(self._plan, self._start)
+        try:
+            with self._stop_on_sigterm():
+                return self._loop(first, log, judge)
+        finally:
+            if log is not None:
+                log.close()
+
+    def _loop(self, first: int, log: TrainingLog | None, judge: "_Judge | None") -> int:
+        config, trainer = self._config, self._trainer
+        steps = config.settings.steps
+        batches = self._batches(first)
+        for step in range(first + 1, steps + 1):
+            begun = time.perf_counter()
+            batch = next(batches)
+            fetched = time.perf_counter()
+            result = trainer.train_step(batch, stop=self._stopping)
+            if not result.finite:
+                raise TrainingStopped(self._diverged(step, result.losses))
+            if log is not None:
+                log.step(
+                    step,
+                    result,
+                    learning_rate(config.settings, step - 1),
+                    time.perf_counter() - begun,
+                    fetched - begun,
+                )
+            # A worker that is asked to stop has little time: no evaluation then.
+            due = step % config.eval_every == 0 or step == steps
+            if due and not result.stop and log is not None and judge is not None:
+                self._evaluate(step, log, judge)
+            if step % config.checkpoint_every == 0 or step == steps or result.stop:
+                self._checkpoints.save()
+            if result.stop and step < steps:
+                if self._cluster.chief:
+                    print(
+                        f"stylebeam train: stopped after step {step}, which is saved; "
+                        "the same command goes on",
+                        file=sys.stderr,
+                    )
+                return PREEMPTED
+        # Nobody leaves while the chief still evaluates: it would miss its partner.
+        trainer.meet()
+        if log is not None:
+            print(self._workdir.root / BEST)
+        return 0
+
+    def _batches(self, first: int) -> Iterator[Any]:
+        settings = self._config.settings
+
+        def make(replicas: int) -> tf.data.Dataset:
+            return training_pairs(
+                self._plan.content,
+                self._plan.style,
+                crop=settings.crop,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
+                first_step=first,
+                workers=self._cluster.workers,
+                worker=self._cluster.index,
+                replicas=replicas,
+            )
+
+        return batches_of(self._trainer, make)
+
+    def _diverged(self, step: int, losses: Mapping[str, float]) -> str:
+        saved = self._checkpoints.saved_step
+        kept = "none was saved yet" if saved is None else f"that of step {saved} stays"
+        return (
+            f"the loss or its gradient is not finite at step {step} (content "
+            f"{losses['content']:g}, style {losses['style']:g}). No checkpoint of it "
+            f"was written; {kept}. Train in another --workdir with a lower "
+            "--learning-rate, with --warmup-steps or with --clip-norm."
+        )
+
+    def _evaluate(self, step: int, log: TrainingLog, judge: "_Judge") -> None:
+        bundle = trained_bundle(
+            self._start,
+            self._trainer.weights(),
+            about=training_about(self._config, self._plan, self._start, step),
+        )
+        cells, summary = judge.evaluate(bundle)
+        best = summary["total"] < float(self._trainer.best.numpy())
+        if best:
+            self._trainer.best.assign(summary["total"])
+            measured = dict(bundle.description)
+            measured["metrics"] = {"held_out": {**summary, **judge.about()}}
+            Bundle(measured, bundle.files).save(self._workdir.root / BEST)
+        log.evaluation(step, summary, best, judge.sheet(cells))
+
+    @contextlib.contextmanager
+    def _stop_on_sigterm(self) -> Iterator[None]:
+        def stop(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self._stopping = True
+
+        old = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, old)
+
+
+class _Judge:
+    """Evaluates decoders on the fixed grid of the val splits."""
+
+    def __init__(self, plan: TrainPlan, start: Bundle) -> None:
+        ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
+        pictures = []
+        for records in (plan.held_out_content, plan.held_out_style):
+            chosen = some_of(records, _GRID_SIDE)
+            pictures.append(list(square_pictures(records, chosen, _GRID_PIXELS)))
+        self._grid = Grid(ruler, *pictures)
+        self._stylizer = Stylizer(start)
+
+    def evaluate(self, bundle: Bundle) -> tuple[list[Cell], dict[str, float]]:
+        """Return the results of a decoder, as it is stored, and their means."""
+        self._stylizer.set_decoder(bundle.decoder)
+        cells = list(self._grid.evaluate(self._stylizer))
+        return cells, summarize(cells)
+
+    def about(self) -> dict[str, Any]:
+        """Return what was measured with what."""
+        return {
+            "contents": len(self._grid.contents),
+            "styles": len(self._grid.styles),
+            "size": _GRID_PIXELS,
+            "ruler_encoder_sha256": self._grid.ruler.encoder_sha256,
+        }
+
+    def sheet(self, cells: list[Cell]) -> Any:
+        """Return the results for people."""
+        contents = self._grid.contents[:_SHEET_CONTENTS]
+        styles = self._grid.styles[:_SHEET_STYLES]
+        results = {
+            (cell.content, cell.style): cell.picture
+            for cell in cells
+            if cell.style is not None
+            and cell.content < len(contents)
+            and cell.style < len(styles)
+        }
+        return grid_sheet(contents, styles, results, _SHEET_CELL)
+
+
+def training_about(
+    config: TrainConfig, plan: TrainPlan, start: Bundle, step: int
+) -> dict[str, Any]:
+    """Return what bundle.json says of a training, its ancestors included."""
+    lineage = list(start.description.get("lineage", []))
+    if plan.init is not None:
+        lineage.append(
+            {
+                "bundle_id": plan.init.bundle_id,
+                "name": plan.init.description.get("name"),
+                "training": plan.init.description.get("training"),
+                "metrics": plan.init.description.get("metrics"),
+            }
+        )
+    return {
+        "name": start.description.get("name"),
+        "license": start.description.get("license"),
+        "lineage": lineage,
+        "training": {"steps": step, "options": dict(plan.identity)},
+    }
