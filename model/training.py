@@ -167,8 +167,11 @@ class Trainer:
     def meet(self) -> None:
         """Wait until all workers are here."""
         if self.workers > 1:
-            one = tf.function(lambda: self.strategy.run(lambda: tf.ones(())))()
-            self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+            tf.function(self._count_replicas)().numpy()
+
+    def _count_replicas(self) -> tf.Tensor:
+        ones = self.strategy.run(lambda: tf.ones(()))
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
 
     def losses(self, content: tf.Tensor, style: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the losses of a batch, float32 scalars.

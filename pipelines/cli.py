@@ -18,6 +18,7 @@ from pipelines.errors import UsageError
 # Name of the subcommand, the module of its job, and one line of help. Its flags are in
 # `<module>_config`, which is cheap to import.
 _COMMANDS: Final = {
+    "ingest": ("pipelines.ingest", "make a data set of pictures that TFDS reads"),
     "train": ("pipelines.train", "train a decoder on ingested data sets"),
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
 }

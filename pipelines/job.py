@@ -91,6 +91,7 @@ class Job:
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
         total: How many units the job has at most.
+        reasons: Where in the output people find why something failed.
     """
 
     command: str
@@ -102,6 +103,7 @@ class Job:
     max_failure_rate: float
     unit: str
     total: int
+    reasons: str = "failures"
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -213,7 +215,7 @@ class Job:
                     f"{self.command}: {balance.failure_rate:.1%} of the {balance.name} "
                     f"failed, --max-failure-rate {self.max_failure_rate:g} allows "
                     f"{self.max_failure_rate:.1%}; the reasons are in "
-                    f"{self.output.path('failures')}",
+                    f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from model.config import ADAIN_LAYER
-from model.dataset import Records
+from model.dataset import PictureIndex, load_index
 from model.decoder import fresh_weights, mirror_layers
 from model.encoder import layers_to, vgg_layers
 from model.weights import load_vgg_weights
@@ -18,15 +18,8 @@ from pipelines.errors import UsageError
 from pipelines.train_config import DEFAULT_NETWORK, TrainConfig
 from pipelines.workdir import Workdir
 from pipelines.workers import run_workers
-from transforms.datasets import (
-    Dataset,
-    fingerprint_of,
-    join_records,
-    open_dataset,
-    some_of,
-    square_pictures,
-)
 from transforms.output import read_file
+from transforms.squares import square_pictures
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.
@@ -51,16 +44,16 @@ class TrainPlan:
         style: Paintings to learn from.
         held_out_content: Photographs to judge by.
         held_out_style: Paintings to judge by.
-        data: Names and fingerprints of the data sets.
+        data: Fingerprints of the data sets.
         init: The bundle to go on from, if any.
         identity: What decides the outcome.
         resumed: Whether the workdir has a training already.
     """
 
-    content: Records
-    style: Records
-    held_out_content: Records
-    held_out_style: Records
+    content: PictureIndex
+    style: PictureIndex
+    held_out_content: PictureIndex
+    held_out_style: PictureIndex
     data: Mapping[str, Any]
     init: Bundle | None
     identity: Mapping[str, Any]
@@ -73,9 +66,13 @@ def plan(config: TrainConfig) -> TrainPlan:
     Raises:
         UsageError: One of them cannot be used.
     """
-    contents = _open("--content", config.content, config.settings.batch_size)
-    styles = _open("--style", config.style, config.settings.batch_size)
-    data = {"content": fingerprint_of(contents), "style": fingerprint_of(styles)}
+    batch_size = config.settings.batch_size
+    content, held_out_content = _open("--content", config.content, batch_size)
+    style, held_out_style = _open("--style", config.style, batch_size)
+    data = {
+        "content": list(content.fingerprints),
+        "style": list(style.fingerprints),
+    }
     init = None
     if config.init is not None:
         try:
@@ -93,10 +90,10 @@ def plan(config: TrainConfig) -> TrainPlan:
     }
     resumed = Workdir(pathlib.Path(config.workdir)).check(identity)
     return TrainPlan(
-        content=join_records([d.train for d in contents]),
-        style=join_records([d.train for d in styles]),
-        held_out_content=join_records([d.val for d in contents]),
-        held_out_style=join_records([d.val for d in styles]),
+        content=content,
+        style=style,
+        held_out_content=held_out_content,
+        held_out_style=held_out_style,
         data=data,
         init=init,
         identity=identity,
@@ -104,26 +101,24 @@ def plan(config: TrainConfig) -> TrainPlan:
     )
 
 
-def _open(flag: str, paths: Sequence[str], batch_size: int) -> list[Dataset]:
-    datasets = []
-    for path in paths:
-        try:
-            datasets.append(open_dataset(path))
-        except (ValueError, OSError, RuntimeError) as error:
-            raise UsageError(f"{flag} {error}") from error
-    where = f"{flag} {' '.join(paths)}"
-    images = sum(len(dataset.train) for dataset in datasets)
-    if images < batch_size:
+def _open(
+    flag: str, paths: Sequence[str], batch_size: int
+) -> tuple[PictureIndex, PictureIndex]:
+    """Return the pictures to learn from and those to judge by."""
+    try:
+        train = load_index(paths, "train")
+        val = load_index(paths, "val")
+    except (ValueError, OSError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{where}: the train split has {images} images, fewer than --batch-size "
-            f"{batch_size}. Ingest more, or take a smaller batch."
-        )
-    if not any(len(dataset.val) for dataset in datasets):
+            f"{flag}: {error}. It needs data sets of `stylebeam ingest` that have both "
+            "a train and a val split (--val-fraction)."
+        ) from error
+    if len(train) < batch_size:
         raise UsageError(
-            f"{where}: there are no images to judge by, since the val split is empty. "
-            "Ingest with a larger --val-fraction."
+            f"{flag} {' '.join(paths)}: the train split has {len(train)} images, fewer "
+            f"than --batch-size {batch_size}. Ingest more, or take a smaller batch."
         )
-    return datasets
+    return train, val
 
 
 def _check_stride(config: TrainConfig, init: Bundle) -> None:
@@ -164,7 +159,7 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
         arrays = load_vgg_weights(network, config.weights)
     except (ValueError, OSError) as error:
         raise UsageError(f"--network {network}: {error}") from error
-    indices = some_of(plan.content, _NORMALIZED_OVER)
+    indices = plan.content.some(_NORMALIZED_OVER)
     print(
         f"train: normalising {network} over {len(indices)} photographs",
         file=sys.stderr,
@@ -186,7 +181,7 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
     )
 
 
-def _batches(records: Records, indices: Sequence[int]) -> Any:
+def _batches(records: PictureIndex, indices: Sequence[int]) -> Any:
     import numpy as np
 
     for first in range(0, len(indices), _NORMALIZED_BATCH):
@@ -223,6 +218,6 @@ def _check_batch(config: TrainConfig, cluster: Cluster) -> None:
     size = config.settings.batch_size
     if size % cluster.workers:
         raise UsageError(
-            f"--batch-size {size}: expected a multiple of the {cluster.workers} workers "
-            "that TF_CONFIG names."
+            f"--batch-size {size}: expected a multiple of the {cluster.workers} "
+            "workers that TF_CONFIG names."
         )

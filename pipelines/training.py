@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.checkpoints import CheckpointError, Checkpoints
-from model.dataset import training_pairs
+from model.dataset import crop_dataset
 from model.evaluation import Cell, Grid, Ruler, summarize
 from model.export import trained_bundle
 from model.stylizer import Stylizer
@@ -24,8 +24,8 @@ from pipelines.train_config import TrainConfig
 from pipelines.training_log import TrainingLog
 from pipelines.workdir import BEST, Workdir
 from pipelines.workers import PREEMPTED
-from transforms.datasets import some_of, square_pictures
 from transforms.grids import grid_sheet
+from transforms.squares import square_pictures
 
 # The held-out grid: so many contents with so many styles of the val splits, at the size
 # at which losses are told.
@@ -37,7 +37,7 @@ _SHEET_STYLES: Final = 6
 _SHEET_CELL: Final = 192
 
 
-class TrainingStopped(Exception):
+class TrainingStoppedError(RuntimeError):
     """The training cannot go on; what was saved before is kept."""
 
 
@@ -75,7 +75,7 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
             _announce(config, plan, first)
         work = _Work(config, plan, cluster, workdir, start, trainer, checkpoints)
         return work.run(first)
-    except (TrainingStopped, CheckpointError, OSError) as error:
+    except (TrainingStoppedError, CheckpointError, OSError) as error:
         print(f"stylebeam train: error: {error}", file=sys.stderr)
         return 1
 
@@ -91,11 +91,11 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
 
 def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
     crop = config.settings.crop
-    for name, records in (("contents", plan.content), ("styles", plan.style)):
-        small = records.smaller_than(crop)
+    for name, index in (("contents", plan.content), ("styles", plan.style)):
+        small = index.count_smaller(crop)
         if small:
             print(
-                f"train: {small} of {len(records)} {name} are smaller than the crop of "
+                f"train: {small} of {len(index)} {name} are smaller than the crop of "
                 f"{crop} pixels and are enlarged",
                 file=sys.stderr,
             )
@@ -149,7 +149,7 @@ class _Work:
             fetched = time.perf_counter()
             result = trainer.train_step(batch, stop=self._stopping)
             if not result.finite:
-                raise TrainingStopped(self._diverged(step, result.losses))
+                raise TrainingStoppedError(self._diverged(step, result.losses))
             if log is not None:
                 log.step(
                     step,
@@ -181,18 +181,24 @@ class _Work:
     def _batches(self, first: int) -> Iterator[Any]:
         settings = self._config.settings
 
-        def make(replicas: int) -> tf.data.Dataset:
-            return training_pairs(
-                self._plan.content,
-                self._plan.style,
-                crop=settings.crop,
-                seed=settings.seed,
-                batch_size=settings.batch_size,
-                first_step=first,
-                workers=self._cluster.workers,
-                worker=self._cluster.index,
-                replicas=replicas,
-            )
+        part = settings.batch_size // self._cluster.workers
+
+        def make(devices: int) -> tf.data.Dataset:
+            crops = [
+                crop_dataset(
+                    index,
+                    crop=settings.crop,
+                    batch_size=settings.batch_size,
+                    seed=settings.seed,
+                    stream=stream,
+                    start_step=first,
+                    first=self._cluster.index * part,
+                    count=part,
+                )
+                for stream, index in enumerate((self._plan.content, self._plan.style))
+            ]
+            pairs = tf.data.Dataset.zip(tuple(crops))
+            return pairs if devices == 1 else pairs.rebatch(part // devices)
 
         return batches_of(self._trainer, make)
 
@@ -240,9 +246,9 @@ class _Judge:
     def __init__(self, plan: TrainPlan, start: Bundle) -> None:
         ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
         pictures = []
-        for records in (plan.held_out_content, plan.held_out_style):
-            chosen = some_of(records, _GRID_SIDE)
-            pictures.append(list(square_pictures(records, chosen, _GRID_PIXELS)))
+        for index in (plan.held_out_content, plan.held_out_style):
+            chosen = index.some(_GRID_SIDE)
+            pictures.append(list(square_pictures(index, chosen, _GRID_PIXELS)))
         self._grid = Grid(ruler, *pictures)
         self._stylizer = Stylizer(start)
 

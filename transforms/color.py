@@ -47,6 +47,14 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     return white
 
 
+def is_srgb(profile: bytes | None, mode: str) -> bool:
+    """Return whether L or RGB pixels with this ICC profile mean the same without it.
+
+    So it is where there is none, it cannot be read, or it changes nothing visible.
+    """
+    return not profile or _profile_to_srgb(profile, mode) is None
+
+
 def _scale_to_8_bit(
     image: ImageFile.ImageFile, transparent: int | None
 ) -> tuple[Image.Image, Image.Image | None]:

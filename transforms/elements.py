@@ -28,6 +28,14 @@ class Reason(enum.StrEnum):
     WRITE_ERROR = "write_error"
 
 
+class ImageStatus(enum.StrEnum):
+    """What became of an input of `ingest`."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+
+
 class CellStatus(enum.StrEnum):
     """What became of a cell of the content × style grid."""
 

@@ -168,7 +168,7 @@ def decode_image(
     if not data:
         raise ImageError(Reason.EMPTY_FILE, "the file has no bytes")
     try:
-        image = _open(data)
+        image = open_image(data)
         width, height = image.size
         _check_size(width, height, max_pixels, min_side)
         target = _target(width, height, size, enlarge=enlarge)
@@ -181,7 +181,7 @@ def decode_image(
             image.draft(None, (_DRAFT_GAP * target[0], _DRAFT_GAP * target[1]))
         _load(image, data)
         rgb = to_rgb(image)
-        orientation = _exif_orientation(image.info.get("exif"))
+        orientation = exif_orientation(image.info.get("exif"))
         # Pillow turns a TIFF upright by itself.
         if orientation in _UPRIGHT and not isinstance(image, _TiffFile):
             rgb = rgb.transpose(_UPRIGHT[orientation])
@@ -250,8 +250,12 @@ def encode_image(
     return buffer.getvalue()
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """Read the header of a file of a known format."""
+def open_image(data: bytes) -> ImageFile.ImageFile:
+    """Read the header of a file of a known format; decodes no pixels.
+
+    Raises:
+        ImageError: empty_file is not checked; otherwise as `decode_image`.
+    """
     kind = next((kind for rx, kind in _SIGNATURES if rx.match(data)), None)
     if kind is None:
         raise ImageError(
@@ -368,7 +372,7 @@ def _resample(image: Image.Image, target: tuple[int, int]) -> Image.Image:
     return image.resize(target, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
 
 
-def _exif_orientation(exif: bytes | None) -> int:
+def exif_orientation(exif: bytes | None) -> int:
     """Return the orientation 1-8 from an EXIF block; 1 where it cannot be read.
 
     A dozen lines instead of `Image.getexif`, which parses every tag and warns about

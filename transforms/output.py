@@ -179,17 +179,32 @@ class OutputFolder:
         return os.path.exists(self.path(name))
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files right inside a folder, sorted."""
+        """Return the names of the files right inside a folder, sorted.
+
+        Args:
+            folder: Name of the folder; empty for the root itself.
+        """
+        prefix = f"{folder}/" if folder else ""
         if is_remote(self.root):
-            pattern = self.path(f"{folder}/*")
-            (match,) = filesystems().match([pattern])
+            (match,) = filesystems().match([self.path(f"{prefix}*")])
             paths = [metadata.path for metadata in match.metadata_list]
-            return sorted(f"{folder}/{path.rsplit('/', 1)[1]}" for path in paths)
+            return sorted(prefix + path.rsplit("/", 1)[1] for path in paths)
         try:
             with os.scandir(self.path(folder)) as entries:
-                return sorted(f"{folder}/{e.name}" for e in entries if e.is_file())
+                return sorted(prefix + e.name for e in entries if e.is_file())
         except FileNotFoundError:
             return []
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file in bytes, None where there is none."""
+        if is_remote(self.root):
+            (match,) = filesystems().match([self.path(name)])
+            sizes = [metadata.size_in_bytes for metadata in match.metadata_list]
+            return sizes[0] if sizes else None
+        try:
+            return os.stat(self.path(name)).st_size
+        except FileNotFoundError:
+            return None
 
     def delete(self, name: str) -> None:
         """Delete a file or a whole folder; a name that is not there is no error."""

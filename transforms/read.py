@@ -122,19 +122,27 @@ def list_images(roots: Iterable[InputRoot]) -> Iterator[ImageRef]:
 def check_keys(roots: Sequence[InputRoot]) -> int:
     """Return the number of images, all of them having a key of their own.
 
+    Raises:
+        ValueError: As `list_checked`.
+    """
+    return sum(1 for _ in list_checked(roots))
+
+
+def list_checked(roots: Sequence[InputRoot]) -> Iterator[ImageRef]:
+    """List the images as `list_images`, all of them having a key of their own.
+
     Keys are held in memory only where two can be equal: in archives, between roots of
     one name, and among names that needed escaping.
 
     Raises:
         ValueError: Two images have the same key, or a root cannot be listed.
     """
-    count = 0
     prefixes = [root.prefix for root in roots]
     seen: set[str] = set()
     for root in roots:
         alone = root.archive is None and prefixes.count(root.prefix) == 1
         for ref in _list_root(root):
-            count += 1
+            yield ref
             if alone and not _ESCAPED.search(ref.key):
                 continue
             if ref.key in seen:
@@ -145,7 +153,6 @@ def check_keys(roots: Sequence[InputRoot]) -> int:
                     "with NAME=PATH; inside one archive, unpack it or rename one"
                 )
             seen.add(ref.key)
-    return count
 
 
 def read_image(ref: ImageRef) -> bytes:

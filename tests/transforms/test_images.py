@@ -574,7 +574,7 @@ class TestRefused:
             (PngImagePlugin.PngImageFile, "load"),
             (images, "to_rgb"),
             (images, "_resample"),
-            (images, "_exif_orientation"),
+            (images, "exif_orientation"),
         ],
     )
     def test_programming_error_is_not_a_corrupt_image(self, monkeypatch, place, name):

@@ -1,0 +1,306 @@
+"""The pictures that training sees: crops out of ingested data sets.
+
+Every draw (which picture, how large, which window, whether mirrored) is a function of
+the seed, the step and the place in the batch, and a picture is read by its offset in
+the shard. So training goes on at step n without reading anything of the steps before,
+and nothing of this pipeline is ever saved. Pictures are decoded as `transforms.images`
+does, which wrote them: the tests compare the two.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+FORMAT_VERSION: Final = 1
+
+_COLUMNS: Final = [
+    "key",
+    "shard",
+    "format",
+    "height",
+    "width",
+    "image_offset",
+    "image_length",
+]
+
+_PREFETCHED_BATCHES: Final = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class PictureIndex:
+    """Where the pictures of one split are; row i of each array is picture i.
+
+    Attributes:
+        files: Paths of the shards, local or remote.
+        file: int32 [pictures], position in `files`.
+        offset: int64 [pictures], first byte of the encoded picture in its file.
+        length: int64 [pictures], bytes of the encoded picture.
+        height: int32 [pictures], in pixels.
+        width: int32 [pictures], in pixels.
+        is_jpeg: bool [pictures]; the others are PNG.
+        fingerprints: Of the data sets, in order.
+        keys: Of the pictures.
+    """
+
+    files: tuple[str, ...]
+    file: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+    height: npt.NDArray[np.int32]
+    width: npt.NDArray[np.int32]
+    is_jpeg: npt.NDArray[np.bool_]
+    fingerprints: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def count_smaller(self, crop: int) -> int:
+        """Return how many pictures must be enlarged for crops of that side."""
+        return int((np.minimum(self.height, self.width) < crop).sum())
+
+    def some(self, count: int) -> list[int]:
+        """Return the positions of pictures that their keys alone choose."""
+        digests = [hashlib.sha256(key.encode()).digest() for key in self.keys]
+        return sorted(range(len(self)), key=digests.__getitem__)[:count]
+
+    def read(self, picture: int) -> bytes:
+        """Return the encoded bytes of a picture, JPEG or PNG.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return _read_range(
+            self.files[self.file[picture]].encode(),
+            int(self.offset[picture]),
+            int(self.length[picture]),
+        )
+
+
+def load_index(folders: Sequence[str], split: str) -> PictureIndex:
+    """Return where the pictures of a split of some ingested data sets are.
+
+    Args:
+        folders: Outputs of `stylebeam ingest`, local paths or `gs://` URLs.
+        split: `train` or `val`.
+
+    Returns:
+        The pictures of the data sets one after the other, each sorted by key.
+
+    Raises:
+        FileNotFoundError: A folder is not a data set.
+        ValueError: A data set has another format, or none has pictures in that split.
+    """
+    files: list[str] = []
+    columns: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "file")}
+    fingerprints = []
+    for folder in folders:
+        root = folder.rstrip("/")
+        about = _read_about(root)
+        fingerprints.append(about["fingerprint"])
+        shards = about["splits"].get(split, {"shards": []})["shards"]
+        rows = _read_rows(root, split)
+        for name in _COLUMNS:
+            columns[name] += rows[name]
+        columns["file"] += [len(files) + shard for shard in rows["shard"]]
+        files += [f"{root}/{shard['name']}" for shard in shards]
+    if not columns["file"]:
+        raise ValueError(f"no pictures in the {split} split of {', '.join(folders)}")
+    return PictureIndex(
+        files=tuple(files),
+        file=np.array(columns["file"], np.int32),
+        offset=np.array(columns["image_offset"], np.int64),
+        length=np.array(columns["image_length"], np.int64),
+        height=np.array(columns["height"], np.int32),
+        width=np.array(columns["width"], np.int32),
+        is_jpeg=np.array(columns["format"]) == "jpeg",
+        fingerprints=tuple(fingerprints),
+        keys=tuple(columns["key"]),
+    )
+
+
+def _read_about(root: str) -> dict[str, Any]:
+    path = f"{root}/ingest.json"
+    if not tf.io.gfile.exists(path):
+        raise FileNotFoundError(
+            f"{root} is not a data set: there is no ingest.json in it. Make one with "
+            "`stylebeam ingest`; if that was killed, run it again"
+        )
+    about: dict[str, Any] = json.loads(_read_whole(path))
+    version = about.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format_version {version!r}, this stylebeam reads "
+            f"{FORMAT_VERSION}. Ingest the pictures again"
+        )
+    return about
+
+
+def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
+    """Return the columns of the accepted pictures of a split, sorted by key."""
+    wanted = [("status", "==", "accepted"), ("split", "==", split)]
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for path in sorted(tf.io.gfile.glob(f"{root}/manifest/part-*.parquet")):
+        data = io.BytesIO(_read_whole(path))
+        table = pq.read_table(data, columns=_COLUMNS, filters=wanted)
+        for name in _COLUMNS:
+            columns[name] += table[name].to_pylist()
+    order = sorted(range(len(columns["key"])), key=columns["key"].__getitem__)
+    return {name: [values[i] for i in order] for name, values in columns.items()}
+
+
+def _read_whole(path: str) -> bytes:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        data: bytes = file.read()
+    return data
+
+
+def draw(
+    index: PictureIndex, position: tf.Tensor, seed: int, stream: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Draw a picture and a window of it.
+
+    Each picture comes once an epoch, in an order of that epoch's own. The scale at
+    which the shortest side is `r` × crop, r uniform in [1, 2], is drawn as the size of
+    the window in the source: shortest side / r. (Huang & Belongie 2017 resize to 512
+    and crop 256, which is r = 2 alone.) The window's place is uniform.
+
+    Args:
+        index: The pictures.
+        position: int64 scalar, the number of this crop since step 0.
+        seed: Of the training.
+        stream: Tells the draws of one purpose from those of another, such as contents
+            from styles.
+
+    Returns:
+        int64 scalar, the picture; int32 [4], the window in it as (top, left, height,
+        width), square; bool scalar, whether it is mirrored.
+    """
+    pictures = len(index)
+    epoch = position // pictures
+    purpose = tf.constant(seed * 2**16 + stream, tf.int64)
+    chosen = tf.random.experimental.index_shuffle(
+        position % pictures,
+        seed=tf.stack([purpose, epoch]),
+        max_index=pictures - 1,
+    )
+    draws = tf.random.stateless_uniform(
+        [4], tf.stack([purpose, position]), alg="philox"
+    )
+    sides = tf.stack([tf.gather(index.height, chosen), tf.gather(index.width, chosen)])
+    short = tf.reduce_min(sides)
+    side = tf.cast(tf.round(tf.cast(short, tf.float32) / (1 + draws[0])), tf.int32)
+    room = sides - side
+    corner = tf.minimum(
+        tf.cast(draws[1:3] * tf.cast(room + 1, tf.float32), tf.int32), room
+    )
+    return chosen, tf.concat([corner, [side, side]], 0), draws[3] < 0.5
+
+
+def crop_dataset(
+    index: PictureIndex,
+    *,
+    crop: int,
+    batch_size: int,
+    seed: int,
+    stream: int,
+    start_step: int = 0,
+    first: int = 0,
+    count: int | None = None,
+) -> tf.data.Dataset:
+    """Return batches of random crops, endlessly, from a given step on.
+
+    Args:
+        index: The pictures.
+        crop: Side of the crops in pixels.
+        batch_size: Crops a step, over all workers.
+        seed: Of the training.
+        stream: As in `draw`.
+        start_step: The step whose batch comes first.
+        first: Place in the batch where this worker's share begins.
+        count: Size of its share; the rest of the batch when None.
+
+    Returns:
+        Dataset of float32 [count, crop, crop, 3], RGB in [0, 1].
+    """
+    share = batch_size - first if count is None else count
+    numbers = tf.data.Dataset.range(start_step * share, np.iinfo(np.int64).max)
+
+    def load(number: tf.Tensor) -> tf.Tensor:
+        position = number // share * batch_size + first + number % share
+        chosen, window, mirrored = draw(index, position, seed, stream)
+        pixels = _read_window(index, chosen, window)
+        # Antialiased, or fine texture turns into patterns that are not there.
+        pixels = tf.image.resize(
+            tf.cast(pixels, tf.float32), [crop, crop], antialias=True
+        )
+        pixels = tf.cond(mirrored, lambda: tf.reverse(pixels, [1]), lambda: pixels)
+        return tf.ensure_shape(pixels / 255.0, [crop, crop, 3])
+
+    return (
+        numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(share, drop_remainder=True)
+        .prefetch(_PREFETCHED_BATCHES)
+    )
+
+
+def _read_window(
+    index: PictureIndex, chosen: tf.Tensor, window: tf.Tensor
+) -> tf.Tensor:
+    """Return the uint8 [height, width, 3] pixels of a window of a picture."""
+    place = [
+        tf.gather(tf.constant(list(index.files)), tf.gather(index.file, chosen)),
+        tf.gather(index.offset, chosen),
+        tf.gather(index.length, chosen),
+    ]
+    # Not `FixedLengthRecordDataset`: that took ten times as long a picture.
+    data = tf.ensure_shape(tf.numpy_function(_read_range, place, tf.string), [])
+    top, left, height, width = tf.unstack(window)
+    # One column more on each side: libjpeg smooths colour across the columns that it
+    # decodes, so those at the edge of a window may come out otherwise than in the
+    # whole picture, and differ from what every other command sees.
+    before = tf.minimum(left, 1)
+    after = tf.minimum(tf.gather(index.width, chosen) - left - width, 1)
+    pixels = tf.cond(
+        tf.gather(index.is_jpeg, chosen),
+        lambda: tf.image.decode_and_crop_jpeg(
+            data,
+            tf.stack([top, left - before, height, before + width + after]),
+            channels=3,
+            dct_method="INTEGER_ACCURATE",
+        ),
+        lambda: tf.image.decode_png(data, channels=3)[
+            top : top + height, left - before :
+        ],
+    )
+    return pixels[:, before : before + width]
+
+
+def _read_range(path: bytes, offset: int, length: int) -> bytes:
+    """Read some bytes of a file, local or remote."""
+    name = path.decode()
+    if "://" in name:
+        with tf.io.gfile.GFile(name, "rb") as remote:
+            remote.seek(int(offset))
+            data: bytes = remote.read(int(length))
+    else:
+        descriptor = os.open(name, os.O_RDONLY)
+        try:
+            data = os.pread(descriptor, int(length), int(offset))
+        finally:
+            os.close(descriptor)
+    if len(data) != length:
+        raise OSError(
+            f"{name} ends within a picture, at byte {offset + len(data)}: it was "
+            "changed since it was ingested. Run `stylebeam ingest` again"
+        )
+    return data

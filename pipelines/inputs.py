@@ -1,0 +1,93 @@
+"""The inputs of a command: what its arguments name, and what is in there."""
+
+import dataclasses
+import os
+import re
+from collections.abc import Sequence
+
+from transforms.output import is_remote
+from transforms.read import InputRoot, parse_inputs
+from transforms.tfds_images import SCHEME, TfdsRoot, is_dataset_folder
+
+_NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inputs:
+    """Input roots by how they are read.
+
+    Attributes:
+        files: Folders, globs and archives.
+        tfds: TFDS data sets, ours among them.
+    """
+
+    files: tuple[InputRoot, ...] = ()
+    tfds: tuple[TfdsRoot, ...] = ()
+
+
+def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
+    """Turn the `P...` arguments of the command line into input roots.
+
+    Args:
+        arguments: In the order of the command line.
+        output: Of the command: no input may hold it.
+
+    Raises:
+        ValueError: An argument cannot be used, or two roots have the same name.
+        OSError: An argument names nothing, or cannot be looked at.
+        RuntimeError: A package for remote files is missing.
+    """
+    named: list[tuple[str, str]] = []
+    others = []
+    for argument in arguments:
+        match = _NAMED.fullmatch(argument)
+        label, path = (match[1], match[2]) if match else ("", argument)
+        if path.startswith(SCHEME):
+            named.append((label, path.removeprefix(SCHEME)))
+        elif is_dataset_folder(argument) or is_dataset_folder(path):
+            whole = is_dataset_folder(argument)
+            named.append(
+                ("" if whole else label, os.path.abspath(argument if whole else path))
+            )
+        else:
+            others.append(argument)
+    files = parse_inputs(others) if others else ()
+    several = len(files) + len(named) > 1
+    if several:
+        files = tuple(
+            dataclasses.replace(root, prefix=f"{root.name}/") for root in files
+        )
+    tfds = tuple(
+        TfdsRoot(name, builder, f"{name}/" if label or several else "")
+        for label, builder in named
+        for name in [label or builder.strip("/").rsplit("/", 1)[-1]]
+    )
+    _check_names(files, tfds)
+    for root in files:
+        _check_apart(root, output)
+    return Inputs(files, tfds)
+
+
+def _check_names(files: Sequence[InputRoot], tfds: Sequence[TfdsRoot]) -> None:
+    """Refuse a TFDS root whose keys could be those of another root."""
+    # Roots of files may share a name: their keys are compared one by one.
+    places = {root.prefix: root.path for root in files}
+    for root in tfds:
+        if root.prefix in places:
+            raise ValueError(
+                f"{places[root.prefix]} and {root.builder} are both named "
+                f"{root.name!r}, so their keys would be equal. Name one with NAME=PATH"
+            )
+        places[root.prefix] = root.builder
+
+
+def _check_apart(root: InputRoot, output: str) -> None:
+    """Refuse an output inside an input: the next run would read what this one wrote."""
+    if is_remote(root.path) or is_remote(output) or root.files:
+        return
+    inside = os.path.realpath(output) + os.sep
+    if inside.startswith(os.path.realpath(root.path) + os.sep):
+        raise ValueError(
+            f"the output {output!r} is inside the input {root.path!r}, so the next run "
+            "would take its files for inputs. Choose a folder beside it"
+        )

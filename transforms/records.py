@@ -1,0 +1,113 @@
+"""The bytes of a data set: one tf.Example a picture, framed as TFRecord.
+
+Written without TensorFlow, so that a worker starts seconds faster and hundreds of
+megabytes lighter; the tests compare each byte with `tf.train.Example` and read the
+files with `tf.data`.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import google_crc32c
+
+FRAME_HEAD: Final = 12
+"""Bytes before a record: its length (8) and the checksum of that (4)."""
+
+FRAME_TAIL: Final = 4
+"""Bytes after a record: its checksum."""
+
+Value = bytes | str | int | Sequence[str]
+
+# Protocol buffers: field number and wire type 2 (length-delimited).
+_FIELD_1: Final = 0x0A
+_BYTES_LIST, _INT64_LIST = 0x0A, 0x1A
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExampleBytes:
+    """A serialized tf.Example.
+
+    Attributes:
+        data: The bytes.
+        image_offset: Where in `data` the encoded picture begins.
+    """
+
+    data: bytes
+    image_offset: int
+
+
+def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
+    """Serialize a tf.Example, the same features always to the same bytes.
+
+    As `tf.train.Example.SerializeToString(deterministic=True)`: the features by name.
+    (Where one name begins with the whole of another, implementations of protocol
+    buffers differ in the order, so no two names of ours do.)
+
+    Args:
+        features: By name: text (UTF-8), a list of texts, or an int64.
+        image: The encoded picture, which becomes the feature `image`.
+
+    Returns:
+        The bytes, and where the picture is in them, so that a reader can take it out
+        without parsing.
+    """
+    before: list[bytes] = []
+    after: list[bytes] = []
+    image_feature = _tagged(_BYTES_LIST, _tagged(_FIELD_1, image))
+    for name, value in sorted({**features, "image": image}.items()):
+        if name == "image":
+            entry = _entry(name, image_feature)
+            head = len(b"".join(before)) + len(entry) - len(image)
+            before.append(entry)
+        else:
+            (after if name > "image" else before).append(_entry(name, _feature(value)))
+    body = b"".join((*before, *after))
+    start = _tagged(_FIELD_1, body)
+    return ExampleBytes(start, len(start) - len(body) + head)
+
+
+def frame_record(data: bytes) -> bytes:
+    """Return a record as it stands in a TFRecord file.
+
+    Little-endian length, its masked CRC-32C, the record, its masked CRC-32C:
+    https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+    """
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", masked)
+
+
+def _entry(name: str, feature: bytes) -> bytes:
+    """Return one entry of the map of features."""
+    return _tagged(_FIELD_1, _tagged(0x0A, name.encode()) + _tagged(0x12, feature))
+
+
+def _feature(value: Value) -> bytes:
+    if isinstance(value, int):
+        # Two's complement, as protocol buffers write negative numbers.
+        number = _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+        return _tagged(_INT64_LIST, _tagged(_FIELD_1, number))
+    if isinstance(value, bytes):
+        texts = [value]
+    else:
+        texts = [t.encode() for t in ([value] if isinstance(value, str) else value)]
+    return _tagged(_BYTES_LIST, b"".join(_tagged(_FIELD_1, text) for text in texts))
+
+
+def _tagged(tag: int, data: bytes) -> bytes:
+    return bytes((tag,)) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    groups = []
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*groups, number))
