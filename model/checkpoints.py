@@ -5,7 +5,6 @@ import logging
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from typing import Final
 
 import tensorflow as tf
@@ -145,9 +144,5 @@ def _check_readable(path: str) -> None:
         OpError: A part is missing or damaged.
     """
     reader = tf.train.load_checkpoint(path)
-    for name in _names(reader):
+    for name in sorted(reader.get_variable_to_shape_map()):
         reader.get_tensor(name)
-
-
-def _names(reader: tf.train.CheckpointReader) -> Iterator[str]:
-    yield from sorted(reader.get_variable_to_shape_map())

@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-import tensorflow as tf
 import tqdm
 from PIL import Image
 
 from model.training import StepResult
+from pipelines.tensorboard import EventWriter
 from pipelines.workdir import METRICS, Workdir
 
 _SECONDS_BETWEEN_LINES: Final = 30.0
@@ -34,7 +33,7 @@ class TrainingLog:
         self._workdir = workdir
         workdir.cut_metrics(first_step)
         self._file = (workdir.root / METRICS).open("ab")
-        self._writer = tf.summary.create_file_writer(str(workdir.root / "logs"))
+        self._events = EventWriter(workdir.root / "logs")
         self._progress = _Progress(first_step, steps, batch_size)
 
     def step(
@@ -53,10 +52,8 @@ class TrainingLog:
             "gradient_norm": result.gradient_norm,
             "learning_rate": learning_rate,
         }
-        with self._writer.as_default():
-            for name, value in row.items():
-                if not isinstance(value, str) and name != "step":
-                    tf.summary.scalar(f"train/{name}", value, step)
+        numbers = {n: v for n, v in row.items() if isinstance(v, float)}
+        self._events.scalars("train", numbers, step)
         timings = {"seconds": seconds, "input_seconds": input_seconds}
         self._append(
             {**row, **{name: round(value, 6) for name, value in timings.items()}}
@@ -68,14 +65,12 @@ class TrainingLog:
     ) -> None:
         """Log an evaluation on the held-out grid."""
         self._append({"step": step, "kind": "held_out", **summary, "best": best})
-        with self._writer.as_default():
-            for name, value in summary.items():
-                tf.summary.scalar(f"held_out/{name}", value, step)
-            tf.summary.image("held_out/sheet", np.asarray(sheet)[None], step)
-        self._writer.flush()
+        self._events.scalars("held_out", summary, step)
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=90, subsampling=0)
-        self._workdir.output.write(f"samples/step-{step:06d}.jpg", buffer.getvalue())
+        encoded = buffer.getvalue()
+        self._workdir.output.write(f"samples/step-{step:06d}.jpg", encoded)
+        self._events.image("held_out/sheet", encoded, sheet.size, step)
         mark = " (best)" if best else ""
         self._progress.say(
             f"held out after step {step}: total {summary['total']:.4f} = content "
@@ -86,7 +81,7 @@ class TrainingLog:
         """Finish the files."""
         self._progress.close()
         self._file.close()
-        self._writer.close()
+        self._events.close()
 
     def _append(self, row: Mapping[str, Any]) -> None:
         # Whole lines at once, so that a killed process leaves at most its last half.
