@@ -9,6 +9,9 @@ from typing import Final
 
 import tensorflow as tf
 
+from model.bundle import Bundle
+from model.decoder import build_decoder
+from model.network import Arrays, get_weights
 from model.training import Trainer
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -64,7 +67,9 @@ class Checkpoints:
         Raises:
             CheckpointError: There are checkpoints, but none of them can be read.
         """
-        found = self._whole()
+        found = [
+            str(self.folder / f"{_NAME}-{step}") for step in saved_steps(self.folder)
+        ]
         for path in found:
             try:
                 # Reads every value first: a checkpoint that is damaged in the middle
@@ -123,18 +128,41 @@ class Checkpoints:
             else:
                 path.unlink(missing_ok=True)
 
-    def _whole(self) -> list[str]:
-        """Return the checkpoints under final names, the latest first.
 
-        By their index files, which come last, not by TensorFlow's list of them: that
-        may be lost, and training must not begin anew over whole checkpoints.
-        """
-        steps = []
-        for path in self.folder.glob(f"{_NAME}-*.index"):
-            number = path.name.removeprefix(f"{_NAME}-").removesuffix(".index")
-            if number.isdigit():
-                steps.append(int(number))
-        return [str(self.folder / f"{_NAME}-{n}") for n in sorted(steps, reverse=True)]
+def saved_steps(folder: pathlib.Path) -> list[int]:
+    """Return the steps of the checkpoints under final names, the latest first.
+
+    By their index files, which come last, not by TensorFlow's list of them: that may be
+    lost, and training must not begin anew over whole checkpoints.
+    """
+    names = [path.name for path in folder.glob(f"{_NAME}-*.index")]
+    numbers = [name.removeprefix(f"{_NAME}-").removesuffix(".index") for name in names]
+    return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
+
+
+def latest_decoder(folder: pathlib.Path, start: Bundle) -> tuple[Arrays, int]:
+    """Return the decoder of the latest checkpoint that is whole, and its step.
+
+    Args:
+        folder: Of the checkpoints.
+        start: What the training started from.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    decoder = build_decoder(start.decoder_layers)
+    step = tf.Variable(0, dtype=tf.int64)
+    state = tf.train.Checkpoint(decoder=decoder, step=step)
+    for number in saved_steps(folder):
+        path = str(folder / f"{_NAME}-{number}")
+        try:
+            _check_readable(path)
+            state.restore(path).expect_partial().assert_existing_objects_matched()
+        except _DAMAGE:
+            _LOGGER.warning("The checkpoint %s is damaged; taking an older one.", path)
+            continue
+        return get_weights(decoder), int(step.numpy())
+    raise CheckpointError(f"There is no checkpoint in {folder} that can be read.")
 
 
 def _check_readable(path: str) -> None:

@@ -1,6 +1,5 @@
 """A trained decoder as a bundle, a SavedModel and a weights file."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -157,10 +156,3 @@ def _convolve(
         if layer.activation == "relu":
             features = tf.nn.relu(features)
     return features
-
-
-def weights_path_complaint(path: str) -> str | None:
-    """Return what is wrong with a name for `save_weights_h5`, or None."""
-    if path.endswith(".weights.h5"):
-        return None
-    return f"{pathlib.PurePath(path).name}: Keras wants a name ending in .weights.h5"

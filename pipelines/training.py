@@ -216,7 +216,7 @@ class _Work:
         bundle = trained_bundle(
             self._start,
             self._trainer.weights(),
-            about=training_about(self._config, self._plan, self._start, step),
+            about=self._workdir.bundle_about(self._start, self._plan.identity, step),
         )
         cells, summary = judge.evaluate(bundle)
         best = summary["total"] < float(self._trainer.best.numpy())
@@ -279,25 +279,3 @@ class _Judge:
             and cell.style < len(styles)
         }
         return grid_sheet(contents, styles, results, _SHEET_CELL)
-
-
-def training_about(
-    config: TrainConfig, plan: TrainPlan, start: Bundle, step: int
-) -> dict[str, Any]:
-    """Return what bundle.json says of a training, its ancestors included."""
-    lineage = list(start.description.get("lineage", []))
-    if plan.init is not None:
-        lineage.append(
-            {
-                "bundle_id": plan.init.bundle_id,
-                "name": plan.init.description.get("name"),
-                "training": plan.init.description.get("training"),
-                "metrics": plan.init.description.get("metrics"),
-            }
-        )
-    return {
-        "name": start.description.get("name"),
-        "license": start.description.get("license"),
-        "lineage": lineage,
-        "training": {"steps": step, "options": dict(plan.identity)},
-    }

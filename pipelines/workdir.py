@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
+from model.checkpoints import saved_steps
 from model.config import canonical_json
 from pipelines.errors import UsageError
 from transforms.output import TEMPORARY, OutputFolder
@@ -118,9 +119,29 @@ class Workdir:
 
     def latest_step(self) -> int | None:
         """Return the step of the newest checkpoint, or None where there is none."""
-        names = [path.name for path in self.checkpoints.glob("ckpt-*.index")]
-        numbers = [name.removeprefix("ckpt-").removesuffix(".index") for name in names]
-        return max((int(n) for n in numbers if n.isdigit()), default=None)
+        return next(iter(saved_steps(self.checkpoints)), None)
+
+    def bundle_about(
+        self, start: Bundle, identity: Mapping[str, Any], step: int
+    ) -> dict[str, Any]:
+        """Return what bundle.json says of a decoder, its ancestors included.
+
+        Args:
+            start: What the training started from.
+            identity: What decides the outcome of the training.
+            step: After which the decoder was taken.
+        """
+        about = start.description
+        lineage = list(about.get("lineage", []))
+        if identity.get("init"):
+            kept = {name: about.get(name) for name in ("name", "training", "metrics")}
+            lineage.append({"bundle_id": start.bundle_id, **kept})
+        return {
+            "name": about.get("name"),
+            "license": about.get("license"),
+            "lineage": lineage,
+            "training": {"steps": step, "options": dict(identity)},
+        }
 
     def cut_metrics(self, step: int) -> None:
         """Drop what was logged after a step; it will be done again.
