@@ -18,9 +18,16 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 _NAME: Final = "ckpt"
 
-# What reading a damaged file raises: TensorFlow's errors of all kinds, and ValueError
-# where the index itself is not readable.
-_DAMAGE: Final = (tf.errors.OpError, ValueError, AssertionError)
+# What reading a damaged file raises, by where the damage is: TensorFlow's own errors,
+# those of its bindings (IndexError is "read less bytes than requested"), and
+# AssertionError where values are missing.
+_DAMAGE: Final = (
+    tf.errors.OpError,
+    ValueError,
+    IndexError,
+    RuntimeError,
+    AssertionError,
+)
 
 
 class CheckpointError(RuntimeError):

@@ -6,7 +6,9 @@ from typing import Final, Literal, get_args
 from model.config import STRIDE, Precision
 
 Schedule = Literal["inverse-time", "cosine"]
+Optimizer = Literal["adam", "sgd"]
 SCHEDULES: Final = get_args(Schedule)
+OPTIMIZERS: Final = get_args(Optimizer)
 
 # At the deepest layer reflection takes a cell from beyond the border cell.
 LEAST_CROP: Final = 2 * STRIDE
@@ -31,8 +33,8 @@ class TrainingSettings:
         clip_norm: Largest global norm of the gradient; 0 for no limit.
         precision: Of the convolutions; weights, statistics and losses are float32.
         seed: Of the draws and of fresh weights.
-        optimizer: `sgd` is for the tests: Adam divides by the root of the second
-            moment and so turns rounding of tiny gradients into differing steps.
+        optimizer: `sgd` is for comparing runs: Adam divides by the root of the
+            second moment, which turns the rounding of tiny gradients into steps.
     """
 
     # Steps, batch, rate and decay as in the authors' code and its ports.
@@ -49,7 +51,7 @@ class TrainingSettings:
     clip_norm: float = 0.0
     precision: Precision = "float32"
     seed: int = 0
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
 
     def complaint(self) -> tuple[str, object, str] | None:
         """Return the first wrong value: its name, itself, and what was expected."""

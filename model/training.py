@@ -161,7 +161,7 @@ class Trainer:
         self.step.assign_add(1)
         values = {name: float(value.numpy()) for name, value in sums.items()}
         stopped = values.pop("stop") > 0
-        norm = math.sqrt(values.pop("gradient_square"))
+        norm = values.pop("gradient_norm")
         return StepResult(values, norm, stopped)
 
     def meet(self) -> None:
@@ -228,8 +228,9 @@ class Trainer:
     def _run_replicas(self, batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
         content, style = batch
         sums = self.strategy.run(self._replica_step, args=(content, style, stop))
+        # Summed over all replicas already, so each has the same.
         return {
-            name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            name: self.strategy.experimental_local_results(value)[0]
             for name, value in sums.items()
         }
 
@@ -245,12 +246,17 @@ class Trainer:
             # grow with their number.
             scaled = losses["total"] / self.replicas
         gradients = tape.gradient(scaled, variables)
-        norm = tf.linalg.global_norm(gradients)
+        sums = {name: loss / self.replicas for name, loss in losses.items()}
+        sums["stop"] = stop
         if self.replicas > 1:
             # Clipping and the logged norm are of the whole gradient, not of a part.
             context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-            norm = tf.linalg.global_norm(gradients)
+            add = tf.distribute.ReduceOp.SUM
+            gradients = context.all_reduce(add, gradients)
+            names = sorted(sums)
+            values = context.all_reduce(add, tf.stack([sums[n] for n in names]))
+            sums = dict(zip(names, tf.unstack(values), strict=True))
+        norm = tf.linalg.global_norm(gradients)
         if self.settings.clip_norm:
             gradients, _ = tf.clip_by_global_norm(
                 gradients, self.settings.clip_norm, use_norm=norm
@@ -262,9 +268,7 @@ class Trainer:
                 gradients, self.decoder.trainable_variables, strict=True
             )
         )
-        means = {name: loss / self.replicas for name, loss in losses.items()}
-        square = tf.square(norm) / self.replicas
-        return {**means, "gradient_square": square, "stop": stop}
+        return {**sums, "gradient_norm": norm}
 
 
 def batches_of(

@@ -19,7 +19,7 @@ from pipelines.evaluate_config import EvaluateConfig
 from pipelines.job import Job
 from transforms.elements import Failure, ImageError
 from transforms.evaluation import evaluation_html, evaluation_table, failures_table
-from transforms.output import OutputFolder, read_file
+from transforms.output import TEMPORARY, OutputFolder, read_file
 from transforms.read import list_checked, parse_inputs, read_image
 from transforms.squares import square_picture
 from transforms.tables import write_table
@@ -93,6 +93,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     page = evaluation_html(summary, grid, cells, contents.keys, styles.keys)
     output.write(PAGE, page)
     output.write_json(SUMMARY, summary)
+    output.delete(TEMPORARY)
     return _report(config, summary, contents, styles)
 
 

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any, Final
 
 from model.config import NETWORKS, PRECISIONS, Network
-from model.settings import SCHEDULES, TrainingSettings
+from model.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
 from pipelines.errors import UsageError
 
 # What may change when a training goes on; everything else decides its outcome.
@@ -125,6 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--lr-decay", type=float, help="of inverse-time, a step")
     add("--warmup-steps", type=int, help="over which the learning rate rises")
     add("--clip-norm", type=float, help="largest norm of the gradient; 0: no limit")
+    add("--optimizer", choices=OPTIMIZERS, help="sgd is for comparing workers")
     add("--precision", choices=PRECISIONS, help="of the convolutions")
     add("--checkpoint-every", type=int, metavar="STEPS", help="between checkpoints")
     add("--keep", type=int, help="how many checkpoints are kept")
@@ -137,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes on this machine that share each batch",
     )
     shown = {**settings, **own}
-    for name in ("content", "style", "workdir", "settings", "optimizer"):
+    for name in ("content", "style", "workdir", "settings"):
         shown.pop(name)
     parser.set_defaults(**shown)
 

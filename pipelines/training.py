@@ -1,6 +1,7 @@
 """One worker of `stylebeam train`, from the workdir as it finds it to the last step."""
 
 import contextlib
+import functools
 import pathlib
 import signal
 import sys
@@ -128,16 +129,16 @@ class _Work:
     def run(self, first: int) -> int:
         """Train from a step on."""
         settings = self._config.settings
-        log = judge = None
+        log = None
         if self._cluster.chief:
             log = TrainingLog(self._workdir, first, settings.steps, settings.batch_size)
-            judge = _Judge(self._plan, self._start)
         try:
             with self._stop_on_sigterm():
-                return self._loop(first, log, judge)
+                return self._loop(first, log)
         finally:
             if log is not None:
                 log.close()
+                self._workdir.clear_temporaries()
 
     def _loop(self, first: int, log: TrainingLog | None, judge: "_Judge | None") -> int:
         config, trainer = self._config, self._trainer
@@ -160,8 +161,8 @@ class _Work:
                 )
             # A worker that is asked to stop has little time: no evaluation then.
             due = step % config.eval_every == 0 or step == steps
-            if due and not result.stop and log is not None and judge is not None:
-                self._evaluate(step, log, judge)
+            if due and not result.stop and log is not None:
+                self._evaluate(step, log)
             if step % config.checkpoint_every == 0 or step == steps or result.stop:
                 self._checkpoints.save()
             if result.stop and step < steps:
@@ -212,7 +213,12 @@ class _Work:
             "--learning-rate, with --warmup-steps or with --clip-norm."
         )
 
-    def _evaluate(self, step: int, log: TrainingLog, judge: "_Judge") -> None:
+    @functools.cached_property
+    def _judge(self) -> "_Judge":
+        return _Judge(self._plan, self._start)
+
+    def _evaluate(self, step: int, log: TrainingLog) -> None:
+        judge = self._judge
         bundle = trained_bundle(
             self._start,
             self._trainer.weights(),

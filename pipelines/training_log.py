@@ -1,7 +1,10 @@
 """What a training says while it runs: metrics, TensorBoard, sheets, a progress bar."""
 
+import collections
+import datetime
 import io
 import json
+import statistics
 import sys
 import time
 from collections.abc import Mapping
@@ -58,7 +61,7 @@ class TrainingLog:
         self._append(
             {**row, **{name: round(value, 6) for name, value in timings.items()}}
         )
-        self._progress.update(step, result.losses)
+        self._progress.update(step, result.losses, seconds)
 
     def evaluation(
         self, step: int, summary: Mapping[str, float], best: bool, sheet: Image.Image
@@ -93,30 +96,35 @@ class _Progress:
     """A bar on a terminal, a line every 30 s elsewhere."""
 
     def __init__(self, first: int, steps: int, batch_size: int) -> None:
-        self._first, self._steps, self._batch_size = first, steps, batch_size
-        self._begun = self._written = time.monotonic()
+        self._steps, self._batch_size = steps, batch_size
+        self._written = time.monotonic()
+        # Of the latest steps alone: neither the first, which traces the graph, nor
+        # evaluations tell how fast the rest will be.
+        self._seconds: collections.deque[float] = collections.deque(maxlen=50)
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=first, desc="train", unit=" steps"
             )
 
-    def update(self, step: int, losses: Mapping[str, float]) -> None:
+    def update(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
         now = time.monotonic()
-        rate = (step - self._first) / max(now - self._begun, 1e-9)
+        self._seconds.append(seconds)
+        a_step = statistics.median(self._seconds)
+        left = datetime.timedelta(seconds=round((self._steps - step) * a_step))
         numbers = {
-            "pairs/s": f"{rate * self._batch_size:.2f}",
+            "pairs/s": f"{self._batch_size / a_step:.2f}",
             "content": f"{losses['content']:.3f}",
             "style": f"{losses['style']:.3f}",
+            "left": str(left),
         }
         if self._bar is not None:
             self._bar.set_postfix(numbers, refresh=False)
             self._bar.update(step - self._bar.n)
         elif now - self._written >= _SECONDS_BETWEEN_LINES or step == self._steps:
             self._written = now
-            left = (self._steps - step) / rate
             text = ", ".join(f"{name} {value}" for name, value in numbers.items())
-            self.say(f"step {step} of {self._steps}, {text}, about {left:.0f} s left")
+            self.say(f"step {step} of {self._steps}, {text}")
 
     def say(self, text: str) -> None:
         if self._bar is not None:

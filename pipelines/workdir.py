@@ -97,6 +97,7 @@ class Workdir:
         """Write the start and, last, the configuration."""
         start.save(self.root / START)
         self.output.write_json(CONFIG, config)
+        self.clear_temporaries()
 
     def wait(self) -> None:
         """Wait until the chief has written the configuration.

@@ -85,6 +85,7 @@ def evaluation_html(
     pairs = [cell for cell in cells if cell.style is not None]
     identity = [cell for cell in cells if cell.style is None]
     by_total = sorted(pairs, key=lambda cell: cell.measured.total)
+    best, worst = (_one_a_style(order) for order in (by_total, by_total[::-1]))
     shown = {(cell.content, cell.style): cell for cell in pairs}
     rows = [
         {
@@ -108,11 +109,19 @@ def evaluation_html(
         summary=summary,
         styles=styles,
         rows=rows,
-        best=[figure(cell) for cell in by_total[:_SHOWN_EXTREMES]],
-        worst=[figure(cell) for cell in by_total[::-1][:_SHOWN_EXTREMES]],
+        best=[figure(cell) for cell in best[:_SHOWN_EXTREMES]],
+        worst=[figure(cell) for cell in worst[:_SHOWN_EXTREMES]],
         identity=[figure(cell) for cell in identity[:_SHOWN_EXTREMES]],
     )
     return html.encode()
+
+
+def _one_a_style(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the first cell of each style: one easy style would fill the list."""
+    first: dict[int | None, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.style, cell)
+    return list(first.values())
 
 
 def _style_key(
