@@ -140,10 +140,13 @@ class _Work:
                 log.close()
                 self._workdir.clear_temporaries()
 
-    def _loop(self, first: int, log: TrainingLog | None, judge: "_Judge | None") -> int:
+    def _loop(self, first: int, log: TrainingLog | None) -> int:
         config, trainer = self._config, self._trainer
         steps = config.settings.steps
         batches = self._batches(first)
+        # A worker that was asked to stop left it out.
+        if self._due(first) and log is not None and not log.evaluated(first):
+            self._evaluate(first, log)
         for step in range(first + 1, steps + 1):
             begun = time.perf_counter()
             batch = next(batches)
@@ -160,12 +163,11 @@ class _Work:
                     fetched - begun,
                 )
             # A worker that is asked to stop has little time: no evaluation then.
-            due = step % config.eval_every == 0 or step == steps
-            if due and not result.stop and log is not None:
+            if self._due(step) and not result.stop and log is not None:
                 self._evaluate(step, log)
             if step % config.checkpoint_every == 0 or step == steps or result.stop:
                 self._checkpoints.save()
-            if result.stop and step < steps:
+            if result.stop:
                 if self._cluster.chief:
                     print(
                         f"stylebeam train: stopped after step {step}, which is saved; "
@@ -178,6 +180,11 @@ class _Work:
         if log is not None:
             print(self._workdir.root / BEST)
         return 0
+
+    def _due(self, step: int) -> bool:
+        """Return whether the decoder is evaluated after a step."""
+        last = self._config.settings.steps
+        return step > 0 and (step % self._config.eval_every == 0 or step == last)
 
     def _batches(self, first: int) -> Iterator[Any]:
         settings = self._config.settings

@@ -35,6 +35,7 @@ class TrainingLog:
     ) -> None:
         self._workdir = workdir
         workdir.cut_metrics(first_step)
+        self._evaluated = workdir.evaluated_steps()
         self._file = (workdir.root / METRICS).open("ab")
         self._events = EventWriter(workdir.root / "logs")
         self._progress = _Progress(first_step, steps, batch_size)
@@ -62,6 +63,10 @@ class TrainingLog:
             {**row, **{name: round(value, 6) for name, value in timings.items()}}
         )
         self._progress.update(step, result.losses, seconds)
+
+    def evaluated(self, step: int) -> bool:
+        """Return whether the evaluation after a step was logged before."""
+        return step in self._evaluated
 
     def evaluation(
         self, step: int, summary: Mapping[str, float], best: bool, sheet: Image.Image

@@ -152,9 +152,16 @@ class Workdir:
         path = self.root / METRICS
         if not path.exists():
             return
-        kept = [line for line in path.read_bytes().splitlines(keepends=True)]
-        whole = [line for line in kept if _step(line) <= step]
-        self.output.write(METRICS, b"".join(whole))
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if _step(line) <= step]
+        self.output.write(METRICS, b"".join(kept))
+
+    def evaluated_steps(self) -> set[int]:
+        """Return the steps whose evaluations are in the metrics."""
+        path = self.root / METRICS
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        return {int(row["step"]) for row in rows if row["kind"] == "held_out"}
 
     def clear_temporaries(self) -> None:
         """Remove what a killed process left half written."""
