@@ -5,21 +5,26 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow golden
+.PHONY: help install demo format lint types check test test-slow golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-# The stamp holds the extras already installed, so that a second call is instant.
-$(VENV)/.demo-installed: pyproject.toml
+# Only where there is none yet, so `make install PYTHON=python3.12` is said once.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "stylebeam needs Python 3.11 or newer; '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>/dev/null || echo 'no Python at all')." \
+	    "Name another: make install PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+
+# The stamp holds the extras already installed, so that a second call is instant.
+$(VENV)/.demo-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable ".[demo]"
 	@touch $@
 
-$(VENV)/.dev-installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
+$(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable ".[demo,dev]"
 	@touch $@ $(VENV)/.demo-installed
 
@@ -50,3 +55,6 @@ test-slow: $(VENV)/.dev-installed ## the slow tests only
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
+
+docs: $(VENV)/.dev-installed ## rewrite the tables of options in the README
+	$(BIN)/python tests/regenerate_docs.py

@@ -157,17 +157,20 @@ def read_local(path: str) -> bytes:
     return pathlib.Path(path).read_bytes()
 
 
-def load_bundle(folder: str, read: Callable[[str], bytes] = read_local) -> Bundle:
+def load_bundle(
+    folder: str | None = None, read: Callable[[str], bytes] = read_local
+) -> Bundle:
     """Load and check a bundle.
 
     Args:
-        folder: Where it is.
+        folder: Where it is; None for the packaged one, wherever this process has it.
         read: Returns the bytes of a file; another one reads from a bucket.
 
     Raises:
         BundleError: A file is missing or damaged, or the format version or a layer is
             unknown.
     """
+    folder = DEFAULT_BUNDLE if folder is None else folder
     where = f"bundle {folder!r}"
     root = folder.rstrip("/")
     try:

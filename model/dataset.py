@@ -244,7 +244,9 @@ def crop_dataset(
             tf.cast(pixels, tf.float32), [crop, crop], antialias=True
         )
         pixels = tf.cond(mirrored, lambda: tf.reverse(pixels, [1]), lambda: pixels)
-        return tf.ensure_shape(pixels / 255.0, [crop, crop, 3])
+        # The weights of a resize sum to one only nearly.
+        pixels = tf.clip_by_value(pixels / 255.0, 0.0, 1.0)
+        return tf.ensure_shape(pixels, [crop, crop, 3])
 
     return (
         numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -26,6 +26,14 @@ _COMMANDS: Final = {
 }
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells the default of each flag that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.default is not None and action.nargs != 0
+        return super()._get_help_string(action) if has_default else action.help
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `stylebeam` with all its subcommands."""
     parser = argparse.ArgumentParser(
@@ -43,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
         command.set_defaults(flags=importlib.import_module(f"{module}_config"))

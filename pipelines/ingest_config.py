@@ -10,8 +10,8 @@ from typing import Final
 
 from pipelines.errors import UsageError
 from transforms.annotations import KINDS, Kind
-from transforms.images import MAX_PIXELS, MIN_SIDE
 from transforms.layout import ENCODES, Encode
+from transforms.limits import MAX_PIXELS, MIN_SIDE
 
 _01: Final = "a share in [0, 1]"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -181,7 +181,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         **{
             name: value
             for name, value in defaults.items()
-            if value is not dataclasses.MISSING
+            if value is not dataclasses.MISSING and value not in ("", ())
         }
     )
 
@@ -193,5 +193,9 @@ def config_from_args(args: argparse.Namespace) -> IngestConfig:
         UsageError: A value is out of range.
     """
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(IngestConfig)}
-    values |= {"input": tuple(args.input), "wikiart_list": tuple(args.wikiart_list)}
+    values |= {
+        "input": tuple(args.input),
+        "captions": args.captions or "",
+        "wikiart_list": tuple(args.wikiart_list or ()),
+    }
     return IngestConfig(**values)

@@ -6,9 +6,11 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -16,12 +18,22 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
 from pipelines.errors import UsageError
+from pipelines.options import local_runner
 from pipelines.progress import shown_progress
 from transforms.counts import COUNTS, WriteCounts
-from transforms.output import TEMPORARY, MissingExtraError, OutputFolder, is_remote
+from transforms.output import (
+    TEMPORARY,
+    MissingExtraError,
+    OutputFolder,
+    google_errors,
+    is_remote,
+)
 from transforms.progress import forget_progress, read_progress
 
 JOB: Final = "job.json"
+
+# What a shell reports for a process that SIGINT ended.
+_INTERRUPTED: Final = 130
 
 _PACKAGES: Final = (
     "stylebeam",
@@ -113,10 +125,12 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        if not is_remote(root):
+        remote = is_remote(root)
+        if not remote:
             _check_writable(root)
         try:
-            job = self.output.read_json(JOB)
+            with google_errors() if remote else contextlib.nullcontext():
+                job = self.output.read_json(JOB)
         except (OSError, ValueError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
@@ -171,8 +185,11 @@ class Job:
         self._clear()
         # Written first, so that a killed job's output is recognised and continued.
         self.output.write_json(JOB, {**about, "status": "running"})
-        with shown_progress(self.output, self.command, self.unit, self.total):
-            pipeline = beam.Pipeline(options=options)
+        with (
+            _interrupt_ends_at_once(self.command),
+            shown_progress(self.output, self.command, self.unit, self.total),
+        ):
+            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             _ = build(pipeline) | "WriteCounts" >> WriteCounts(self.output)
             pipeline.run().wait_until_finish()
         counts: dict[str, int] = self.output.read_json(COUNTS)
@@ -218,6 +235,29 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
+
+
+@contextlib.contextmanager
+def _interrupt_ends_at_once(command: str) -> Iterator[None]:
+    """End the process on Ctrl-C: whatever is committed stays, there is nothing to save.
+
+    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
+    with its traceback.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        message = f"\n{command}: interrupted; the same command goes on from here\n"
+        os.write(2, message.encode())
+        os._exit(_INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_writable(root: str) -> None:

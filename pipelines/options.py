@@ -12,12 +12,35 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
     _BeamArgumentParser,
 )
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.job.utils import dict_to_struct
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiRunner,
+)
 
 from pipelines.errors import UsageError
 
 # Beam's in-process engine; its DirectRunner would first try to download another one.
 _LOCAL_RUNNER: Final = "FnApiRunner"
 _LOCAL_NAMES: Final = (None, "DirectRunner", _LOCAL_RUNNER)
+
+
+def local_runner(options: PipelineOptions) -> FnApiRunner | None:
+    """Return the local runner, its worker processes as quiet as the launcher.
+
+    Beam gives processes of the local runner no options: they would log every channel
+    they open. For another runner returns None: the options name it.
+    """
+    if options.view_as(StandardOptions).runner != _LOCAL_RUNNER:
+        return None
+    told = {"beam:option:default_sdk_harness_log_level:v1": "ERROR"}
+    info = beam_provision_api_pb2.ProvisionInfo(
+        # Beam's own default: nothing is staged for processes of this machine.
+        retrieval_token="unused-retrieval-token",
+        pipeline_options=dict_to_struct(told),
+    )
+    return FnApiRunner(provision_info=ExtendedProvisionInfo(info))
 
 
 def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:

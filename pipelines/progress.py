@@ -54,6 +54,8 @@ def _follow_with_bar(
             bar.update(done + kept + failed - bar.n)
             if failed:
                 bar.set_postfix(failed=failed, refresh=False)
+            elif not done and (encoded := _styles_encoded(output)):
+                bar.set_postfix(styles_encoded=encoded)
 
 
 def _follow_with_lines(
@@ -71,7 +73,14 @@ def _follow_with_lines(
             rate = done / (now - started)
             left = (total - done - kept - failed) / rate
             line += f", {rate:.2f} a second, about {left:.0f} s left"
+        elif encoded := _styles_encoded(output):
+            line += f", {encoded} styles encoded"
         print(line, file=sys.stderr, flush=True)
+
+
+def _styles_encoded(output: OutputFolder) -> int:
+    """Return what happens before the first cell: a long time with many styles."""
+    return int(read_progress(output).get("styles_encoded", 0))
 
 
 def _amounts(output: OutputFolder, unit: str) -> tuple[int, int, int]:

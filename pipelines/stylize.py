@@ -61,7 +61,8 @@ def plan(config: StylizeConfig) -> StylizePlan:
     try:
         bundle = load_bundle(config.bundle, read_file)
     except (ValueError, RuntimeError) as error:
-        raise UsageError(f"--bundle {config.bundle}: {error}") from error
+        flag = f"--bundle {config.bundle}" if config.bundle else "--bundle"
+        raise UsageError(f"{flag}: {error}") from error
     contents, content_count = _inputs("--content", config.content, config.output)
     styles, style_count = _inputs("--style", config.style, config.output)
     settings = StylizeSettings(

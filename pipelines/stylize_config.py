@@ -6,7 +6,6 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import argparse
 import dataclasses
 
-from model.bundle import DEFAULT_BUNDLE
 from model.config import PRECISIONS, Precision
 from pipelines.errors import UsageError
 from transforms.pair import PictureFormat
@@ -20,7 +19,7 @@ class StylizeConfig:
         content: Inputs of contents: folders, globs, files, archives, `NAME=PATH`.
         style: Inputs of styles.
         output: Folder or `gs://` URL.
-        bundle: Folder of the bundle.
+        bundle: Folder of the bundle; None for the packaged one.
         alpha: Strength of the style, in [0, 1] with at most three decimals.
         content_size: Shortest side of a content in pixels; 0 keeps its size.
         style_size: Shortest side of a style in pixels; 0 keeps its size.
@@ -34,7 +33,8 @@ class StylizeConfig:
     content: tuple[str, ...]
     style: tuple[str, ...]
     output: str
-    bundle: str = DEFAULT_BUNDLE
+    # Not its path, which is another one on a remote worker.
+    bundle: str | None = None
     alpha: float = 1.0
     content_size: int = 0
     # The size of the training pictures before cropping: strokes look as intended.
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", required=True, metavar="D", help="output folder")
     parser.add_argument(
-        "--bundle", metavar="B", help="folder of the networks (default: the packaged)"
+        "--bundle", metavar="B", help="folder of the networks; else the packaged ones"
     )
     parser.add_argument("--alpha", type=float, help="strength of the style, 0 to 1")
     parser.add_argument(

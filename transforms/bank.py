@@ -172,6 +172,7 @@ class EncodeStyle:
         loaded = self._load(image)
         write_preview(self.output, preview, loaded.pixels)
         mean, std = known[:2] if known is not None else self.encoder(loaded)
+        progress_of(self.output).add(styles_encoded=1)
         return EncodedStyle(share, mean, std)
 
     def _load(self, image: ImageBytes) -> LoadedImage:

@@ -32,11 +32,9 @@ from PIL import (
 
 from transforms.color import to_rgb
 from transforms.elements import ImageError, Reason
+from transforms.limits import MAX_PIXELS, MIN_SIDE
 
 Pixels = npt.NDArray[np.uint8]
-
-MAX_PIXELS = 89_478_485  # where Pillow itself begins to speak of decompression bombs
-MIN_SIDE = 32
 
 # Pillow: "3.0 is indistinguishable from a fair resampling in almost all cases".
 _REDUCING_GAP = 3.0

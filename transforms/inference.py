@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import glob
 import os
 import sys
 import tempfile
@@ -66,14 +67,18 @@ class SharedStylizer:
     """The stylizer of a process, built when it is first needed.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         # Beam runs several threads a process, each on a content of its own.
@@ -100,7 +105,7 @@ _LOCK = threading.Lock()
 
 
 def _stylizer(
-    bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+    bundle: str | None, bundle_id: str, precision: Precision, output: OutputFolder
 ) -> "Stylizer":
     with _LOCK:
         started = time.perf_counter()
@@ -112,32 +117,38 @@ def _stylizer(
 
 
 @functools.lru_cache(maxsize=1)
-def _load_stylizer(bundle: str, bundle_id: str, precision: Precision) -> "Stylizer":
-    # Late, because a run without work and the launcher of a remote job do without
-    # TensorFlow.
-    with _without_greeting():
-        from model.stylizer import Stylizer
-
+def _load_stylizer(
+    bundle: str | None, bundle_id: str, precision: Precision
+) -> "Stylizer":
     loaded = load_bundle(bundle, read_file)
     if loaded.bundle_id != bundle_id:
         raise ValueError(
-            f"Bundle {bundle!r} changed since the job was started: found "
-            f"{loaded.bundle_id}, expected {bundle_id}."
+            f"Bundle {bundle or 'in the package'!r} changed since the job was started: "
+            f"found {loaded.bundle_id}, expected {bundle_id}."
         )
-    stylizer = Stylizer(loaded, precision)
-    # Traces the functions, so that the first real image is no slower than the second.
-    grey = np.full((1, 32, 32, 3), 0.5, np.float32)
-    stylizer.stylize(grey, grey)
+    with _without_greeting():
+        # Late, because a run without work and the launcher of a remote job do without
+        # TensorFlow.
+        from model.stylizer import Stylizer
+
+        stylizer = Stylizer(loaded, precision)
+        # Traces the functions: the first image is no slower than the second.
+        grey = np.full((1, 32, 32, 3), 0.5, np.float32)
+        stylizer.stylize(grey, grey)
     return stylizer
 
 
 @contextlib.contextmanager
 def _without_greeting() -> Iterator[None]:
-    """Keep two remarks of TensorFlow's import out of the user's terminal.
+    """Keep the remarks of TensorFlow's start out of the user's terminal.
 
-    They are written to file descriptor 2 before any log level counts; whatever else is
-    written meanwhile is passed on.
+    They are written to file descriptor 2 before any log level counts: that oneDNN is
+    used, and that a machine without GPU has none. Whatever else is written meanwhile is
+    passed on.
     """
+    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
+    if not glob.glob("/dev/nvidia*"):
+        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as captured:
@@ -149,7 +160,7 @@ def _without_greeting() -> Iterator[None]:
             os.close(saved)
             captured.seek(0)
             for line in captured:
-                if b"absl::InitializeLog()" not in line and b"oneDNN" not in line:
+                if not any(remark in line for remark in remarks):
                     sys.stderr.write(line.decode(errors="replace"))
 
 
@@ -161,14 +172,18 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
     halved until the failing cell is alone: it fails, the others do not.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         super().__init__()
         self._bundle = bundle
@@ -246,14 +261,18 @@ class StyleEncoder:
     """Encodes one style image; picklable, the networks are built in the worker.
 
     Args:
-        bundle: Path of the bundle.
+        bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         output: Where the progress goes.
     """
 
     def __init__(
-        self, bundle: str, bundle_id: str, precision: Precision, output: OutputFolder
+        self,
+        bundle: str | None,
+        bundle_id: str,
+        precision: Precision,
+        output: OutputFolder,
     ) -> None:
         self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
         self._output = output

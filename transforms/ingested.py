@@ -14,6 +14,7 @@ from transforms.elements import ImageStatus
 from transforms.finish import finish_dataset
 from transforms.layout import MANIFEST, DatasetSettings
 from transforms.output import OutputFolder
+from transforms.progress import progress_of
 from transforms.rejects import RejectedExample
 from transforms.tables import stable_part
 
@@ -142,6 +143,7 @@ def _finish(
     examples: list[RejectedExample],
 ) -> dict[str, int]:
     records = finish_dataset(output, settings, identity, examples)
+    progress_of(output).flush()  # the last file is written
     counts: Counter[str] = Counter()
     for _, statuses in parts:
         counts.update(statuses)

@@ -76,6 +76,19 @@ def open_file(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
+@contextlib.contextmanager
+def google_errors() -> Iterator[None]:
+    """Turn what the Google Cloud Storage client raises into `OSError`."""
+    from google.api_core import exceptions  # late: local files do not need it
+
+    try:
+        yield
+    except exceptions.NotFound as error:
+        raise FileNotFoundError(str(error)) from error
+    except (exceptions.GoogleAPIError, exceptions.RetryError) as error:
+        raise OSError(str(error)) from error
+
+
 def read_file(path: str) -> bytes:
     """Return the bytes of a local or remote file.
 

@@ -34,5 +34,6 @@ def check_pixels(image: LoadedImage, max_pixels: int) -> None:
         raise ImageError(
             Reason.OUT_OF_MEMORY,
             f"{width} x {height} pixels do not fit into the memory of the network in "
-            f"one piece: at most {max_pixels} are allowed. Shrink with --content-size.",
+            f"one piece: at most {max_pixels} are allowed. Shrink with "
+            "--content-size or --style-size.",
         )

@@ -165,7 +165,7 @@ def read_image(ref: ImageRef) -> bytes:
     """
     remote = output.is_remote(ref.path)
     try:
-        with _google_errors() if remote else contextlib.nullcontext():
+        with output.google_errors() if remote else contextlib.nullcontext():
             return read_member(ref) if ref.member else _read_file(ref)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(Reason.NOT_FOUND, f"{ref.key}: no such file") from error
@@ -353,16 +353,3 @@ def _read_file(ref: ImageRef) -> bytes:
             )
         file.seek(0)
         return file.read()
-
-
-@contextlib.contextmanager
-def _google_errors() -> Iterator[None]:
-    """Turn what the Google Cloud Storage client raises into `OSError`."""
-    from google.api_core import exceptions  # late: local files do not need it
-
-    try:
-        yield
-    except exceptions.NotFound as error:
-        raise FileNotFoundError(str(error)) from error
-    except exceptions.GoogleAPIError as error:
-        raise OSError(str(error)) from error

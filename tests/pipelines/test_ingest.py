@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from model.dataset import crop_dataset, load_index
 from pipelines import cli, ingest
 from pipelines.ingest_config import IngestConfig
 from transforms import listing, prepare
@@ -717,3 +718,80 @@ def test_killed_run_is_finished_by_the_next(
     assert files_of(output) == files_of(tmp_path / "whole")
     assert not (output / ".tmp").exists()
     assert not (output / "manifest" / ".journal").exists()
+
+
+def test_odd_and_broken_files_are_judged_as_expected(run, shared, tmp_path):
+    bad = shared / "data" / "bad"
+    expected = json.loads((bad / "expected.json").read_text("utf-8"))
+
+    status, _, err = run(input=[bad], name="bad")
+
+    rows = rows_of(tmp_path / "out")
+    assert status == 0
+    assert "84 images = 54 accepted + 0 duplicate + 30 failed" in err
+    for key, verdict in expected.items():
+        accepted = rows[key]["status"] == "accepted"
+        assert accepted == verdict["decodable"], (key, verdict["why"])
+    assert rows["expected.json"]["reason"] == "not_an_image"
+
+
+def test_coco_is_read_with_its_captions(run, shared, tmp_path):
+    coco = shared / "data" / "coco"
+    captions = coco / "annotations" / "captions_train2014.json"
+
+    status, _, err = run(
+        *("--kind", "coco", "--captions", captions, "--shards", 2, "--size", 128),
+        input=[coco / "train2014"],
+        name="coco",
+    )
+
+    assert status == 0
+    assert "380 images = 380 accepted" in err
+    assert "not among" not in err
+    found = {}
+    builder = tfds.builder_from_directory(str(tmp_path / "out"))
+    for split in builder.info.splits:
+        for example in tfds.as_numpy(builder.as_dataset(split=split)):
+            assert min(example["image"].shape[:2]) == 128
+            found[int(example["coco_id"])] = [c.decode() for c in example["captions"]]
+    content = json.loads(captions.read_text("utf-8"))
+    expected = {image["id"]: [] for image in content["images"]}
+    for annotation in content["annotations"]:
+        expected[annotation["image_id"]].append(annotation["caption"].strip())
+    assert found == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "folder", "counts"),
+    [
+        # The four that fail are the lists and their licence.
+        ("wikiart", "wikiart", "1598 images = 1594 accepted + 0 duplicate + 4 failed"),
+        ("folder", "photos", "1000 images = 1000 accepted + 0 duplicate + 0 failed"),
+    ],
+)
+def test_shared_collections_balance(run, shared, tmp_path, kind, folder, counts):
+    inputs = [shared / "data" / folder]
+    status, _, err = run("--kind", kind, "--direct_num_workers=2", input=inputs)
+
+    builder = tfds.builder_from_directory(str(tmp_path / "out"))
+    splits = builder.info.splits
+    accepted = summary(tmp_path / "out")["images"]["accepted"]
+    assert status == 0
+    assert counts in err
+    assert sum(splits[split].num_examples for split in splits) == accepted
+    example = next(iter(tfds.as_numpy(builder.as_dataset(split="train"))))
+    label = rows_of(tmp_path / "out")[example["key"].decode()]["label"]
+    assert example["label"].decode() == label
+    assert bool(label) == (kind == "wikiart")
+
+
+def test_training_reads_what_was_ingested(run, folder, tmp_path):
+    run("--val-fraction", 0, "--shards", 2)
+
+    index = load_index([str(tmp_path / "out")], "train")
+    (batch,) = crop_dataset(index, crop=32, batch_size=8, seed=1, stream=0).take(1)
+
+    assert len(index) == 13
+    assert batch.shape == (8, 32, 32, 3)
+    assert 0 <= batch.numpy().min() < batch.numpy().max() <= 1

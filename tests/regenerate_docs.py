@@ -1,0 +1,73 @@
+"""Rewrite the tables of options in the README from the parser.
+
+    make docs
+
+Each table stands between `<!-- options: COMMAND -->` and `<!-- /options -->`.
+"""
+
+import argparse
+import pathlib
+import re
+
+from pipelines.cli import build_parser
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+_TABLE = re.compile(r"(<!-- options: (\w+) -->\n).*?(<!-- /options -->)", re.DOTALL)
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the subcommands by name."""
+    (action,) = (
+        action
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(action.choices)
+
+
+def options_table(command: argparse.ArgumentParser) -> str:
+    """Return the options of a command as a Markdown table."""
+    lines = ["| option | default | |", "|---|---|---|"]
+    for action in command._actions:
+        if action.dest == "help":
+            continue
+        name = " ".join(
+            [action.option_strings[-1], *([_values(action)] if _takes(action) else [])]
+        )
+        lines.append(f"| `{name}` | {_default(action)} | {action.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _takes(action: argparse.Action) -> bool:
+    return action.nargs != 0
+
+
+def _values(action: argparse.Action) -> str:
+    if action.choices:
+        return "\\|".join(str(choice) for choice in action.choices)
+    name = action.metavar or action.dest.upper()
+    return f"{name} …" if action.nargs == "+" else str(name)
+
+
+def _default(action: argparse.Action) -> str:
+    if action.required:
+        return "required"
+    if action.default is None:
+        return ""
+    return f"`{action.default}`" if _takes(action) else "off"
+
+
+def with_tables(text: str) -> str:
+    """Return a document with its tables of options as they should be."""
+    parsers = commands()
+    return _TABLE.sub(lambda m: f"{m[1]}{options_table(parsers[m[2]])}{m[3]}", text)
+
+
+def main() -> None:
+    """Rewrite the README."""
+    README.write_text(with_tables(README.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
