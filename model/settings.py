@@ -25,6 +25,7 @@ class TrainingSettings:
         content_weight: Factor of the content loss.
         style_weight: Factor of the style loss.
         tv_weight: Factor of the total variation.
+        identity_share: Of the pairs whose content is its own style, in [0, 1].
         learning_rate: Its highest value.
         lr_schedule: How it falls: `inverse-time` lr / (1 + decay · step), `cosine` to
             2 % at the last step.
@@ -44,6 +45,7 @@ class TrainingSettings:
     content_weight: float = 1.0
     style_weight: float = 10.0
     tv_weight: float = 0.0
+    identity_share: float = 0.0
     learning_rate: float = 1e-4
     lr_schedule: Schedule = "inverse-time"
     lr_decay: float = 5e-5
@@ -66,11 +68,12 @@ class TrainingSettings:
             ("content_weight", self.content_weight >= 0, "not negative"),
             ("style_weight", self.style_weight >= 0, "not negative"),
             ("tv_weight", self.tv_weight >= 0, "not negative"),
+            ("identity_share", 0 <= self.identity_share <= 1, "a share in [0, 1]"),
             ("learning_rate", self.learning_rate > 0, "positive"),
             ("lr_decay", self.lr_decay >= 0, "not negative"),
             ("warmup_steps", self.warmup_steps >= 0, "not negative"),
             ("clip_norm", self.clip_norm >= 0, "0 (no limit) or positive"),
-            ("seed", 0 <= self.seed < 2**63, "0 to 2^63 - 1"),
+            ("seed", 0 <= self.seed < 2**47, "0 to 2^47 - 1"),
         ):
             if not right:
                 return name, getattr(self, name), expected

@@ -120,6 +120,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--content-weight", type=float, help="factor of the content loss")
     add("--style-weight", type=float, help="factor of the style loss")
     add("--tv-weight", type=float, help="factor of the total variation")
+    add(
+        "--identity-share",
+        type=float,
+        metavar="SHARE",
+        help="of the pairs, whose content is its own style: for alpha below 1",
+    )
     add("--learning-rate", type=float, help="its highest value")
     add("--lr-schedule", choices=SCHEDULES, help="how the learning rate falls")
     add("--lr-decay", type=float, help="of inverse-time, a step")

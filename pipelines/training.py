@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.checkpoints import CheckpointError, Checkpoints
-from model.dataset import crop_dataset
 from model.evaluation import Cell, Grid, Ruler, summarize
 from model.export import trained_bundle
+from model.pairs import training_pairs
 from model.stylizer import Stylizer
 from model.training import Trainer, batches_of, learning_rate
 from pipelines.cluster import Cluster
@@ -192,20 +192,17 @@ class _Work:
         part = settings.batch_size // self._cluster.workers
 
         def make(devices: int) -> tf.data.Dataset:
-            crops = [
-                crop_dataset(
-                    index,
-                    crop=settings.crop,
-                    batch_size=settings.batch_size,
-                    seed=settings.seed,
-                    stream=stream,
-                    start_step=first,
-                    first=self._cluster.index * part,
-                    count=part,
-                )
-                for stream, index in enumerate((self._plan.content, self._plan.style))
-            ]
-            pairs = tf.data.Dataset.zip(tuple(crops))
+            pairs = training_pairs(
+                self._plan.content,
+                self._plan.style,
+                crop=settings.crop,
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                identity_share=settings.identity_share,
+                start_step=first,
+                first=self._cluster.index * part,
+                count=part,
+            )
             return pairs if devices == 1 else pairs.rebatch(part // devices)
 
         return batches_of(self._trainer, make)
