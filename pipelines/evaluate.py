@@ -58,7 +58,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
     started = time.monotonic()
     try:
-        bundle = load_bundle(config.bundle, read_file)
+        bundle = load_bundle(config.bundle or DEFAULT_BUNDLE, read_file)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"--bundle {config.bundle}: {error}") from error
     output = OutputFolder(config.output)

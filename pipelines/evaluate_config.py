@@ -6,7 +6,6 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import argparse
 import dataclasses
 
-from model.bundle import DEFAULT_BUNDLE
 from pipelines.errors import UsageError
 
 
@@ -19,7 +18,7 @@ class EvaluateConfig:
             files, archives, `NAME=PATH`.
         style: Paintings, likewise.
         output: Folder or `gs://` URL of the report.
-        bundle: Folder of the bundle to judge.
+        bundle: Folder of the bundle to judge; None for the packaged one.
         size: Side of the squares in pixels.
         max_failure_rate: Largest share of unreadable images that still is a success.
     """
@@ -27,7 +26,7 @@ class EvaluateConfig:
     content: tuple[str, ...]
     style: tuple[str, ...]
     output: str
-    bundle: str = DEFAULT_BUNDLE
+    bundle: str | None = None
     # That of the published comparisons.
     size: int = 256
     max_failure_rate: float = 0.01
@@ -52,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--bundle",
         metavar="B",
-        default=DEFAULT_BUNDLE,
-        help="folder of the networks to judge (default: the packaged)",
+        help="folder of the networks to judge; else the packaged ones",
     )
     add(
         "--content",

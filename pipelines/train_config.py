@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--network",
         choices=NETWORKS,
-        help=f"encoder, normalised on the photographs (default: {DEFAULT_NETWORK})",
+        help=f"encoder, normalised on the photographs; else {DEFAULT_NETWORK}",
     )
     add("--weights", metavar="P", help="file of the encoder's ImageNet weights")
     add("--init", metavar="BUNDLE", help="go on from the decoder of a bundle")

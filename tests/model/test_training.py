@@ -134,6 +134,7 @@ def test_losses_fall(make_trainer, batches):
     assert totals[-1] < 0.8 * totals[0]
 
 
+@pytest.mark.slow  # Tracing for two devices takes most of a minute.
 def test_two_replicas_are_one_device(make_trainer, batches):
     cpus = tf.config.list_logical_devices("CPU")
     if len(cpus) < 2:

@@ -31,12 +31,3 @@ def test_every_block_of_the_page_runs(workdir, tmp_path, picture):
         line = text[: text.index(block)].count("\n")
         # So that a failure shows the line of the page.
         exec(compile("\n" * line + block, str(PAGE), "exec"), names)
-
-
-def test_flags_on_the_page_are_flags():
-    text = PAGE.read_text("utf-8")
-    parser = cli.build_parser()
-    for flag in re.findall(r"`stylebeam export (--[a-z0-9-]+)", text):
-        args = ["export", "--workdir", "w", "--output", "o"]
-        value = "x.weights.h5" if flag == "--weights-h5" else "x"
-        assert parser.parse_args([*args, flag, value]).command == "export"
