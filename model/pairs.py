@@ -76,7 +76,7 @@ def training_pairs(
 
     steps = tf.data.Dataset.counter(start_step)
     pairs = tf.data.Dataset.zip((steps, *crops))
-    return pairs.map(mix, deterministic=True).prefetch(1)
+    return pairs.map(mix).prefetch(1)
 
 
 def identity_draws(

@@ -14,6 +14,7 @@ from typing import Final
 from pipelines.cluster import TF_CONFIG, local_tf_config
 
 PREEMPTED: Final = 42
+INTERRUPTED: Final = 130
 
 # A worker whose partner has died hangs in a collective: no use in asking it to stop.
 _LOOK_SECONDS: Final = 0.1
@@ -68,8 +69,10 @@ def _run_once(command: Sequence[str], count: int) -> int:
     """Return the status that ended the workers; negative for a signal."""
     addresses = [f"localhost:{port}" for port in _free_ports(count)]
     workers: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
+        asked.append(number)
         for worker in workers:
             if worker.poll() is None:
                 worker.send_signal(number)
@@ -82,7 +85,11 @@ def _run_once(command: Sequence[str], count: int) -> int:
                 TF_CONFIG: local_tf_config(addresses, index),
             }
             workers.append(subprocess.Popen(command, env=environment))
-        return _first_end(workers)
+        status = _first_end(workers)
+        if status < 0 and asked:
+            # Some had not yet begun to listen: they are not to be started again.
+            return PREEMPTED if asked[0] == signal.SIGTERM else INTERRUPTED
+        return status
     finally:
         for worker in workers:
             if worker.poll() is None:
