@@ -277,6 +277,10 @@ def test_export_writes_bundle_saved_model_and_weights(trained, tmp_path, picture
     assert cli.main(["export", "--workdir", str(trained), *flags]) == 0
     bundle = load_bundle(str(tmp_path / "b"))
     assert bundle.description["training"]["steps"] == 3
+    reader = tf.train.load_checkpoint(str(trained / "checkpoints" / "ckpt-3"))
+    name = "optimizer/_trainable_variables/0/.ATTRIBUTES/VARIABLE_VALUE"
+    kernel = bundle.decoder[f"{bundle.decoder_layers[0].name}/kernel"]
+    np.testing.assert_array_equal(kernel, reader.get_tensor(name).astype(np.float16))
     assert (tmp_path / "d.weights.h5").exists()
 
     content = picture(45, 61, seed=1)[None]
