@@ -20,6 +20,7 @@ from pipelines.errors import UsageError
 _COMMANDS: Final = {
     "ingest": ("pipelines.ingest", "make a data set of pictures that TFDS reads"),
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
+    "visualize": ("pipelines.visualize", "show what a network sees in every image"),
 }
 
 

@@ -4,13 +4,9 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import glob
-import os
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +21,7 @@ from transforms.output import OutputFolder, read_file
 from transforms.pair import PreserveColor
 from transforms.plan import Painting
 from transforms.progress import progress_of
+from transforms.quiet import without_greeting
 
 if TYPE_CHECKING:
     from model.quality import Ruler
@@ -186,7 +183,7 @@ def _load_stylizer(network: Network) -> "Stylizer":
             f"Bundle {network.bundle or 'in the package'!r} changed since the job was "
             f"started: found {loaded.bundle_id}, expected {network.bundle_id}."
         )
-    with _without_greeting():
+    with without_greeting():
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
         from model.stylizer import Stylizer
@@ -215,32 +212,6 @@ def _load_ruler(network: Network) -> "Ruler":
     from model.quality import Ruler
 
     return Ruler(load_bundle(network.bundle, read_file), network.precision)
-
-
-@contextlib.contextmanager
-def _without_greeting() -> Iterator[None]:
-    """Keep the remarks of TensorFlow's start out of the user's terminal.
-
-    They are written to file descriptor 2 before any log level counts: that oneDNN is
-    used, and that a machine without GPU has none. Whatever else is written meanwhile is
-    passed on.
-    """
-    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
-    if not glob.glob("/dev/nvidia*"):
-        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            captured.seek(0)
-            for line in captured:
-                if not any(remark in line for remark in remarks):
-                    sys.stderr.write(line.decode(errors="replace"))
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):

@@ -101,6 +101,43 @@ STYLE_BANK: Final = pa.schema(
     ]
 )
 
+# One row a map of `visualize`: a tile of a sheet. `image_id` is `collection` where it
+# belongs to no single image; `channel` is null for the maximum neurons and for rows
+# that stand for a whole file.
+VISUALIZE_MAPS: Final = pa.schema(
+    [
+        ("cell_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_key", pa.string()),
+        ("image_sha256", pa.string()),
+        ("image_width", pa.int32()),
+        ("image_height", pa.int32()),
+        ("kind", pa.string()),
+        ("layer", pa.string()),
+        ("scale", pa.string()),
+        ("channel", pa.int32()),
+        ("part", pa.string()),
+        ("minimum", pa.float64()),
+        ("maximum", pa.float64()),
+        ("mean", pa.float64()),
+        ("l2", pa.float64()),
+        ("zero", pa.bool_()),
+        ("rank_correlation", pa.float64()),
+        ("rank", pa.int32()),
+        ("source_key", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("sheet_width", pa.int32()),
+        ("sheet_height", pa.int32()),
+        ("left", pa.int32()),
+        ("top", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("raw_path", pa.string()),
+        ("raw_sha256", pa.string()),
+    ]
+)
+
 # One row an input of `ingest`. Sizes and places are null where there is none: all from
 # `sha256` on for a file that could not be read, from `format` on for one rejected.
 # The places are those of the shard `<name>-<split>.tfrecord-<shard>-of-<shards>`.
