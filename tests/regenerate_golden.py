@@ -2,7 +2,9 @@
 
     make golden
 
-The packaged bundle stylizes one generated picture with another, at two strengths.
+The packaged bundle stylizes one generated picture with another, at two strengths; with
+a blend of two styles; with a style on each side of a mask, hard and soft; and with its
+colours kept in both ways.
 """
 
 import pathlib
@@ -11,11 +13,14 @@ import numpy as np
 from PIL import Image
 
 from model.bundle import DEFAULT_BUNDLE, load_bundle
+from model.color import keep_chroma, match_colors
 from model.stylizer import Stylizer, to_float, to_uint8
+from transforms.blend import blend
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SIDE = 64
 ALPHAS = {"alpha-1000": 1.0, "alpha-0500": 0.5}
+CONTROLS = ("blend", "mask-hard", "mask-soft", "color-luminance", "color-histogram")
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
@@ -46,10 +51,28 @@ def pictures() -> dict[str, Pixels]:
     stylizer = Stylizer(load_bundle(DEFAULT_BUNDLE))
     encoded = stylizer.encode_content(to_float(content())[None])
     mean, std = stylizer.encode_style(to_float(style())[None])
-    return {
+    made = {
         name: to_uint8(stylizer.decode(encoded, mean, std, alpha)[0])
         for name, alpha in ALPHAS.items()
     }
+    # The second style is the first in other colours, turned.
+    second = np.ascontiguousarray(style().transpose(1, 0, 2)[..., [2, 0, 1]])
+    two = [
+        np.concatenate(parts)
+        for parts in zip(
+            (mean, std), stylizer.encode_style(to_float(second)[None]), strict=True
+        )
+    ]
+    made["blend"] = stylizer.paint(encoded, *blend([0.5, 0.5], *two))[0][0]
+    ramp = np.tile(np.linspace(0, 1, SIDE, dtype=np.float32), (SIDE, 1))
+    for name, mask in (("mask-hard", np.rint(ramp)), ("mask-soft", ramp)):
+        shares = np.stack([1 - mask, mask])
+        made[name] = stylizer.paint_regions(encoded, shares, *two)[0][0]
+    made["color-luminance"] = keep_chroma(content(), made["alpha-1000"])
+    recolored = match_colors(to_float(style()), to_float(content()))
+    moments = stylizer.encode_style(recolored[None])
+    made["color-histogram"] = stylizer.paint(encoded, *moments)[0][0]
+    return made
 
 
 def read(name: str) -> Pixels:

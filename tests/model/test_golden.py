@@ -34,7 +34,18 @@ def difference(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.abs(actual.astype(int) - expected)
 
 
-@pytest.mark.parametrize("name", ["alpha-1000", "alpha-0500"])
+NAMES = [
+    "alpha-1000",
+    "alpha-0500",
+    "blend",
+    "mask-hard",
+    "mask-soft",
+    "color-luminance",
+    "color-histogram",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_packaged_bundle_gives_the_golden_picture(
     name: str,
     golden: ModuleType,
@@ -57,7 +68,7 @@ def test_packaged_bundle_gives_the_golden_picture(
 def test_golden_pictures_are_all_there_and_no_more(golden: ModuleType) -> None:
     names = {path.stem for path in golden.FOLDER.glob("*.png")}
 
-    assert names == set(golden.ALPHAS)
+    assert names == {*golden.ALPHAS, *golden.CONTROLS} == set(NAMES)
 
 
 def test_golden_pictures_tell_strengths_and_channels_apart(golden: ModuleType) -> None:
