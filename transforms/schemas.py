@@ -35,6 +35,47 @@ STYLIZE_MANIFEST: Final = pa.schema(
         ("sha256", pa.string()),
         ("bundle_id", pa.string()),
         ("status", pa.string()),
+        # What a reader should know of a picture that is there all the same.
+        ("note", pa.string()),
+        # Where the bytes are when they are not the file `path`.
+        ("shard", pa.string()),
+        ("offset", pa.int64()),
+        (
+            "metrics",
+            pa.struct(
+                [
+                    ("content_loss", pa.float32()),
+                    ("style_loss_relu1_1", pa.float32()),
+                    ("style_loss_relu2_1", pa.float32()),
+                    ("style_loss_relu3_1", pa.float32()),
+                    ("style_loss_relu4_1", pa.float32()),
+                    ("ssim", pa.float32()),
+                ]
+            ),
+        ),
+    ]
+)
+
+# One row a wanted picture of a job on pairs; temporary.
+PAIRS: Final = pa.schema(
+    [
+        ("content", pa.string()),
+        ("number", pa.int64()),
+        (
+            "styles",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("key", pa.string()),
+                        ("weight", pa.float64()),
+                        ("mask", pa.string()),
+                        ("mask_sha256", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("alpha", pa.float64()),
+        ("problem", pa.string()),
     ]
 )
 
@@ -138,5 +179,23 @@ INGEST_MANIFEST: Final = pa.schema(
         # The encoded picture inside the shard, to be read without parsing the record.
         ("image_offset", pa.int64()),
         ("image_length", pa.int64()),
+    ]
+)
+
+# One row a result of `evaluate`: of a pair, or of the identity test.
+EVALUATION: Final = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("content_key", pa.string()),
+        ("style_key", pa.string()),
+        ("content_loss", pa.float64()),
+        # By layer of the ruler's encoder.
+        ("style_losses", pa.map_(pa.string(), pa.float64())),
+        ("style_loss", pa.float64()),
+        ("total", pa.float64()),
+        # To the content, in [-1, 1].
+        ("ssim", pa.float64()),
+        # To the content, in grey levels of 255.
+        ("rmse", pa.float64()),
     ]
 )

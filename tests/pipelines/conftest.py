@@ -1,3 +1,5 @@
+"""Small inputs, a tiny network, and a runner of `stylebeam stylize`."""
+
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -5,6 +7,41 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+
+from model.stylizer import to_uint8
+from pipelines import cli
+
+CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
+STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
+
+
+@pytest.fixture
+def inputs(tmp_path, picture, tiny_bundle):
+    """Write contents, styles and a bundle; returns their folder."""
+    for folder, sizes in (("contents", CONTENT_SIZES), ("styles", STYLE_SIZES)):
+        for index, (name, size) in enumerate(sizes.items()):
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            seed = index + 10 * (folder == "styles")
+            Image.fromarray(to_uint8(picture(*size, seed=seed))).save(path)
+    tiny_bundle.save(tmp_path / "bundle")
+    return tmp_path
+
+
+@pytest.fixture
+def run(inputs, capfd):
+    """Return a runner of the command; it returns status, stdout and stderr."""
+
+    def run_command(*flags, content="contents", style="styles", output="out"):
+        argv = ["stylize", "--content", str(inputs / content)]
+        argv += ["--style", str(inputs / style)] if style else []
+        argv += ["--output", str(inputs / output)]
+        argv += ["--bundle", str(inputs / "bundle"), *flags]
+        status = cli.main(argv)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run_command
 
 
 @pytest.fixture
@@ -34,3 +71,33 @@ def files_of() -> Callable[[pathlib.Path], dict[str, str]]:
         }
 
     return hash_all
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory, picture, tiny_bundle) -> pathlib.Path:
+    """Two small ingested data sets, the files of the second, and a tiny bundle."""
+    root = tmp_path_factory.mktemp("datasets")
+    for name, first in (("contents", 0), ("styles", 100)):
+        files = root / f"{name[:-1]}-files"
+        files.mkdir()
+        for seed in range(first, first + 16):
+            pixels = np.rint(picture(48 + seed % 16, 64, seed=seed) * 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(files / f"{seed}.png")
+        command = ["ingest", "--input", str(files), "--output", str(root / name)]
+        command += ["--name", name, "--val-fraction", "0.25"]
+        assert cli.main(command) == 0
+    tiny_bundle.save(root / "bundle")
+    return root
+
+
+@pytest.fixture(scope="session")
+def train_command(datasets) -> Callable[..., list[str]]:
+    """Return a maker of `train` commands on the small data sets."""
+
+    def make(workdir: pathlib.Path, *flags: str) -> list[str]:
+        command = ["train", "--content", str(datasets / "contents")]
+        command += ["--style", str(datasets / "styles"), "--workdir", str(workdir)]
+        command += ["--init", str(datasets / "bundle"), "--batch-size", "4"]
+        return [*command, "--crop", "32", *flags]
+
+    return make
