@@ -1,9 +1,10 @@
 """The running job against a naive pair loop of the same network.
 
-    python benchmarks/grid.py --contents 4 --styles 16 --size 256
+    python benchmarks/grid.py --contents 8 --styles 64 --size 256 --precision bfloat16
 
 The naive loop does what a script does: for every pair it reads and decodes content and
-style, encodes both, decodes the features, and writes a JPEG. It is timed on 16 pairs
+style, encodes both, decodes the features, and writes a JPEG, with the plain float32
+networks (`model.network`), not those rearranged for inference. It is timed on 16 pairs
 before and 16 after the job, so that a machine that drifts hurts both. The job is timed
 from the first image read to the last file written, as job.json has it, without its
 start-up (import of TensorFlow, loading, tracing), which is reported apart. Images are
@@ -14,18 +15,24 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+import tensorflow as tf
 
+from model.adain import adain, channel_moments
 from model.bundle import DEFAULT_BUNDLE, load_bundle
-from model.stylizer import Stylizer, to_float, to_uint8
+from model.decoder import build_decoder
+from model.encoder import build_encoder
+from model.stylizer import to_float, to_uint8
 from transforms.images import decode_image, encode_image
 
 NAIVE_PAIRS = 16
@@ -44,8 +51,25 @@ def make_images(folder: pathlib.Path, count: int, size: int, seed: int) -> None:
         (folder / f"{index:04d}.jpg").write_bytes(data)
 
 
+def naive_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a function of content and style that does everything for each pair."""
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    encode = build_encoder(bundle.encoder_layers, bundle.encoder)
+    decode = build_decoder(bundle.decoder_layers, bundle.decoder)
+
+    @tf.function(reduce_retracing=True)
+    def stylize(content: tf.Tensor, style: tf.Tensor) -> tf.Tensor:
+        target = adain(encode(content), *channel_moments(encode(style)))
+        return tf.clip_by_value(decode(target), 0.0, 1.0)
+
+    return lambda content, style: stylize(content, style).numpy()
+
+
 def naive_seconds(
-    stylizer: Stylizer, contents: pathlib.Path, styles: pathlib.Path, out: pathlib.Path
+    stylize: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    contents: pathlib.Path,
+    styles: pathlib.Path,
+    out: pathlib.Path,
 ) -> list[float]:
     """Return the seconds of each pair of the naive loop."""
     out.mkdir(exist_ok=True)
@@ -60,7 +84,7 @@ def naive_seconds(
         content, style = (
             to_float(decode_image(path.read_bytes()).pixels)[None] for path in pair
         )
-        picture = stylizer.stylize(content, style)[0]
+        picture = stylize(content, style)[0]
         (out / f"{index}.jpg").write_bytes(encode_image(to_uint8(picture), "jpg"))
         seconds.append(time.perf_counter() - started)
     return seconds
@@ -80,16 +104,16 @@ def main() -> None:
         make_images(root / "contents", args.contents, args.size, seed=1)
         make_images(root / "styles", args.styles, args.size, seed=2)
         # The naive loop is float32 also where the job is not.
-        stylizer = Stylizer(load_bundle(DEFAULT_BUNDLE))
+        network = naive_network()
         folders = (root / "contents", root / "styles", root / "naive")
-        naive_seconds(stylizer, *folders)  # Not counted: traces and fills the caches.
-        naive = naive_seconds(stylizer, *folders)
+        naive_seconds(network, *folders)  # Not counted: traces and fills the caches.
+        naive = naive_seconds(network, *folders)
         command = [sys.executable, "-m", "pipelines", "stylize"]
         command += ["--content", str(root / "contents")]
         command += ["--style", str(root / "styles"), "--output", str(root / "out")]
         command += ["--precision", args.precision]
         subprocess.run(command, check=True, capture_output=True)
-        naive += naive_seconds(stylizer, *folders)
+        naive += naive_seconds(network, *folders)
         timings = json.loads((root / "out" / "job.json").read_bytes())["timings"]
     pair = statistics.median(naive)
     start_up = timings["startup_seconds"]
@@ -104,6 +128,8 @@ def main() -> None:
     )
     print(f"naive pair, median of {len(naive)}: {pair:.4f} s")
     print(f"job: {running / cells:.4f} s a cell, {running:.2f} s running")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak memory of the job: {peak:.2f} GiB")
     print(f"start-up apart: {start_up:.2f} s")
     print(f"overhead beyond model time: {(running - model) / model:.1%}")
 

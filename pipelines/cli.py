@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "export": ("pipelines.export", "export a trained decoder as a bundle"),
     "evaluate": ("pipelines.evaluate", "measure the quality of a bundle"),
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
+    "visualize": ("pipelines.visualize", "show what a network sees in every image"),
 }
 
 
@@ -30,7 +31,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Tells the default of each flag that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_default = action.default is not None and action.nargs != 0
+        has_default = action.default not in (None, "", ()) and action.nargs != 0
         return super()._get_help_string(action) if has_default else action.help
 
 

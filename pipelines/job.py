@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
+import filelock
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
@@ -31,6 +32,7 @@ from transforms.output import (
 from transforms.progress import forget_progress, read_progress
 
 JOB: Final = "job.json"
+LOCK: Final = ".lock"
 
 # What a shell reports for a process that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -173,7 +175,19 @@ class Job:
 
         Raises:
             RuntimeError: A balance does not add up.
+            UsageError: Another run is writing this output.
         """
+        with _only_run(self.output):
+            # Again: another run may have ended meanwhile.
+            self.check_output()
+            return self._run(build, options, balances)
+
+    def _run(
+        self,
+        build: Callable[[beam.Pipeline], PCollection[tuple[str, int]]],
+        options: PipelineOptions,
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+    ) -> int:
         started = time.monotonic()
         about = {
             "command": self.command,
@@ -235,6 +249,34 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
+
+
+@contextlib.contextmanager
+def _only_run(output: OutputFolder) -> Iterator[None]:
+    """Keep a second run from the same output.
+
+    The kernel holds the lock and lets it go with the process, however that ends: a lock
+    file that a killed run leaves is no lock. Buckets have no such lock.
+
+    Raises:
+        UsageError: Another run is writing this output.
+    """
+    if is_remote(output.root):
+        yield
+        return
+    os.makedirs(output.root, exist_ok=True)
+    lock = filelock.FileLock(output.path(LOCK))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UsageError(
+            f"--output {output.root}: another run is writing it. Wait for its end, or "
+            "choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

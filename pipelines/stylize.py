@@ -1,4 +1,4 @@
-"""`stylebeam stylize`: every content with every style, as a Beam job."""
+"""`stylebeam stylize`: contents with styles, as a Beam job."""
 
 import dataclasses
 import os
@@ -6,172 +6,174 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 from apache_beam.pvalue import PCollection
 
-from model.bundle import Bundle, load_bundle
-from pipelines.errors import UsageError
+from pipelines.dry_run import dry_run
 from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.stylize_config import StylizeConfig
-from transforms.bank import BankSettings, EncodeStyles, WriteStyleBank, existing_bank
+from pipelines.stylize_plan import StylizePlan, most_cells, pairing_of, plan
+from transforms.bank import (
+    EncodedStyles,
+    EncodeStyles,
+    ReadStyleBank,
+    WriteStyleBank,
+    existing_bank,
+)
+from transforms.elements import ImageRef
 from transforms.failures import WriteFailures
 from transforms.gallery import WriteGallery
-from transforms.inference import StyleEncoder, StylizerModelHandler
+from transforms.inference import Network, StyleEncoder, StylizerModelHandler
 from transforms.manifest import CompactManifest, parts_on_disk
-from transforms.output import OutputFolder, is_remote, read_file
-from transforms.pair import StylizeSettings
-from transforms.read import InputRoot, ReadImageRefs, check_keys, parse_inputs
+from transforms.output import OutputFolder
+from transforms.pair_table import ReadBadPairs
+from transforms.pairing import BlendPairing
+from transforms.plan import PlanCells
+from transforms.read import ReadImageRefs
+from transforms.retry import Retry
+from transforms.sheets import WriteSheets
 from transforms.stylize import StylizeImages
 from transforms.tables import count_parts
 
 # What this command writes at the top of its output.
-OUTPUT_NAMES: Final = ("images", "manifest", "failures", "gallery", "styles.parquet")
+OUTPUT_NAMES: Final = (
+    "images",
+    "shards",
+    "manifest",
+    "failures",
+    "gallery",
+    "sheets",
+    "styles.parquet",
+)
 
-# Larger pictures need more than 12 GB in the network when they go in whole.
-MAX_PIXELS: Final = 16_000_000
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class StylizePlan:
-    """What the launcher found out before anything is written.
-
-    Attributes:
-        contents: Input roots of the contents.
-        styles: Input roots of the styles.
-        content_count: How many contents are listed.
-        style_count: How many styles are listed.
-        bundle: The networks.
-        settings: The identity of the output.
-    """
-
-    contents: tuple[InputRoot, ...]
-    styles: tuple[InputRoot, ...]
-    content_count: int
-    style_count: int
-    bundle: Bundle
-    settings: StylizeSettings
-
-
-def plan(config: StylizeConfig) -> StylizePlan:
-    """Look at the inputs and the bundle; writes nothing.
-
-    Raises:
-        UsageError: An input or the bundle cannot be used.
-    """
-    try:
-        bundle = load_bundle(config.bundle, read_file)
-    except (ValueError, RuntimeError) as error:
-        flag = f"--bundle {config.bundle}" if config.bundle else "--bundle"
-        raise UsageError(f"{flag}: {error}") from error
-    contents, content_count = _inputs("--content", config.content, config.output)
-    styles, style_count = _inputs("--style", config.style, config.output)
-    settings = StylizeSettings(
-        bundle_id=bundle.bundle_id,
-        content_size=config.content_size,
-        style_size=config.style_size,
-        precision=config.precision,
-        format=config.format,
-        quality=config.quality,
-    )
-    return StylizePlan(
-        contents=contents,
-        styles=styles,
-        content_count=content_count,
-        style_count=style_count,
-        bundle=bundle,
-        settings=settings,
-    )
-
-
-def _inputs(
-    flag: str, arguments: Sequence[str], output: str
-) -> tuple[tuple[InputRoot, ...], int]:
-    try:
-        roots = parse_inputs(arguments)
-        for root in roots:
-            _check_apart(root, output)
-        count = check_keys(roots)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if not count:
-        raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
-    return roots, count
-
-
-def _check_apart(root: InputRoot, output: str) -> None:
-    """Refuse an output inside an input: the next run would stylize its pictures."""
-    if is_remote(root.path) or is_remote(output) or root.files:
-        return
-    inside = os.path.realpath(output) + os.sep
-    if inside.startswith(os.path.realpath(root.path) + os.sep):
-        raise ValueError(
-            f"the output {output!r} is inside the input {root.path!r}, so the next run "
-            "would take its pictures for inputs. Choose a folder beside it"
-        )
+__all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
 
 
 def build(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan
+    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, threads: int = 0
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
     parts = max(count_parts(plan.content_count), parts_on_disk(output))
-    network = (config.bundle, plan.bundle.bundle_id, config.precision, output)
-    bank_settings = BankSettings(
-        plan.bundle.encoder_sha256, config.style_size, config.precision
+    network = Network(
+        config.bundle,
+        plan.bundle.bundle_id,
+        config.precision,
+        config.max_tile_pixels,
+        threads,
     )
-    encode_styles = EncodeStyles(
-        output, bank_settings, existing_bank(output), MAX_PIXELS, StyleEncoder(*network)
+    cells = PlanCells(
+        output,
+        plan.settings,
+        pairing_of(config, plan),
+        config.layout,
+        config.output_format,
+        config.measured_share,
+        parts,
     )
+    handler = StylizerModelHandler(
+        network, output, config.preserve_color, config.style_size
+    )
+    compact = CompactManifest(output, parts, config.output_format)
 
-    recovered = (
-        pipeline
-        | "Begin" >> beam.Create([None])
-        | "RecoverManifest" >> CompactManifest(output, parts)
+    recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
+    styles, style_refs = _styles(pipeline, config, plan, network)
+    bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(
+        output, plan.bank_settings()
     )
-    styles = (
-        pipeline
-        | "ReadStyles" >> ReadImageRefs(plan.styles)
-        | "EncodeStyles" >> encode_styles
+    contents = pipeline | "ReadContents" >> ReadImageRefs(plan.contents)
+    wanted, skipped = _wanted(contents, plan.retry)
+    stylized = wanted | "StylizeImages" >> StylizeImages(
+        plan=cells,
+        handler=handler,
+        bank=bank,
+        style_refs=style_refs,
+        retry=plan.retry,
+        manifest=recovered,
     )
-    bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(output, bank_settings)
-    stylized = (
-        pipeline
-        | "ReadContents" >> ReadImageRefs(plan.contents)
-        | "StylizeImages"
-        >> StylizeImages(
-            output=output,
-            settings=plan.settings,
-            alphas=(config.alpha,),
-            max_pixels=MAX_PIXELS,
-            handler=StylizerModelHandler(*network),
-            bank=bank,
-            manifest=recovered,
-            manifest_parts=parts,
-        )
-    )
+    compacted = stylized.counts | "WriteManifest" >> compact
+    if config.output_format == "files":
+        gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
+        _ = compacted | "WriteGallery" >> gallery
+        if isinstance(cells.pairing, BlendPairing):
+            _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
     _ = (
-        stylized.counts
-        | "WriteManifest" >> CompactManifest(output, parts)
-        | "WriteGallery" >> WriteGallery(output, bundle_id=plan.bundle.bundle_id)
-    )
-    _ = (
-        (styles.failures, stylized.failures)
+        (styles.failures, stylized.failures, bad.failures)
         | "AllFailures" >> beam.Flatten()
         | "WriteFailures" >> WriteFailures(output, parts)
     )
-    return (styles.counts, stylized.counts) | "AllCounts" >> beam.Flatten()
+    return (
+        styles.counts,
+        stylized.counts,
+        bad.counts,
+        skipped,
+    ) | "AllCounts" >> beam.Flatten()
+
+
+def _styles(
+    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, network: Network
+) -> tuple[EncodedStyles, PCollection[tuple[str, ImageRef]]]:
+    """Compose the styles; returns them, and where those are whose pixels are needed."""
+    output = OutputFolder(config.output)
+    needed = config.preserve_color == "histogram" or config.measured_share > 0
+    none = "NoStyleRefs" >> beam.Create([]).with_output_types(tuple[str, ImageRef])
+    if plan.style_bank_alone and plan.bank is not None:
+        return pipeline | "ReadBank" >> ReadStyleBank(output, plan.bank), (
+            pipeline | none
+        )
+    refs = pipeline | "ReadStyles" >> ReadImageRefs(plan.styles)
+    encoded = refs | "EncodeStyles" >> EncodeStyles(
+        output,
+        plan.bank_settings(),
+        plan.bank or existing_bank(output),
+        StyleEncoder(network, output),
+    )
+    style_refs = refs | "KeyStyles" >> beam.Map(_by_id) if needed else pipeline | none
+    return encoded, style_refs
+
+
+def _by_id(ref: ImageRef) -> tuple[str, ImageRef]:
+    return ref.id, ref
+
+
+def _wanted(
+    contents: PCollection[ImageRef], retry: Retry | None
+) -> tuple[PCollection[ImageRef], PCollection[tuple[str, int]]]:
+    """Return the contents that are looked at, and the count of the others."""
+    if retry is None:
+        none = "NoneSkipped" >> beam.Create([]).with_output_types(tuple[str, int])
+        return contents, contents.pipeline | none
+    wanted = contents | "KeepFailed" >> beam.Filter(_concerns, retry, True)
+    others = contents | "SkipOthers" >> beam.Filter(_concerns, retry, False)
+    return wanted, others | "CountSkipped" >> beam.Map(_skipped)
+
+
+def _concerns(ref: ImageRef, retry: Retry, wanted: bool) -> bool:
+    return retry.concerns(ref.key) is wanted
+
+
+def _skipped(_ref: ImageRef) -> tuple[str, int]:
+    return "contents_skipped", 1
 
 
 def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and cells planned over the decoded."""
     decoded = ("contents_decoded", "styles_decoded")
     failed = ("contents_failed", "styles_failed")
+    images = {"decoded": sum(counts.get(name, 0) for name in decoded)}
+    if plan.retry is not None:
+        images["skipped"] = counts.get("contents_skipped", 0)
     return [
         Balance(
             "images",
             plan.content_count + plan.style_count,
-            {"decoded": sum(counts.get(name, 0) for name in decoded)},
+            images,
             sum(counts.get(name, 0) for name in failed),
         ),
         Balance(
@@ -198,18 +200,34 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
         command="stylize",
         output=OutputFolder(config.output),
         names=OUTPUT_NAMES,
-        identity=planned.settings.to_json(),
+        identity=planned.identity(config),
         config=dataclasses.asdict(config),
         overwrite=config.overwrite,
         max_failure_rate=config.max_failure_rate,
         unit="cells",
-        total=planned.content_count * planned.style_count,
+        total=most_cells(config, planned),
     )
     job.check_output()
+    if config.dry_run:
+        print(dry_run(config, planned))
+        return 0
+    if planned.retry is not None and not planned.retry:
+        print("stylize: nothing failed in the last run")
+        return 0
     status = job.run(
-        lambda pipeline: build(pipeline, config, planned),
+        lambda pipeline: build(pipeline, config, planned, _threads(options)),
         options,
         lambda counts: balances(planned, counts),
     )
-    print(job.output.path("gallery/index.html"))
+    files = config.output_format == "files"
+    print(job.output.path("gallery/index.html" if files else "manifest"))
     return status
+
+
+def _threads(options: PipelineOptions) -> int:
+    """Return the threads of a worker process: the cores, shared among those here."""
+    workers = options.view_as(DirectOptions).direct_num_workers
+    if options.view_as(StandardOptions).runner != "FnApiRunner" or workers == 1:
+        return 0
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // (workers or cores))

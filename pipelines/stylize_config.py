@@ -5,10 +5,14 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 
 import argparse
 import dataclasses
+from typing import Final, get_args
 
 from model.config import PRECISIONS, Precision
+from model.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
 from pipelines.errors import UsageError
-from transforms.pair import PictureFormat
+from transforms.pair import Layout, OutputFormat, PictureFormat, PreserveColor
+
+PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,55 +21,138 @@ class StylizeConfig:
 
     Attributes:
         content: Inputs of contents: folders, globs, files, archives, `NAME=PATH`.
-        style: Inputs of styles.
         output: Folder or `gs://` URL.
+        style: Inputs of styles; none where a style bank has them all.
+        style_bank: A `styles.parquet` of an earlier run; empty for none.
         bundle: Folder of the bundle; None for the packaged one.
-        alpha: Strength of the style, in [0, 1] with at most three decimals.
+        pairing: `grid`, `sample`, `zip`, `corners`, or a file of pairs.
+        styles_per_content: How many styles a content gets in a sample.
+        seed: Of a sample.
+        corner_steps: Pictures along a side of an interpolation sheet.
+        alpha: Strengths of the style, in [0, 1] with at most three decimals.
+        preserve_color: How the colours of the content are kept.
         content_size: Shortest side of a content in pixels; 0 keeps its size.
         style_size: Shortest side of a style in pixels; 0 keeps its size.
+        max_tile_pixels: Larger pictures go through the network in tiles.
         precision: Of the convolutions.
         format: Of the pictures.
         quality: Of JPEG, 1 to 100.
+        layout: Of the pictures' paths.
+        output_format: A file a picture, or shards.
+        metrics: Whether every picture is measured.
+        metrics_fraction: Share of the pictures that are measured, in [0, 1].
         max_failure_rate: Largest share of failures that still is a success, in [0, 1].
+        retry_failed: Whether only what failed in the last run is looked at.
+        dry_run: Whether only to tell what would be done.
         overwrite: Whether everything is made anew.
     """
 
     content: tuple[str, ...]
-    style: tuple[str, ...]
     output: str
+    style: tuple[str, ...] = ()
+    style_bank: str = ""
     # Not its path, which is another one on a remote worker.
     bundle: str | None = None
-    alpha: float = 1.0
+    pairing: str = "grid"
+    styles_per_content: int | None = None
+    seed: int | None = None
+    corner_steps: int | None = None
+    alpha: tuple[float, ...] = (1.0,)
+    preserve_color: PreserveColor = "none"
     content_size: int = 0
     # The size of the training pictures before cropping: strokes look as intended.
     style_size: int = 512
+    max_tile_pixels: int = MAX_TILE_PIXELS
     precision: Precision = "float32"
     format: PictureFormat = "jpg"
     # Visually lossless, a quarter of the size of PNG.
     quality: int = 95
+    layout: Layout = "grid"
+    output_format: OutputFormat = "files"
+    metrics: bool = False
+    metrics_fraction: float = 0.0
     max_failure_rate: float = 0.01
+    retry_failed: bool = False
+    dry_run: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require(0 <= self.alpha <= 1, "--alpha", self.alpha, "a number in [0, 1]")
-        _require(
-            round(self.alpha * 1000) / 1000 == self.alpha,
-            "--alpha",
-            self.alpha,
-            "at most three decimals, since file names carry alpha × 1000",
-        )
+        for alpha in self.alpha:
+            _require(0 <= alpha <= 1, "--alpha", alpha, "a number in [0, 1]")
+            _require(
+                round(alpha * 1000) / 1000 == alpha,
+                "--alpha",
+                alpha,
+                "at most three decimals, since file names carry alpha × 1000",
+            )
         for flag, size in (
             ("--content-size", self.content_size),
             ("--style-size", self.style_size),
         ):
             _require(size == 0 or size >= 32, flag, size, "0 (keep) or at least 32")
-        _require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
         _require(
-            0 <= self.max_failure_rate <= 1,
-            "--max-failure-rate",
-            self.max_failure_rate,
-            "a share in [0, 1]",
+            self.max_tile_pixels >= LEAST_TILE_PIXELS,
+            "--max-tile-pixels",
+            self.max_tile_pixels,
+            f"at least {LEAST_TILE_PIXELS}, so that tiles are more than their halo",
         )
+        _require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
+        for flag, share in (
+            ("--max-failure-rate", self.max_failure_rate),
+            ("--metrics-fraction", self.metrics_fraction),
+        ):
+            _require(0 <= share <= 1, flag, share, "a share in [0, 1]")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse flags that would change nothing beside the others."""
+        for flag, value, pairing in (
+            ("--styles-per-content", self.styles_per_content, "sample"),
+            ("--seed", self.seed, "sample"),
+            ("--corner-steps", self.corner_steps, "corners"),
+        ):
+            _require(
+                value is None or self.pairing == pairing,
+                flag,
+                value,
+                f"--pairing {pairing} beside it",
+            )
+        count = self.styles_per_content
+        _require(count is None or count >= 1, "--styles-per-content", count, ">= 1")
+        steps = self.corner_steps
+        _require(steps is None or 2 <= steps <= 20, "--corner-steps", steps, "2 to 20")
+        both = self.metrics and self.metrics_fraction > 0
+        _require(not both, "--metrics-fraction", self.metrics_fraction, "no --metrics")
+        _require(
+            bool(self.style or self.style_bank),
+            "--style",
+            "(none)",
+            "pictures of styles, or a --style-bank that has them all",
+        )
+        pixels = self.preserve_color == "histogram" or self.measured_share > 0
+        _require(
+            bool(self.style) or not pixels,
+            "--style-bank",
+            self.style_bank,
+            "--style beside it: histograms and metrics need the styles' pixels",
+        )
+        _require(
+            self.preserve_color != "histogram" or self.measured_share == 0,
+            "--preserve-color",
+            self.preserve_color,
+            "no metrics: each picture has a style of its own then",
+        )
+        _require(
+            not (self.overwrite and self.retry_failed),
+            "--retry-failed",
+            "",
+            "no --overwrite beside it",
+        )
+
+    @property
+    def measured_share(self) -> float:
+        """Share of the pictures that are measured."""
+        return 1.0 if self.metrics else self.metrics_fraction
 
 
 def _require(condition: bool, flag: str, value: object, expected: str) -> None:
@@ -73,55 +160,125 @@ def _require(condition: bool, flag: str, value: object, expected: str) -> None:
         raise UsageError(f"{flag} {value}: expected {expected}.")
 
 
+def _strengths(text: str) -> tuple[float, ...]:
+    return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     inputs = "folders (with all below), globs, image files, .zip or .tar archives"
     defaults = {f.name: f.default for f in dataclasses.fields(StylizeConfig)}
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--content",
         nargs="+",
         required=True,
         metavar="P",
         help=f"photographs: {inputs}; NAME=P names an input",
     )
-    parser.add_argument(
-        "--style", nargs="+", required=True, metavar="P", help="paintings: likewise"
+    add("--style", nargs="+", metavar="P", help="paintings: likewise")
+    add(
+        "--style-bank",
+        metavar="B",
+        help="styles.parquet of an earlier run, with or without the paintings",
     )
-    parser.add_argument("--output", required=True, metavar="D", help="output folder")
-    parser.add_argument(
-        "--bundle", metavar="B", help="folder of the networks; else the packaged ones"
+    add("--output", required=True, metavar="D", help="output folder")
+    add("--bundle", metavar="B", help="folder of the networks; else the packaged ones")
+    add(
+        "--pairing",
+        metavar="HOW",
+        help="grid (every style), sample (a few by hash), zip (in the order of keys), "
+        "corners (an interpolation sheet of 2 to 4 styles), or a .csv or .parquet of "
+        "pairs with content, style, weights, alpha, mask",
     )
-    parser.add_argument("--alpha", type=float, help="strength of the style, 0 to 1")
-    parser.add_argument(
+    add(
+        "--styles-per-content",
+        type=int,
+        metavar="K",
+        help="styles of each content in a sample (default: 1)",
+    )
+    add("--seed", type=int, metavar="S", help="of a sample (default: 0)")
+    add(
+        "--corner-steps",
+        type=int,
+        metavar="N",
+        help="pictures along a side of the interpolation sheet (default: 5)",
+    )
+    add(
+        "--alpha",
+        type=_strengths,
+        metavar="A,...",
+        help="strengths of the style, 0 to 1, one picture each",
+    )
+    add(
+        "--preserve-color",
+        choices=get_args(PreserveColor),
+        help="keep the content's colours: only its luminance is stylized, or the style "
+        "is recoloured for each content (slow)",
+    )
+    add(
         "--content-size",
         type=int,
         metavar="PIXELS",
         help="shrink contents to this shortest side; 0 keeps their size",
     )
-    parser.add_argument(
+    add(
         "--style-size",
         type=int,
         metavar="PIXELS",
         help="shrink styles to this shortest side; 0 keeps their size",
     )
-    parser.add_argument("--precision", choices=PRECISIONS, help="of the convolutions")
-    parser.add_argument("--format", choices=("jpg", "png"), help="of the pictures")
-    parser.add_argument("--quality", type=int, help="of JPEG, 1 to 100")
-    parser.add_argument(
+    add(
+        "--max-tile-pixels",
+        type=int,
+        metavar="PIXELS",
+        help="larger pictures go through the network in tiles, with the same result",
+    )
+    add("--precision", choices=PRECISIONS, help="of the convolutions")
+    add("--format", choices=get_args(PictureFormat), help="of the pictures")
+    add("--quality", type=int, help="of JPEG, 1 to 100")
+    add(
+        "--layout",
+        choices=get_args(Layout),
+        help="a folder for each content, or the folders of the input",
+    )
+    add(
+        "--output-format",
+        choices=get_args(OutputFormat),
+        help="a file for each picture, or shards of many (without a gallery)",
+    )
+    add("--metrics", action="store_true", help="measure every picture")
+    add(
+        "--metrics-fraction",
+        type=float,
+        metavar="SHARE",
+        help="measure this share of the pictures",
+    )
+    add(
         "--max-failure-rate",
         type=float,
         metavar="SHARE",
         help="exit with 1 when a larger share of images or cells fails",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="make everything in D anew"
+    add(
+        "--retry-failed",
+        action="store_true",
+        help="look only at what failed in the last run",
     )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="tell what would be done, and how long it would take; write nothing",
+    )
+    add("--overwrite", action="store_true", help="make everything in D anew")
     parser.set_defaults(
         **{
             name: value
             for name, value in defaults.items()
             if value is not dataclasses.MISSING
         }
+        # As on the command line, for --help.
+        | {"alpha": "1"}
     )
 
 
@@ -132,5 +289,5 @@ def config_from_args(args: argparse.Namespace) -> StylizeConfig:
         UsageError: A value is out of range.
     """
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(StylizeConfig)}
-    values |= {"content": tuple(args.content), "style": tuple(args.style)}
+    values |= {"content": tuple(args.content), "style": tuple(args.style or ())}
     return StylizeConfig(**values)

@@ -219,7 +219,7 @@ class _Work:
 
     @functools.cached_property
     def _judge(self) -> "_Judge":
-        return _Judge(self._plan, self._start)
+        return _Judge(self._plan)
 
     def _evaluate(self, step: int, log: TrainingLog) -> None:
         judge = self._judge
@@ -253,19 +253,17 @@ class _Work:
 class _Judge:
     """Evaluates decoders on the fixed grid of the val splits."""
 
-    def __init__(self, plan: TrainPlan, start: Bundle) -> None:
+    def __init__(self, plan: TrainPlan) -> None:
         ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
         pictures = []
         for index in (plan.held_out_content, plan.held_out_style):
             chosen = index.some(_GRID_SIDE)
             pictures.append(list(square_pictures(index, chosen, _GRID_PIXELS)))
         self._grid = Grid(ruler, *pictures)
-        self._stylizer = Stylizer(start)
 
     def evaluate(self, bundle: Bundle) -> tuple[list[Cell], dict[str, float]]:
         """Return the results of a decoder, as it is stored, and their means."""
-        self._stylizer.set_decoder(bundle.decoder)
-        cells = list(self._grid.evaluate(self._stylizer))
+        cells = list(self._grid.evaluate(Stylizer(bundle)))
         return cells, summarize(cells)
 
     def about(self) -> dict[str, Any]:

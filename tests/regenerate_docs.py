@@ -53,7 +53,7 @@ def _values(action: argparse.Action) -> str:
 def _default(action: argparse.Action) -> str:
     if action.required:
         return "required"
-    if action.default is None:
+    if action.default in (None, "", ()):
         return ""
     return f"`{action.default}`" if _takes(action) else "off"
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.decode import ImageBytes, LoadedImage, load_bytes, load_image
+from transforms.decode import ImageBytes, load_bytes, load_image
 from transforms.elements import Failure, ImageRef
 from transforms.failures import FAILED, TryMap
 from transforms.inference import StyleEncoder
-from transforms.output import OutputFolder, open_file
+from transforms.output import OutputFolder, open_file, read_file
 from transforms.pair import StyleShare
-from transforms.previews import check_pixels, write_preview
+from transforms.previews import write_preview
 from transforms.progress import progress_of
 from transforms.schemas import STYLE_BANK
 from transforms.tables import table_bytes
@@ -147,14 +147,12 @@ class EncodeStyle:
         output: Where the preview goes.
         known: The bank of an earlier run, which is looked into first.
         settings: What the bank is bound to.
-        max_pixels: Larger pictures are refused.
         encoder: Encodes what the bank lacks.
     """
 
     output: OutputFolder
     known: BankFile | None
     settings: BankSettings
-    max_pixels: int
     encoder: StyleEncoder
 
     def __call__(self, image: ImageBytes) -> EncodedStyle:
@@ -169,16 +167,11 @@ class EncodeStyle:
         preview = f"gallery/style/{share.id}.jpg"
         if known is not None and known[2] == share.id and self.output.exists(preview):
             return EncodedStyle(share, known[0], known[1])
-        loaded = self._load(image)
+        loaded = load_image(image, self.settings.style_size)
         write_preview(self.output, preview, loaded.pixels)
         mean, std = known[:2] if known is not None else self.encoder(loaded)
         progress_of(self.output).add(styles_encoded=1)
         return EncodedStyle(share, mean, std)
-
-    def _load(self, image: ImageBytes) -> LoadedImage:
-        loaded = load_image(image, self.settings.style_size)
-        check_pixels(loaded, self.max_pixels)
-        return loaded
 
 
 @functools.lru_cache(maxsize=1)
@@ -192,14 +185,6 @@ def _known(
         share.sha256: (bank.mean[i], bank.std[i], share.id)
         for i, share in enumerate(bank.styles)
     }
-
-
-def existing_bank(output: OutputFolder) -> BankFile | None:
-    """Return the bank that an earlier run left, or None."""
-    if not output.exists(BANK_NAME):
-        return None
-    digest = hashlib.sha256(output.read(BANK_NAME)).hexdigest()
-    return BankFile(output.path(BANK_NAME), digest)
 
 
 class EncodedStyles(NamedTuple):
@@ -216,6 +201,85 @@ class EncodedStyles(NamedTuple):
     failures: PCollection[Failure]
 
 
+def existing_bank(output: OutputFolder) -> BankFile | None:
+    """Return the bank that an earlier run left, or None."""
+    return bank_file(output.path(BANK_NAME)) if output.exists(BANK_NAME) else None
+
+
+def bank_file(path: str) -> BankFile:
+    """Return a bank by its path.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return BankFile(path, hashlib.sha256(read_file(path)).hexdigest())
+
+
+def check_bank(path: str, settings: BankSettings) -> StyleBank:
+    """Return a bank that somebody gave, checked.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no style bank, or one of another encoder, size or precision.
+    """
+    try:
+        with open_file(path) as file:
+            found = pq.read_schema(file).metadata or {}
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"not a style bank: {error}") from error
+    for name, value in settings.metadata().items():
+        if found.get(name) != value:
+            shown = found.get(name, b"none").decode(errors="replace")
+            raise ValueError(
+                f"it was made with {name.decode()} {shown}, this run has "
+                f"{value.decode()}. Use the same, or let the styles be encoded anew"
+            )
+    bank = load_bank(path, settings)
+    if bank is None or not bank.styles:
+        raise ValueError("there is no style in it")
+    return bank
+
+
+@dataclasses.dataclass
+class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
+    """Takes the styles from a bank alone, without their pictures.
+
+    Input: the pipeline. Output: `EncodedStyles`. Idempotent. Previews are taken from
+    the output that the bank lies in, where it has them.
+
+    Attributes:
+        output: Where the previews go.
+        bank: The bank.
+    """
+
+    output: OutputFolder
+    bank: BankFile
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pbegin: PBegin) -> EncodedStyles:
+        """Wire the step."""
+        encoded = (
+            pbegin
+            | "Bank" >> beam.Create([self.bank])
+            | "ReadBank" >> beam.FlatMap(_bank_styles, self.output)
+        )
+        counts = encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded")
+        failures = pbegin | "NoFailures" >> beam.Create([]).with_output_types(Failure)
+        return EncodedStyles(encoded, counts, failures)
+
+
+def _bank_styles(bank_file: BankFile, output: OutputFolder) -> Iterator[EncodedStyle]:
+    bank = shared_bank(bank_file)
+    origin = OutputFolder(bank_file.path.rpartition("/")[0] or ".")
+    for place, share in enumerate(bank.styles):
+        name = f"gallery/style/{share.id}.jpg"
+        if not output.exists(name) and origin.exists(name):
+            output.write(name, origin.read(name))
+        yield EncodedStyle(share, bank.mean[place], bank.std[place])
+
+
 @dataclasses.dataclass
 class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
     """Turns each style into its two vectors.
@@ -226,14 +290,12 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
         output: Where the previews go.
         settings: What the bank is bound to.
         known: The bank of an earlier run, which is looked into first.
-        max_pixels: Larger styles are refused.
         encoder: Encodes what the bank lacks.
     """
 
     output: OutputFolder
     settings: BankSettings
     known: BankFile | None
-    max_pixels: int
     encoder: StyleEncoder
 
     def __post_init__(self) -> None:
@@ -241,9 +303,7 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
         """Wire the step."""
-        encode = EncodeStyle(
-            self.output, self.known, self.settings, self.max_pixels, self.encoder
-        )
+        encode = EncodeStyle(self.output, self.known, self.settings, self.encoder)
         read = styles | "Read" >> TryMap(load_bytes, "ReadStyle", _itself)
         encoded = read.main | "Encode" >> TryMap(encode, "EncodeStyle", _bytes_ref)
         failures = (read[FAILED], encoded[FAILED]) | "Failures" >> beam.Flatten()
@@ -254,12 +314,12 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
         return EncodedStyles(encoded.main, counts, failures)
 
 
-def _itself(ref: ImageRef) -> ImageRef:
-    return ref
+def _itself(ref: ImageRef) -> tuple[ImageRef, ...]:
+    return (ref,)
 
 
-def _bytes_ref(image: ImageBytes) -> ImageRef:
-    return image.ref
+def _bytes_ref(image: ImageBytes) -> tuple[ImageRef, ...]:
+    return (image.ref,)
 
 
 def _one(_element: Any, name: str) -> tuple[str, int]:

@@ -24,7 +24,7 @@ FAILED = "failed"
 class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
     """Applies a function to each element; an `ImageError` becomes a `Failure`.
 
-    Input: elements that are or have an `ImageRef`. Output: the results, in
+    Input: elements that are or have `ImageRef`s. Output: the results, in
     `results.main`; the failures in `results[FAILED]`. Any other exception is a
     programming error and stops the job. Metrics: `done` and `failed`, in the namespace
     of the stage.
@@ -32,19 +32,19 @@ class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
     Attributes:
         function: Pure or idempotent; takes one element.
         stage: Label of the step, for the failure rows.
-        ref: Returns the `ImageRef` of an element.
+        refs: Returns the `ImageRef`s of an element, each of which then fails.
     """
 
     function: Callable[[A], B]
     stage: str
-    ref: Callable[[A], ImageRef]
+    refs: Callable[[A], Iterable[ImageRef]]
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def expand(self, elements: PCollection[A]) -> Any:
         """Wire the step."""
-        step = beam.ParDo(_TryMapDoFn(self.function, self.stage, self.ref))
+        step = beam.ParDo(_TryMapDoFn(self.function, self.stage, self.refs))
         return elements | self.stage >> step.with_outputs(FAILED, main="main")
 
 
@@ -53,11 +53,11 @@ class _TryMapDoFn(beam.DoFn):
         self,
         function: Callable[[Any], Any],
         stage: str,
-        ref: Callable[[Any], ImageRef],
+        refs: Callable[[Any], Iterable[ImageRef]],
     ) -> None:
         self._function = function
         self._stage = stage
-        self._ref = ref
+        self._refs = refs
         self._done = Metrics.counter(stage, "done")
         self._failed = Metrics.counter(stage, "failed")
 
@@ -65,9 +65,9 @@ class _TryMapDoFn(beam.DoFn):
         try:
             result = self._function(element)
         except ImageError as error:
-            self._failed.inc()
-            failure = self._ref(element).failure(self._stage, error)
-            yield TaggedOutput(FAILED, failure)
+            for ref in self._refs(element):
+                self._failed.inc()
+                yield TaggedOutput(FAILED, ref.failure(self._stage, error))
         else:
             self._done.inc()
             yield result

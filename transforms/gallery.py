@@ -49,6 +49,7 @@ _COLUMNS = [
     "path",
     "bundle_id",
     "status",
+    "metrics",
 ]
 
 # JSON text is script text once these are escaped: no name can end the element, open
@@ -167,7 +168,8 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
 
     A column is what was done to a content: one style, or several with their weights.
     A cell is `[content, column, alpha, bundle, width, height, path]` with indices for
-    the first two and the fourth; the path of a failed cell is empty.
+    the first two and the fourth; the path of a failed cell is empty. A measured cell
+    also has `[content loss, style loss, SSIM]`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.
@@ -194,6 +196,7 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
             index = styles.setdefault(style["id"], len(styles))
             blend.append((index, style["weight"], style["mask_sha256"] or ""))
         done = row["status"] == CellStatus.DONE
+        quality = _quality(row.get("metrics"))
         cells.append(
             [
                 contents.setdefault(row["content_id"], len(contents)),
@@ -203,6 +206,7 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
                 row["width"] or 0,
                 row["height"] or 0,
                 row["path"] if done else "",
+                *([quality] if quality else []),
             ]
         )
     return {
@@ -212,6 +216,16 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
         "contents": content_table,
         "styles": style_table,
     }
+
+
+def _quality(metrics: Mapping[str, float | None] | None) -> list[float] | None:
+    """Return content loss, summed style loss and SSIM; None where not measured."""
+    if not metrics or metrics["content_loss"] is None:
+        return None
+    style = sum(
+        value or 0.0 for name, value in metrics.items() if name.startswith("style_loss")
+    )
+    return [round(metrics["content_loss"], 6), round(style, 6), metrics["ssim"] or 0.0]
 
 
 def page_script(name: str, rows: Sequence[Row]) -> bytes:

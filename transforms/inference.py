@@ -1,15 +1,12 @@
 """The stylizer in Beam: encodes styles, and stylizes one content with many styles."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import glob
-import os
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,84 +16,148 @@ from apache_beam.ml.inference.base import ModelHandler
 from model.bundle import load_bundle
 from model.config import Precision
 from transforms.decode import LoadedImage
-from transforms.elements import ImageError, Reason
+from transforms.elements import ImageError, ImageRef, Reason
 from transforms.output import OutputFolder, read_file
-from transforms.pair import Cell
+from transforms.pair import PreserveColor
+from transforms.plan import Painting
 from transforms.progress import progress_of
+from transforms.quiet import without_greeting
 
 if TYPE_CHECKING:
+    from model.quality import Ruler
     from model.stylizer import Content, Stylizer
+
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Network:
+    """Which networks to build, and how.
+
+    Attributes:
+        bundle: Path of the bundle; None for the packaged one.
+        bundle_id: Which must be found there.
+        precision: Of the convolutions.
+        max_tile_pixels: Larger pictures go through in tiles.
+        threads: Of this process for one operation; 0 leaves it to TensorFlow.
+    """
+
+    bundle: str | None
+    bundle_id: str
+    precision: Precision
+    max_tile_pixels: int
+    threads: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StylizeBlock:
-    """One content and some of its cells: what the network sees at a time.
+    """One content and some of its pictures: what the network sees at a time.
 
     Attributes:
         content: The decoded content.
-        cells: The cells to make.
-        style_mean: float32 [cells, channels].
-        style_std: float32 [cells, channels].
+        refs: All contents with its bytes.
+        paintings: The pictures to make.
+        style_mean: float32 [paintings, channels], blends blended; of a masked picture,
+            which is alone in its block, [styles, channels].
+        style_std: Likewise.
+        styles: Where the styles are, by id: only where their pixels are needed.
     """
 
     content: LoadedImage
-    cells: Sequence[Cell]
-    style_mean: npt.NDArray[np.float32]
-    style_std: npt.NDArray[np.float32]
+    paintings: Sequence[Painting]
+    style_mean: Vectors
+    style_std: Vectors
+    styles: Mapping[str, ImageRef] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Return the number of cells, which RunInference counts."""
-        return len(self.cells)
+        """Return the number of pictures, which RunInference counts."""
+        return len(self.paintings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Painted:
+    """A picture.
+
+    Attributes:
+        pixels: uint8 RGB [height, width, 3] of the content's size.
+        note: What a reader should know of it.
+        metrics: Its quality, where that was wanted and can be measured.
+    """
+
+    pixels: Pixels
+    note: str | None = None
+    metrics: Mapping[str, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StylizedBlock:
-    """What became of a block.
+    """What becomes of a block, while the network may still be at it.
 
     Attributes:
         block: What was asked for; its pixels are in memory anyway.
-        pictures: For each cell the picture, uint8 RGB [height, width, 3] of the
-            content's size, or why there is none.
+        future: For each painting the picture, or why there is none.
     """
 
     block: StylizeBlock
-    pictures: Sequence[npt.NDArray[np.uint8] | ImageError]
+    future: "concurrent.futures.Future[list[Painted | ImageError]]"
+
+    @property
+    def pictures(self) -> list[Painted | ImageError]:
+        """The pictures, waited for."""
+        return self.future.result()
+
+    def __reduce__(self) -> Any:
+        """Wait for the pictures: Beam pickles a few elements to learn their size."""
+        return _finished_block, (self.block, self.pictures)
+
+
+def _finished_block(
+    block: StylizeBlock, pictures: list[Painted | ImageError]
+) -> StylizedBlock:
+    future: concurrent.futures.Future[list[Painted | ImageError]]
+    future = concurrent.futures.Future()
+    future.set_result(pictures)
+    return StylizedBlock(block, future)
 
 
 class SharedStylizer:
     """The stylizer of a process, built when it is first needed.
 
     Args:
-        bundle: Path of the bundle; None for the packaged one.
-        bundle_id: Which must be found there.
-        precision: Of the convolutions.
+        network: What to build.
         output: Where the progress goes.
     """
 
-    def __init__(
-        self,
-        bundle: str | None,
-        bundle_id: str,
-        precision: Precision,
-        output: OutputFolder,
-    ) -> None:
-        self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
-        # Beam runs several threads a process, each on a content of its own.
-        self._last = threading.local()
+    def __init__(self, network: Network, output: OutputFolder) -> None:
+        self._network = network
+        self._output = output
+        # One block after the other: the network uses all threads by itself. Meanwhile
+        # the caller decodes the next content and encodes the last pictures.
+        self.executor = concurrent.futures.ThreadPoolExecutor(1)
+        self._image: LoadedImage | None = None
+        self._content: Any = None
 
     def get(self) -> "Stylizer":
         """Return the stylizer; a run without work never asks, and loads no model."""
-        return self._make()
+        return _stylizer(self._network, self._output)
 
-    def content(self, image: LoadedImage) -> "Content":
-        """Return the encoded content; the last one of this thread is kept."""
-        from model.stylizer import to_float
+    def ruler(self) -> "Ruler":
+        """Return what measures pictures."""
+        return _load_ruler(self._network)
 
-        if getattr(self._last, "image", None) is not image:
-            self._last.image = None
-            content = self.get().encode_content(to_float(image.pixels)[None])
-            self._last.content, self._last.image = content, image
-        return self._last.content
+    def content(self, image: LoadedImage, tile_pixels: int | None = None) -> "Content":
+        """Return the encoded content; the last one is kept."""
+        if self._image is not image or tile_pixels is not None:
+            self._image = self._content = None
+            stylizer = self.get()
+            pixels = image.pixels[None]
+            if tile_pixels is None:
+                self._content = stylizer.encode_content(pixels)
+            else:
+                self._content = stylizer.encode_content(pixels, tile_pixels)
+            self._image = image
+        return self._content
 
 
 # All handlers of a process share it: the style stage and the content stage use the
@@ -104,12 +165,10 @@ class SharedStylizer:
 _LOCK = threading.Lock()
 
 
-def _stylizer(
-    bundle: str | None, bundle_id: str, precision: Precision, output: OutputFolder
-) -> "Stylizer":
+def _stylizer(network: Network, output: OutputFolder) -> "Stylizer":
     with _LOCK:
         started = time.perf_counter()
-        stylizer = _load_stylizer(bundle, bundle_id, precision)
+        stylizer = _load_stylizer(network)
         seconds = time.perf_counter() - started
     if seconds > 0.1:
         progress_of(output).add(startup_seconds=seconds)
@@ -117,51 +176,42 @@ def _stylizer(
 
 
 @functools.lru_cache(maxsize=1)
-def _load_stylizer(
-    bundle: str | None, bundle_id: str, precision: Precision
-) -> "Stylizer":
-    loaded = load_bundle(bundle, read_file)
-    if loaded.bundle_id != bundle_id:
+def _load_stylizer(network: Network) -> "Stylizer":
+    loaded = load_bundle(network.bundle, read_file)
+    if loaded.bundle_id != network.bundle_id:
         raise ValueError(
-            f"Bundle {bundle or 'in the package'!r} changed since the job was started: "
-            f"found {loaded.bundle_id}, expected {bundle_id}."
+            f"Bundle {network.bundle or 'in the package'!r} changed since the job was "
+            f"started: found {loaded.bundle_id}, expected {network.bundle_id}."
         )
-    with _without_greeting():
+    with without_greeting():
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
         from model.stylizer import Stylizer
 
-        stylizer = Stylizer(loaded, precision)
+        _use_threads(network.threads)
+        stylizer = Stylizer(loaded, network.precision, network.max_tile_pixels)
         # Traces the functions: the first image is no slower than the second.
-        grey = np.full((1, 32, 32, 3), 0.5, np.float32)
-        stylizer.stylize(grey, grey)
+        grey = np.full((1, 32, 32, 3), 128, np.uint8)
+        stylizer.paint(stylizer.encode_content(grey), *stylizer.encode_style(grey))
     return stylizer
 
 
-@contextlib.contextmanager
-def _without_greeting() -> Iterator[None]:
-    """Keep the remarks of TensorFlow's start out of the user's terminal.
+def _use_threads(threads: int) -> None:
+    """Share the cores among the worker processes of this machine."""
+    import tensorflow as tf
 
-    They are written to file descriptor 2 before any log level counts: that oneDNN is
-    used, and that a machine without GPU has none. Whatever else is written meanwhile is
-    passed on.
-    """
-    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
-    if not glob.glob("/dev/nvidia*"):
-        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            captured.seek(0)
-            for line in captured:
-                if not any(remark in line for remark in remarks):
-                    sys.stderr.write(line.decode(errors="replace"))
+    # Only before TensorFlow starts; in a process that has used it there is one worker.
+    with contextlib.suppress(RuntimeError):
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_ruler(network: Network) -> "Ruler":
+    from model.quality import Ruler
+
+    return Ruler(load_bundle(network.bundle, read_file), network.precision)
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
@@ -169,27 +219,30 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
 
     A block holds one content, so the content is encoded once and the decoder runs once
     a cell, and results do not depend on how cells were batched. A batch that fails is
-    halved until the failing cell is alone: it fails, the others do not.
+    halved until the failing cell is alone; where memory ran out, that cell is tiled.
+
+    The result is yielded before it is there: the network works in a thread of its own
+    while the stage decodes the next content and writes the last pictures.
 
     Args:
-        bundle: Path of the bundle; None for the packaged one.
-        bundle_id: Which must be found there.
-        precision: Of the convolutions.
+        network: The networks.
         output: Where the progress goes.
+        preserve_color: How the colours of the content are kept.
+        style_size: Shortest side of styles whose pixels are needed; 0 keeps theirs.
     """
 
     def __init__(
         self,
-        bundle: str | None,
-        bundle_id: str,
-        precision: Precision,
+        network: Network,
         output: OutputFolder,
+        preserve_color: PreserveColor = "none",
+        style_size: int = 0,
     ) -> None:
         super().__init__()
-        self._bundle = bundle
-        self._bundle_id = bundle_id
-        self._precision: Precision = precision
+        self._network = network
         self._output = output
+        self._preserve_color: PreserveColor = preserve_color
+        self._style_size = style_size
 
     def should_skip_batching(self) -> bool:
         """Return True: an element is a batch."""
@@ -197,9 +250,7 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
 
     def load_model(self) -> SharedStylizer:
         """Return the networks, to be built when first used."""
-        return SharedStylizer(
-            self._bundle, self._bundle_id, self._precision, self._output
-        )
+        return SharedStylizer(self._network, self._output)
 
     def run_inference(
         self,
@@ -207,13 +258,19 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
         model: SharedStylizer,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[StylizedBlock]:
-        """Yield the pictures of a block."""
-        block: StylizeBlock = batch
+        """Yield a block whose pictures are on their way."""
         model.get()  # Its start-up is not counted as the model's work.
+        yield StylizedBlock(batch, model.executor.submit(self._work, batch, model))
+
+    def _work(
+        self, block: StylizeBlock, model: SharedStylizer
+    ) -> list[Painted | ImageError]:
+        from transforms.painting import paint_block
+
         started = time.perf_counter()
-        pictures = list(_stylize(model, block, range(len(block))))
+        pictures = paint_block(model, block, self._preserve_color, self._style_size)
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
-        yield StylizedBlock(block, pictures)
+        return pictures
 
     def get_num_bytes(self, batch: Any) -> int:
         """Return the bytes of the content's pixels."""
@@ -224,83 +281,43 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
         return "Stylize"
 
 
-def _stylize(
-    model: SharedStylizer, block: StylizeBlock, cells: Sequence[int]
-) -> Iterator[npt.NDArray[np.uint8] | ImageError]:
-    """Yield the picture of each cell; on an error of the model, by halves."""
-    import tensorflow as tf
-
-    from model.stylizer import to_uint8
-
-    chosen = list(cells)
-    try:
-        pictures = model.get().decode(
-            model.content(block.content),
-            block.style_mean[chosen],
-            block.style_std[chosen],
-            [block.cells[i].alpha for i in chosen],
-        )
-    except (tf.errors.OpError, MemoryError) as error:
-        if len(cells) > 1:
-            half = len(cells) // 2
-            yield from _stylize(model, block, cells[:half])
-            yield from _stylize(model, block, cells[half:])
-            return
-        exhausted = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
-        reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-        yield ImageError(reason, f"The network failed: {error}")
-        return
-    for picture in pictures:
-        if np.isfinite(picture).all():
-            yield to_uint8(picture)
-        else:
-            yield ImageError(Reason.MODEL_ERROR, "The network gave NaN or infinity.")
-
-
 class StyleEncoder:
     """Encodes one style image; picklable, the networks are built in the worker.
 
     Args:
-        bundle: Path of the bundle; None for the packaged one.
-        bundle_id: Which must be found there.
-        precision: Of the convolutions.
+        network: The networks.
         output: Where the progress goes.
     """
 
-    def __init__(
-        self,
-        bundle: str | None,
-        bundle_id: str,
-        precision: Precision,
-        output: OutputFolder,
-    ) -> None:
-        self._make = functools.partial(_stylizer, bundle, bundle_id, precision, output)
+    def __init__(self, network: Network, output: OutputFolder) -> None:
+        self._network = network
         self._output = output
 
-    def __call__(
-        self, image: LoadedImage
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def __call__(self, image: LoadedImage) -> tuple[Vectors, Vectors]:
         """Return mean and standard deviation, float32 [channels] each.
 
         Raises:
             ImageError: The network failed on this image.
         """
-        stylizer = self._make()
+        stylizer = _stylizer(self._network, self._output)
         import tensorflow as tf
-
-        from model.stylizer import to_float
 
         started = time.perf_counter()
         try:
-            mean, std = stylizer.encode_style(to_float(image.pixels)[None])
+            mean, std = stylizer.encode_style(image.pixels[None])
         except (tf.errors.OpError, MemoryError) as error:
-            exhausted = isinstance(
-                error, tf.errors.ResourceExhaustedError | MemoryError
-            )
-            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-            raise ImageError(reason, f"The network failed: {error}") from error
+            raise network_error(error) from error
         finally:
             progress_of(self._output).add(model_seconds=time.perf_counter() - started)
         if not (np.isfinite(mean).all() and np.isfinite(std).all()):
             raise ImageError(Reason.MODEL_ERROR, "The network gave NaN or infinity.")
         return mean[0], std[0]
+
+
+def network_error(error: Exception) -> ImageError:
+    """Return the failure that an error of TensorFlow is."""
+    import tensorflow as tf
+
+    exhausted = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+    reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
+    return ImageError(reason, f"The network failed: {error}")

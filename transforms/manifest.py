@@ -16,9 +16,9 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection
 
-from transforms.elements import CellStatus
-from transforms.output import OutputFolder
-from transforms.pair import Cell
+from transforms.output import OutputFolder, open_file
+from transforms.pair import OutputFormat
+from transforms.picture_shards import SHARDS, pack_rows
 from transforms.schemas import STYLIZE_MANIFEST
 from transforms.tables import part_of_name, read_rows, stable_part, write_table
 
@@ -69,22 +69,40 @@ def committed_rows(
     return {row["path"]: row for row in rows}
 
 
-def is_intact(output: OutputFolder, row: Row | None, cell: Cell) -> bool:
-    """Return whether a committed row is this cell's and its picture is undamaged."""
-    if (
-        row is None
-        or row["cell_id"] != cell.cell_id
-        or row["status"] != CellStatus.DONE
-    ):
-        return False
-    return _file_sha256(output, row["path"]) == row["sha256"]
+def rows_of_unfinished(
+    output: OutputFolder, content_id: str, content_key: str
+) -> Mapping[str, Row]:
+    """Return the committed rows of a content by path, also those of a killed run.
+
+    As `committed_rows` after the manifest was recovered, but without writing it.
+    """
+    parts = parts_on_disk(output)
+    rows: dict[str, Row] = {}
+    if parts:
+        rows |= committed_rows(output, parts, content_id, content_key)
+    for name in output.names(JOURNAL):
+        match = _JOURNAL_NAME.match(name)
+        if match and match["content_id"] == content_id:
+            rows |= {row["path"]: row for row in read_rows(output.path(name))}
+    return rows
 
 
-def _file_sha256(output: OutputFolder, name: str) -> str | None:
+def row_bytes(output: OutputFolder, row: Row) -> bytes | None:
+    """Return the bytes of a committed picture; None where they are gone."""
     try:
-        return hashlib.sha256(output.read(name)).hexdigest()
+        if row["shard"] is None:
+            return output.read(row["path"])
+        with open_file(output.path(row["shard"])) as file:
+            file.seek(row["offset"])
+            return file.read(row["bytes"])
     except FileNotFoundError:
         return None
+
+
+def _is_true(output: OutputFolder, row: Row) -> bool:
+    """Return whether the picture is the one that the row tells of."""
+    data = row_bytes(output, row)
+    return data is not None and hashlib.sha256(data).hexdigest() == row["sha256"]
 
 
 @dataclasses.dataclass
@@ -100,10 +118,12 @@ class CompactManifest(beam.PTransform[PCollection[Any], PCollection[str]]):
     Attributes:
         output: Whose manifest.
         parts: How many parts, a power of two, not fewer than are there.
+        output_format: Of the pictures; those of shards are packed with their part.
     """
 
     output: OutputFolder
     parts: int
+    output_format: OutputFormat = "files"
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -116,7 +136,8 @@ class CompactManifest(beam.PTransform[PCollection[Any], PCollection[str]]):
             # The barrier as a side input: nothing is listed before all is committed.
             | "ListJournal" >> beam.FlatMap(_list, self.parts, AsList(_none(barrier)))
             | "GroupByPart" >> beam.GroupByKey()
-            | "MergePart" >> beam.Map(_merge_part, self.output, self.parts)
+            | "MergePart"
+            >> beam.Map(_merge_part, self.output, self.parts, self.output_format)
         )
         return (
             start
@@ -145,7 +166,10 @@ def _list(
 
 
 def _merge_part(
-    grouped: tuple[int, Iterable[str | None]], output: OutputFolder, parts: int
+    grouped: tuple[int, Iterable[str | None]],
+    output: OutputFolder,
+    parts: int,
+    output_format: OutputFormat,
 ) -> str:
     part, names = grouped
     target = part_name(part, parts)
@@ -163,10 +187,13 @@ def _merge_part(
             # Two rows of one path come from two killed runs on a changed input; the
             # file itself says which of them is true.
             path = row["path"]
-            if path not in in_journal or row["sha256"] == _file_sha256(output, path):
+            if path not in in_journal or _is_true(output, row):
                 rows[path] = row
             in_journal.add(path)
     ordered = sorted(rows.values(), key=lambda row: (row["content_key"], row["path"]))
+    if output_format != "files":
+        number = f"{part:05d}"
+        ordered = list(pack_rows(output, number, ordered, output_format, row_bytes))
     write_table(output, target, pa.Table.from_pylist(ordered, STYLIZE_MANIFEST))
     return target
 
@@ -190,6 +217,12 @@ def _clean(output: OutputFolder, parts: int, names: list[str]) -> list[str]:
     for name in output.names("manifest"):
         numbers = part_of_name(name)
         if numbers and numbers[1] != parts:
+            output.delete(name)
+    used = set[str]()
+    for name in names if output.names(SHARDS) else ():
+        used |= {row["shard"] for row in read_rows(output.path(name))}
+    for name in output.names(SHARDS):
+        if name not in used:
             output.delete(name)
     output.delete(JOURNAL)
     return names

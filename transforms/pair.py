@@ -1,14 +1,18 @@
-"""Which content meets which style: the cells of the grid, their names and ids."""
+"""A cell: one content, its styles and a strength; its path and its id."""
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+import posixpath
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from model.config import Precision, canonical_json
-from transforms.elements import ImageRef
+from transforms.elements import ImageRef, image_id
 
 PictureFormat = Literal["jpg", "png"]
+PreserveColor = Literal["none", "luminance", "histogram"]
+Layout = Literal["grid", "tree"]
+OutputFormat = Literal["files", "tfrecord", "webdataset"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +26,7 @@ class StylizeSettings:
         precision: Of the convolutions.
         format: Of the pictures.
         quality: Of JPEG, 1 to 100.
+        preserve_color: How the colours of the content are kept.
     """
 
     bundle_id: str
@@ -30,6 +35,7 @@ class StylizeSettings:
     precision: Precision
     format: PictureFormat
     quality: int
+    preserve_color: PreserveColor = "none"
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as job.json keeps them."""
@@ -72,36 +78,41 @@ class Cell:
     alpha: float
 
 
-def grid_cells(
-    content: ImageRef,
-    content_sha256: str,
-    styles: Sequence[StyleShare],
-    alphas: Sequence[float],
-    settings: StylizeSettings,
-) -> Iterator[Cell]:
-    """Yield the cells of one content: every style with every alpha, in that order."""
-    for style in styles:
-        for alpha in alphas:
-            path = cell_path(content.id, style.id, alpha, settings.format)
-            yield Cell(
-                cell_id(path, content_sha256, (style,), alpha, settings),
-                path,
-                (style,),
-                alpha,
-            )
-
-
 def cell_path(
-    content_id: str, style_id: str, alpha: float, picture_format: PictureFormat
+    content: ImageRef,
+    styles: Sequence[StyleShare],
+    alpha: float,
+    picture_format: PictureFormat,
+    layout: Layout = "grid",
 ) -> str:
     """Return the path of a picture, relative to the output.
 
-    >>> cell_path("cat-0123456789ab", "waves-ba9876543210", 0.5, "jpg")
-    'images/cat-0123456789ab/waves-ba9876543210@a0500.jpg'
+    In a grid each content is a folder. In a tree the folders are those of the input, so
+    that the classes of an ImageFolder data set stay its folders.
+
+    >>> cat = ImageRef("train/cat/1.jpg", "photos", "/photos/train/cat/1.jpg")
+    >>> waves = StyleShare("waves-ba9876543210", "waves.png", "00")
+    >>> cell_path(cat, [waves], 0.5, "jpg")
+    'images/train-cat-1-jpg-2a0a4cb4d16b/waves-ba9876543210@a0500.jpg'
+    >>> cell_path(cat, [waves], 1.0, "jpg", "tree")
+    'images/train/cat/1-jpg-3c2e2d6a4c0f@waves-ba9876543210.jpg'
     """
     # A full-strength picture keeps its plain name when other alphas join it later.
     strength = "" if alpha == 1 else f"@a{round(alpha * 1000):04d}"
-    return f"images/{content_id}/{style_id}{strength}.{picture_format}"
+    name = f"{styles_name(styles)}{strength}.{picture_format}"
+    if layout == "grid":
+        return f"images/{content.id}/{name}"
+    folder, file = posixpath.split(content.key)
+    # The name alone may be too long, or the same for `1.jpg` and `1.png`.
+    return posixpath.join("images", folder, f"{image_id(file)}@{name}")
+
+
+def styles_name(styles: Sequence[StyleShare]) -> str:
+    """Return the name of a style, or of a blend: `mix-` and 12 hexadecimal digits."""
+    if len(styles) == 1 and styles[0].mask_sha256 is None:
+        return styles[0].id
+    weights = [[s.id, s.weight, s.mask_sha256] for s in styles]
+    return f"mix-{hashlib.sha256(canonical_json(weights)).hexdigest()[:12]}"
 
 
 def cell_id(

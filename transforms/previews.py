@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
-from transforms.gallery import preview
+from transforms.gallery import THUMBS, preview, thumbnail
 from transforms.output import OutputFolder
 
 
@@ -23,17 +22,26 @@ def write_preview(
         raise ImageError(Reason.WRITE_ERROR, f"{name}: {error}") from error
 
 
-def check_pixels(image: LoadedImage, max_pixels: int) -> None:
-    """Refuse an image that would not fit into memory in one piece.
+def write_thumbnail(
+    output: OutputFolder, path: str, pixels: npt.NDArray[np.uint8]
+) -> None:
+    """Write the thumbnail of a picture into the gallery.
+
+    Args:
+        output: Where to.
+        path: Of the picture, below `images/`.
+        pixels: The picture.
 
     Raises:
-        ImageError: It has more pixels than allowed.
+        OSError: It cannot be written.
     """
-    height, width, _ = image.pixels.shape
-    if height * width > max_pixels:
-        raise ImageError(
-            Reason.OUT_OF_MEMORY,
-            f"{width} x {height} pixels do not fit into the memory of the network in "
-            f"one piece: at most {max_pixels} are allowed. Shrink with "
-            "--content-size or --style-size.",
-        )
+    output.write(thumbnail_name(path), thumbnail(pixels))
+
+
+def thumbnail_name(path: str) -> str:
+    """Return the name of a picture's thumbnail.
+
+    >>> thumbnail_name("images/cat/waves.png")
+    'gallery/thumbs/cat/waves.jpg'
+    """
+    return f"{THUMBS}/{path.removeprefix('images/').rsplit('.', 1)[0]}.jpg"

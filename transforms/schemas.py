@@ -35,6 +35,47 @@ STYLIZE_MANIFEST: Final = pa.schema(
         ("sha256", pa.string()),
         ("bundle_id", pa.string()),
         ("status", pa.string()),
+        # What a reader should know of a picture that is there all the same.
+        ("note", pa.string()),
+        # Where the bytes are when they are not the file `path`.
+        ("shard", pa.string()),
+        ("offset", pa.int64()),
+        (
+            "metrics",
+            pa.struct(
+                [
+                    ("content_loss", pa.float32()),
+                    ("style_loss_relu1_1", pa.float32()),
+                    ("style_loss_relu2_1", pa.float32()),
+                    ("style_loss_relu3_1", pa.float32()),
+                    ("style_loss_relu4_1", pa.float32()),
+                    ("ssim", pa.float32()),
+                ]
+            ),
+        ),
+    ]
+)
+
+# One row a wanted picture of a job on pairs; temporary.
+PAIRS: Final = pa.schema(
+    [
+        ("content", pa.string()),
+        ("number", pa.int64()),
+        (
+            "styles",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("key", pa.string()),
+                        ("weight", pa.float64()),
+                        ("mask", pa.string()),
+                        ("mask_sha256", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("alpha", pa.float64()),
+        ("problem", pa.string()),
     ]
 )
 
@@ -57,6 +98,43 @@ STYLE_BANK: Final = pa.schema(
         ("sha256", pa.string()),
         ("mean", pa.list_(pa.float32())),
         ("std", pa.list_(pa.float32())),
+    ]
+)
+
+# One row a map of `visualize`: a tile of a sheet. `image_id` is `collection` where it
+# belongs to no single image; `channel` is null for the maximum neurons and for rows
+# that stand for a whole file.
+VISUALIZE_MAPS: Final = pa.schema(
+    [
+        ("cell_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_key", pa.string()),
+        ("image_sha256", pa.string()),
+        ("image_width", pa.int32()),
+        ("image_height", pa.int32()),
+        ("kind", pa.string()),
+        ("layer", pa.string()),
+        ("scale", pa.string()),
+        ("channel", pa.int32()),
+        ("part", pa.string()),
+        ("minimum", pa.float64()),
+        ("maximum", pa.float64()),
+        ("mean", pa.float64()),
+        ("l2", pa.float64()),
+        ("zero", pa.bool_()),
+        ("rank_correlation", pa.float64()),
+        ("rank", pa.int32()),
+        ("source_key", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("sheet_width", pa.int32()),
+        ("sheet_height", pa.int32()),
+        ("left", pa.int32()),
+        ("top", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("raw_path", pa.string()),
+        ("raw_sha256", pa.string()),
     ]
 )
 

@@ -25,6 +25,12 @@ def stable_part(key: str, parts: int) -> int:
     return int.from_bytes(digest[:8], "big") % parts
 
 
+def unit_hash(key: str) -> float:
+    """Return a number in [0, 1) that is a function of the key alone."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
 def count_parts(images: int) -> int:
     """Return how many parts a manifest of so many images has: a power of two.
 

@@ -1,3 +1,5 @@
+"""Small inputs, a tiny network, and a runner of `stylebeam stylize`."""
+
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -6,7 +8,40 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.stylizer import to_uint8
 from pipelines import cli
+
+CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
+STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
+
+
+@pytest.fixture
+def inputs(tmp_path, picture, tiny_bundle):
+    """Write contents, styles and a bundle; returns their folder."""
+    for folder, sizes in (("contents", CONTENT_SIZES), ("styles", STYLE_SIZES)):
+        for index, (name, size) in enumerate(sizes.items()):
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            seed = index + 10 * (folder == "styles")
+            Image.fromarray(to_uint8(picture(*size, seed=seed))).save(path)
+    tiny_bundle.save(tmp_path / "bundle")
+    return tmp_path
+
+
+@pytest.fixture
+def run(inputs, capfd):
+    """Return a runner of the command; it returns status, stdout and stderr."""
+
+    def run_command(*flags, content="contents", style="styles", output="out"):
+        argv = ["stylize", "--content", str(inputs / content)]
+        argv += ["--style", str(inputs / style)] if style else []
+        argv += ["--output", str(inputs / output)]
+        argv += ["--bundle", str(inputs / "bundle"), *flags]
+        status = cli.main(argv)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run_command
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class TestParsing:
         assert main(["stylize", *inputs, *flags]) == 0
 
         config, beam_flags = jobs[0]
-        assert config.alpha == 0.5
+        assert config.alpha == (0.5,)
         assert config.output == inputs[-1]
         assert beam_flags == ["--runner=FlinkRunner", "--job_name", "nightly"]
 
@@ -133,7 +133,7 @@ class TestUsageErrors:
         assert "Traceback" not in printed.err
         assert not (tmp_path / "output").exists()
 
-    @pytest.mark.parametrize("missing", ["--content", "--style", "--output"])
+    @pytest.mark.parametrize("missing", ["--content", "--output"])
     def test_missing_flag_is_named(
         self, missing: str, inputs: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -143,6 +143,13 @@ class TestUsageErrors:
 
         assert caught.value.code == 2
         assert missing in capsys.readouterr().err.splitlines()[-1]
+
+    def test_missing_style_is_named(
+        self, inputs: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place = inputs.index("--style")
+        assert main(["stylize", *inputs[:place], *inputs[place + 2 :]]) == 2
+        assert "--style (none)" in capsys.readouterr().err.splitlines()[-1]
 
     @pytest.mark.parametrize("argv", [[], ["stylise"], ["--alpha", "1", "stylize"]])
     def test_command_must_be_one_of_ours(self, argv: list[str]) -> None:

@@ -24,34 +24,6 @@ CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
 STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
 
 
-@pytest.fixture
-def inputs(tmp_path, picture, tiny_bundle):
-    """Write contents, styles and a bundle; returns their folder."""
-    for folder, sizes in (("contents", CONTENT_SIZES), ("styles", STYLE_SIZES)):
-        for index, (name, size) in enumerate(sizes.items()):
-            path = tmp_path / folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            seed = index + 10 * (folder == "styles")
-            Image.fromarray(to_uint8(picture(*size, seed=seed))).save(path)
-    tiny_bundle.save(tmp_path / "bundle")
-    return tmp_path
-
-
-@pytest.fixture
-def run(inputs, capfd):
-    """Return a runner of the command; it returns status, stdout and stderr."""
-
-    def run_command(*flags, content="contents", style="styles", output="out"):
-        argv = ["stylize", "--content", str(inputs / content)]
-        argv += ["--style", str(inputs / style), "--output", str(inputs / output)]
-        argv += ["--bundle", str(inputs / "bundle"), *flags]
-        status = cli.main(argv)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run_command
-
-
 def manifest(folder):
     return pq.read_table(folder / "manifest").to_pylist()
 
@@ -104,8 +76,9 @@ def test_grid_is_complete_committed_and_of_the_right_size(run, inputs):
         thumb = row["path"].replace("images/", "gallery/thumbs/")
         assert (out_folder / thumb).exists()
     assert {path.name for path in out_folder.iterdir()} == {
-        *stylize.OUTPUT_NAMES,
+        *(set(stylize.OUTPUT_NAMES) - {"shards", "sheets"}),
         "job.json",
+        ".lock",
     }
     assert not (out_folder / "manifest" / ".journal").exists()
 
@@ -129,12 +102,12 @@ def test_pictures_are_those_of_the_stylizer_pair_by_pair(run, inputs, tiny_bundl
 
 def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
     calls = collections.Counter()
-    for name in ("encode_content", "encode_style", "decode"):
+    for name in ("encode_content", "encode_style", "paint"):
         original = getattr(Stylizer, name)
 
         def counted(self, *args, _name=name, _original=original):
             pictures = _original(self, *args)
-            calls[_name] += len(pictures) if _name == "decode" else 1
+            calls[_name] += len(pictures[0]) if _name == "paint" else 1
             return pictures
 
         monkeypatch.setattr(Stylizer, name, counted)
@@ -144,7 +117,7 @@ def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
     warm_up = 1
     assert calls["encode_content"] == len(CONTENT_SIZES) + warm_up
     assert calls["encode_style"] == len(STYLE_SIZES) + warm_up
-    assert calls["decode"] == len(CONTENT_SIZES) * len(STYLE_SIZES) + warm_up
+    assert calls["paint"] == len(CONTENT_SIZES) * len(STYLE_SIZES) + warm_up
 
 
 def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatch):
@@ -304,17 +277,20 @@ def test_only_bad_styles_leave_contents_decoded_and_no_cells(run, inputs):
     assert "4 images = 3 decoded + 1 failed; 0 cells = 0 done" in err
 
 
-def test_pictures_over_the_pixel_budget_are_out_of_memory(run, inputs, monkeypatch):
-    monkeypatch.setattr(stylize, "MAX_PIXELS", 2000)
-    status, _, err = run("--max-failure-rate", "1", "--style-size", "32")
-    assert status == 0
-    assert "5 images = 3 decoded + 2 failed" in err
-    rows = failures(inputs / "out")
-    assert {(row["key"], row["reason"]) for row in rows} == {
-        ("b.png", "out_of_memory"),
-        ("d/a.png", "out_of_memory"),
-    }
-    assert "64 x 40 pixels" in " ".join(row["message"] for row in rows)
+def test_tile_size_is_no_matter_of_the_pictures(run, inputs, picture):
+    large = Image.fromarray(to_uint8(picture(300, 420, seed=5)))
+    for folder in ("contents", "styles"):
+        shutil.rmtree(inputs / folder)
+        (inputs / folder).mkdir()
+        large.save(inputs / folder / "large.png")
+    run("--format", "png", "--style-size", "0", output="whole")
+    run("--format", "png", "--style-size", "0", "--max-tile-pixels", "65536")
+    (row,) = manifest(inputs / "out")
+    found, expected = (
+        pixels_of(inputs / out / row["path"]).astype(int) for out in ("out", "whole")
+    )
+    assert found.shape == (300, 420, 3)
+    assert np.abs(found - expected).max() <= 1
 
 
 def test_a_cell_that_cannot_be_written_fails_alone(run, inputs):

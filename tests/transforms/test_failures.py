@@ -14,8 +14,8 @@ from transforms.output import OutputFolder
 from transforms.tables import read_rows
 
 
-def ref_of(number):
-    return ImageRef(f"{number}.jpg", "root", f"/root/{number}.jpg")
+def refs_of(number):
+    return (ImageRef(f"{number}.jpg", "root", f"/root/{number}.jpg"),)
 
 
 def halve(number):
@@ -30,7 +30,7 @@ def divide(number):
 
 def test_errors_of_one_image_become_failures():
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        results = pipeline | beam.Create([1, 2, 3, 4]) | TryMap(halve, "Halve", ref_of)
+        results = pipeline | beam.Create([1, 2, 3, 4]) | TryMap(halve, "Halve", refs_of)
         assert_that(results.main, equal_to([1, 2]), "results")
         failures = [
             Failure(f"{n}.jpg", "root", "Halve", Reason.CORRUPT, f"{n} is odd")
@@ -44,7 +44,7 @@ def test_errors_of_one_image_become_failures():
 
 def test_a_programming_error_stops_the_job():
     pipeline = test_pipeline.TestPipeline("FnApiRunner")
-    _ = pipeline | beam.Create([0]) | TryMap(divide, "Divide", ref_of)
+    _ = pipeline | beam.Create([0]) | TryMap(divide, "Divide", refs_of)
     with pytest.raises(ZeroDivisionError):
         pipeline.run()
 

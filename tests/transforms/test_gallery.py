@@ -297,3 +297,18 @@ def test_preview_bounds_the_longest_side(shape, expected):
     assert (image.format, image.size) == ("JPEG", expected)
     np.testing.assert_allclose(np.asarray(image).mean((0, 1)), [200, 0, 0], atol=3)
     assert data == gallery.preview(pixels)
+
+
+def test_measured_cells_carry_what_they_are_sorted_by():
+    metrics = {
+        "content_loss": 0.5,
+        "style_loss_relu1_1": 1.0,
+        "style_loss_relu2_1": 2.0,
+        "style_loss_relu3_1": None,
+        "style_loss_relu4_1": 0.25,
+        "ssim": 0.75,
+    }
+    unmeasurable = dict.fromkeys(metrics)
+    assert gallery._quality(metrics) == [0.5, 3.25, 0.75]
+    assert gallery._quality(unmeasurable) is None
+    assert gallery._quality(None) is None

@@ -5,18 +5,16 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing import test_pipeline
 
-from transforms.elements import CellStatus
 from transforms.manifest import (
     JOURNAL,
     CompactManifest,
     commit_rows,
     committed_rows,
-    is_intact,
     part_name,
     parts_on_disk,
+    row_bytes,
 )
 from transforms.output import OutputFolder
-from transforms.pair import Cell
 from transforms.schemas import STYLIZE_MANIFEST
 from transforms.tables import read_rows, stable_part, write_table
 
@@ -51,6 +49,10 @@ def row(content, style, cell_id="0" * 16, **values):
         "sha256": "2f",
         "bundle_id": "b0",
         "status": "done",
+        "note": None,
+        "shard": None,
+        "offset": None,
+        "metrics": None,
         **values,
     }
 
@@ -173,27 +175,11 @@ def test_lookup_reads_only_the_rows_of_a_content(output):
     assert committed_rows(output, 1, "new", "new.jpg") == {}
 
 
-CELL = Cell("0" * 16, "images/a/s.jpg", (), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "data", "intact"),
-    [
-        ({}, b"data", True),
-        ({}, b"dat", False),
-        ({}, b"dAta", False),
-        ({}, None, False),
-        ({"cell_id": "1" * 16}, b"data", False),
-        ({"status": CellStatus.FAILED}, b"data", False),
-    ],
-)
-def test_intact_is_committed_for_this_cell_and_undamaged(output, changes, data, intact):
-    digest = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
-    if data is not None:
-        output.write(CELL.path, data)
-    assert is_intact(output, row("a", "s", sha256=digest, **changes), CELL) is intact
-
-
-def test_uncommitted_is_not_intact(output):
-    output.write(CELL.path, b"data")
-    assert not is_intact(output, None, CELL)
+def test_bytes_of_a_row_are_its_file_or_its_place_in_a_shard(output):
+    output.write("images/a/s.jpg", b"data")
+    output.write("shards/x.tar", b"before-data-after")
+    assert row_bytes(output, row("a", "s")) == b"data"
+    packed = row("a", "s", shard="shards/x.tar", offset=7)
+    assert row_bytes(output, packed) == b"data"
+    assert row_bytes(output, row("a", "t")) is None
+    assert row_bytes(output, row("a", "t", shard="shards/gone", offset=0)) is None

@@ -1,6 +1,7 @@
 """Cells: their paths, and ids that change with everything that changes bytes."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -10,7 +11,7 @@ from transforms.pair import (
     StylizeSettings,
     cell_id,
     cell_path,
-    grid_cells,
+    styles_name,
 )
 
 SETTINGS = StylizeSettings(
@@ -25,23 +26,35 @@ CONTENT = ImageRef("cats/a.jpg", "photos", "/photos/cats/a.jpg")
 STYLES = (StyleShare("waves-1", "waves.png", "11"), StyleShare("dots-2", "dots", "22"))
 
 
-def test_grid_is_every_style_with_every_alpha():
-    cells = list(grid_cells(CONTENT, "cc", STYLES, (0.25, 1.0), SETTINGS))
-    assert [cell.path for cell in cells] == [
-        f"images/{CONTENT.id}/waves-1@a0250.jpg",
-        f"images/{CONTENT.id}/waves-1.jpg",
-        f"images/{CONTENT.id}/dots-2@a0250.jpg",
-        f"images/{CONTENT.id}/dots-2.jpg",
-    ]
-    assert [cell.styles for cell in cells] == [STYLES[:1]] * 2 + [STYLES[1:]] * 2
-    assert len({cell.cell_id for cell in cells}) == 4
-
-
 @pytest.mark.parametrize(
     ("alpha", "suffix"), [(1, ""), (0, "@a0000"), (0.5, "@a0500"), (0.007, "@a0007")]
 )
 def test_any_alpha_but_one_is_in_the_name(alpha, suffix):
-    assert cell_path("c", "s", alpha, "png") == f"images/c/s{suffix}.png"
+    path = cell_path(CONTENT, STYLES[:1], alpha, "png")
+    assert path == f"images/{CONTENT.id}/waves-1{suffix}.png"
+
+
+def test_tree_keeps_the_folders_and_keeps_names_apart():
+    names = ["cats/a.jpg", "cats/a.png", "a.jpg", "dogs/a.jpg"]
+    refs = [ImageRef(name, "photos", f"/photos/{name}") for name in names]
+    paths = [cell_path(ref, STYLES[:1], 1.0, "jpg", "tree") for ref in refs]
+    assert len(set(paths)) == 4
+    assert [path.rsplit("/", 1)[0] for path in paths] == [
+        "images/cats",
+        "images/cats",
+        "images",
+        "images/dogs",
+    ]
+
+
+def test_blends_are_named_by_their_weights_and_masks():
+    half = [dataclasses.replace(style, weight=0.5) for style in STYLES]
+    masked = [dataclasses.replace(half[0], mask_sha256="ff"), half[1]]
+    names = {styles_name(styles) for styles in (half, half[::-1], masked)}
+    assert len(names) == 3
+    assert all(re.fullmatch("mix-[0-9a-f]{12}", name) for name in names)
+    assert styles_name(STYLES[:1]) == "waves-1"
+    assert styles_name(masked[:1]).startswith("mix-")
 
 
 def identify(**changes):
@@ -57,7 +70,7 @@ def identify(**changes):
 
 def test_cell_id_is_stable():
     # A contract with every manifest that exists: it may not change unnoticed.
-    assert identify() == "3b0606e4692cb3f1"
+    assert identify() == "d680870a394d8f29"
     assert identify() == identify()
 
 
@@ -79,6 +92,7 @@ def test_cell_id_is_stable():
                 "precision": "bfloat16",
                 "format": "png",
                 "quality": 90,
+                "preserve_color": "luminance",
             }.items()
         ),
     ],

@@ -1,0 +1,248 @@
+"""`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, PCollection
+
+from model.config import ConvSpec
+from model.featuremaps import receptive_field
+from pipelines.errors import UsageError
+from pipelines.job import Balance, Job
+from pipelines.options import pipeline_options
+from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
+from transforms.failures import FAILED, WriteFailures
+from transforms.looks import LookHandler, weights_sha256
+from transforms.maps import MAPS, CompactMaps, count_map_parts, map_parts_on_disk
+from transforms.output import OutputFolder, is_remote
+from transforms.quiet import without_greeting
+from transforms.read import InputRoot, ReadImageRefs, check_keys, parse_inputs
+from transforms.tables import count_parts
+from transforms.top_images import FindTopImages
+from transforms.visual import Channels, Kind, VisualizeSettings
+from transforms.visual_gallery import WriteVisualGallery
+from transforms.visualize import VisualizeImages, write_filters
+
+# What this command writes at the top of its output.
+OUTPUT_NAMES: Final = ("sheets", "scores", MAPS, "failures", "gallery")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class VisualizePlan:
+    """What the launcher found out before anything is written.
+
+    Attributes:
+        inputs: Input roots.
+        image_count: How many images are listed.
+        settings: The identity of the output.
+        layers: The convolutions of the network.
+    """
+
+    inputs: tuple[InputRoot, ...]
+    image_count: int
+    settings: VisualizeSettings
+    layers: tuple[ConvSpec, ...]
+
+
+def plan(config: VisualizeConfig) -> VisualizePlan:
+    """Look at the inputs and the weights; writes nothing.
+
+    Raises:
+        UsageError: An input, a layer, a channel or the weights cannot be used.
+    """
+    with without_greeting():
+        from model.encoder import vgg_layers
+        from model.weights import load_vgg_weights
+
+    network = vgg_layers(config.network)
+    chosen = _chosen_layers(config.layers, network)
+    channels = Channels.parse(config.channels)
+    gradient_channels = Channels.parse(config.gradient_channels)
+    _check_channels("--channels", channels, chosen)
+    _check_channels("--gradient-channels", gradient_channels, chosen)
+    inputs, image_count = _inputs(config.input, config.output)
+    try:
+        arrays = load_vgg_weights(config.network, config.weights)
+    except (ValueError, OSError) as error:
+        given = "" if config.weights is None else f" --weights {config.weights}"
+        raise UsageError(f"--network {config.network}{given}: {error}") from error
+    settings = VisualizeSettings(
+        network=config.network,
+        weights_sha256=weights_sha256(arrays),
+        layers=tuple(spec.name for spec in chosen),
+        kinds=config.chosen_kinds(),
+        channels=channels,
+        gradient_channels=gradient_channels,
+        size=config.size,
+        randomization_check=config.randomization_check,
+        raw=config.raw,
+    )
+    return VisualizePlan(
+        inputs=inputs,
+        image_count=image_count,
+        settings=settings,
+        layers=network,
+    )
+
+
+def _chosen_layers(text: str, network: Sequence[ConvSpec]) -> tuple[ConvSpec, ...]:
+    """Return the layers asked for, from the pixels inwards."""
+    names = [spec.name for spec in network]
+    wanted = names if text == ALL_LAYERS else [n.strip() for n in text.split(",")]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise UsageError(
+            f"--layers {','.join(unknown)}: no such layer. The layers are: "
+            f"{', '.join(names)}; or {ALL_LAYERS}."
+        )
+    return tuple(spec for spec in network if spec.name in wanted)
+
+
+def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -> None:
+    for spec in layers:
+        beyond = [c for c in channels.listed if c >= spec.out_channels]
+        if beyond:
+            raise UsageError(
+                f"{flag} {channels}: {spec.name} has the channels 0 to "
+                f"{spec.out_channels - 1}, not {', '.join(map(str, beyond))}."
+            )
+
+
+def _inputs(arguments: Sequence[str], output: str) -> tuple[tuple[InputRoot, ...], int]:
+    try:
+        roots = parse_inputs(arguments)
+        for root in roots:
+            _check_apart(root, output)
+        count = check_keys(roots)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise UsageError(f"--input: {error}") from error
+    if not count:
+        raise UsageError(f"--input {' '.join(arguments)}: no images found")
+    return roots, count
+
+
+def _check_apart(root: InputRoot, output: str) -> None:
+    """Refuse an output inside an input: the next run would look at its sheets."""
+    if is_remote(root.path) or is_remote(output) or root.files:
+        return
+    inside = os.path.realpath(output) + os.sep
+    if inside.startswith(os.path.realpath(root.path) + os.sep):
+        raise ValueError(
+            f"the output {output!r} is inside the input {root.path!r}, so the next run "
+            "would take its pictures for inputs. Choose a folder beside it"
+        )
+
+
+def build(
+    pipeline: beam.Pipeline, config: VisualizeConfig, plan: VisualizePlan
+) -> PCollection[tuple[str, int]]:
+    """Compose the job; returns its counts."""
+    output = OutputFolder(config.output)
+    settings = plan.settings
+    parts = max(count_map_parts(plan.image_count), map_parts_on_disk(output))
+
+    recovered = (
+        pipeline
+        | "Begin" >> beam.Create([None])
+        | "RecoverMaps" >> CompactMaps(output, parts)
+    )
+    filters = (
+        pipeline
+        | "FilterLayers"
+        >> beam.Create([settings.layers] if Kind.FILTERS in settings.kinds else [])
+        | "WriteFilters"
+        >> beam.FlatMap(
+            write_filters, AsList(recovered), output, settings, config.weights, parts
+        )
+    )
+    seen = (
+        pipeline
+        | "ReadImages" >> ReadImageRefs(plan.inputs)
+        | "VisualizeImages"
+        >> VisualizeImages(
+            output=output,
+            settings=settings,
+            handler=LookHandler(settings, config.weights, output),
+            recovered=recovered,
+            parts=parts,
+        )
+    )
+    counts = [filters, seen.counts]
+    failures = [seen.failures]
+    if Kind.TOP_IMAGES in settings.kinds:
+        top = seen.scored | "FindTopImages" >> FindTopImages(
+            output=output,
+            settings=settings,
+            fields={
+                layer: receptive_field(plan.layers, layer) for layer in settings.layers
+            },
+            parts=parts,
+            recovered=recovered,
+        )
+        counts.append(top[FindTopImages.COUNTS])
+        failures.append(top[FAILED])
+    all_counts = counts | "AllCounts" >> beam.Flatten()
+    _ = (
+        all_counts
+        | "CompactMaps" >> CompactMaps(output, parts)
+        | "WriteGallery" >> WriteVisualGallery(output, settings)
+    )
+    _ = (
+        failures
+        | "AllFailures" >> beam.Flatten()
+        | "WriteFailures" >> WriteFailures(output, count_parts(plan.image_count))
+    )
+    return all_counts
+
+
+def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: images listed, and sheets planned."""
+    return [
+        Balance(
+            "images",
+            plan.image_count,
+            {"decoded": counts.get("images_decoded", 0)},
+            counts.get("images_failed", 0),
+        ),
+        Balance(
+            "sheets",
+            counts.get("sheets_planned", 0),
+            {
+                "done": counts.get("sheets_done", 0),
+                "kept": counts.get("sheets_kept", 0),
+            },
+            counts.get("sheets_failed", 0),
+        ),
+    ]
+
+
+def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    planned = plan(config)
+    job = Job(
+        command="visualize",
+        output=OutputFolder(config.output),
+        names=OUTPUT_NAMES,
+        identity=planned.settings.to_json(),
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit="images",
+        total=planned.image_count,
+    )
+    job.check_output()
+    status = job.run(
+        lambda pipeline: build(pipeline, config, planned),
+        options,
+        lambda counts: balances(planned, counts),
+    )
+    print(job.output.path("gallery/index.html"))
+    return status

@@ -1,0 +1,242 @@
+"""The gallery of a visualization, opened from disk in a browser."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from transforms import map_sheets
+from transforms.decode import LoadedImage
+from transforms.elements import ImageRef
+from transforms.filters import draw_filters
+from transforms.gallery import preview
+from transforms.looks import Gradient, Look
+from transforms.maps import MAPS, Owner, write_sheet
+from transforms.output import OutputFolder
+from transforms.schemas import VISUALIZE_MAPS
+from transforms.tables import write_table
+from transforms.visual import GRADIENTS, Channels, Kind, VisualizeSettings
+from transforms.visual_gallery import write_images, write_index
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMEDRIVER = shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason="chromium or chromedriver not found"
+    ),
+]
+
+LAYERS = ("block1_conv1", "block2_conv1")
+KEYS = ["a.jpg", "quote\"apos'amp&<script>alert(1)<!--.jpg", "ü/名前 100%.jpg"]
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory):
+    """Write a gallery of invented maps, and return its address."""
+    import pyarrow as pa
+
+    output = OutputFolder(str(tmp_path_factory.mktemp("seen")))
+    rng = np.random.default_rng(4)
+    settings = VisualizeSettings(
+        network="vgg16",
+        weights_sha256="0",
+        layers=LAYERS,
+        kinds=tuple(Kind),
+        channels=Channels(top=3),
+        gradient_channels=Channels(top=1),
+        size=224,
+        randomization_check=True,
+        raw=False,
+    )
+    rows = []
+    for key in KEYS:
+        pixels = rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)
+        image = LoadedImage(ImageRef(key, "in", ""), "0", pixels, 60, 40)
+        features = {n: rng.random((20, 30, 8), np.float32) for n in LAYERS}
+        features[LAYERS[0]][..., 2] = 0
+        gradients = {
+            (layer, rule): [
+                Gradient(c, rng.normal(size=(40, 60, 3)).astype(np.float32), 0.25)
+                for c in (None, 5)
+            ]
+            for layer in LAYERS
+            for rule in GRADIENTS
+        }
+        owner = Owner("c", image.ref.id, key, "0", 60, 40)
+        for sheet in map_sheets.draw_sheets(Look(image, features, gradients), settings):
+            rows += write_sheet(output, owner, sheet)
+        output.write(f"gallery/content/{image.ref.id}.jpg", preview(pixels))
+    for layer in LAYERS:
+        kernel = rng.normal(size=(3, 3, 3, 8)).astype(np.float32)
+        owner = Owner("c", id=f"collection-filters-{layer}")
+        rows += write_sheet(output, owner, draw_filters(layer, kernel))
+    part = f"{MAPS}/part-00000-of-00001.parquet"
+    write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
+    index = write_index(
+        list(write_images(part, output)), output, "A <b>gallery</b>", settings
+    )
+    return pathlib.Path(output.path(index)).as_uri()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in [
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-dev-shm-usage",
+        "window-size=1300,900",
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ]:
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(CHROMEDRIVER)
+    )
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """A page, and the questions that the tests ask of it."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def open(self, url):
+        self.driver.get("about:blank")
+        self.driver.get(url)
+        self.until("document.querySelector('main .map, .message')")
+
+    def ask(self, expression):
+        return self.driver.execute_script(f"return {expression}")
+
+    def until(self, expression):
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        wait = WebDriverWait(self.driver, 20, poll_frequency=0.05)
+        wait.until(lambda _: self.ask(expression), expression)
+
+    def texts(self, selector):
+        return self.ask(
+            f"[...document.querySelectorAll(`{selector}`)].map(e => e.textContent)"
+        )
+
+    def click(self, selector):
+        self.driver.find_element("css selector", selector).click()
+
+    def key(self, name):
+        from selenium.webdriver import Keys
+
+        self.driver.switch_to.active_element.send_keys(getattr(Keys, name))
+
+
+@pytest.fixture
+def page(driver, gallery):
+    """Yield the opened gallery; no test may leave a complaint in its console."""
+    driver.get_log("browser")
+    page = Page(driver)
+    page.open(gallery)
+    yield page
+    assert driver.get_log("browser") == []
+
+
+def test_overview_shows_every_block_and_rule(page):
+    assert page.texts("h1") == ["A <b>gallery</b>"]
+    assert page.texts("#totals") == ["VGG-16 · 3 images · 2 layers"]
+    assert page.texts(".pick span") == sorted(KEYS)
+    # The photograph and two layers; three rules at two layers.
+    assert page.ask("document.querySelectorAll('main .map').length") == 3 + 6
+    page.until("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+
+def test_tiles_are_cut_out_of_their_sheets(page):
+    page.click("[data-value=features]")
+    page.until("document.querySelectorAll('main .map').length === 3 + 8")
+    # Where the browser puts the sheet's corner is where the tile begins.
+    assert page.ask(
+        """[...document.querySelectorAll('main .map')].every(map => {
+          const [left, top] = map.tile_, box = map.getBoundingClientRect();
+          const style = getComputedStyle(map), [width, height] = map.sheet_.size;
+          const place = style.backgroundPosition.split(' ').map(parseFloat);
+          const size = style.backgroundSize.split(' ').map(parseFloat);
+          const shown = [size[0] / 100 * box.width, size[1] / 100 * box.height];
+          const x = (shown[0] - box.width) * place[0] / 100;
+          const y = (shown[1] - box.height) * place[1] / 100;
+          return Math.abs(x - left * shown[0] / width) < 1
+            && Math.abs(y - top * shown[1] / height) < 1;
+        })"""
+    )
+
+
+def test_walking_the_blocks_the_images_and_the_scales(page):
+    page.click("[data-value=features]")
+    page.until("document.querySelectorAll('main .map').length === 11")
+    assert page.texts("#layers [aria-pressed=true]") == ["1.1"]
+    page.key("ARROW_RIGHT")
+    page.until(
+        "document.querySelector('#layers [aria-pressed=true]').textContent === '2.1'"
+    )
+    before = page.ask("document.querySelector('main .map').style.backgroundImage")
+    page.click("#scales [data-value=map]")
+    page.until(
+        "document.querySelector('main .map').style.backgroundImage.includes('-map.png')"
+    )
+    assert "-layer.png" in before
+    page.key("ARROW_DOWN")
+    page.until("[...document.querySelectorAll('.pick')][1].ariaCurrent === 'true'")
+
+
+def test_rules_stand_side_by_side_with_their_correlations(page):
+    page.click("[data-value=gradients]")
+    page.until("document.querySelectorAll('.rules .map').length === 6")
+    assert [text.split()[0] for text in page.texts(".rules .head")] == [
+        "Saliency",
+        "Deconvnet",
+        "Guided",
+    ]
+    assert "Adebayo" in page.texts(".note")[0]
+    tops = page.ask(
+        "[...document.querySelectorAll('.rules .map')].slice(0, 3)"
+        ".map(map => Math.round(map.getBoundingClientRect().top))"
+    )
+    assert len(set(tops)) == 1
+    page.click("#parts [data-value=negative]")
+    page.until("document.querySelector('.rules .map').tile_[5] === 'negative'")
+
+
+def test_hovering_names_the_channel_and_clicking_enlarges(page):
+    from selenium.webdriver import ActionChains
+
+    page.click("[data-value=features]")
+    page.until("document.querySelectorAll('main .map').length === 11")
+    maps = page.driver.find_elements("css selector", "main .map")
+    ActionChains(page.driver).move_to_element(maps[3 + 2]).perform()
+    page.until("!document.getElementById('bubble').hidden")
+    assert page.texts("#bubble b") == ["block1_conv1 · channel 2"]
+    assert "all zero" in page.texts("#bubble")[0]
+    maps[0].click()
+    page.until("document.getElementById('light').open")
+    page.click("#light")
+    page.until("!document.getElementById('light').open")
+
+
+def test_filters_belong_to_the_collection(page):
+    page.click("[data-value=filters]")
+    page.until("document.querySelectorAll('main .map').length === 8")
+
+
+def test_a_link_opens_what_it_names(page, gallery):
+    page.click("[data-value=gradients]")
+    page.until("location.hash.includes('gradients')")
+    address = page.ask("location.href")
+    page.open(address)
+    assert page.texts("#views [aria-pressed=true]") == ["Gradients"]

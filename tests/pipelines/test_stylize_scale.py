@@ -1,0 +1,427 @@
+"""Pairing, controls, layouts and increments of `stylebeam stylize`, end to end."""
+
+import hashlib
+import io
+import json
+import pathlib
+import shutil
+import tarfile
+
+import filelock
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from model.stylizer import to_uint8
+from transforms import inference
+
+
+def rows_of(folder, name="manifest"):
+    return pq.read_table(folder / name).to_pylist()
+
+
+def pixels_of(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def tree(folder):
+    """Return the sha256 of every file but job.json, which holds the clock."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "job.json"
+    }
+
+
+def styles_of(folder):
+    return {(row["content_key"], row["styles"][0]["key"]) for row in rows_of(folder)}
+
+
+@pytest.fixture
+def more_styles(inputs, picture):
+    for index in range(4):
+        image = Image.fromarray(to_uint8(picture(32, 32, seed=50 + index)))
+        image.save(inputs / "styles" / f"more-{index}.png")
+
+
+def test_sample_is_the_same_map_for_any_listing(run, inputs, more_styles):
+    flags = ("--pairing", "sample", "--styles-per-content", "2", "--seed", "3")
+    status, _, err = run(*flags)
+    assert status == 0
+    assert "6 cells = 6 done + 0 kept + 0 failed" in err
+    shutil.make_archive(str(inputs / "zipped"), "zip", inputs / "styles")
+    run(*flags, style="zipped.zip", output="zipped")
+    assert tree(inputs / "zipped") == tree(inputs / "out")
+    status, _, err = run(*flags[:4], "--seed", "4")
+    assert status == 2
+    assert "seed 3, this run has 4" in err
+    run(*flags[:4], "--seed", "4", output="other")
+    assert styles_of(inputs / "other") != styles_of(inputs / "out")
+
+
+def test_sample_of_styles_that_turn_out_bad_fails_content_by_content(run, inputs):
+    (inputs / "styles" / "t.png").write_bytes(b"no picture")
+    status, _, err = run(
+        *("--pairing", "sample", "--styles-per-content", "2"),
+        *("--max-failure-rate", "1"),
+    )
+    assert status == 1
+    assert "3 cells = 0 done + 0 kept + 3 failed" in err
+    reasons = {(r["key"], r["reason"]) for r in rows_of(inputs / "out", "failures")}
+    assert reasons == {
+        ("t.png", "not_an_image"),
+        *((key, "bad_pair") for key in ("a.png", "b.png", "d/a.png")),
+    }
+
+
+def test_zip_needs_as_many_and_pairs_by_key(run, inputs):
+    status, _, err = run("--pairing", "zip")
+    assert status == 2
+    assert "3 contents and 2 styles" in err
+    shutil.rmtree(inputs / "contents" / "d")
+    run("--pairing", "zip", "--alpha", "0.25,1")
+    assert styles_of(inputs / "out") == {("a.png", "s.png"), ("b.png", "t.png")}
+    assert len(rows_of(inputs / "out")) == 4
+
+
+def half_mask(path, height, width):
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, : width // 2] = 255
+    Image.fromarray(mask).save(path)
+
+
+def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs):
+    half_mask(inputs / "half.png", 40, 64)
+    half_mask(inputs / "small.png", 10, 16)
+    Image.new("L", (8, 8), 255).save(inputs / "ones.png")
+    (inputs / "pairs.csv").write_text(
+        "content,style,weights,alpha,mask\n"
+        "a.png,s.png,,,\n"
+        "a.png,s.png;t.png,1;0,0.5,\n"
+        "a.png,s.png;t.png,1;3,,\n"
+        "b.png,s.png;t.png,,,half.png\n"
+        "b.png,t.png;s.png,,,small.png\n"
+        "b.png,s.png;t.png,,,ones.png\n"
+        "b.png,s.png,,,\n"
+        "nobody.png,s.png,,,\n"
+        "a.png,s.png;t.png,0;0,,\n",
+        "utf-8",
+    )
+    flags = ("--pairing", str(inputs / "pairs.csv"), "--format", "png")
+    status, _, err = run(*flags, "--max-failure-rate", "0.5")
+    assert status == 0
+    assert "9 cells = 7 done + 0 kept + 2 failed" in err
+    out = inputs / "out"
+    assert {(r["key"], r["reason"]) for r in rows_of(out, "failures")} == {
+        ("nobody.png", "bad_pair"),
+        ("a.png", "bad_pair"),
+    }
+    rows = {
+        (
+            r["content_key"],
+            *((s["key"], bool(s["mask_sha256"])) for s in r["styles"]),
+        ): r
+        for r in rows_of(out)
+    }
+    assert len(rows_of(out)) == 7
+    blend = rows["a.png", ("s.png", False), ("t.png", False)]
+    assert [s["weight"] for s in blend["styles"]] == [0.25, 0.75]
+    assert "/mix-" in blend["path"]
+    halved = pixels_of(out / rows["b.png", ("s.png", True), ("t.png", False)]["path"])
+    assert halved.shape == (40, 64, 3)
+    noted = [r for r in rows_of(out) if r["note"]]
+    assert [r["note"] for r in noted] == ["empty region: t.png"]
+    plain = pixels_of(out / rows["b.png", ("s.png", False)]["path"])
+    assert np.abs(pixels_of(out / noted[0]["path"]) - plain).max() <= 1
+    before = tree(out)
+    _, _, err = run(*flags, "--max-failure-rate", "0.5")
+    assert "9 cells = 0 done + 7 kept + 2 failed" in err
+    assert tree(out) == before
+
+
+def test_corners_are_a_sheet_whose_ends_are_the_styles(run, inputs):
+    run("--format", "png", output="grid")
+    status, _, err = run(
+        "--pairing", "corners", "--corner-steps", "3", "--format", "png"
+    )
+    assert status == 0
+    assert "9 cells = 9 done" in err
+    grid = {r["path"]: r["sha256"] for r in rows_of(inputs / "grid")}
+    sheet = {r["path"]: r["sha256"] for r in rows_of(inputs / "out")}
+    assert len([path for path in sheet if "/mix-" in path]) == 3
+    assert grid.items() <= sheet.items()
+    sheets = sorted((inputs / "out" / "sheets").iterdir())
+    assert [path.stem for path in sheets] == sorted(
+        {row["content_id"] for row in rows_of(inputs / "out")}
+    )
+    with Image.open(sheets[0]) as image:  # three of 47 x 33 beside each other
+        assert image.size == (3 * (47 + 4) + 4, 33 + 8)
+
+
+@pytest.mark.parametrize("mode", ["luminance", "histogram"])
+def test_colors_are_preserved(run, inputs, mode):
+    run("--format", "png", output="plain")
+    status, _, _ = run("--format", "png", "--preserve-color", mode)
+    assert status == 0
+    plain = {r["path"]: r for r in rows_of(inputs / "plain")}
+    for row in rows_of(inputs / "out"):
+        content = inputs / "contents" / row["content_key"]
+        picture = inputs / "out" / row["path"]
+        assert row["cell_id"] != plain[row["path"]]["cell_id"]
+        assert row["sha256"] != plain[row["path"]]["sha256"]
+        if mode == "luminance":
+            before, after = (
+                np.asarray(Image.open(p).convert("YCbCr")).astype(int)
+                for p in (content, picture)
+            )
+            assert np.abs(before[..., 1:] - after[..., 1:]).max() <= 1
+
+
+def test_tree_keeps_folders(run, inputs):
+    status, _, _ = run("--layout", "tree")
+    assert status == 0
+    rows = rows_of(inputs / "out")
+    assert len(rows) == len({row["path"] for row in rows}) == 6
+    folders = {str(pathlib.PurePath(row["path"]).parent) for row in rows}
+    assert folders == {"images", "images/d"}
+    assert all((inputs / "out" / row["path"]).exists() for row in rows)
+    status, _, err = run()
+    assert status == 2
+    assert "layout 'tree', this run has 'grid'" in err
+
+
+@pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
+def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind):
+    run(output="files")
+    status, out, _ = run("--output-format", kind)
+    assert status == 0
+    folder = inputs / "out"
+    assert out == f"{folder}/manifest\n"
+    check_shards(folder, inputs / "files", kind)
+    before = tree(folder)
+    _, _, err = run("--output-format", kind)
+    assert "6 cells = 0 done + 6 kept" in err
+    assert tree(folder) == before
+    image = Image.fromarray(to_uint8(picture(32, 32, seed=9)))
+    image.save(inputs / "styles" / "u.png")
+    run(output="files")
+    _, _, err = run("--output-format", kind)
+    assert "9 cells = 3 done + 6 kept" in err
+    check_shards(folder, inputs / "files", kind)
+    run("--output-format", kind, output="at-once")
+    assert tree(inputs / "at-once") == tree(folder)
+
+
+def check_shards(folder, files, kind):
+    """Check shards against the same pictures as files, read as a user would."""
+    expected = {r["path"]: (files / r["path"]).read_bytes() for r in rows_of(files)}
+    for row in rows_of(folder):
+        data = (folder / row["shard"]).read_bytes()
+        picture = data[row["offset"] : row["offset"] + row["bytes"]]
+        assert picture == expected[row["path"]]
+    names = sorted((folder / "shards").iterdir())
+    assert {f"shards/{path.name}" for path in names} == {
+        row["shard"] for row in rows_of(folder)
+    }
+    assert not (folder / "images").exists()
+    assert not (folder / "gallery" / "thumbs").exists()
+    found = {}
+    for path in names:
+        if kind == "tfrecord":
+            for record in tf.data.TFRecordDataset(str(path)):
+                example = tf.train.Example.FromString(record.numpy()).features.feature
+                key = example["key"].bytes_list.value[0].decode()
+                found[f"images/{key}"] = example["image"].bytes_list.value[0]
+        else:
+            with tarfile.open(path) as archive:
+                for member in archive:
+                    data = archive.extractfile(member).read()
+                    if member.name.endswith(".json"):
+                        assert json.loads(data)["styles"]
+                    else:
+                        found[f"images/{member.name}"] = data
+                        Image.open(io.BytesIO(data)).verify()
+    assert found == expected
+
+
+def test_metrics_fill_their_column_and_only_their_share(run, inputs):
+    run()
+    assert all(row["metrics"] is None for row in rows_of(inputs / "out"))
+    before = {r["path"]: r["sha256"] for r in rows_of(inputs / "out")}
+    _, _, err = run("--metrics")
+    assert "6 cells = 6 done + 0 kept" in err
+    rows = rows_of(inputs / "out")
+    assert {r["path"]: r["sha256"] for r in rows} == before
+    for row in rows:
+        assert row["metrics"]["content_loss"] > 0
+        assert row["metrics"]["style_loss_relu4_1"] > 0
+        assert -1 <= row["metrics"]["ssim"] <= 1
+    _, _, err = run("--metrics")
+    assert "6 cells = 0 done + 6 kept" in err
+    run("--metrics-fraction", "0.5", output="half")
+    measured = [r for r in rows_of(inputs / "half") if r["metrics"]]
+    assert 0 < len(measured) < 6
+
+
+def test_equal_bytes_are_computed_once_and_written_to_every_path(
+    run, inputs, monkeypatch
+):
+    from model.stylizer import Stylizer
+
+    shutil.copy(inputs / "contents" / "a.png", inputs / "contents" / "z.png")
+    painted = []
+    paint = Stylizer.paint
+
+    def counted(self, *args):
+        pictures = paint(self, *args)
+        painted.extend(pictures[0])
+        return pictures
+
+    monkeypatch.setattr(Stylizer, "paint", counted)
+    inference._load_stylizer.cache_clear()
+    _, _, err = run()
+    assert "8 cells = 8 done" in err
+    assert len(painted) == 6 + 1  # one to warm up
+    by_key = {}
+    for row in rows_of(inputs / "out"):
+        by_key.setdefault(row["content_key"], []).append(row["sha256"])
+    assert by_key["a.png"] == by_key["z.png"]
+    # A copy that comes later is copied.
+    shutil.copy(inputs / "contents" / "b.png", inputs / "contents" / "y.png")
+    _, _, err = run()
+    assert "10 cells = 2 done + 8 kept" in err
+    assert len(painted) == 7
+    run(output="again")
+    assert tree(inputs / "again") == tree(inputs / "out")
+
+
+def test_retry_looks_only_at_what_failed(run, inputs, picture):
+    whole = (inputs / "contents" / "b.png").read_bytes()
+    (inputs / "contents" / "b.png").write_bytes(whole[:200])
+    run("--max-failure-rate", "1")
+    (inputs / "contents" / "b.png").write_bytes(whole)
+    _, _, err = run("--retry-failed")
+    assert "5 images = 3 decoded + 2 skipped + 0 failed" in err
+    assert "2 cells = 2 done + 0 kept + 0 failed" in err
+    assert rows_of(inputs / "out", "failures") == []
+    status, out, _ = run("--retry-failed")
+    assert status == 0
+    assert "nothing failed" in out
+    run(output="whole")
+    assert tree(inputs / "whole") == tree(inputs / "out")
+
+
+def test_retry_of_a_style_does_its_column(run, inputs):
+    whole = (inputs / "styles" / "t.png").read_bytes()
+    (inputs / "styles" / "t.png").write_bytes(whole[:200])
+    run("--max-failure-rate", "1")
+    (inputs / "styles" / "t.png").write_bytes(whole)
+    _, _, err = run("--retry-failed")
+    assert "3 cells = 3 done + 0 kept + 0 failed" in err
+    assert len(rows_of(inputs / "out")) == 6
+
+
+def test_dry_run_tells_and_writes_nothing(run, inputs):
+    status, out, _ = run("--dry-run")
+    assert status == 0
+    assert out.startswith("stylize: 6 cells to do, 0 there; about ")
+    assert not (inputs / "out").exists()
+    run()
+    before = tree(inputs / "out")
+    (inputs / "out" / rows_of(inputs / "out")[0]["path"]).unlink()
+    assert "1 cells to do, 5 there" in run("--dry-run")[1]
+    assert "6 cells to do, 0 there" in run("--dry-run", "--overwrite")[1]
+    assert tree(inputs / "out") == {
+        name: digest
+        for name, digest in before.items()
+        if name != rows_of(inputs / "out")[0]["path"]
+    }
+
+
+def test_second_run_on_the_same_output_is_refused(run, inputs):
+    run()
+    before = tree(inputs / "out")
+    with filelock.FileLock(inputs / "out" / ".lock"):
+        status, _, err = run()
+    assert status == 2
+    assert "another run is writing it" in err
+    assert tree(inputs / "out") == before
+    # The file is still there: what a killed run leaves is no lock.
+    assert (inputs / "out" / ".lock").exists()
+    assert run()[0] == 0
+
+
+def test_style_bank_replaces_the_styles(run, inputs, monkeypatch):
+    run()
+    bank = str(inputs / "out" / "styles.parquet")
+    run("--style-bank", bank, output="both")
+    assert tree(inputs / "both") == tree(inputs / "out")
+    shutil.rmtree(inputs / "styles")
+    status, _, err = run("--style-bank", bank, style=None, output="alone")
+    assert status == 0
+    assert "5 images = 5 decoded + 0 failed" in err
+    assert tree(inputs / "alone") == tree(inputs / "out")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--precision", "bfloat16"), "made with precision float32"),
+        (("--style-size", "64"), "made with style_size 512"),
+    ],
+)
+def test_style_bank_of_another_kind_exits_2(run, inputs, flags, message):
+    run()
+    bank = str(inputs / "out" / "styles.parquet")
+    status, _, err = run("--style-bank", bank, *flags, output="new")
+    assert status == 2
+    assert message in err
+    assert not (inputs / "new").exists()
+
+
+def test_style_bank_of_another_encoder_exits_2(run, inputs, random_arrays, tiny_bundle):
+    from model.bundle import Bundle
+
+    run()
+    layers = tiny_bundle.encoder_layers
+    Bundle.create(
+        layers,
+        random_arrays(layers, seed=77),
+        tiny_bundle.decoder_layers,
+        tiny_bundle.decoder,
+        about={},
+    ).save(inputs / "bundle")
+    bank = str(inputs / "out" / "styles.parquet")
+    status, _, err = run("--style-bank", bank, output="new")
+    assert status == 2
+    assert "made with encoder_sha256" in err
+
+
+REFUSED = {
+    "--styles-per-content 9: there are only 2": (
+        *("--pairing", "sample"),
+        *("--styles-per-content", "9"),
+    ),
+    "--styles-per-content 2: expected --pairing sample": ("--styles-per-content", "2"),
+    "--seed 1: expected --pairing sample": ("--seed", "1"),
+    "--corner-steps 3: expected --pairing corners": ("--corner-steps", "3"),
+    "neither one of grid, sample": ("--pairing", "gird"),
+    "--max-tile-pixels 100": ("--max-tile-pixels", "100"),
+    "--metrics-fraction 1.5": ("--metrics-fraction", "1.5"),
+    "expected no metrics": ("--preserve-color", "histogram", "--metrics"),
+    "--style-bank nowhere.parquet": ("--style-bank", "nowhere.parquet"),
+    "no earlier run": ("--retry-failed",),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_makes_no_sense_exits_2_and_writes_nothing(run, inputs, message):
+    before = tree(inputs)
+    status, _, err = run(*REFUSED[message])
+    assert status == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert tree(inputs) == before

@@ -1,0 +1,448 @@
+"""`stylebeam visualize` end to end: small generated images, the packaged VGG-16."""
+
+import hashlib
+import io
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from model.encoder import vgg_layers
+from model.featuremaps import receptive_field
+from model.network import set_weights
+from model.stylizer import to_uint8
+from model.weights import load_vgg_weights
+from pipelines import cli, visualize
+from transforms import looks
+from transforms.elements import image_id
+from transforms.images import encode_image
+from transforms.maps import JOURNAL
+from transforms.output import OutputFolder
+from transforms.schemas import VISUALIZE_MAPS
+from transforms.tables import write_table
+from transforms.top_images import WINNERS
+from transforms.visual import Kind
+
+# A mix of sizes, the smallest allowed, an odd one, grey, and one that is shrunk.
+SIZES = {
+    "a.png": (33, 47),
+    "d/a.png": (64, 40),
+    "grey.png": (40, 52),
+    "t.png": (32, 32),
+}
+LAYERS = "block1_conv2,block2_conv1"
+FLAGS = ("--layers", LAYERS, "--channels", "top:4", "--gradient-channels", "top:1")
+# For what the check does not concern: half the time.
+UNCHECKED = (*FLAGS, "--no-randomization-check")
+
+
+@pytest.fixture
+def inputs(tmp_path, picture):
+    for index, (name, size) in enumerate(SIZES.items()):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(to_uint8(picture(*size, seed=index)))
+        (image.convert("L") if "grey" in name else image).save(path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(inputs, capfd):
+    """Return a runner of the command; it returns status, stdout and stderr."""
+
+    def run_command(*flags, folder="in", output="out", defaults=UNCHECKED):
+        argv = ["visualize", "--input", str(inputs / folder)]
+        argv += ["--output", str(inputs / output), *defaults, *flags]
+        status = cli.main(argv)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run_command
+
+
+@pytest.fixture(scope="module")
+def keras_features():
+    """Return the activations of Keras's own VGG-16 for uint8 pixels, by layer."""
+    model = keras.applications.VGG16(
+        weights=None, include_top=False, input_shape=(None, None, 3)
+    )
+    set_weights(model, load_vgg_weights("vgg16"))
+    taps = {name: model.get_layer(name).output for name in LAYERS.split(",")}
+    tapped = keras.Model(model.input, taps)
+
+    def features(pixels):
+        x = keras.applications.vgg16.preprocess_input(pixels[None].astype(np.float32))
+        return {name: np.asarray(value)[0] for name, value in tapped(x).items()}
+
+    return features
+
+
+def rows_of(folder, **values):
+    rows = pq.read_table(folder / "maps.parquet").to_pylist()
+    return [r for r in rows if all(r[name] == v for name, v in values.items())]
+
+
+def failures(folder):
+    return pq.read_table(folder / "failures").to_pylist()
+
+
+def pixels_of(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "job.json"
+    }
+
+
+# Per image: strip, two scales and three rules of two layers. For all: filters
+# and top images of two layers.
+SHEETS = len(SIZES) * (1 + 4 + 6) + 4
+
+
+def test_every_sheet_is_made_committed_and_described(run, inputs):
+    status, out, err = run(defaults=FLAGS)
+    folder = inputs / "out"
+    assert status == 0
+    assert out == f"{folder}/gallery/index.html\n"
+    assert "4 images = 4 decoded + 0 failed" in err
+    assert f"{SHEETS} sheets = {SHEETS} done + 0 kept + 0 failed" in err
+    rows = rows_of(folder)
+    assert {row["kind"] for row in rows} == {*Kind, "scores"}
+    files = {row["path"]: row for row in rows}
+    assert len(files) == SHEETS + len(SIZES)
+    for path, row in files.items():
+        data = (folder / path).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+        if path.endswith(".png"):
+            with Image.open(io.BytesIO(data)) as image:
+                assert image.size == (row["sheet_width"], row["sheet_height"])
+    for row in rows:
+        if row["sheet_width"]:
+            assert 0 <= row["left"] <= row["left"] + row["width"] <= row["sheet_width"]
+            assert 0 <= row["top"] <= row["top"] + row["height"] <= row["sheet_height"]
+    for key, (height, width) in SIZES.items():
+        own = rows_of(folder, image_key=key)
+        assert {(r["image_width"], r["image_height"]) for r in own} == {(width, height)}
+    for rule in ("saliency", "guided", "deconvnet"):
+        maps = rows_of(folder, kind=rule, image_key="a.png", layer="block2_conv1")
+        assert {row["part"] for row in maps} == {
+            "gradient",
+            "positive",
+            "negative",
+            "overlay",
+        }
+        assert len({row["channel"] for row in maps}) == 2
+        assert None in {row["channel"] for row in maps}
+        for row in maps:
+            assert row["l2"] > 0
+            assert row["maximum"] > row["minimum"]
+            assert -1 <= row["rank_correlation"] <= 1
+    assert {path.name for path in folder.iterdir()} == {
+        *visualize.OUTPUT_NAMES,
+        "job.json",
+    }
+    assert not (folder / "maps.parquet" / ".journal").exists()
+    needle = str(inputs).encode()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "job.json":
+            assert needle not in path.read_bytes(), path
+
+
+def test_feature_maps_equal_those_of_keras(run, inputs, keras_features):
+    run("--raw", "--kinds", "features")
+    for key in SIZES:
+        expected = keras_features(pixels_of(inputs / "in" / key))
+        for layer, features in expected.items():
+            mine = rows_of(inputs / "out", image_key=key, layer=layer, scale="layer")
+            raw = inputs / "out" / mine[0]["raw_path"]
+            with np.load(raw) as arrays:
+                np.testing.assert_allclose(
+                    arrays["features"], features, rtol=0, atol=1e-5 * features.max()
+                )
+            means = features.mean((0, 1))
+            busiest = np.argsort(-means, kind="stable")[:4]
+            assert [row["channel"] for row in mine[:4]] == list(busiest)
+            assert [row["channel"] for row in mine[4:]] == list(range(64))
+            for row in mine:
+                one = features[..., row["channel"]].astype(np.float64)
+                assert row["maximum"] == pytest.approx(one.max(), rel=1e-4, abs=1e-3)
+                assert row["mean"] == pytest.approx(one.mean(), rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize("channels", ["top:5", "17,3"])
+def test_top_images_equal_a_brute_force_sort(
+    run, inputs, keras_features, picture, channels
+):
+    for index in range(WINNERS):  # More images than winners.
+        pixels = to_uint8(picture(36, 44, seed=50 + index))
+        Image.fromarray(pixels).save(inputs / "in" / f"x{index}.png")
+    # Equal bytes, equal scores: the smaller id wins.
+    shutil.copy(inputs / "in" / "x1.png", inputs / "in" / "copy.png")
+    run("--kinds", "top-images", "--channels", channels)
+    images = sorted((inputs / "in").rglob("*.png"))
+    keys = [str(path.relative_to(inputs / "in")) for path in images]
+    found = [keras_features(pixels_of(path)) for path in images]
+    for layer in LAYERS.split(","):
+        peaks = np.stack([one[layer].max((0, 1)) for one in found])
+        wanted = (
+            np.argsort(-peaks.max(0), kind="stable")[:5] if ":" in channels else [17, 3]
+        )
+        rows = rows_of(inputs / "out", kind="top-images", layer=layer)
+        assert list(dict.fromkeys(row["channel"] for row in rows)) == list(wanted)
+        for channel in wanted:
+            order = sorted(
+                (i for i in range(len(keys)) if peaks[i, channel] > 0),
+                key=lambda i: (-peaks[i, channel], image_id(keys[i])),
+            )[:WINNERS]
+            mine = [row for row in rows if row["channel"] == channel]
+            assert [row["source_key"] for row in mine] == [keys[i] for i in order]
+            assert [row["rank"] for row in mine] == list(range(1, len(order) + 1))
+            np.testing.assert_allclose(
+                [row["maximum"] for row in mine], peaks[order, channel], rtol=1e-4
+            )
+    # The crop is the receptive field of the strongest neuron.
+    row = rows_of(inputs / "out", kind="top-images", layer="block1_conv2")[0]
+    index = keys.index(row["source_key"])
+    features = found[index]["block1_conv2"][..., row["channel"]]
+    place = np.unravel_index(features.argmax(), features.shape)
+    pixels = pixels_of(images[index])
+    field = receptive_field(vgg_layers("vgg16"), "block1_conv2")
+    top, left, bottom, right = field.box(*map(int, place), *pixels.shape[:2])
+    crop = pixels[top:bottom, left:right]
+    if crop.shape == (5, 5, 3):
+        sheet = pixels_of(inputs / "out" / row["path"])
+        tile = sheet[row["top"] :, row["left"] :][: row["height"], : row["width"]]
+        middle = (np.arange(5) * 2 + 1) * row["width"] // 10
+        np.testing.assert_array_equal(tile[np.ix_(middle, middle)], crop)
+
+
+def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatch):
+    run()
+    before = tree(inputs / "out")
+
+    def never(*_):
+        raise AssertionError("a network was loaded")
+
+    monkeypatch.setattr(looks, "_load_networks", never)
+    status, _, err = run()
+    assert status == 0
+    assert f"{SHEETS} sheets = 0 done + {SHEETS} kept + 0 failed" in err
+    assert tree(inputs / "out") == before
+
+
+def test_what_is_damaged_or_new_is_made_and_nothing_else(run, inputs, picture):
+    run("--kinds", "features,filters")
+    before = tree(inputs / "out")
+    victim = inputs / "out" / rows_of(inputs / "out", image_key="a.png")[5]["path"]
+    victim.write_bytes(victim.read_bytes()[:-9])
+    filters = inputs / "out" / rows_of(inputs / "out", kind="filters")[0]["path"]
+    filters.unlink()
+    _, _, err = run("--kinds", "features,filters")
+    assert "22 sheets = 6 done + 16 kept + 0 failed" in err
+    assert tree(inputs / "out") == before
+    Image.fromarray(to_uint8(picture(32, 40, seed=9))).save(inputs / "in" / "new.png")
+    _, _, err = run("--kinds", "features,filters")
+    assert "27 sheets = 5 done + 22 kept + 0 failed" in err
+
+
+def test_journal_of_a_killed_job_is_continued(run, inputs):
+    flags = ("--kinds", "features,filters")
+    run(*flags)
+    folder = inputs / "out"
+    before = tree(folder)
+    # As a kill leaves it: committed image by image, not yet merged; one not committed.
+    owners = {row["image_id"] for row in rows_of(folder)} - {image_id("t.png")}
+    for owner in owners:
+        table = pa.Table.from_pylist(rows_of(folder, image_id=owner), VISUALIZE_MAPS)
+        write_table(OutputFolder(str(folder)), f"{JOURNAL}/{owner}.parquet", table)
+    (folder / "maps.parquet" / "part-00000-of-00001.parquet").unlink()
+    (folder / ".tmp").mkdir(exist_ok=True)
+    (folder / ".tmp" / "half").write_bytes(b"x")
+    status, _, err = run(*flags)
+    assert status == 0
+    assert "22 sheets = 5 done + 17 kept + 0 failed" in err
+    assert tree(folder) == before
+
+
+def test_other_settings_are_refused_until_overwritten(run, inputs):
+    run("--kinds", "filters,features")
+    status, _, err = run("--kinds", "filters,features", "--size", "40")
+    assert status == 2
+    assert "size 224, this run has 40" in err
+    status, _, _ = run("--kinds", "filters,features", "--size", "40", "--overwrite")
+    assert status == 0
+    rows = rows_of(inputs / "out", image_key="d/a.png")
+    assert {(r["image_width"], r["image_height"]) for r in rows} == {(40, 64)}
+
+
+def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
+    (inputs / "in" / "empty.jpg").write_bytes(b"")
+    (inputs / "in" / "page.jpg").write_text("<html></html>")
+    data = encode_image(np.zeros((64, 64, 3), np.uint8), "jpg")
+    (inputs / "in" / "half.jpg").write_bytes(data[: len(data) // 2])
+    status, _, err = run("--max-failure-rate", "0.5", "--kinds", "features")
+    assert status == 0
+    assert "7 images = 4 decoded + 3 failed" in err
+    found = {(r["key"], r["stage"], r["reason"]) for r in failures(inputs / "out")}
+    assert found == {
+        ("empty.jpg", "DecodeImage", "empty_file"),
+        ("page.jpg", "DecodeImage", "not_an_image"),
+        ("half.jpg", "DecodeImage", "truncated"),
+    }
+    status, _, err = run("--kinds", "features")
+    assert status == 1
+    assert "42.9% of the images failed" in err
+
+
+def test_network_that_fails_on_an_image_fails_it_alone(run, inputs, monkeypatch):
+    original = looks.look_at
+
+    def sometimes(image, *rest):
+        if image.ref.key == "t.png":
+            raise MemoryError("no room")
+        return original(image, *rest)
+
+    monkeypatch.setattr(looks, "look_at", sometimes)
+    status, _, err = run("--kinds", "features", "--max-failure-rate", "0.5")
+    assert status == 0
+    assert "20 sheets = 15 done + 0 kept + 5 failed" in err
+    (row,) = failures(inputs / "out")
+    assert (row["key"], row["stage"], row["reason"]) == (
+        "t.png",
+        "Look",
+        "out_of_memory",
+    )
+
+
+def test_silent_channel_is_drawn_and_marked(run, inputs):
+    arrays = load_vgg_weights("vgg16")
+    arrays["block1_conv2/bias"] = arrays["block1_conv2/bias"].copy()
+    arrays["block1_conv2/bias"][7] = -1e9
+    np.savez(inputs / "w.npz", **arrays)
+    flags = ("--weights", str(inputs / "w.npz"), "--layers", "block1_conv2")
+    flags += ("--channels", "7,1", "--gradient-channels", "7,1")
+    status, _, _ = run(*flags, defaults=())
+    assert status == 0
+    folder = inputs / "out"
+    for kind in ("features", "saliency", "guided", "deconvnet"):
+        silent = [r for r in rows_of(folder, kind=kind, image_key="a.png") if r["zero"]]
+        assert {r["channel"] for r in silent} == {7}
+        for row in silent:
+            assert row["maximum"] == row["l2"] == 0
+            assert row["rank_correlation"] is None
+            sheet = pixels_of(folder / row["path"])
+            tile = sheet[row["top"] :, row["left"] :][: row["height"], : row["width"]]
+            assert len(np.unique(tile.reshape(-1, 3), axis=0)) > 2  # Stripes, a word.
+    # No image excites it, so it has no row of top images.
+    assert {r["channel"] for r in rows_of(folder, kind="top-images")} == {1}
+
+
+def test_vgg19_takes_weights_from_a_file(run, inputs, random_arrays):
+    layers = vgg_layers("vgg19")
+    arrays = {}
+    for spec in layers:  # Constant: only their presence counts behind the layer.
+        arrays[f"{spec.name}/kernel"] = np.zeros(spec.kernel_shape, np.float32)
+        arrays[f"{spec.name}/bias"] = np.zeros(spec.out_channels, np.float32)
+    arrays |= random_arrays(layers[:2])
+    np.savez_compressed(inputs / "vgg19.npz", **arrays)
+    flags = ("--network", "vgg19", "--weights", str(inputs / "vgg19.npz"))
+    status, _, _ = run(*flags, "--layers", "block1_conv2", "--kinds", "guided,filters")
+    assert status == 0
+    assert rows_of(inputs / "out", kind="guided")
+
+
+def test_vgg19_without_weights_says_what_to_do(run, inputs, monkeypatch):
+    def offline(**_):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG19", offline)
+    status, out, err = run("--network", "vgg19")
+    assert status == 2
+    assert out == ""
+    assert "--network vgg19" in err
+    assert "keras.applications.VGG19(include_top=False)" in err
+    assert "--weights" in err
+    assert not (inputs / "out").exists()
+
+
+USAGE_ERRORS = {
+    "no images found": {"folder": "nothing-here"},
+    "block9_conv1: no such layer. The layers are: block1_conv1, ": {
+        "flags": ("--layers", "block1_conv1,block9_conv1")
+    },
+    "block1_conv2 has the channels 0 to 63, not 64": {"flags": ("--channels", "3,64")},
+    "--gradient-channels 512": {"flags": ("--gradient-channels", "512")},
+    "--channels top:x": {"flags": ("--channels", "top:x")},
+    "--channels -3": {"flags": ("--channels=-3",)},
+    "--kinds dreams: expected kinds out of filters, features": {
+        "flags": ("--kinds", "filters,dreams")
+    },
+    "--size 8": {"flags": ("--size", "8")},
+    "--max-failure-rate 2.0": {"flags": ("--max-failure-rate", "2")},
+    "no-such.h5": {"flags": ("--weights", "no-such.h5")},
+    "inside the input": {"output": "in/out"},
+    "--no-such-flag": {"flags": ("--no-such-flag",)},
+}
+
+
+@pytest.mark.parametrize("expected", USAGE_ERRORS)
+def test_usage_errors_exit_2_in_one_line_and_write_nothing(run, inputs, expected):
+    (inputs / "nothing-here").mkdir()
+    before = tree(inputs)
+    case = dict(USAGE_ERRORS[expected])
+    status, out, err = run(*case.pop("flags", ()), **case)
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("stylebeam visualize: error: ")
+    assert expected in err
+    assert tree(inputs) == before
+
+
+def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):
+    from transforms import visualize as step
+
+    monkeypatch.setattr(step, "MAX_PIXELS", 2000)
+    status, _, _ = run("--kinds", "features", "--max-failure-rate", "1")
+    assert status == 0
+    assert {(r["key"], r["reason"]) for r in failures(inputs / "out")} == {
+        ("d/a.png", "out_of_memory"),
+        ("grey.png", "out_of_memory"),
+    }
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bytes(run, inputs):
+    run(defaults=FLAGS)
+    command = [sys.executable, "-m", "pipelines", "visualize"]
+    command += ["--input", str(inputs / "in"), "--output", str(inputs / "two")]
+    root = pathlib.Path(__file__).resolve().parents[2]
+    subprocess.run([*command, *FLAGS, "--direct_num_workers=2"], check=True, cwd=root)
+    assert tree(inputs / "two") == tree(inputs / "out")
+
+
+@pytest.mark.slow
+def test_shared_bad_files_are_judged_as_expected(run, inputs, shared):
+    bad = shared / "data" / "bad"
+    argv = ["visualize", "--input", str(bad), "--output", str(inputs / "bad")]
+    argv += ["--layers", "block1_conv1,block3_conv1", "--size", "32"]
+    assert cli.main([*argv, "--max-failure-rate", "1"]) == 0
+    expected = json.loads((bad / "expected.json").read_text("utf-8"))
+    decodable = {name for name, answer in expected.items() if answer["decodable"]}
+    keys = {row["image_key"] for row in rows_of(inputs / "bad") if row["image_key"]}
+    assert keys == decodable
+    failed = {row["key"] for row in failures(inputs / "bad")}
+    assert failed == {*expected, "expected.json"} - decodable

@@ -1,0 +1,34 @@
+"""Keeps TensorFlow's import quiet."""
+
+import contextlib
+import glob
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_greeting() -> Iterator[None]:
+    """Keep the remarks of TensorFlow's start out of the user's terminal.
+
+    They are written to file descriptor 2 before any log level counts: that oneDNN is
+    used, and that a machine without GPU has none. Whatever else is written meanwhile is
+    passed on.
+    """
+    remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
+    if not glob.glob("/dev/nvidia*"):
+        remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            captured.seek(0)
+            for line in captured:
+                if not any(remark in line for remark in remarks):
+                    sys.stderr.write(line.decode(errors="replace"))

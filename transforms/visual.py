@@ -1,0 +1,201 @@
+"""What a visualization is asked to show: its settings and the names of its sheets.
+
+Imports neither TensorFlow nor Beam.
+"""
+
+import dataclasses
+import enum
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from model.config import Network, canonical_json
+from transforms.elements import image_id
+
+# Rows of what belongs to the whole collection stand under this name. No image has it:
+# an image's id ends with a hash.
+COLLECTION = "collection"
+
+
+class Kind(enum.StrEnum):
+    """What a picture of a network shows; written to the outputs as is."""
+
+    FILTERS = "filters"
+    FEATURES = "features"
+    SALIENCY = "saliency"
+    GUIDED = "guided"
+    DECONVNET = "deconvnet"
+    TOP_IMAGES = "top-images"
+
+
+GRADIENTS = (Kind.SALIENCY, Kind.DECONVNET, Kind.GUIDED)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Channels:
+    """Which channels of a layer are wanted: the busiest, or some by number.
+
+    Attributes:
+        top: How many of the most active; 0 where `listed` says which.
+        listed: Numbers, from 0, without repetition.
+    """
+
+    top: int = 0
+    listed: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Channels":
+        """Return what `top:16` or `3,17,42` asks for.
+
+        Raises:
+            ValueError: It is neither.
+
+        >>> Channels.parse("top:16"), Channels.parse("42,3")
+        (Channels(top=16, listed=()), Channels(top=0, listed=(42, 3)))
+        """
+        head, colon, count = text.partition(":")
+        try:
+            numbers = [int(count)] if colon else [int(n) for n in text.split(",")]
+        except ValueError:
+            numbers = [-1]
+        if min(numbers) < 0 or (colon and head != "top"):
+            raise ValueError("expected top:N or channel numbers such as 3,17,42")
+        if colon:
+            return cls(top=numbers[0])
+        return cls(listed=tuple(dict.fromkeys(numbers)))
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.listed)) if self.listed else f"top:{self.top}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class VisualizeSettings:
+    """All that changes the bytes of a visualization: its identity.
+
+    Attributes:
+        network: Which VGG.
+        weights_sha256: Of its weights.
+        layers: Layers to look at, from the pixels inwards.
+        kinds: What to show, in the order of `Kind`.
+        channels: Feature maps and top images.
+        gradient_channels: Feature maps that get gradients of their own.
+        size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
+        randomization_check: Whether gradients are compared with those of a
+            randomised network.
+        raw: Whether maps are also kept as numbers.
+    """
+
+    network: Network
+    weights_sha256: str
+    layers: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    channels: Channels
+    gradient_channels: Channels
+    size: int
+    randomization_check: bool
+    raw: bool
+
+    @property
+    def rules(self) -> tuple[Kind, ...]:
+        """The kinds that are gradients."""
+        return tuple(kind for kind in GRADIENTS if kind in self.kinds)
+
+    @property
+    def sheets_per_image(self) -> int:
+        """How many pictures an image gets."""
+        features = 2 * len(self.layers) + 1 if Kind.FEATURES in self.kinds else 0
+        return features + len(self.rules) * len(self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as job.json keeps them."""
+        return {
+            **dataclasses.asdict(self),
+            "layers": list(self.layers),
+            "kinds": [str(kind) for kind in self.kinds],
+            "channels": str(self.channels),
+            "gradient_channels": str(self.gradient_channels),
+        }
+
+    def cell_id(self, *what: str) -> str:
+        """Return what changes whenever a picture made with these settings does.
+
+        Args:
+            *what: What the picture was made of, such as the sha256 of an image.
+        """
+        value = {"settings": self.to_json(), "what": list(what)}
+        return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tile:
+    """One map inside a sheet.
+
+    Attributes:
+        layer: Its layer; empty for the photograph.
+        box: Left, top, width and height in pixels of the sheet.
+        channel: Number of the feature map; None for the maximum neurons.
+        part: Which view of a gradient it is; empty elsewhere.
+        minimum: Smallest value of the raw map.
+        maximum: Largest.
+        mean: Mean.
+        l2: Square root of the sum of squares.
+        zero: Whether the raw map is zero everywhere.
+        rank_correlation: With the map of the randomised network; None where it was
+            not asked for or a map is constant.
+        source: Key of the image a top image came from.
+        rank: Place of a top image from 1; 0 elsewhere.
+    """
+
+    layer: str
+    box: tuple[int, int, int, int]
+    channel: int | None = None
+    part: str = ""
+    minimum: float = 0.0
+    maximum: float = 0.0
+    mean: float = 0.0
+    l2: float = 0.0
+    zero: bool = False
+    rank_correlation: float | None = None
+    source: str = ""
+    rank: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sheet:
+    """One picture of many maps.
+
+    Attributes:
+        path: Name inside the output folder.
+        kind: What it shows.
+        layer: Of its maps; empty where they are of several.
+        scale: Whether feature maps share one scale (`layer`) or have each its own
+            (`map`); empty elsewhere.
+        data: The PNG.
+        size: Width and height in pixels.
+        tiles: Its maps.
+        raw: The maps as numbers, an .npz; None where not asked for.
+    """
+
+    path: str
+    kind: Kind
+    layer: str
+    scale: str
+    data: bytes
+    size: tuple[int, int]
+    tiles: Sequence[Tile]
+    raw: bytes | None = None
+
+
+def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
+    """Return the name of an image's sheet inside the output folder.
+
+    >>> sheet_path("a.jpg", Kind.GUIDED, "block5_conv1")
+    'sheets/a-jpg-509b0d4641a7/guided-block5_conv1.png'
+    """
+    name = "-".join(part for part in (str(kind), layer, scale) if part)
+    return f"sheets/{image_id(key) if key else COLLECTION}/{name}.png"
+
+
+def scores_path(key: str) -> str:
+    """Return the name of the file with the strongest neurons of an image."""
+    return f"scores/{image_id(key)}.npz"

@@ -1,0 +1,259 @@
+"""Shows what a network sees in each image, and commits what is done.
+
+One fused stage: an image is read, decoded, looked at, drawn and written by the same
+worker and never crosses a shuffle; references, scores and counts do.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.pvalue import AsList, PCollection, TaggedOutput
+
+from model.featuremaps import peaks
+from transforms.decode import ImageBytes, load_bytes, load_image
+from transforms.elements import Failure, ImageError, ImageRef, Reason
+from transforms.failures import FAILED, TryMap
+from transforms.filters import draw_filters
+from transforms.gallery import CONTENT
+from transforms.looks import Look, LookHandler, Unlooked, Unseen, load_arrays
+from transforms.map_sheets import draw_sheets
+from transforms.maps import Owner, Row, commit_maps, is_done, write_file, write_sheet
+from transforms.output import OutputFolder
+from transforms.previews import write_preview
+from transforms.progress import progress_of
+from transforms.top_images import excitations, pack_scores
+from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
+
+COUNTS = "counts"
+SCORES = "scores"
+
+# Gradients of larger images need more than 8 GB.
+MAX_PIXELS = 1_500_000
+
+
+class Visualized(NamedTuple):
+    """What `VisualizeImages` gives back.
+
+    Attributes:
+        counts: (name, amount) pairs to be added up.
+        failures: Images that could not be processed.
+        scored: ((layer, channel), `Excitation`) of every image, for top images.
+    """
+
+    counts: PCollection[tuple[str, int]]
+    failures: PCollection[Failure]
+    scored: PCollection[Any]
+
+
+@dataclasses.dataclass
+class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
+    """Turns each image into its sheets, written and committed.
+
+    Input: `ImageRef`, shuffled. Output: `Visualized`. An image that is committed and
+    intact is kept. Idempotent. Failures: an image that cannot be read or decoded, or
+    whose sheets could not be made or written.
+
+    Attributes:
+        output: Where to.
+        settings: What to show.
+        handler: The network.
+        recovered: Names of the parts of the maps, as soon as they can be read.
+        parts: How many they are.
+    """
+
+    output: OutputFolder
+    settings: VisualizeSettings
+    handler: LookHandler
+    recovered: PCollection[str]
+    parts: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, images: PCollection[ImageRef]) -> Visualized:
+        """Wire the step."""
+        read = images | "Read" >> TryMap(load_bytes, "ReadImage", _itself)
+        planned = read.main | "Plan" >> beam.ParDo(
+            _PlanDoFn(self.output, self.settings, self.parts), AsList(self.recovered)
+        ).with_outputs(_PlanDoFn.KEPT, COUNTS, main="todo")
+        decode = _Decode(self.output, self.settings)
+        decoded = planned.todo | "Decode" >> TryMap(decode, "DecodeImage", _ref_of)
+        written = (
+            decoded.main
+            | "Look" >> RunInference(self.handler)
+            | "Write"
+            >> beam.ParDo(_WriteDoFn(self.output, self.settings)).with_outputs(
+                FAILED, SCORES, main=COUNTS
+            )
+        )
+        undecoded = (read[FAILED], decoded[FAILED]) | "Undecoded" >> beam.Flatten()
+        decoded_counts = decoded.main | "CountDecoded" >> beam.FlatMap(
+            _decoded_counts, self.settings
+        )
+        counts = (
+            planned[COUNTS],
+            decoded_counts,
+            written[COUNTS],
+            undecoded | "CountUndecoded" >> beam.Map(_failed_count),
+        ) | "Counts" >> beam.Flatten()
+        failures = (undecoded, written[FAILED]) | "Failures" >> beam.Flatten()
+        scored = (
+            (planned[_PlanDoFn.KEPT], written[SCORES])
+            | "Scores" >> beam.Flatten()
+            | "Excitations" >> beam.FlatMap(_excitations, self.output, self.settings)
+        )
+        return Visualized(counts, failures, scored)
+
+
+def _itself(ref: ImageRef) -> tuple[ImageRef]:
+    return (ref,)
+
+
+def _ref_of(image: ImageBytes) -> tuple[ImageRef]:
+    return (image.ref,)
+
+
+def _owner(
+    ref: ImageRef, sha256: str, settings: VisualizeSettings, pixels: Any = None
+) -> Owner:
+    height, width = (0, 0) if pixels is None else pixels.shape[:2]
+    return Owner(settings.cell_id(sha256), ref.id, ref.key, sha256, width, height)
+
+
+class _PlanDoFn(beam.DoFn):
+    """Passes on the images that are not committed or not intact."""
+
+    KEPT = "kept"
+
+    def __init__(
+        self, output: OutputFolder, settings: VisualizeSettings, parts: int
+    ) -> None:
+        self._output = output
+        self._settings = settings
+        self._parts = parts
+
+    def process(self, image: ImageBytes, _recovered: list[str]) -> Iterator[Any]:
+        owner = _owner(image.ref, image.sha256, self._settings)
+        if not is_done(self._output, self._parts, owner):
+            yield image
+            return
+        progress_of(self._output).add(images_kept=1)
+        yield TaggedOutput(self.KEPT, image.ref)
+        for count in _decoded_counts(None, self._settings):
+            yield TaggedOutput(COUNTS, count)
+        kept = ("sheets_kept", self._settings.sheets_per_image)
+        yield TaggedOutput(COUNTS, kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decode:
+    output: OutputFolder
+    settings: VisualizeSettings
+
+    def __call__(self, data: ImageBytes) -> Unlooked:
+        image = load_image(data, self.settings.size)
+        height, width, _ = image.pixels.shape
+        if height * width > MAX_PIXELS:
+            raise ImageError(
+                Reason.OUT_OF_MEMORY,
+                f"{width} x {height} pixels are too many for gradients: at most "
+                f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
+            )
+        write_preview(self.output, f"{CONTENT}/{image.ref.id}.jpg", image.pixels)
+        return Unlooked(image)
+
+
+def _decoded_counts(_image: Any, settings: VisualizeSettings) -> Iterator[Any]:
+    yield "images_decoded", 1
+    yield "sheets_planned", settings.sheets_per_image
+
+
+def _failed_count(_failure: Failure) -> tuple[str, int]:
+    return "images_failed", 1
+
+
+def _excitations(
+    ref: ImageRef, output: OutputFolder, settings: VisualizeSettings
+) -> Iterator[Any]:
+    if Kind.TOP_IMAGES in settings.kinds:
+        yield from excitations(ref, output.read(scores_path(ref.key)), settings)
+
+
+class _WriteDoFn(beam.DoFn):
+    """Draws and writes the sheets of an image, then commits its rows."""
+
+    def __init__(self, output: OutputFolder, settings: VisualizeSettings) -> None:
+        self._output = output
+        self._settings = settings
+
+    def process(self, seen: Look | Unseen) -> Iterator[Any]:
+        ref = seen.image.ref
+        sheets = self._settings.sheets_per_image
+        stage = "Look"
+        try:
+            if isinstance(seen, Unseen):
+                raise seen.error
+            stage = "Write"
+            try:
+                self._write(seen)
+            except OSError as error:
+                raise ImageError(Reason.WRITE_ERROR, str(error)) from error
+        except ImageError as error:
+            progress_of(self._output).add(images_failed=1)
+            yield TaggedOutput(FAILED, ref.failure(stage, error))
+            # An image without sheets (top images alone) fails as one.
+            yield "sheets_planned", 0 if sheets else 1
+            yield "sheets_failed", sheets or 1
+            return
+        progress_of(self._output).add(images_done=1)
+        yield TaggedOutput(SCORES, ref)
+        yield "sheets_done", sheets
+
+    def _write(self, look: Look) -> None:
+        image = look.image
+        owner = _owner(image.ref, image.sha256, self._settings, image.pixels)
+        rows: list[Row] = []
+        for sheet in draw_sheets(look, self._settings):
+            rows += write_sheet(self._output, owner, sheet)
+        if Kind.TOP_IMAGES in self._settings.kinds:
+            scores = {
+                layer: peaks(look.features[layer]) for layer in self._settings.layers
+            }
+            path = scores_path(image.ref.key)
+            data = pack_scores(scores)
+            rows.append(write_file(self._output, owner, SCORES, path, data))
+        commit_maps(self._output, owner, rows)
+
+    def finish_bundle(self) -> None:
+        progress_of(self._output).flush()
+
+
+def write_filters(
+    layers: tuple[str, ...],
+    _recovered: list[str],
+    output: OutputFolder,
+    settings: VisualizeSettings,
+    source: str | None,
+    parts: int,
+) -> Iterator[tuple[str, int]]:
+    """Write and commit the filters of layers, unless they are there; yield counts.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    arrays = None
+    for layer in layers:
+        yield "sheets_planned", 1
+        cell_id = settings.cell_id(Kind.FILTERS, layer)
+        owner = Owner(cell_id, id=f"{COLLECTION}-filters-{layer}")
+        if is_done(output, parts, owner):
+            yield "sheets_kept", 1
+            continue
+        if arrays is None:
+            arrays = load_arrays(settings, source)
+        sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
+        commit_maps(output, owner, write_sheet(output, owner, sheet))
+        yield "sheets_done", 1
