@@ -30,10 +30,11 @@ def training_pairs(
     Contents and styles are shuffled apart, so the pairs change every epoch.
 
     A share of the pairs is an identity: the content is its own style, and half of these
-    are tinted, each colour multiplied by a number uniform in [0, 1]. Without them no
-    training picture ever has the statistics of a photograph, nor saturated colours, and
-    the decoder paints what it has not seen (pure blue came out red): alpha below 1
-    would blend towards that.
+    are tinted: each colour is multiplied by a number in [0, 1], of which a quarter are
+    0 and a quarter 1, so that pure colours occur. Without identities no training
+    picture ever has the statistics of a photograph, nor saturated colours, and the
+    decoder paints what it has not seen (pure blue came out red): alpha below 1 would
+    blend towards that.
 
     Args:
         content: Pictures to draw contents from.
@@ -103,4 +104,5 @@ def identity_draws(
     )
     chosen = draws[:, 0] < identity_share
     tinted = chosen & (draws[:, 1] < _TINTED_SHARE)
-    return chosen, tf.where(tinted[:, None], draws[:, 2:], tf.ones_like(draws[:, 2:]))
+    tints = tf.clip_by_value(2.0 * draws[:, 2:] - 0.5, 0.0, 1.0)
+    return chosen, tf.where(tinted[:, None], tints, tf.ones_like(tints))
