@@ -108,12 +108,12 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
         return Visualized(counts, failures, scored)
 
 
-def _itself(ref: ImageRef) -> ImageRef:
-    return ref
+def _itself(ref: ImageRef) -> tuple[ImageRef, ...]:
+    return (ref,)
 
 
-def _ref_of(image: ImageBytes) -> ImageRef:
-    return image.ref
+def _ref_of(image: ImageBytes) -> tuple[ImageRef, ...]:
+    return (image.ref,)
 
 
 def _owner(
