@@ -14,6 +14,8 @@ Network = Literal["vgg16", "vgg19"]
 Padding = Literal["reflect", "zero"]
 Activation = Literal["relu", "linear"]
 Precision = Literal["float32", "bfloat16"]
+# Keras's dtype policies; the mixed one trains, with float32 weights.
+Policy = Literal["float32", "bfloat16", "mixed_bfloat16"]
 
 NETWORKS: Final = get_args(Network)
 PRECISIONS: Final = get_args(Precision)

@@ -8,6 +8,7 @@ does, which wrote them: the tests compare the two.
 """
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -47,6 +48,7 @@ class PictureIndex:
         width: int32 [pictures], in pixels.
         is_jpeg: bool [pictures]; the others are PNG.
         fingerprints: Of the data sets, in order.
+        keys: Of the pictures.
     """
 
     files: tuple[str, ...]
@@ -57,6 +59,7 @@ class PictureIndex:
     width: npt.NDArray[np.int32]
     is_jpeg: npt.NDArray[np.bool_]
     fingerprints: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.file)
@@ -64,6 +67,23 @@ class PictureIndex:
     def count_smaller(self, crop: int) -> int:
         """Return how many pictures must be enlarged for crops of that side."""
         return int((np.minimum(self.height, self.width) < crop).sum())
+
+    def some(self, count: int) -> list[int]:
+        """Return the positions of pictures that their keys alone choose."""
+        digests = [hashlib.sha256(key.encode()).digest() for key in self.keys]
+        return sorted(range(len(self)), key=digests.__getitem__)[:count]
+
+    def read(self, picture: int) -> bytes:
+        """Return the encoded bytes of a picture, JPEG or PNG.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return _read_range(
+            self.files[self.file[picture]].encode(),
+            int(self.offset[picture]),
+            int(self.length[picture]),
+        )
 
 
 def load_index(folders: Sequence[str], split: str) -> PictureIndex:
@@ -104,6 +124,7 @@ def load_index(folders: Sequence[str], split: str) -> PictureIndex:
         width=np.array(columns["width"], np.int32),
         is_jpeg=np.array(columns["format"]) == "jpeg",
         fingerprints=tuple(fingerprints),
+        keys=tuple(columns["key"]),
     )
 
 

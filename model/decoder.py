@@ -4,8 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
-from model.config import ConvSpec, Precision
+from model.config import ConvSpec, Policy
 from model.network import Arrays, build_network, check_arrays, set_weights
 
 
@@ -48,14 +50,15 @@ def build_decoder(
     layers: Sequence[ConvSpec],
     arrays: Arrays | None = None,
     *,
-    precision: Precision = "float32",
+    precision: Policy = "float32",
 ) -> keras.Model:
     """Build a decoder from features to RGB.
 
     Args:
         layers: Its convolutions.
         arrays: Their weights; freshly initialised when None (for training).
-        precision: Of weights and activations; the picture itself is float32.
+        precision: Of weights and activations (mixed_bfloat16: of activations only);
+            the picture itself is float32.
 
     Returns:
         A model from `[batch, h, w, channels]` to float32 RGB
@@ -69,3 +72,29 @@ def build_decoder(
         check_arrays(layers, arrays, origin="the decoder")
         set_weights(decoder, arrays)
     return decoder
+
+
+def fresh_weights(
+    layers: Sequence[ConvSpec], seed: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return random weights to train a decoder from.
+
+    He et al. 2015, https://arxiv.org/abs/1502.01852: normal with variance 2 / fan-in
+    before a ReLU, 1 / fan-in before the linear picture, which starts at middle grey.
+    Drawn by NumPy from the seed alone, so every worker has the same ones.
+
+    Args:
+        layers: The decoder's convolutions.
+        seed: Of the draws.
+    """
+    # The 4 keeps them apart from the draws of the data.
+    rng = np.random.default_rng([seed, 4])
+    arrays = {}
+    for layer in layers:
+        gain = 2.0 if layer.activation == "relu" else 1.0
+        spread = np.sqrt(gain / (layer.kernel**2 * layer.in_channels))
+        kernel = rng.normal(0.0, spread, layer.kernel_shape)
+        middle = 0.0 if layer.activation == "relu" else 0.5
+        arrays[f"{layer.name}/kernel"] = kernel.astype(np.float32)
+        arrays[f"{layer.name}/bias"] = np.full(layer.out_channels, middle, np.float32)
+    return arrays

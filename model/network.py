@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from model.config import ConvSpec, Precision
+from model.config import ConvSpec, Policy
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -53,7 +53,7 @@ def build_network(
     *,
     taps: Sequence[str] | None = None,
     preprocessing: keras.layers.Layer | None = None,
-    precision: Precision = "float32",
+    precision: Policy = "float32",
     name: str,
 ) -> keras.Model:
     """Build a network of convolutions from its description.
@@ -113,7 +113,7 @@ def build_network(
     return keras.Model(inputs, tapped[0] if len(tapped) == 1 else tapped, name=name)
 
 
-def _convolve(spec: ConvSpec, features: Any, precision: Precision) -> Any:
+def _convolve(spec: ConvSpec, features: Any, precision: Policy) -> Any:
     dtype = "float32" if 3 in (spec.in_channels, spec.out_channels) else precision
     padding = "same"
     if spec.padding == "reflect" and spec.kernel > 1:

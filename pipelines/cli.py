@@ -19,6 +19,9 @@ from pipelines.errors import UsageError
 # `<module>_config`, which is cheap to import.
 _COMMANDS: Final = {
     "ingest": ("pipelines.ingest", "make a data set of pictures that TFDS reads"),
+    "train": ("pipelines.train", "train a decoder on ingested data sets"),
+    "export": ("pipelines.export", "export a trained decoder as a bundle"),
+    "evaluate": ("pipelines.evaluate", "measure the quality of a bundle"),
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
     "visualize": ("pipelines.visualize", "show what a network sees in every image"),
 }

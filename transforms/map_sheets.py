@@ -19,6 +19,7 @@ _FIRST: Final = 64
 _STRIP: Final = 190
 _GRADIENT: Final = 160
 _CAPTION: Final = 17
+_CAPTION_WIDTH: Final = 640
 
 VIEWS: Final = ("gradient", "positive", "negative", "overlay")
 _VIEW_TITLES: Final = (
@@ -229,11 +230,14 @@ def _gradient_sheet(
 ) -> Sheet:
     """Draw the gradients of one layer by one rule, a row each."""
     pixels = look.image.pixels
-    width, height = canvas.map_size(pixels, _GRADIENT)
+    # A portrait gets narrower tiles, so that its sheet is no larger than others.
+    aspect = pixels.shape[1] / pixels.shape[0]
+    across = min(_GRADIENT, max(96, round(_GRADIENT * (aspect * 3 / 4) ** 0.5)))
+    width, height = canvas.map_size(pixels, across)
     row_height = height + _CAPTION + GAP + 6
     foot = 20 if rule is not Kind.SALIENCY else 0
     sheet = Canvas(
-        2 * MARGIN + 4 * (width + GAP) - GAP,
+        max(_CAPTION_WIDTH, 2 * MARGIN + 4 * (width + GAP) - GAP),
         MARGIN + 46 + len(gradients) * row_height + foot + 4,
     )
     sheet.write(f"{layer}: {TITLES[rule]}", MARGIN, MARGIN - 2, 15)

@@ -181,3 +181,21 @@ INGEST_MANIFEST: Final = pa.schema(
         ("image_length", pa.int64()),
     ]
 )
+
+# One row a result of `evaluate`: of a pair, or of the identity test.
+EVALUATION: Final = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("content_key", pa.string()),
+        ("style_key", pa.string()),
+        ("content_loss", pa.float64()),
+        # By layer of the ruler's encoder.
+        ("style_losses", pa.map_(pa.string(), pa.float64())),
+        ("style_loss", pa.float64()),
+        ("total", pa.float64()),
+        # To the content, in [-1, 1].
+        ("ssim", pa.float64()),
+        # To the content, in grey levels of 255.
+        ("rmse", pa.float64()),
+    ]
+)

@@ -108,11 +108,11 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
         return Visualized(counts, failures, scored)
 
 
-def _itself(ref: ImageRef) -> tuple[ImageRef, ...]:
+def _itself(ref: ImageRef) -> tuple[ImageRef]:
     return (ref,)
 
 
-def _ref_of(image: ImageBytes) -> tuple[ImageRef, ...]:
+def _ref_of(image: ImageBytes) -> tuple[ImageRef]:
     return (image.ref,)
 
 

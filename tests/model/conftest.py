@@ -1,3 +1,4 @@
+import contextlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -5,10 +6,19 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.config import ConvSpec
 from model.stylizer import Stylizer
+
+# Two devices to test replicas on. At import, since TensorFlow allows it only before it
+# starts; where another test has started it, those tests are skipped.
+with contextlib.suppress(RuntimeError):
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -71,3 +71,33 @@ def files_of() -> Callable[[pathlib.Path], dict[str, str]]:
         }
 
     return hash_all
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory, picture, tiny_bundle) -> pathlib.Path:
+    """Two small ingested data sets, the files of the second, and a tiny bundle."""
+    root = tmp_path_factory.mktemp("datasets")
+    for name, first in (("contents", 0), ("styles", 100)):
+        files = root / f"{name[:-1]}-files"
+        files.mkdir()
+        for seed in range(first, first + 16):
+            pixels = np.rint(picture(48 + seed % 16, 64, seed=seed) * 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(files / f"{seed}.png")
+        command = ["ingest", "--input", str(files), "--output", str(root / name)]
+        command += ["--name", name, "--val-fraction", "0.25"]
+        assert cli.main(command) == 0
+    tiny_bundle.save(root / "bundle")
+    return root
+
+
+@pytest.fixture(scope="session")
+def train_command(datasets) -> Callable[..., list[str]]:
+    """Return a maker of `train` commands on the small data sets."""
+
+    def make(workdir: pathlib.Path, *flags: str) -> list[str]:
+        command = ["train", "--content", str(datasets / "contents")]
+        command += ["--style", str(datasets / "styles"), "--workdir", str(workdir)]
+        command += ["--init", str(datasets / "bundle"), "--batch-size", "4"]
+        return [*command, "--crop", "32", *flags]
+
+    return make

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from model.attribution import Attribution
 from model.encoder import vgg_layers
 from model.featuremaps import receptive_field
 from model.network import set_weights
@@ -350,18 +352,33 @@ def test_silent_channel_is_drawn_and_marked(run, inputs):
     assert {r["channel"] for r in rows_of(folder, kind="top-images")} == {1}
 
 
-def test_vgg19_takes_weights_from_a_file(run, inputs, random_arrays):
+def test_vgg19_takes_a_keras_notop_h5(run, inputs, random_arrays):
     layers = vgg_layers("vgg19")
-    arrays = {}
-    for spec in layers:  # Constant: only their presence counts behind the layer.
-        arrays[f"{spec.name}/kernel"] = np.zeros(spec.kernel_shape, np.float32)
-        arrays[f"{spec.name}/bias"] = np.zeros(spec.out_channels, np.float32)
-    arrays |= random_arrays(layers[:2])
-    np.savez_compressed(inputs / "vgg19.npz", **arrays)
-    flags = ("--network", "vgg19", "--weights", str(inputs / "vgg19.npz"))
-    status, _, _ = run(*flags, "--layers", "block1_conv2", "--kinds", "guided,filters")
+    arrays = random_arrays(layers[:2])
+    with h5py.File(inputs / "vgg19_notop.h5", "w") as file:
+        file.attrs["layer_names"] = [spec.name.encode() for spec in layers]
+        for spec in layers:
+            group = file.create_group(spec.name)
+            names = [f"{spec.name}_W_1:0", f"{spec.name}_b_1:0"]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            shapes = (spec.kernel_shape, (spec.out_channels,))
+            for part, name, shape in zip(
+                ("kernel", "bias"), names, shapes, strict=True
+            ):
+                # Behind the layer looked at only their presence counts.
+                array = arrays.get(f"{spec.name}/{part}", np.zeros(shape, np.float32))
+                group.create_dataset(name, data=array, compression="gzip")
+    flags = ("--network", "vgg19", "--weights", str(inputs / "vgg19_notop.h5"))
+    flags += ("--layers", "block1_conv2", "--kinds", "guided,filters,features")
+    status, _, _ = run(*flags, "--raw")
     assert status == 0
     assert rows_of(inputs / "out", kind="guided")
+    row = rows_of(inputs / "out", kind="features", scale="layer", image_key="a.png")[0]
+    network = Attribution(layers[:2], arrays)
+    pixels = pixels_of(inputs / "in" / "a.png").astype(np.float32) / 255
+    expected = network.activations(pixels[None])["block1_conv2"].numpy()[0]
+    with np.load(inputs / "out" / row["raw_path"]) as found:
+        np.testing.assert_allclose(found["features"], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_vgg19_without_weights_says_what_to_do(run, inputs, monkeypatch):

@@ -1,0 +1,183 @@
+"""The folder of a training: what it was asked, where it started, what came of it."""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from model.bundle import Bundle, load_bundle
+from model.checkpoints import saved_steps
+from model.config import canonical_json
+from pipelines.errors import UsageError
+from transforms.output import TEMPORARY, OutputFolder
+
+CONFIG: Final = "config.json"
+METRICS: Final = "metrics.jsonl"
+START: Final = "start"
+BEST: Final = "bundle"
+
+# How long workers wait for their chief to write the folder: it may be normalising an
+# encoder.
+_WAIT_SECONDS: Final = 1800.0
+_LOOK_SECONDS: Final = 0.2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Workdir:
+    """The folder of a training.
+
+    `config.json` comes last: a folder that has one has a start too.
+
+    Attributes:
+        root: Where it is.
+    """
+
+    root: pathlib.Path
+
+    @property
+    def output(self) -> OutputFolder:
+        """The folder as the one that writes whole files only."""
+        return OutputFolder(str(self.root))
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Folder of the checkpoints."""
+        return self.root / "checkpoints"
+
+    def read_config(self) -> dict[str, Any] | None:
+        """Return what the training was asked, or None where there is none yet.
+
+        Raises:
+            UsageError: The folder holds something else.
+        """
+        try:
+            found = self.output.read_json(CONFIG)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--workdir {self.root}: {error}") from error
+        if found is not None and not isinstance(found, dict):
+            raise UsageError(f"--workdir {self.root}: {CONFIG} is not of a training.")
+        if found is None and (self.checkpoints.exists() or self.has(METRICS)):
+            raise UsageError(
+                f"--workdir {self.root}: holds a training but no {CONFIG}. Choose "
+                "another folder."
+            )
+        return found
+
+    def has(self, name: str) -> bool:
+        """Return whether there is something of that name."""
+        return (self.root / name).exists()
+
+    def check(self, identity: Mapping[str, Any]) -> bool:
+        """Check that a training of this identity may work here.
+
+        Returns:
+            Whether there is one to be continued.
+
+        Raises:
+            UsageError: The training here has another identity; the message names the
+                option.
+        """
+        found = self.read_config()
+        if found is None:
+            return False
+        old = found.get("identity", {})
+        for name in sorted({**old, **identity}):
+            if old.get(name) != identity.get(name):
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    f"{flag}: the training in --workdir {self.root} has "
+                    f"{_short(old.get(name))}, this run {_short(identity.get(name))}. "
+                    "Use the same value, or another --workdir."
+                )
+        return True
+
+    def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:
+        """Write the start and, last, the configuration."""
+        start.save(self.root / START)
+        self.output.write_json(CONFIG, config)
+        self.clear_temporaries()
+
+    def wait(self) -> None:
+        """Wait until the chief has written the configuration.
+
+        Raises:
+            UsageError: It never came: the workers do not see the same folder.
+        """
+        end = time.monotonic() + _WAIT_SECONDS
+        while not self.has(CONFIG):
+            if time.monotonic() > end:
+                raise UsageError(
+                    f"--workdir {self.root}: no {CONFIG} of the chief after "
+                    f"{_WAIT_SECONDS:.0f} s. All workers need the same folder."
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def start(self) -> Bundle:
+        """Return the networks as they were before the first step."""
+        return load_bundle(str(self.root / START))
+
+    def latest_step(self) -> int | None:
+        """Return the step of the newest checkpoint, or None where there is none."""
+        return next(iter(saved_steps(self.checkpoints)), None)
+
+    def bundle_about(
+        self, start: Bundle, identity: Mapping[str, Any], step: int
+    ) -> dict[str, Any]:
+        """Return what bundle.json says of a decoder, its ancestors included.
+
+        Args:
+            start: What the training started from.
+            identity: What decides the outcome of the training.
+            step: After which the decoder was taken.
+        """
+        about = start.description
+        lineage = list(about.get("lineage", []))
+        if identity.get("init"):
+            kept = {name: about.get(name) for name in ("name", "training", "metrics")}
+            lineage.append({"bundle_id": start.bundle_id, **kept})
+        return {
+            "name": about.get("name"),
+            "license": about.get("license"),
+            "lineage": lineage,
+            "training": {"steps": step, "options": dict(identity)},
+        }
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop what was logged after a step; it will be done again.
+
+        The last line of a killed process may be half a line.
+        """
+        path = self.root / METRICS
+        if not path.exists():
+            return
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if _step(line) <= step]
+        self.output.write(METRICS, b"".join(kept))
+
+    def evaluated_steps(self) -> set[int]:
+        """Return the steps whose evaluations are in the metrics."""
+        path = self.root / METRICS
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        return {int(row["step"]) for row in rows if row["kind"] == "held_out"}
+
+    def clear_temporaries(self) -> None:
+        """Remove what a killed process left half written."""
+        self.output.delete(TEMPORARY)
+
+
+def _step(line: bytes) -> float:
+    """Return the step of a line of metrics; infinite for half a line."""
+    if not line.endswith(b"\n"):
+        return float("inf")
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _short(value: Any) -> str:
+    text = canonical_json(value).decode().strip()
+    return " ".join(text.split())

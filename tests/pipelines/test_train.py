@@ -1,0 +1,364 @@
+"""`stylebeam train`, `export` and `evaluate` in this process, with a tiny network."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from model.bundle import load_bundle
+from model.stylizer import Stylizer
+from pipelines import cli
+
+STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
+
+
+@pytest.fixture(scope="module")
+def trained(train_command, tmp_path_factory):
+    """A finished training of three steps, not to be changed."""
+    workdir = tmp_path_factory.mktemp("trained")
+    assert cli.main(train_command(workdir, *STEPS)) == 0
+    return workdir
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(trained, tmp_path / "copied")
+
+
+def rows(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_workdir_has_what_the_design_says(trained):
+    assert {path.name for path in trained.iterdir()} == {
+        "config.json",
+        "start",
+        "checkpoints",
+        "logs",
+        "metrics.jsonl",
+        "samples",
+        "bundle",
+    }
+    assert [(row["step"], row["kind"]) for row in rows(trained)] == [
+        (1, "train"),
+        (2, "train"),
+        (2, "held_out"),
+        (3, "train"),
+        (3, "held_out"),
+    ]
+    assert {p.name for p in (trained / "samples").iterdir()} == {
+        "step-000002.jpg",
+        "step-000003.jpg",
+    }
+    saved = {p.name for p in (trained / "checkpoints").glob("*.index")}
+    assert saved == {"ckpt-2.index", "ckpt-3.index"}
+    text = (trained / "config.json").read_text()
+    assert str(trained.parent) not in text
+
+
+def test_best_bundle_has_lineage_metrics_and_the_encoder_of_init(trained, datasets):
+    start = load_bundle(str(datasets / "bundle"))
+    best = load_bundle(str(trained / "bundle"))
+    assert best.encoder_sha256 == start.encoder_sha256
+    (stage,) = best.description["lineage"]
+    assert stage["bundle_id"] == start.bundle_id
+    held_out = [row for row in rows(trained) if row["kind"] == "held_out"]
+    lowest = min(held_out, key=lambda row: row["total"])
+    assert lowest["best"]
+    assert best.description["metrics"]["held_out"]["total"] == lowest["total"]
+    assert best.description["training"]["steps"] == lowest["step"]
+
+
+def test_tensorboard_events_are_scalars_and_a_sheet(trained):
+    (file,) = (trained / "logs").iterdir()
+    tags = {}
+    for record in tf.data.TFRecordDataset(str(file)):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            plugin = value.metadata.plugin_data.plugin_name
+            if plugin:  # On the first value of a tag only.
+                tags[value.tag] = plugin
+    assert tags["train/content"] == tags["held_out/total"] == "scalars"
+    assert tags["held_out/sheet"] == "images"
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--crop", "40"), "--crop"),
+        (("--seed", "1"), "--seed"),
+        (("--learning-rate", "0.5"), "--learning-rate"),
+        (("--precision", "bfloat16"), "--precision"),
+    ],
+)
+def test_workdir_of_another_configuration_is_refused(
+    trained, train_command, capfd, flags, named
+):
+    before = sorted(p.stat().st_mtime_ns for p in trained.rglob("*"))
+    assert cli.main(train_command(trained, *STEPS, *flags)) == 2
+    assert f"error: {named}: the training in --workdir" in capfd.readouterr().err
+    assert sorted(p.stat().st_mtime_ns for p in trained.rglob("*")) == before
+
+
+def test_other_data_in_the_same_workdir_are_refused(trained, train_command, capfd):
+    command = train_command(trained, *STEPS)
+    content, style = command.index("--content") + 1, command.index("--style") + 1
+    command[content], command[style] = command[style], command[content]
+    assert cli.main(command) == 2
+    assert "error: --content: the training in --workdir" in capfd.readouterr().err
+
+
+def test_more_steps_go_on_and_changeable_options_change(copied, train_command, capfd):
+    flags = ("--steps", "5", "--eval-every", "9", "--checkpoint-every", "1")
+    assert cli.main(train_command(copied, *flags, "--keep", "1")) == 0
+    assert "going on after step 3" in capfd.readouterr().err
+    assert [r["step"] for r in rows(copied) if r["kind"] == "train"] == [1, 2, 3, 4, 5]
+    assert len(list((copied / "checkpoints").glob("*.index"))) == 1
+
+
+def damage(path, middle=True):
+    data = bytearray(path.read_bytes())
+    if middle:
+        data[len(data) // 2] ^= 0xFF
+    else:
+        del data[len(data) // 2 :]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("middle", [True, False], ids=["flipped bit", "truncated"])
+def test_damaged_checkpoint_falls_back_with_a_warning(
+    copied, trained, train_command, caplog, middle
+):
+    damage(copied / "checkpoints" / "ckpt-3.data-00000-of-00001", middle)
+    assert cli.main(train_command(copied, *STEPS)) == 0
+    assert "ckpt-3 is damaged" in caplog.text
+    strip = ("seconds", "input_seconds")
+    kept, whole = (
+        [{k: v for k, v in row.items() if k not in strip} for row in rows(folder)]
+        for folder in (copied, trained)
+    )
+    # Step 3 was done again, and came out the same.
+    assert kept == whole
+
+
+def test_training_without_a_whole_checkpoint_stops(copied, train_command, capfd):
+    for path in (copied / "checkpoints").glob("*.data*"):
+        damage(path, middle=False)
+    assert cli.main(train_command(copied, *STEPS)) == 1
+    assert "None of the 2 checkpoints" in capfd.readouterr().err
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(train_command, tmp_path, capfd):
+    flags = ("--steps", "9", "--checkpoint-every", "1", "--learning-rate", "1e30")
+    assert cli.main(train_command(tmp_path / "w", *flags)) == 1
+    error = capfd.readouterr().err
+    assert "not finite at step" in error
+    assert "that of step" in error
+    latest = tf.train.latest_checkpoint(str(tmp_path / "w" / "checkpoints"))
+    assert latest is not None
+    reader = tf.train.load_checkpoint(latest)
+    saved = int(reader.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
+    assert f"that of step {saved} stays" in error
+
+
+def test_full_disk_while_saving_leaves_the_earlier_checkpoint(
+    copied, train_command, capfd, monkeypatch
+):
+    write = tf.train.Checkpoint._write
+
+    def fail_half_way(self, file_prefix, *args, **kwargs):
+        # Half of the files are there when the disk is full.
+        write(self, f"{file_prefix}_temp/part", *args, **kwargs)
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.train.Checkpoint, "_write", fail_half_way)
+    assert cli.main(train_command(copied, *STEPS, "--steps", "4")) == 1
+    error = capfd.readouterr().err
+    assert "No space left on device" in error
+    assert "the one of step 3 is still valid" in error
+    assert not list((copied / "checkpoints").glob("*_temp*"))
+    monkeypatch.undo()
+    assert cli.main(train_command(copied, *STEPS, "--steps", "4")) == 0
+    assert "going on after step 3" in capfd.readouterr().err
+
+
+def test_style_set_with_fewer_images_than_the_batch_is_refused(
+    train_command, tmp_path, capfd
+):
+    assert cli.main(train_command(tmp_path / "w", "--batch-size", "64")) == 2
+    error = capfd.readouterr().err
+    assert "fewer than --batch-size 64" in error
+    assert not (tmp_path / "w").exists()
+
+
+def test_dataset_of_another_format_version_is_refused(
+    train_command, datasets, tmp_path, capfd
+):
+    copy = shutil.copytree(datasets / "styles", tmp_path / "styles")
+    about = json.loads((copy / "ingest.json").read_text())
+    (copy / "ingest.json").write_text(json.dumps(about | {"format_version": 2}))
+    command = train_command(tmp_path / "w")
+    command[command.index("--style") + 1] = str(copy)
+    assert cli.main(command) == 2
+    error = capfd.readouterr().err
+    assert "--style" in error
+    assert "format_version 2" in error
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{worker", "is not JSON"),
+        ("[]", "must be an object"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+            "'ps'",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "has 1 worker",
+        ),
+        (
+            '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+            "tasks of type 'ps'",
+        ),
+    ],
+)
+def test_wrong_tf_config_is_refused(
+    train_command, tmp_path, monkeypatch, capfd, config, message
+):
+    monkeypatch.setenv("TF_CONFIG", config)
+    assert cli.main(train_command(tmp_path / "w")) == 2
+    error = capfd.readouterr().err
+    assert "TF_CONFIG" in error
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--crop", "60"), "--crop 60: expected a multiple of 8"),
+        (("--steps", "0"), "--steps 0"),
+        (("--network", "vgg16"), "--network vgg16: with --init"),
+        (("--local-workers", "3"), "--batch-size 4 must be a multiple"),
+        (("--keep", "0"), "--keep 0"),
+        (("--init", "nowhere"), "--init nowhere"),
+        (("--runner=DirectRunner",), "unrecognized arguments"),
+        (("--workdir", "gs://b/w"), "must be a folder"),
+    ],
+)
+def test_wrong_flags_are_refused_before_any_work(
+    train_command, tmp_path, capfd, flags, message
+):
+    assert cli.main(train_command(tmp_path / "w", *flags)) == 2
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+def test_small_pictures_are_counted(train_command, tmp_path, capfd):
+    flags = ("--steps", "1", "--crop", "56")
+    assert cli.main(train_command(tmp_path / "w", *flags)) == 0
+    error = capfd.readouterr().err
+    assert "contents are smaller than the crop of 56 pixels" in error
+
+
+def test_export_writes_bundle_saved_model_and_weights(trained, tmp_path, picture):
+    flags = ["--output", str(tmp_path / "b"), "--which", "latest"]
+    flags += ["--saved-model", str(tmp_path / "sm")]
+    flags += ["--weights-h5", str(tmp_path / "d.weights.h5")]
+    assert cli.main(["export", "--workdir", str(trained), *flags]) == 0
+    bundle = load_bundle(str(tmp_path / "b"))
+    assert bundle.description["training"]["steps"] == 3
+    reader = tf.train.load_checkpoint(str(trained / "checkpoints" / "ckpt-3"))
+    name = "optimizer/_trainable_variables/0/.ATTRIBUTES/VARIABLE_VALUE"
+    kernel = bundle.decoder[f"{bundle.decoder_layers[0].name}/kernel"]
+    np.testing.assert_array_equal(kernel, reader.get_tensor(name).astype(np.float16))
+    assert (tmp_path / "d.weights.h5").exists()
+
+    content = picture(45, 61, seed=1)[None]
+    style = picture(40, 33, seed=2)[None]
+    np.savez(tmp_path / "in.npz", content=content, style=style)
+    # Where the project cannot be imported: from another folder, isolated, blocked.
+    script = f"""
+import sys
+for name in ("model", "transforms", "pipelines", "keras"):
+    sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+loaded = tf.saved_model.load({str(tmp_path / "sm")!r})
+data = np.load({str(tmp_path / "in.npz")!r})
+content, style = (tf.constant(data[name]) for name in ("content", "style"))
+moments = loaded.signatures["encode_style"](image=style)
+alpha = tf.constant(0.6)
+one = loaded.signatures["stylize"](content=content, alpha=alpha, **moments)["image"]
+two = loaded.signatures["stylize_image"](content=content, style=style, alpha=alpha)
+both = loaded.signatures["stylize"](
+    content=tf.repeat(content, 2, axis=0), alpha=alpha, **moments
+)["image"]
+assert both.shape == (2, 45, 61, 3) and moments["mean"].shape[0] == 1
+np.savez({str(tmp_path / "out.npz")!r}, one=one, two=two["image"])
+"""
+    subprocess.run(
+        [sys.executable, "-I", "-c", script], check=True, cwd=tmp_path, timeout=120
+    )
+    expected = Stylizer(bundle).stylize(content, style, 0.6)
+    found = np.load(tmp_path / "out.npz")
+    for name in ("one", "two"):
+        assert found[name].dtype == np.float32
+        np.testing.assert_allclose(found[name], expected, atol=2e-5)
+
+
+def test_export_of_best_is_the_bundle_of_the_workdir(trained, tmp_path):
+    assert (
+        cli.main(["export", "--workdir", str(trained), "--output", str(tmp_path / "b")])
+        == 0
+    )
+    for path in (trained / "bundle").iterdir():
+        assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_export_of_nothing_is_refused(tmp_path, capfd):
+    command = ["export", "--workdir", str(tmp_path), "--output", str(tmp_path / "b")]
+    assert cli.main(command) == 2
+    assert "holds no training" in capfd.readouterr().err
+
+
+def test_evaluate_writes_table_summary_and_page(trained, datasets, tmp_path, capfd):
+    command = ["evaluate", "--bundle", str(trained / "bundle"), "--size", "64"]
+    command += ["--content", str(datasets / "contents"), "--output", str(tmp_path)]
+    assert cli.main([*command, "--style", str(datasets / "style-files")]) == 0
+    summary = json.loads((tmp_path / "evaluation.json").read_text())
+    table = pq.read_table(tmp_path / "evaluation.parquet").to_pylist()
+    pairs = [row for row in table if row["kind"] == "pair"]
+    assert len(pairs) == summary["contents"] * summary["styles"] > 0
+    assert len(table) - len(pairs) == summary["contents"]
+    for row in table:
+        layers = sum(loss for _, loss in row["style_losses"])
+        assert row["style_loss"] == pytest.approx(layers)
+        assert row["total"] == pytest.approx(row["content_loss"] + 10 * layers)
+    mean = np.mean([row["total"] for row in pairs])
+    assert summary["means"]["total"] == pytest.approx(mean)
+    assert len(summary["ruler_encoder_sha256"]) == 64
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("data:image/jpeg") > len(pairs)
+    assert "failed" in capfd.readouterr().err
+
+
+def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
+    styles = shutil.copytree(datasets / "style-files", tmp_path / "styles")
+    (styles / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    command = ["evaluate", "--bundle", str(datasets / "bundle"), "--size", "32"]
+    command += ["--content", str(datasets / "contents"), "--style", str(styles)]
+    assert cli.main([*command, "--output", str(tmp_path / "out")]) == 1
+    assert "1 failed" in capfd.readouterr().err
+    (row,) = pq.read_table(tmp_path / "out" / "failures").to_pylist()
+    assert (row["key"], row["stage"]) == ("broken.jpg", "evaluate")
+    assert pathlib.Path(tmp_path / "out" / "index.html").exists()
