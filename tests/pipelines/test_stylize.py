@@ -217,12 +217,21 @@ def test_bytes_do_not_depend_on_the_order_of_the_listing(run, inputs):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_same_bytes(run, inputs):
-    run()
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--pairing", "sample", "--styles-per-content", "1", "--layout", "tree"),
+        ("--output-format", "webdataset", "--metrics-fraction", "0.5"),
+    ],
+    ids=["grid", "sample", "shards"],
+)
+def test_two_processes_give_the_same_bytes(run, inputs, flags):
+    run(*flags)
     command = [sys.executable, "-m", "pipelines", "stylize"]
     command += ["--content", str(inputs / "contents"), "--style"]
     command += [str(inputs / "styles"), "--output", str(inputs / "two")]
-    command += ["--bundle", str(inputs / "bundle"), "--direct_num_workers=2"]
+    command += ["--bundle", str(inputs / "bundle"), "--direct_num_workers=2", *flags]
     root = pathlib.Path(__file__).resolve().parents[2]
     subprocess.run(command, check=True, cwd=root)
     assert tree(inputs / "two") == tree(inputs / "out")
