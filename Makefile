@@ -48,7 +48,7 @@ types: $(VENV)/.dev-installed ## mypy, strict
 check: lint types ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
 	$(BIN)/pytest -m slow

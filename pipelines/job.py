@@ -276,6 +276,8 @@ def _only_run(output: OutputFolder) -> Iterator[None]:
     try:
         yield
     finally:
+        # While it is held: whoever comes next makes a file of its own.
+        os.unlink(output.path(LOCK))
         lock.release()
 
 

@@ -78,7 +78,6 @@ def test_grid_is_complete_committed_and_of_the_right_size(run, inputs):
     assert {path.name for path in out_folder.iterdir()} == {
         *(set(stylize.OUTPUT_NAMES) - {"shards", "sheets"}),
         "job.json",
-        ".lock",
     }
     assert not (out_folder / "manifest" / ".journal").exists()
 

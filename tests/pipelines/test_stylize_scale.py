@@ -346,12 +346,15 @@ def test_second_run_on_the_same_output_is_refused(run, inputs):
     before = tree(inputs / "out")
     with filelock.FileLock(inputs / "out" / ".lock"):
         status, _, err = run()
+        during = tree(inputs / "out")
     assert status == 2
     assert "another run is writing it" in err
-    assert tree(inputs / "out") == before
+    assert set(during) - set(before) == {".lock"}
+    assert {name: during[name] for name in before} == before
     # The file is still there: what a killed run leaves is no lock.
     assert (inputs / "out" / ".lock").exists()
     assert run()[0] == 0
+    assert tree(inputs / "out") == before
 
 
 def test_style_bank_replaces_the_styles(run, inputs, monkeypatch):
