@@ -51,7 +51,7 @@ test: $(VENV)/.dev-installed ## the tests, less the slow ones
 	$(BIN)/pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n auto -m slow
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
