@@ -1,15 +1,15 @@
 """What `stylebeam stylize` finds out before it writes anything."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from pipelines.errors import UsageError
+from pipelines.inputs import find_images
 from pipelines.stylize_config import PAIRINGS, StylizeConfig
 from transforms.bank import BankFile, BankSettings, bank_file, check_bank
-from transforms.output import OutputFolder, is_remote, read_file
+from transforms.output import OutputFolder, read_file
 from transforms.pair import StylizeSettings
 from transforms.pair_table import PairFile, judge_pairs, write_pair_table, zip_pairs
 from transforms.pairing import (
@@ -21,7 +21,7 @@ from transforms.pairing import (
     TablePairing,
     corner_weights,
 )
-from transforms.read import InputRoot, check_keys, list_images, parse_inputs
+from transforms.read import InputRoot, list_images
 from transforms.retry import Retry, failed_before
 
 _CORNER_STEPS: Final = 5
@@ -97,12 +97,12 @@ def plan(config: StylizeConfig) -> StylizePlan:
         quality=config.quality,
         preserve_color=config.preserve_color,
     )
-    contents, content_count = _inputs("--content", config.content, config.output)
+    contents, content_count = find_images("--content", config.content, config.output)
     styles: tuple[InputRoot, ...] = ()
     style_count, bank = 0, None
     bank_keys: Sequence[str] = ()
     if config.style:
-        styles, style_count = _inputs("--style", config.style, config.output)
+        styles, style_count = find_images("--style", config.style, config.output)
     if config.style_bank:
         bank, bank_keys = _bank(config, bundle)
         style_count = style_count or len(bank_keys)
@@ -152,33 +152,6 @@ def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
         steps = config.corner_steps or _CORNER_STEPS
         per_content = len(corner_weights(plan.style_count, steps))
     return plan.content_count * per_content * len(config.alpha)
-
-
-def _inputs(
-    flag: str, arguments: Sequence[str], output: str
-) -> tuple[tuple[InputRoot, ...], int]:
-    try:
-        roots = parse_inputs(arguments)
-        for root in roots:
-            _check_apart(root, output)
-        count = check_keys(roots)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if not count:
-        raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
-    return roots, count
-
-
-def _check_apart(root: InputRoot, output: str) -> None:
-    """Refuse an output inside an input: the next run would stylize its pictures."""
-    if is_remote(root.path) or is_remote(output) or root.files:
-        return
-    inside = os.path.realpath(output) + os.sep
-    if inside.startswith(os.path.realpath(root.path) + os.sep):
-        raise ValueError(
-            f"the output {output!r} is inside the input {root.path!r}, so the next run "
-            "would take its pictures for inputs. Choose a folder beside it"
-        )
 
 
 def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:

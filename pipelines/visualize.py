@@ -1,7 +1,6 @@
 """`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,15 +10,16 @@ from apache_beam.pvalue import AsList, PCollection
 from model.config import ConvSpec
 from model.featuremaps import receptive_field
 from pipelines.errors import UsageError
+from pipelines.inputs import find_images
 from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
 from transforms.failures import FAILED, WriteFailures
 from transforms.looks import LookHandler, weights_sha256
 from transforms.maps import MAPS, CompactMaps, count_map_parts, map_parts_on_disk
-from transforms.output import OutputFolder, is_remote
+from transforms.output import OutputFolder
 from transforms.quiet import without_greeting
-from transforms.read import InputRoot, ReadImageRefs, check_keys, parse_inputs
+from transforms.read import InputRoot, ReadImageRefs
 from transforms.tables import count_parts
 from transforms.top_images import FindTopImages
 from transforms.visual import Channels, Kind, VisualizeSettings
@@ -63,7 +63,7 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     gradient_channels = Channels.parse(config.gradient_channels)
     _check_channels("--channels", channels, chosen)
     _check_channels("--gradient-channels", gradient_channels, chosen)
-    inputs, image_count = _inputs(config.input, config.output)
+    inputs, image_count = find_images("--input", config.input, config.output)
     try:
         arrays = load_vgg_weights(config.network, config.weights)
     except (ValueError, OSError) as error:
@@ -109,31 +109,6 @@ def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -
                 f"{flag} {channels}: {spec.name} has the channels 0 to "
                 f"{spec.out_channels - 1}, not {', '.join(map(str, beyond))}."
             )
-
-
-def _inputs(arguments: Sequence[str], output: str) -> tuple[tuple[InputRoot, ...], int]:
-    try:
-        roots = parse_inputs(arguments)
-        for root in roots:
-            _check_apart(root, output)
-        count = check_keys(roots)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"--input: {error}") from error
-    if not count:
-        raise UsageError(f"--input {' '.join(arguments)}: no images found")
-    return roots, count
-
-
-def _check_apart(root: InputRoot, output: str) -> None:
-    """Refuse an output inside an input: the next run would look at its sheets."""
-    if is_remote(root.path) or is_remote(output) or root.files:
-        return
-    inside = os.path.realpath(output) + os.sep
-    if inside.startswith(os.path.realpath(root.path) + os.sep):
-        raise ValueError(
-            f"the output {output!r} is inside the input {root.path!r}, so the next run "
-            "would take its pictures for inputs. Choose a folder beside it"
-        )
 
 
 def build(
