@@ -144,7 +144,7 @@ class _Work:
         config, trainer = self._config, self._trainer
         steps = config.settings.steps
         batches = self._batches(first)
-        # A worker that was asked to stop left it out.
+        # Here too, since a worker that was asked to stop left it out.
         if self._due(first) and log is not None and not log.evaluated(first):
             self._evaluate(first, log)
         for step in range(first + 1, steps + 1):
@@ -182,9 +182,15 @@ class _Work:
         return 0
 
     def _due(self, step: int) -> bool:
-        """Return whether the decoder is evaluated after a step."""
+        """Return whether the decoder is evaluated after a step.
+
+        After none as well where there is a bundle to be better than; a fresh decoder
+        paints noise.
+        """
+        if step == 0:
+            return self._plan.init is not None
         last = self._config.settings.steps
-        return step > 0 and (step % self._config.eval_every == 0 or step == last)
+        return step % self._config.eval_every == 0 or step == last
 
     def _batches(self, first: int) -> Iterator[Any]:
         settings = self._config.settings
@@ -229,7 +235,8 @@ class _Work:
             about=self._workdir.bundle_about(self._start, self._plan.identity, step),
         )
         cells, summary = judge.evaluate(bundle)
-        best = summary["total"] < float(self._trainer.best.numpy())
+        # The start is no candidate: `bundle/` holds what this training made.
+        best = step > 0 and summary["total"] < float(self._trainer.best.numpy())
         if best:
             self._trainer.best.assign(summary["total"])
             measured = dict(bundle.description)
