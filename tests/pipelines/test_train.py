@@ -357,6 +357,18 @@ def test_evaluate_writes_table_summary_and_page(trained, datasets, tmp_path, cap
     assert "failed" in capfd.readouterr().err
 
 
+def test_evaluate_of_nothing_readable_writes_nothing(datasets, tmp_path, capfd):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    good, out = str(datasets / "style-files"), tmp_path / "out"
+    command = ["evaluate", "--bundle", str(datasets / "bundle"), "--output", str(out)]
+    for content, style in ((good, str(broken)), (str(broken), good)):
+        inputs = ["--content", content, "--style", style, "--size", "32"]
+        assert cli.main([*command, *inputs]) == 2
+        assert "none of its images can be read" in capfd.readouterr().err
+        assert not out.exists()
+
+
 def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
     styles = shutil.copytree(datasets / "style-files", tmp_path / "styles")
     (styles / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
