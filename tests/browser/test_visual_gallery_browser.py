@@ -8,7 +8,7 @@ import pytest
 
 from transforms import map_sheets
 from transforms.decode import LoadedImage
-from transforms.elements import ImageRef
+from transforms.elements import ImageRef, image_id
 from transforms.filters import draw_filters
 from transforms.gallery import preview
 from transforms.looks import Gradient, Look
@@ -16,6 +16,7 @@ from transforms.maps import MAPS, Owner, write_sheet
 from transforms.output import OutputFolder
 from transforms.schemas import VISUALIZE_MAPS
 from transforms.tables import write_table
+from transforms.top_images import Excitation, draw_top_images
 from transforms.visual import GRADIENTS, Channels, Kind, VisualizeSettings
 from transforms.visual_gallery import write_images, write_index
 
@@ -73,6 +74,12 @@ def gallery(tmp_path_factory):
         kernel = rng.normal(size=(3, 3, 3, 8)).astype(np.float32)
         owner = Owner("c", id=f"collection-filters-{layer}")
         rows += write_sheet(output, owner, draw_filters(layer, kernel))
+        refs = [ImageRef(key, "in", "") for key in KEYS[:2]]
+        found = [Excitation(3.5 - i, r.id, r, 0, 0) for i, r in enumerate(refs)]
+        crops = {(6, ref.id): pixels[:9, :9] for ref in refs}
+        owner = Owner("c", id=f"collection-top-images-{layer}")
+        sheet = draw_top_images(layer, [((layer, 6), found)], crops, 9)
+        rows += write_sheet(output, owner, sheet)
     part = f"{MAPS}/part-00000-of-00001.parquet"
     write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
     index = write_index(
@@ -193,6 +200,37 @@ def test_walking_the_blocks_the_images_and_the_scales(page):
     assert "-layer.png" in before
     page.key("ARROW_DOWN")
     page.until("[...document.querySelectorAll('.pick')][1].ariaCurrent === 'true'")
+
+
+def test_a_click_picks_the_image_and_another_the_layer(page):
+    pictures = "document.querySelector('main .map').style.backgroundImage"
+    page.click("[data-value=gradients]")
+    page.click(".pick:nth-child(3)")
+    page.until("[...document.querySelectorAll('.pick')][2].ariaCurrent === 'true'")
+    assert page.texts("[aria-current=true] span") == [sorted(KEYS)[2]]
+    page.click("#layers [data-value=block2_conv1]")
+    page.until(f"{pictures}.includes('-block2_conv1.png')")
+    assert image_id(sorted(KEYS)[2]) in page.ask(pictures)
+    assert page.texts(".rules h3")[0] == "the maximum neurons of block2_conv1"
+    # From the overview a click on a map walks into its layer.
+    page.click("[data-value=overview]")
+    page.until("document.querySelectorAll('main .map').length === 9")
+    page.driver.find_elements("css selector", "main .strip .map")[2].click()
+    page.until("document.querySelectorAll('main .map').length === 11")
+    assert page.texts("#layers [aria-pressed=true]") == ["2.1"]
+    assert image_id(sorted(KEYS)[2]) in page.ask(pictures)
+
+
+def test_top_images_name_their_source(page):
+    from selenium.webdriver import ActionChains
+
+    page.click("[data-value=top-images]")
+    page.until("document.querySelectorAll('main .map').length === 2")
+    first = page.driver.find_element("css selector", "main .map")
+    ActionChains(page.driver).move_to_element(first).perform()
+    page.until("!document.getElementById('bubble').hidden")
+    (text,) = page.texts("#bubble")
+    assert text == f"block1_conv1 · channel 6{KEYS[0]}place 1 · activation 3.5"
 
 
 def test_rules_stand_side_by_side_with_their_correlations(page):

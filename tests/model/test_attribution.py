@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ import tensorflow as tf
 from model.attribution import RULES, Attribution
 from model.config import ConvSpec
 from model.encoder import build_vgg, layers_to, vgg_layers
+from model.network import set_weights
 from model.weights import load_vgg_weights
 
 Arrays = dict[str, np.ndarray]
@@ -179,12 +181,17 @@ def test_saliency_of_vgg16_equals_a_tape(
     actual = network.gradients(
         network.activations(images), layer, "saliency", [None, 17, 40]
     )
-    vgg = build_vgg("vgg16", vgg_arrays, taps=[layer])
+    vgg = keras.applications.VGG16(
+        weights=None, include_top=False, input_shape=(None, None, 3)
+    )
+    set_weights(vgg, vgg_arrays)
+    tapped = keras.Model(vgg.input, vgg.get_layer(layer).output)
     for i, target in enumerate([None, 17, 40]):
         with tf.GradientTape() as tape:
             pixels = tf.constant(images)
             tape.watch(pixels)
-            features = vgg(pixels)
+            inputs = keras.applications.vgg16.preprocess_input(255 * pixels)
+            features = tapped(inputs)
             chosen = (
                 tf.reduce_max(features, axis=-1)
                 if target is None
