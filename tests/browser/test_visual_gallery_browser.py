@@ -16,9 +16,10 @@ from transforms.maps import MAPS, Owner, write_sheet
 from transforms.output import OutputFolder
 from transforms.schemas import VISUALIZE_MAPS
 from transforms.tables import write_table
-from transforms.top_images import Excitation, draw_top_images
+from transforms.top_images import draw_top_images
 from transforms.visual import GRADIENTS, Channels, Kind, VisualizeSettings
 from transforms.visual_gallery import write_images, write_index
+from transforms.winners import Excitation
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -78,7 +79,7 @@ def gallery(tmp_path_factory):
         found = [Excitation(3.5 - i, r.id, r, 0, 0) for i, r in enumerate(refs)]
         crops = {(6, ref.id): pixels[:9, :9] for ref in refs}
         owner = Owner("c", id=f"collection-top-images-{layer}")
-        sheet = draw_top_images(layer, [((layer, 6), found)], crops, 9)
+        sheet = draw_top_images(layer, [(6, found)], crops, 9)
         rows += write_sheet(output, owner, sheet)
     part = f"{MAPS}/part-00000-of-00001.parquet"
     write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
