@@ -300,3 +300,25 @@ def test_changed_weights_make_another_network_and_leave_the_first(
     np.testing.assert_array_equal(maps[0], maps[1])
     np.testing.assert_array_equal(maps[2], before)
     assert not np.array_equal(maps[0], maps[2])
+
+
+@pytest.mark.parametrize("changed", ["block1_conv1", "block2_conv1", "block3_conv2"])
+def test_twin_takes_what_is_unchanged_from_the_original(
+    tiny: tuple[ConvSpec, ...],
+    tiny_arrays: Arrays,
+    random_arrays: Callable[..., Arrays],
+    rng: np.random.Generator,
+    changed: str,
+) -> None:
+    image = rng.uniform(0, 1, (1, 13, 18, 3)).astype(np.float32)
+    network = Attribution(tiny, tiny_arrays)
+    others = random_arrays(tiny, seed=7)
+    weights = {k: v for k, v in others.items() if k.startswith(changed)}
+    twin = network.to_layer("block3_conv2", weights)
+    original = network.activations(image)
+    continued, alone = twin.activations(image, original), twin.activations(image)
+    assert list(continued) == list(alone) == [spec.name for spec in tiny]
+    for name, value in continued.items():
+        np.testing.assert_array_equal(value, alone[name], err_msg=name)
+        before_it = list(alone).index(name) < list(alone).index(changed)
+        assert (value is original[name]) is before_it
