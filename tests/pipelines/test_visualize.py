@@ -524,7 +524,7 @@ def command(inputs, output, *flags):
 
 
 @pytest.mark.slow
-def test_killed_run_goes_on_where_it_was(run, inputs, picture):
+def test_killed_run_goes_on_where_it_was(run, inputs, picture, files_of):
     for index in range(4):  # Time to be killed in.
         image = Image.fromarray(to_uint8(picture(64, 96, seed=70 + index)))
         image.save(inputs / "in" / f"more{index}.png")
@@ -552,16 +552,16 @@ def test_killed_run_goes_on_where_it_was(run, inputs, picture):
     status, _, err = run(defaults=FLAGS)
     assert status == 0
     assert "+ 0 kept" not in err
-    assert tree(folder) == tree(inputs / "whole")
+    assert files_of(folder) == files_of(inputs / "whole")
     assert {path: (folder / path).stat().st_mtime_ns for path in committed} == before
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_same_bytes(run, inputs):
+def test_two_processes_give_the_same_bytes(run, inputs, files_of):
     run(defaults=FLAGS)
     two = command(inputs, "two", "--direct_num_workers=2")
     subprocess.run(two, check=True, cwd=ROOT)
-    assert tree(inputs / "two") == tree(inputs / "out")
+    assert files_of(inputs / "two") == files_of(inputs / "out")
 
 
 @pytest.mark.slow
