@@ -6,8 +6,7 @@ each of its paths.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from transforms.decode import ImageBytes
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
@@ -231,8 +230,3 @@ def content_counts(planned: PlannedContent) -> Iterator[tuple[str, int]]:
     yield "cells_kept", planned.kept
     yield "cells_done", planned.copied
     yield "cells_failed", len(planned.failures)
-
-
-def sorted_refs(refs: Iterable[Any]) -> tuple[ImageRef, ...]:
-    """Return references in the order of their keys, whatever order they came in."""
-    return tuple(sorted(refs, key=lambda ref: ref.key))
