@@ -18,14 +18,9 @@ from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.stylize_config import StylizeConfig
 from pipelines.stylize_plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.bank import (
-    EncodedStyles,
-    EncodeStyles,
-    ReadStyleBank,
-    WriteStyleBank,
-    existing_bank,
-)
+from transforms.bank import WriteStyleBank, existing_bank
 from transforms.elements import ImageRef
+from transforms.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.failures import WriteFailures
 from transforms.gallery import WriteGallery
 from transforms.inference import Network, StyleEncoder, StylizerModelHandler
