@@ -189,7 +189,7 @@ class PlanCells:
             row is None
             or row["cell_id"] != cell.cell_id
             or row["status"] != CellStatus.DONE
-            or (self._is_measured(cell) and row["metrics"] is None)
+            or (self._is_measured(cell) and not _has_metrics(row))
         ):
             return None
         data = row_bytes(self.output, row)
@@ -210,6 +210,10 @@ class PlanCells:
         except OSError:
             return False  # It is made, and fails, as any other.
         return True
+
+
+def _has_metrics(row: Row) -> bool:
+    return row["metrics"] is not None and row["metrics"]["content_loss"] is not None
 
 
 def target_row(row: Row, target: Target) -> Row:

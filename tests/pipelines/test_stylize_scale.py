@@ -256,6 +256,77 @@ def test_metrics_fill_their_column_and_only_their_share(run, inputs):
     assert 0 < len(measured) < 6
 
 
+def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
+    for folder in ("contents", "styles"):
+        shutil.rmtree(inputs / folder)
+        (inputs / folder).mkdir()
+    large = Image.fromarray(to_uint8(picture(300, 420, seed=5)))
+    large.save(inputs / "contents" / "large.png")
+    for index, name in enumerate(("s.png", "t.png")):
+        small = Image.fromarray(to_uint8(picture(48, 64, seed=6 + index)))
+        small.save(inputs / "styles" / name)
+    half_mask(inputs / "half.png", 300, 420)
+    Image.new("L", (8, 8), 255).save(inputs / "ones.png")
+    Image.new("L", (8, 8), 0).save(inputs / "none.png")
+    (inputs / "pairs.csv").write_text(
+        "content,style,weights,mask\n"
+        "large.png,s.png,,\n"
+        "large.png,s.png,,ones.png\n"
+        "large.png,s.png,,none.png\n"
+        "large.png,s.png;t.png,,half.png\n"
+        "large.png,s.png;t.png,1;3,\n",
+        "utf-8",
+    )
+    flags = ("--pairing", str(inputs / "pairs.csv"), "--metrics", "--format", "png")
+    found = {}
+    for output, tile in (("whole", ()), ("tiled", ("--max-tile-pixels", "65536"))):
+        status, _, err = run(*flags, *tile, output=output)
+        assert status == 0
+        assert "5 cells = 5 done" in err
+        found[output] = {r["path"]: r["metrics"] for r in rows_of(inputs / output)}
+        # They count as measured: the next run has nothing to do.
+        assert "0 done + 5 kept" in run(*flags, *tile, output=output)[2]
+    for path, metrics in found["whole"].items():
+        assert metrics["content_loss"] > 0
+        for name, value in metrics.items():
+            again = found["tiled"][path][name]
+            assert again == (value and pytest.approx(value, rel=0.02)), name
+    by_note = {row["note"]: row for row in rows_of(inputs / "whole")}
+    empty = by_note.pop("empty region: s.png")["metrics"]
+    assert [n for n, v in empty.items() if v is None] == [
+        f"style_loss_relu{layer}_1" for layer in (1, 2, 3, 4)
+    ]
+    plain, ones = (
+        row["metrics"]
+        for row in sorted(rows_of(inputs / "whole"), key=lambda row: row["path"])
+        if len(row["styles"]) == 1 and not row["note"]
+    )
+    for name, value in plain.items():
+        assert ones[name] == pytest.approx(value, rel=0.02), name
+
+
+def test_picture_that_cannot_be_measured_is_kept_and_measured_next(
+    run, inputs, monkeypatch
+):
+    from model.quality import Ruler
+
+    def no_memory(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ruler, "measure", no_memory)
+        status, _, err = run("--metrics")
+    assert status == 0
+    assert "6 cells = 6 done + 0 kept + 0 failed" in err
+    for row in rows_of(inputs / "out"):
+        assert row["note"].startswith("not measured: out_of_memory")
+        assert row["metrics"] is None
+        assert (inputs / "out" / row["path"]).exists()
+    run("--metrics")
+    assert all(row["metrics"]["content_loss"] > 0 for row in rows_of(inputs / "out"))
+    assert not any(row["note"] for row in rows_of(inputs / "out"))
+
+
 def test_equal_bytes_are_computed_once_and_written_to_every_path(
     run, inputs, monkeypatch, files_of
 ):
