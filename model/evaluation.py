@@ -4,8 +4,9 @@ The features are always those of one encoder, the ruler's, whatever bundle made 
 pictures.
 """
 
+import collections
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -37,72 +38,87 @@ class Cell:
 
 
 class Grid:
-    """Every content with every style, and every content with itself.
+    """Styles, and the contents that are stylized with all of them and with themselves.
+
+    Contents come one at a time, and of a style only its statistics are kept: a grid may
+    have any number of either.
 
     Args:
         ruler: Measures the results.
-        contents: float32 RGB `[height, width, 3]` in [0, 1] each, of one size.
-        styles: Likewise.
+        stylizer: The networks to judge.
+        styles: float32 RGB `[height, width, 3]` in [0, 1] each.
     """
 
     def __init__(
-        self, ruler: Ruler, contents: Sequence[Images], styles: Sequence[Images]
+        self, ruler: Ruler, stylizer: Stylizer, styles: Iterable[Images]
     ) -> None:
         self.ruler = ruler
-        self.contents = contents
-        self.styles = styles
-        # Once: the pictures stay while the decoder changes.
-        self._seen_contents = [ruler.look(image) for image in contents]
-        self._goals = [Goal(ruler.look(image).moments) for image in styles]
+        self._stylizer = stylizer
+        self._vectors: list[tuple[Images, Images]] = []
+        self._goals: list[Goal] = []
+        for image in styles:
+            self._vectors.append(stylizer.encode_style(image[None]))
+            self._goals.append(Goal(ruler.look(image).moments))
 
     def __len__(self) -> int:
-        return len(self.contents) * (len(self.styles) + 1)
+        return len(self._goals)
 
-    def evaluate(self, stylizer: Stylizer) -> Iterator[Cell]:
-        """Stylize and measure the grid, content by content, its identity test last."""
-        moments = [stylizer.encode_style(image[None]) for image in self.styles]
-        for index, image in enumerate(self.contents):
-            content = stylizer.encode_content(image[None])
-            seen = self._seen_contents[index]
-            for first in range(0, len(self.styles), _BLOCK):
-                block = range(first, min(first + _BLOCK, len(self.styles)))
-                pictures = stylizer.decode(
-                    content,
-                    np.concatenate([moments[i][0] for i in block]),
-                    np.concatenate([moments[i][1] for i in block]),
-                )
-                for i, picture in zip(block, pictures, strict=True):
-                    measured = self.ruler.measure(picture, seen, self._goals[i])
-                    yield Cell(index, i, picture, measured)
-            # AdaIN(x, x) = x, so what differs is the decoder's own loss.
-            (picture,) = stylizer.decode(content, *stylizer.encode_style(image[None]))
-            measured = self.ruler.measure(picture, seen, Goal(seen.moments))
-            yield Cell(index, None, picture, measured)
+    def cells(self, content: int, image: Images) -> Iterator[Cell]:
+        """Stylize and measure one content; its identity test comes last.
 
-
-def summarize(cells: Sequence[Cell]) -> dict[str, float]:
-    """Return the means over a grid: what decoders are compared by.
-
-    Returns:
-        `total` (content + 10 · style), `content`, `style`, `style/<layer>` and `ssim`
-        over the stylized; `identity_ssim` and `identity_rmse` over the identity test.
-    """
-    stylized = [cell.measured for cell in cells if cell.style is not None]
-    identity = [cell.measured for cell in cells if cell.style is None]
-    layers = stylized[0].style_losses
-    return {
-        "total": _mean([m.total for m in stylized]),
-        "content": _mean([m.content_loss for m in stylized]),
-        "style": _mean([m.style_loss for m in stylized]),
-        **{
-            f"style/{layer}": _mean([m.style_losses[layer] for m in stylized])
-            for layer in layers
-        },
-        "ssim": _mean([m.ssim for m in stylized]),
-        "identity_ssim": _mean([m.ssim for m in identity]),
-        "identity_rmse": _mean([m.rmse for m in identity]),
-    }
+        Args:
+            content: Index of the content.
+            image: float32 RGB `[height, width, 3]` in [0, 1].
+        """
+        encoded = self._stylizer.encode_content(image[None])
+        seen = self.ruler.look(image)
+        for first in range(0, len(self), _BLOCK):
+            block = range(first, min(first + _BLOCK, len(self)))
+            mean, std = (
+                np.concatenate([self._vectors[i][part] for i in block])
+                for part in (0, 1)
+            )
+            pictures = self._stylizer.decode(encoded, mean, std)
+            for i, picture in zip(block, pictures, strict=True):
+                measured = self.ruler.measure(picture, seen, self._goals[i])
+                yield Cell(content, i, picture, measured)
+        # AdaIN(x, x) = x, so what differs is the decoder's own loss.
+        itself = self._stylizer.encode_style(image[None])
+        (picture,) = self._stylizer.decode(encoded, *itself)
+        measured = self.ruler.measure(picture, seen, Goal(seen.moments))
+        yield Cell(content, None, picture, measured)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(np.asarray(values, np.float64)))
+class Means:
+    """The means over a grid, cell by cell: what decoders are compared by."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: collections.Counter[str] = collections.Counter()
+
+    def add(self, cell: Cell) -> None:
+        """Count a result in."""
+        m = cell.measured
+        if cell.style is None:
+            values = {"identity_ssim": m.ssim, "identity_rmse": m.rmse}
+        else:
+            values = {
+                "total": m.total,
+                "content": m.content_loss,
+                "style": m.style_loss,
+                **{f"style/{tap}": loss for tap, loss in m.style_losses.items()},
+                "ssim": m.ssim,
+            }
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._counts.update(values.keys())
+
+    def result(self) -> dict[str, float]:
+        """Return the means.
+
+        Returns:
+            `total` (content + 10 · style), `content`, `style`, `style/<layer>` and
+            `ssim` over the stylized; `identity_ssim` and `identity_rmse` over the
+            identity test.
+        """
+        return {name: sum_ / self._counts[name] for name, sum_ in self._sums.items()}

@@ -1,25 +1,31 @@
 """`stylebeam evaluate`: how well a bundle does, measured with the one ruler."""
 
 import dataclasses
+import functools
+import itertools
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import tqdm
 
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.dataset import load_index
-from model.evaluation import Cell, Grid, summarize
+from model.evaluation import Grid, Means
 from model.quality import Ruler
 from model.stylizer import Stylizer
 from pipelines.errors import UsageError
 from pipelines.evaluate_config import EvaluateConfig
 from pipelines.job import Job
 from transforms.elements import Failure, ImageError
-from transforms.evaluation import evaluation_html, evaluation_table, failures_table
+from transforms.evaluation import (
+    EvaluationPage,
+    Picture,
+    Square,
+    evaluation_table,
+    failures_table,
+)
 from transforms.output import TEMPORARY, OutputFolder, read_file
 from transforms.read import list_checked, parse_inputs, read_image
 from transforms.squares import square_picture
@@ -31,19 +37,46 @@ SUMMARY: Final = "evaluation.json"
 FAILURES: Final = "failures/part-00000-of-00001.parquet"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pictures:
-    """What could be read of the contents or of the styles.
+@dataclasses.dataclass
+class Squares:
+    """The contents or the styles: those that can be read, one at a time.
 
     Attributes:
-        keys: Of the pictures.
-        squares: float32 RGB `[size, size, 3]` in [0, 1] each.
-        failures: The rest.
+        flag: Where they were named.
+        sources: (key, source, reader of the bytes) of each.
+        size: Side of the squares in pixels.
+        readable: Those read so far.
+        failures: Those that could not be.
     """
 
-    keys: list[str]
-    squares: list[npt.NDArray[np.float32]]
-    failures: list[Failure]
+    flag: str
+    sources: Sequence[tuple[str, str, Callable[[], bytes]]]
+    size: int
+    readable: list[Square] = dataclasses.field(default_factory=list)
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Picture]:
+        """Yield each that can be read; `readable[-1]` tells its key.
+
+        Raises:
+            UsageError: There was none.
+        """
+        for key, source, read in self.sources:
+            square = Square(key, functools.partial(self._read, read))
+            try:
+                picture = square.read()
+            except ImageError as error:
+                self.failures.append(
+                    Failure(key, source, "evaluate", error.reason, str(error))
+                )
+                continue
+            self.readable.append(square)
+            yield picture
+        if not self.readable:
+            raise UsageError(f"{self.flag}: none of its images can be read")
+
+    def _read(self, read: Callable[[], bytes]) -> Picture:
+        return square_picture(read(), self.size)
 
 
 def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
@@ -64,19 +97,42 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         raise UsageError(f"--bundle {config.bundle}: {error}") from error
     output = OutputFolder(config.output)
     _job(config, output).check_output()
-    contents = _load("--content", config.content, config.size)
-    styles = _load("--style", config.style, config.size)
-    grid = Grid(Ruler(load_bundle(DEFAULT_BUNDLE)), contents.squares, styles.squares)
-    cells = list(_with_progress(grid, Stylizer(bundle)))
+    contents = _squares("--content", config.content, config.size)
+    styles = _squares("--style", config.style, config.size)
+    ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
+    grid = Grid(ruler, Stylizer(bundle), styles)
+    means, page = Means(), EvaluationPage(styles.readable)
+    style_keys = [style.key for style in styles.readable]
+    pictures = iter(contents)
+    # Before the table is begun: without any content nothing may be written.
+    first = next(pictures)
+    with (
+        evaluation_table(output, TABLE) as append,
+        tqdm.tqdm(
+            total=len(contents.sources) * (len(grid) + 1),
+            unit=" pictures",
+            desc="evaluate",
+            disable=None,
+        ) as bar,
+    ):
+        for index, picture in enumerate(itertools.chain([first], pictures)):
+            cells = []
+            for cell in grid.cells(index, picture):
+                means.add(cell)
+                cells.append(cell)
+                bar.update()
+            append(cells, contents.readable[-1].key, style_keys)
+            page.add(contents.readable[-1], cells)
+    failures = contents.failures + styles.failures
     summary = {
         "bundle_id": bundle.bundle_id,
         "bundle_name": bundle.description.get("name"),
-        "ruler_encoder_sha256": grid.ruler.encoder_sha256,
+        "ruler_encoder_sha256": ruler.encoder_sha256,
         "size": config.size,
-        "contents": len(contents.keys),
-        "styles": len(styles.keys),
-        "failed_images": len(contents.failures) + len(styles.failures),
-        "means": summarize(cells),
+        "contents": len(contents.readable),
+        "styles": len(styles.readable),
+        "failed_images": len(failures),
+        "means": means.result(),
     }
     output.write_json(
         "job.json",
@@ -88,14 +144,11 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
             "seconds": round(time.monotonic() - started, 3),
         },
     )
-    failures = contents.failures + styles.failures
     write_table(output, FAILURES, failures_table(failures))
-    write_table(output, TABLE, evaluation_table(cells, contents.keys, styles.keys))
-    page = evaluation_html(summary, grid, cells, contents.keys, styles.keys)
-    output.write(PAGE, page)
+    output.write(PAGE, page.html(summary))
     output.write_json(SUMMARY, summary)
     output.delete(TEMPORARY)
-    return _report(config, summary, contents, styles)
+    return _report(config, summary)
 
 
 def _job(config: EvaluateConfig, output: OutputFolder) -> Job:
@@ -113,24 +166,11 @@ def _job(config: EvaluateConfig, output: OutputFolder) -> Job:
     )
 
 
-def _load(flag: str, arguments: Sequence[str], size: int) -> Pictures:
+def _squares(flag: str, arguments: Sequence[str], size: int) -> Squares:
     try:
-        sources = list(_sources(arguments))
+        return Squares(flag, list(_sources(arguments)), size)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
-    pictures = Pictures([], [], [])
-    for key, source, read in sources:
-        try:
-            pictures.squares.append(square_picture(read(), size))
-        except ImageError as error:
-            pictures.failures.append(
-                Failure(key, source, "evaluate", error.reason, str(error))
-            )
-        else:
-            pictures.keys.append(key)
-    if not pictures.keys:
-        raise UsageError(f"{flag} {' '.join(arguments)}: no image there can be read")
-    return pictures
 
 
 def _sources(arguments: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
@@ -147,24 +187,9 @@ def _sources(arguments: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
         yield ref.key, ref.source, lambda ref=ref: read_image(ref)
 
 
-def _with_progress(grid: Grid, stylizer: Stylizer) -> Iterator[Cell]:
-    with tqdm.tqdm(
-        total=len(grid), unit=" pictures", desc="evaluate", disable=None
-    ) as bar:
-        for cell in grid.evaluate(stylizer):
-            bar.update()
-            yield cell
-
-
-def _report(
-    config: EvaluateConfig,
-    summary: dict[str, Any],
-    contents: Pictures,
-    styles: Pictures,
-) -> int:
-    means = summary["means"]
-    failed = len(contents.failures) + len(styles.failures)
-    total = len(contents.keys) + len(styles.keys) + failed
+def _report(config: EvaluateConfig, summary: dict[str, Any]) -> int:
+    means, failed = summary["means"], summary["failed_images"]
+    total = summary["contents"] + summary["styles"] + failed
     print(
         f"evaluate: {total} images = {total - failed} decoded + {failed} failed; "
         f"total {means['total']:.4f} = content {means['content']:.4f} + 10 × style "

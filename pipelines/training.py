@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.checkpoints import CheckpointError, Checkpoints
-from model.evaluation import Cell, Grid, summarize
+from model.evaluation import Cell, Grid, Means
 from model.export import trained_bundle
 from model.pairs import training_pairs
 from model.quality import Ruler
@@ -262,31 +262,36 @@ class _Judge:
     """Evaluates decoders on the fixed grid of the val splits."""
 
     def __init__(self, plan: TrainPlan) -> None:
-        ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
-        pictures = []
-        for index in (plan.held_out_content, plan.held_out_style):
-            chosen = index.some(_GRID_SIDE)
-            pictures.append(list(square_pictures(index, chosen, _GRID_PIXELS)))
-        self._grid = Grid(ruler, *pictures)
+        self._ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
+        self._contents, self._styles = (
+            list(square_pictures(index, index.some(_GRID_SIDE), _GRID_PIXELS))
+            for index in (plan.held_out_content, plan.held_out_style)
+        )
 
     def evaluate(self, bundle: Bundle) -> tuple[list[Cell], dict[str, float]]:
         """Return the results of a decoder, as it is stored, and their means."""
-        cells = list(self._grid.evaluate(Stylizer(bundle)))
-        return cells, summarize(cells)
+        grid = Grid(self._ruler, Stylizer(bundle), self._styles)
+        means = Means()
+        cells = []
+        for index, image in enumerate(self._contents):
+            for cell in grid.cells(index, image):
+                means.add(cell)
+                cells.append(cell)
+        return cells, means.result()
 
     def about(self) -> dict[str, Any]:
         """Return what was measured with what."""
         return {
-            "contents": len(self._grid.contents),
-            "styles": len(self._grid.styles),
+            "contents": len(self._contents),
+            "styles": len(self._styles),
             "size": _GRID_PIXELS,
-            "ruler_encoder_sha256": self._grid.ruler.encoder_sha256,
+            "ruler_encoder_sha256": self._ruler.encoder_sha256,
         }
 
     def sheet(self, cells: list[Cell]) -> Any:
         """Return the results for people."""
-        contents = self._grid.contents[:_SHEET_CONTENTS]
-        styles = self._grid.styles[:_SHEET_STYLES]
+        contents = self._contents[:_SHEET_CONTENTS]
+        styles = self._styles[:_SHEET_STYLES]
         results = {
             (cell.content, cell.style): cell.picture
             for cell in cells

@@ -1,20 +1,29 @@
-"""The report of an evaluation: a table for machines and a page for people."""
+"""The report of an evaluation: a table for machines and a page for people.
+
+Both grow content by content and hold no picture that they will not show.
+"""
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import jinja2
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from model.evaluation import Cell, Grid
+from model.evaluation import Cell
 from transforms.elements import Failure
 from transforms.images import encode_image
+from transforms.output import OutputFolder
 from transforms.schemas import EVALUATION, FAILURES
+
+Picture = npt.NDArray[np.float32]
 
 # What the page shows of a large grid.
 _SHOWN_CONTENTS: Final = 8
@@ -22,28 +31,62 @@ _SHOWN_STYLES: Final = 8
 _SHOWN_EXTREMES: Final = 6
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Square:
+    """A picture of the grid.
+
+    Attributes:
+        key: Of the picture.
+        read: Returns it, float32 RGB `[side, side, 3]` in [0, 1].
+    """
+
+    key: str
+    read: Callable[[], Picture]
+
+    @property
+    def url(self) -> str:
+        """The picture for a page."""
+        return _data_url(self.read())
+
+
+@contextlib.contextmanager
 def evaluation_table(
-    cells: Sequence[Cell], content_keys: Sequence[str], style_keys: Sequence[str]
-) -> pa.Table:
-    """Return one row a result; of the identity test where `kind` says so."""
-    rows = []
-    for cell in cells:
-        measured = cell.measured
-        identity = cell.style is None
-        rows.append(
-            {
-                "kind": "identity" if identity else "pair",
-                "content_key": content_keys[cell.content],
-                "style_key": _style_key(cell, content_keys, style_keys),
-                "content_loss": measured.content_loss,
-                "style_losses": list(measured.style_losses.items()),
-                "style_loss": measured.style_loss,
-                "total": measured.total,
-                "ssim": measured.ssim,
-                "rmse": measured.rmse,
-            }
-        )
-    return pa.Table.from_pylist(rows, EVALUATION)
+    output: OutputFolder, name: str
+) -> Iterator[Callable[[Sequence[Cell], str, Sequence[str]], None]]:
+    """Write a Parquet file of one row a result, some rows at a time.
+
+    Yields:
+        A function that appends the results of one content, with its key and the keys of
+        all styles; `kind` tells pairs from the identity test.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with (
+        output.create(name) as file,
+        pq.ParquetWriter(file, EVALUATION, compression="zstd", version="2.6") as writer,
+    ):
+
+        def append(cells: Sequence[Cell], content: str, styles: Sequence[str]) -> None:
+            rows = [_row(cell, content, styles) for cell in cells]
+            writer.write_table(pa.Table.from_pylist(rows, EVALUATION))
+
+        yield append
+
+
+def _row(cell: Cell, content: str, styles: Sequence[str]) -> dict[str, Any]:
+    measured = cell.measured
+    return {
+        "kind": "identity" if cell.style is None else "pair",
+        "content_key": content,
+        "style_key": content if cell.style is None else styles[cell.style],
+        "content_loss": measured.content_loss,
+        "style_losses": list(measured.style_losses.items()),
+        "style_loss": measured.style_loss,
+        "total": measured.total,
+        "ssim": measured.ssim,
+        "rmse": measured.rmse,
+    }
 
 
 def failures_table(failures: Sequence[Failure]) -> pa.Table:
@@ -52,85 +95,109 @@ def failures_table(failures: Sequence[Failure]) -> pa.Table:
     return pa.Table.from_pylist(rows, FAILURES)
 
 
-def evaluation_html(
-    summary: Mapping[str, Any],
-    grid: Grid,
-    cells: Sequence[Cell],
-    content_keys: Sequence[str],
-    style_keys: Sequence[str],
-) -> bytes:
-    """Return the page, its pictures inside; equal results give equal bytes.
+class EvaluationPage:
+    """The page, its pictures inside; equal results give equal bytes.
 
     Args:
-        summary: What goes into `evaluation.json`.
-        grid: What was evaluated.
-        cells: The results.
-        content_keys: Of its contents.
-        style_keys: Of its styles.
+        styles: Of the grid, in order.
     """
 
-    def figure(cell: Cell) -> dict[str, Any]:
-        style = (grid.contents if cell.style is None else grid.styles)[
-            cell.content if cell.style is None else cell.style
+    def __init__(self, styles: Sequence[Square]) -> None:
+        self._styles = styles
+        self._rows: list[dict[str, Any]] = []
+        self._identity: list[dict[str, Any]] = []
+        self._lowest = _Extremes(1)
+        self._highest = _Extremes(-1)
+
+    def add(self, content: Square, cells: Sequence[Cell]) -> None:
+        """Take what is worth showing of the results of a content."""
+        pairs = [(cell.style, cell) for cell in cells if cell.style is not None]
+        if len(self._rows) < _SHOWN_CONTENTS:
+            results = [
+                {"picture": _data_url(cell.picture), "measured": cell.measured}
+                for _, cell in pairs[:_SHOWN_STYLES]
+            ]
+            row = {"key": content.key, "content": content.url, "results": results}
+            self._rows.append(row)
+        for style, cell in pairs:
+            for extremes in (self._lowest, self._highest):
+                extremes.offer(
+                    style,
+                    cell.measured.total,
+                    functools.partial(_figure, content, self._styles[style], cell),
+                )
+        for cell in cells:
+            if cell.style is None and len(self._identity) < _SHOWN_EXTREMES:
+                self._identity.append(_figure(content, content, cell))
+
+    def html(self, summary: Mapping[str, Any]) -> bytes:
+        """Return the page.
+
+        Args:
+            summary: What goes into `evaluation.json`.
+        """
+        styles = [
+            {"key": style.key, "picture": style.url}
+            for style in self._styles[:_SHOWN_STYLES]
         ]
-        return {
-            "content_key": content_keys[cell.content],
-            "style_key": _style_key(cell, content_keys, style_keys),
-            "content": _data_url(grid.contents[cell.content]),
-            "style": _data_url(style),
-            "result": _data_url(cell.picture),
-            "measured": cell.measured,
-        }
-
-    pairs = [cell for cell in cells if cell.style is not None]
-    identity = [cell for cell in cells if cell.style is None]
-    by_total = sorted(pairs, key=lambda cell: cell.measured.total)
-    best, worst = (_one_a_style(order) for order in (by_total, by_total[::-1]))
-    shown = {(cell.content, cell.style): cell for cell in pairs}
-    rows = [
-        {
-            "key": content_keys[content],
-            "content": _data_url(grid.contents[content]),
-            "results": [
-                {
-                    "picture": _data_url(shown[content, style].picture),
-                    "measured": shown[content, style].measured,
-                }
-                for style in range(min(len(style_keys), _SHOWN_STYLES))
-            ],
-        }
-        for content in range(min(len(content_keys), _SHOWN_CONTENTS))
-    ]
-    styles = [
-        {"key": style_keys[i], "picture": _data_url(grid.styles[i])}
-        for i in range(min(len(style_keys), _SHOWN_STYLES))
-    ]
-    html = _template().render(
-        summary=summary,
-        styles=styles,
-        rows=rows,
-        best=[figure(cell) for cell in best[:_SHOWN_EXTREMES]],
-        worst=[figure(cell) for cell in worst[:_SHOWN_EXTREMES]],
-        identity=[figure(cell) for cell in identity[:_SHOWN_EXTREMES]],
-    )
-    return html.encode()
+        html = _template().render(
+            summary=summary,
+            styles=styles,
+            rows=self._rows,
+            best=self._lowest.figures(),
+            worst=self._highest.figures(),
+            identity=self._identity,
+        )
+        return html.encode()
 
 
-def _one_a_style(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the first cell of each style: one easy style would fill the list."""
-    first: dict[int | None, Cell] = {}
-    for cell in cells:
-        first.setdefault(cell.style, cell)
-    return list(first.values())
+class _Extremes:
+    """The styles with the lowest (or highest) totals, one content of each.
+
+    One of each, since one easy style would fill the list.
+
+    Args:
+        sign: 1 for the lowest, -1 for the highest.
+    """
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._kept: dict[int, tuple[float, dict[str, Any]]] = {}
+
+    def offer(
+        self, style: int, total: float, make: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Keep a result if it is one of the most extreme, and only then draw it."""
+        rank = self._sign * total
+        if style in self._kept:
+            if rank < self._kept[style][0]:
+                self._kept[style] = rank, make()
+            return
+        if len(self._kept) == _SHOWN_EXTREMES:
+            last = max(self._kept, key=lambda kept: (self._kept[kept][0], kept))
+            if rank >= self._kept[last][0]:
+                return
+            del self._kept[last]
+        self._kept[style] = rank, make()
+
+    def figures(self) -> list[dict[str, Any]]:
+        """Return what was kept, the most extreme first."""
+        order = sorted(self._kept.items(), key=lambda item: (item[1][0], item[0]))
+        return [figure for _, (_, figure) in order]
 
 
-def _style_key(
-    cell: Cell, content_keys: Sequence[str], style_keys: Sequence[str]
-) -> str:
-    return content_keys[cell.content] if cell.style is None else style_keys[cell.style]
+def _figure(content: Square, style: Square, cell: Cell) -> dict[str, Any]:
+    return {
+        "content_key": content.key,
+        "style_key": style.key,
+        "content": content.url,
+        "style": style.url,
+        "result": _data_url(cell.picture),
+        "measured": cell.measured,
+    }
 
 
-def _data_url(picture: Any) -> str:
+def _data_url(picture: Picture) -> str:
     pixels = np.rint(picture * np.float32(255)).astype(np.uint8)
     data = encode_image(pixels, "jpg", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

@@ -48,6 +48,7 @@ def test_workdir_has_what_the_design_says(trained):
         "bundle",
     }
     assert [(row["step"], row["kind"]) for row in rows(trained)] == [
+        (0, "held_out"),
         (1, "train"),
         (2, "train"),
         (2, "held_out"),
@@ -55,6 +56,7 @@ def test_workdir_has_what_the_design_says(trained):
         (3, "held_out"),
     ]
     assert {p.name for p in (trained / "samples").iterdir()} == {
+        "step-000000.jpg",
         "step-000002.jpg",
         "step-000003.jpg",
     }
@@ -65,12 +67,15 @@ def test_workdir_has_what_the_design_says(trained):
 
 
 def test_best_bundle_has_lineage_metrics_and_the_encoder_of_init(trained, datasets):
-    start = load_bundle(str(datasets / "bundle"))
+    init = load_bundle(str(datasets / "bundle"))
     best = load_bundle(str(trained / "bundle"))
-    assert best.encoder_sha256 == start.encoder_sha256
+    assert best.encoder_sha256 == init.encoder_sha256
     (stage,) = best.description["lineage"]
-    assert stage["bundle_id"] == start.bundle_id
-    held_out = [row for row in rows(trained) if row["kind"] == "held_out"]
+    assert stage["bundle_id"] == init.bundle_id
+    start, *held_out = (row for row in rows(trained) if row["kind"] == "held_out")
+    # What the training begins with is measured, but nothing to be kept.
+    assert start["step"] == 0
+    assert not start["best"]
     lowest = min(held_out, key=lambda row: row["total"])
     assert lowest["best"]
     assert best.description["metrics"]["held_out"]["total"] == lowest["total"]
@@ -350,6 +355,18 @@ def test_evaluate_writes_table_summary_and_page(trained, datasets, tmp_path, cap
     page = (tmp_path / "index.html").read_text()
     assert page.count("data:image/jpeg") > len(pairs)
     assert "failed" in capfd.readouterr().err
+
+
+def test_evaluate_of_nothing_readable_writes_nothing(datasets, tmp_path, capfd):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    good, out = str(datasets / "style-files"), tmp_path / "out"
+    command = ["evaluate", "--bundle", str(datasets / "bundle"), "--output", str(out)]
+    for content, style in ((good, str(broken)), (str(broken), good)):
+        inputs = ["--content", content, "--style", style, "--size", "32"]
+        assert cli.main([*command, *inputs]) == 2
+        assert "none of its images can be read" in capfd.readouterr().err
+        assert not out.exists()
 
 
 def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
