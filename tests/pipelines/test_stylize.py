@@ -248,6 +248,35 @@ def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
     assert job(inputs / "out")["balances"][0]["failed"] == 3
 
 
+def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
+    run, inputs, monkeypatch
+):
+    build = stylize.build
+
+    def build_late(*args):
+        for folder, gone, seen in (("contents", "b.png", "a.png"), STYLES_LATE):
+            (inputs / folder / gone).unlink()
+            shutil.copy(inputs / folder / seen, inputs / folder / "late.png")
+        return build(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stylize, "build", build_late)
+        status, _, err = run("--max-failure-rate", "0.5")
+    assert status == 0
+    assert "5 images = 3 decoded + 2 failed; 2 cells = 2 done" in err
+    found = {(r["key"], r["stage"], r["reason"]) for r in failures(inputs / "out")}
+    assert found == {
+        ("b.png", "ReadContent", "not_found"),
+        ("t.png", "ReadStyle", "not_found"),
+    }
+    # What came too late is what the next run finds.
+    _, _, err = run()
+    assert "5 images = 5 decoded + 0 failed; 6 cells = 4 done + 2 kept" in err
+
+
+STYLES_LATE = ("styles", "t.png", "s.png")
+
+
 def test_too_many_failures_end_with_status_1_after_the_work(run, inputs):
     (inputs / "contents" / "empty.jpg").write_bytes(b"")
     status, _, err = run()

@@ -223,6 +223,24 @@ def test_top_images_equal_a_brute_force_sort(
         np.testing.assert_array_equal(tile[np.ix_(middle, middle)], crop)
 
 
+def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
+    run, inputs, monkeypatch
+):
+    build = visualize.build
+
+    def build_late(*args):
+        (inputs / "in" / "a.png").rename(inputs / "in" / "late.png")
+        return build(*args)
+
+    monkeypatch.setattr(visualize, "build", build_late)
+    flags = ("--kinds", "features", "--max-failure-rate", "0.5")
+    status, _, err = run(*flags)
+    assert status == 0
+    assert f"{len(SIZES)} images = {len(SIZES) - 1} decoded + 1 failed" in err
+    (row,) = pq.read_table(inputs / "out" / "failures").to_pylist()
+    assert (row["key"], row["reason"]) == ("a.png", "not_found")
+
+
 def test_second_run_loads_no_network_and_changes_no_byte(
     run, inputs, monkeypatch, files_of
 ):
