@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 # Inside the root, so that a constant channel has a standard deviation (and a
@@ -57,6 +59,40 @@ def adain(
     scale = alpha * style_std / std + (1.0 - alpha)
     shift = alpha * (style_mean - style_std / std * mean)
     return content_features * scale[:, None, None, :] + shift[:, None, None, :]
+
+
+def adain_line(
+    mean: npt.NDArray[np.float32],
+    std: npt.NDArray[np.float32],
+    style_mean: npt.ArrayLike,
+    style_std: npt.ArrayLike,
+    alpha: npt.ArrayLike,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return AdaIN as a line: alpha t + (1 − alpha) x = scale · x + shift (eq. 8, 14).
+
+    NumPy, since it is a few thousand numbers; `adain` is the same on feature maps.
+
+    Args:
+        mean: mu(x), float32 `[batch or 1, channels]`.
+        std: sigma(x), likewise.
+        style_mean: mu(y), float32 `[batch, channels]`.
+        style_std: sigma(y), likewise.
+        alpha: Strength, a scalar or `[batch]`.
+
+    Returns:
+        Scale and shift, float32 `[batch, channels]` each.
+
+    Raises:
+        ValueError: `alpha` is outside [0, 1].
+    """
+    means, stds = (np.asarray(v, np.float32) for v in (style_mean, style_std))
+    alphas = np.broadcast_to(np.asarray(alpha, np.float32), means.shape[:1])
+    if not ((alphas >= 0) & (alphas <= 1)).all():
+        raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha!r}")
+    strength = alphas[:, None]
+    scale = strength * stds / std + (1 - strength)
+    shift = strength * (means - stds / std * mean)
+    return scale.astype(np.float32), shift.astype(np.float32)
 
 
 @keras.saving.register_keras_serializable(package="stylebeam")

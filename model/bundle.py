@@ -4,6 +4,7 @@
 sha256 of the two weight files beside it. Nothing here needs TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -99,10 +100,7 @@ class Bundle:
                 "output_range": OUTPUT_RANGE,
                 "layers": [layer.to_json() for layer in decoder_layers],
             },
-            "files": {
-                name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-                for name, data in files.items()
-            },
+            "files": {name: _seal(data) for name, data in files.items()},
         }
         bundle = cls(description, files)
         _check_networks(bundle)
@@ -139,17 +137,45 @@ class Bundle:
         return read_npz(self.files["decoder.npz"])
 
     def save(self, folder: str | pathlib.Path) -> None:
-        """Write the bundle into a folder; bundle.json comes last and seals the rest."""
+        """Write the bundle into a folder; other files there are left alone.
+
+        A process that is killed meanwhile leaves the bundle before or the new one,
+        whole: the arrays are written beside those that are there, under names that hold
+        their hash; then bundle.json is replaced, at once; then the arrays get their
+        names, and `load_bundle` looks under both. This needs a file system that renames
+        at once. A bucket does not: a bundle that is being copied into one is refused
+        until its files fit, since bundle.json has their hashes.
+        """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        sealed = {"bundle.json": canonical_json(self.description)}
-        for name, data in {**self.files, **sealed}.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_bytes(data)
-            temporary.replace(folder / name)
+        pending = {
+            name: folder / _pending_name(name, entry["sha256"])
+            for name, entry in self.description["files"].items()
+        }
+        for name, path in pending.items():
+            _replace(path, self.files[name])
+        _replace(folder / "bundle.json", canonical_json(self.description))
+        for name, path in pending.items():
+            path.replace(folder / name)
+        # What killed processes left.
+        for name in ("bundle.json", *pending):
+            for path in (*folder.glob(f".{name}-*"), *folder.glob(f".{name}.tmp")):
+                path.unlink()
 
     def _layers(self, part: str) -> tuple[ConvSpec, ...]:
         return tuple(ConvSpec.from_json(v) for v in self.description[part]["layers"])
+
+
+def _pending_name(name: str, sha256: str) -> str:
+    """Return where the bytes of a file are until they have its name."""
+    return f".{name}-{sha256[:12]}"
+
+
+def _replace(path: pathlib.Path, data: bytes) -> None:
+    # A name without the hash: a half-written file is overwritten by the next try.
+    temporary = path.with_name(f".{path.name.lstrip('.').partition('-')[0]}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def read_local(path: str) -> bytes:
@@ -171,16 +197,32 @@ def load_bundle(
             unknown.
     """
     folder = DEFAULT_BUNDLE if folder is None else folder
-    where = f"bundle {folder!r}"
     root = folder.rstrip("/")
+    where = f"bundle {folder!r}"
     try:
-        description = json.loads(read(f"{root}/bundle.json"))
-        version = description["format_version"]
+        sealed = read(f"{root}/bundle.json")
+        while True:
+            try:
+                return _unseal(sealed, root, where, read)
+            except BundleError:
+                # Another process may have saved a new one between two files.
+                before, sealed = sealed, read(f"{root}/bundle.json")
+                if sealed == before:
+                    raise
     except OSError as error:
         raise BundleError(
             f"There is no {where}: bundle.json cannot be read ({error}). Give the "
             "folder that `stylebeam export` wrote."
         ) from error
+
+
+def _unseal(
+    sealed: bytes, root: str, where: str, read: Callable[[str], bytes]
+) -> Bundle:
+    """Return the bundle that a bundle.json seals."""
+    try:
+        description = json.loads(sealed)
+        version = description["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"bundle.json of {where} is damaged: {error}") from error
     if version != FORMAT_VERSION:
@@ -237,18 +279,29 @@ def _read_sealed(
     read: Callable[[str], bytes],
 ) -> bytes:
     expected = files[name]
+    for place in (name, _pending_name(name, expected["sha256"])):
+        with contextlib.suppress(OSError):
+            data = read(f"{root}/{place}")
+            if _seal(data) == expected:
+                return data
+    # Once more, for its error: a process that saves may have just renamed it.
     try:
         data = read(f"{root}/{name}")
     except OSError as error:
         raise BundleError(f"{name} cannot be read ({error}).") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if (digest, len(data)) != (expected["sha256"], expected["size"]):
+    found = _seal(data)
+    if found != expected:
         raise BundleError(
-            f"{name} is damaged: found {len(data)} bytes with sha256 {digest}, "
-            f"bundle.json says {expected['size']} bytes with {expected['sha256']}. "
-            "Copy the bundle again."
+            f"{name} is damaged: found {found['size']} bytes with sha256 "
+            f"{found['sha256']}, bundle.json says {expected['size']} bytes with "
+            f"{expected['sha256']}. Copy the bundle again."
         )
     return data
+
+
+def _seal(data: bytes) -> dict[str, Any]:
+    """Return what bundle.json says of the bytes of a file."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
 def _check_networks(bundle: Bundle) -> None:

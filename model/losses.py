@@ -10,7 +10,24 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from model.config import ConvSpec
+
 Moments = tuple[tf.Tensor, tf.Tensor]
+
+
+def style_taps(encoder: Sequence[ConvSpec]) -> tuple[str, ...]:
+    """Return the layers of the style loss: the first behind each pooling, and the last.
+
+    >>> from model.encoder import layers_to, vgg_layers
+    >>> style_taps(layers_to(vgg_layers("vgg19"), "block4_conv1"))
+    ('block1_conv1', 'block2_conv1', 'block3_conv1', 'block4_conv1')
+    """
+    last = len(encoder) - 1
+    return tuple(
+        layer.name
+        for index, layer in enumerate(encoder)
+        if index in (0, last) or layer.pool_before
+    )
 
 
 def content_loss(output_features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

@@ -13,10 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from model.adain import EPSILON, channel_moments
+from model.adain import EPSILON, adain_line, channel_moments
 from model.bundle import Bundle
 from model.config import Precision
 from model.fast import fast_decoder, fast_encoder
+from model.pixels import (
+    Images,
+    Pictures,
+    Pixels,
+    as_floats,
+    pad_to_stride,
+    to_float,
+    to_uint8,
+)
+from model.regions import cell_masks, region_moments
 from model.tiling import (
     ENCODER_HALO,
     HALO,
@@ -26,9 +36,7 @@ from model.tiling import (
     plan_tiles,
 )
 
-Images = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
-Pictures = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+__all__ = ["Content", "Stylizer", "to_float", "to_uint8"]
 
 _IMAGES: Final = tf.TensorSpec((None, None, None, 3), tf.float32)
 _MASKS: Final = tf.TensorSpec((None, None, None), tf.float32)
@@ -95,7 +103,7 @@ class Stylizer:
         # Without signatures every new size would be traced anew.
         self._encode = tf.function(self._encoder, [_IMAGES])
         self._moments = tf.function(channel_moments, [features])
-        self._region_moments = tf.function(_region_moments, [features, _MASKS])
+        self._region_moments = tf.function(region_moments, [features, _MASKS])
         self._decode = tf.function(self._decode_padded, [features, vectors, vectors])
         self._paint = tf.function(self._paint_padded, [features, vectors, vectors])
         self._paint_masked = tf.function(
@@ -113,11 +121,11 @@ class Stylizer:
         """
         self._check_images(images)
         _, height, width, _ = images.shape
-        padded = self._pad(images)
+        padded = pad_to_stride(images, self._stride)
         features = None
         tile_pixels = max_tile_pixels or self.max_tile_pixels
         if padded.shape[1] * padded.shape[2] <= tile_pixels:
-            features = self._encode(_floats(padded))
+            features = self._encode(as_floats(padded))
             mean, std = (value.numpy() for value in self._moments(features))
         else:
             mean, std = self._tiled_moments(padded, tile_pixels)
@@ -133,10 +141,10 @@ class Stylizer:
             Mean and standard deviation of each channel, float32 `[batch, channels]`.
         """
         self._check_images(images)
-        padded = self._pad(images)
+        padded = pad_to_stride(images, self._stride)
         if padded.shape[1] * padded.shape[2] > self.max_tile_pixels:
             return self._tiled_moments(padded, self.max_tile_pixels)
-        mean, std = self._moments(self._encode(_floats(padded)))
+        mean, std = self._moments(self._encode(as_floats(padded)))
         return mean.numpy(), std.numpy()
 
     def decode(
@@ -160,7 +168,7 @@ class Stylizer:
         Raises:
             ValueError: `alpha` is outside [0, 1].
         """
-        scale, shift = _transfer(
+        scale, shift = adain_line(
             content.mean, content.std, style_mean, style_std, alpha
         )
         canvas = np.empty((len(scale), *content.images.shape[1:]), np.float32)
@@ -191,7 +199,7 @@ class Stylizer:
         Raises:
             ValueError: `alpha` is outside [0, 1].
         """
-        scale, shift = _transfer(
+        scale, shift = adain_line(
             content.mean, content.std, style_mean, style_std, alpha
         )
         pixels, finite = self._painted(
@@ -240,7 +248,7 @@ class Stylizer:
         weight, mean, std = moments.result(EPSILON)
         if not (weight > 0).all():
             raise ValueError("A region of the mask is empty.")
-        scale, shift = _transfer(mean, std, style_mean, style_std, alpha)
+        scale, shift = adain_line(mean, std, style_mean, style_std, alpha)
 
         def paint(features: tf.Tensor, tile: Tile) -> Any:
             outer = (_cells(span.outer, self._stride) for span in tile)
@@ -281,15 +289,6 @@ class Stylizer:
                 f"Received: {images.shape}"
             )
 
-    def _pad(self, images: Any, mode: Any = "reflect") -> Any:
-        """Reflect the right and bottom borders up to a multiple of the stride."""
-        _, height, width, *rest = images.shape
-        down, right = -height % self._stride, -width % self._stride
-        if not down and not right:
-            return images
-        sides = ((0, 0), (0, down), (0, right), *((0, 0) for _ in rest))
-        return np.pad(images, sides, mode=mode)
-
     def _tiles(
         self, content: Content, halo: int = HALO
     ) -> Iterator[tuple[Tile, tf.Tensor]]:
@@ -308,7 +307,7 @@ class Stylizer:
             else:
                 rows, columns = tile
                 part = content.images[:, rows.outer, columns.outer]
-                yield tile, self._encode(_floats(part))
+                yield tile, self._encode(as_floats(part))
 
     def _tiled_moments(
         self, padded: Pictures, tile_pixels: int
@@ -329,19 +328,13 @@ class Stylizer:
 
     def _cell_masks(self, masks: Images, content: Content) -> Images:
         """Return the share of each region in each cell, `[regions, h, w]`."""
-        padded = self._pad(masks, "edge").astype(np.float32)
-        regions, height, width = padded.shape
-        if (height, width) != content.images.shape[1:3]:
+        padded = pad_to_stride(masks, self._stride, "edge").astype(np.float32)
+        if padded.shape[1:] != content.images.shape[1:3]:
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
                 f"Received: {masks.shape}"
             )
-        stride = self._stride
-        shape = (regions, height // stride, stride, width // stride, stride)
-        cells = padded.reshape(shape).mean((2, 4))
-        total = cells.sum(0)
-        # Where no region lies, all of them do.
-        return np.where(total > 0, cells / np.where(total > 0, total, 1), 1 / regions)
+        return cell_masks(padded, self._stride)
 
     def _painted(
         self, content: Content, count: int, paint: Callable[[tf.Tensor, Tile], Any]
@@ -380,53 +373,6 @@ class Stylizer:
         return _grey_levels(self._decoder(features * scales + shifts))
 
 
-def _transfer(
-    mean: Images,
-    std: Images,
-    style_mean: npt.ArrayLike,
-    style_std: npt.ArrayLike,
-    alpha: npt.ArrayLike,
-) -> tuple[Images, Images]:
-    """Return AdaIN as a line: alpha t + (1 − alpha) x = scale · x + shift (eq. 8, 14).
-
-    Args:
-        mean: mu(x), float32 `[batch or 1, channels]`.
-        std: sigma(x), likewise.
-        style_mean: mu(y), float32 `[batch, channels]`.
-        style_std: sigma(y), likewise.
-        alpha: Strength, a scalar or `[batch]`.
-
-    Returns:
-        Scale and shift, float32 `[batch, channels]` each.
-    """
-    means, stds = (np.asarray(v, np.float32) for v in (style_mean, style_std))
-    alphas = np.broadcast_to(np.asarray(alpha, np.float32), means.shape[:1])
-    if not ((alphas >= 0) & (alphas <= 1)).all():
-        raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha!r}")
-    strength = alphas[:, None]
-    scale = strength * stds / std + (1 - strength)
-    shift = strength * (means - stds / std * mean)
-    return scale.astype(np.float32), shift.astype(np.float32)
-
-
-def _region_moments(
-    features: tf.Tensor, masks: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return weight `[regions, 1]`, mean and variance `[regions, channels]`."""
-    x = tf.cast(features[0], tf.float32)
-    weight = tf.reduce_sum(masks, [1, 2])[:, None]
-    mean = tf.math.divide_no_nan(tf.einsum("rhw,hwc->rc", masks, x), weight)
-    # One region at a time: all at once would be so many feature maps.
-    variance = tf.map_fn(
-        lambda region: tf.einsum(
-            "hw,hwc->c", region[0], tf.math.squared_difference(x, region[1])
-        ),
-        (masks, mean),
-        fn_output_signature=tf.float32,
-    )
-    return weight, mean, tf.math.divide_no_nan(variance, weight)
-
-
 def _grey_levels(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     finite = tf.reduce_all(tf.math.is_finite(pictures), axis=[1, 2, 3])
     levels = tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0)
@@ -441,17 +387,3 @@ def _put(canvas: Any, tile: Tile, pictures: tf.Tensor) -> None:
     rows, columns = tile
     inside = pictures[:, rows.inside(), columns.inside()]
     canvas[:, rows.core, columns.core] = inside.numpy()
-
-
-def _floats(images: Any) -> Images:
-    return to_float(images) if images.dtype == np.uint8 else images
-
-
-def to_float(pixels: npt.NDArray[np.uint8]) -> Images:
-    """Return uint8 pixels of any shape as float32 in [0, 1]."""
-    return pixels.astype(np.float32) / np.float32(255)
-
-
-def to_uint8(images: Images) -> npt.NDArray[np.uint8]:
-    """Return pictures in [0, 1] as uint8, rounded to the nearest grey level."""
-    return np.rint(images * np.float32(255)).astype(np.uint8)

@@ -16,27 +16,17 @@ from model.adain import adain, channel_moments
 from model.config import ConvSpec
 from model.decoder import build_decoder
 from model.encoder import build_encoder
-from model.losses import content_loss, style_losses, total_variation_loss
+from model.losses import (
+    content_loss,
+    style_losses,
+    style_taps,
+    total_variation_loss,
+)
 from model.network import Arrays, check_arrays, get_weights, set_weights
 from model.settings import TrainingSettings
 
 # The cosine schedule ends at this share of the learning rate.
 COSINE_FLOOR: Final = 0.02
-
-
-def style_taps(encoder: Sequence[ConvSpec]) -> tuple[str, ...]:
-    """Return the layers of the style loss: the first behind each pooling, and the last.
-
-    >>> from model.encoder import layers_to, vgg_layers
-    >>> style_taps(layers_to(vgg_layers("vgg19"), "block4_conv1"))
-    ('block1_conv1', 'block2_conv1', 'block3_conv1', 'block4_conv1')
-    """
-    last = len(encoder) - 1
-    return tuple(
-        layer.name
-        for index, layer in enumerate(encoder)
-        if index in (0, last) or layer.pool_before
-    )
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:

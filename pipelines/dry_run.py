@@ -13,7 +13,6 @@ from transforms.manifest import parts_on_disk
 from transforms.output import OutputFolder
 from transforms.pair import StyleShare
 from transforms.plan import PlanCells
-from transforms.read import list_images
 from transforms.tables import read_rows
 
 # Where the output has no picture yet: a JPEG of quality 95 at 256 px, and the seconds
@@ -72,7 +71,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
     )
     styles, lost = _styles(plan)
     to_do = there = 0
-    for ref in list_images(plan.contents):
+    for ref in plan.contents.refs():
         if plan.retry is not None and not plan.retry.concerns(ref.key):
             continue
         try:
@@ -92,7 +91,7 @@ def _styles(plan: StylizePlan) -> tuple[list[StyleShare], int]:
         bank = load_bank(plan.bank.path)
         return list(bank.styles) if bank else [], 0
     shares, lost = [], 0
-    for ref in list_images(plan.styles):
+    for ref in plan.styles.refs():
         share = _share(ref)
         if share is None:
             lost += 1

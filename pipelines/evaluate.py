@@ -12,7 +12,8 @@ import tqdm
 
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.dataset import load_index
-from model.evaluation import Grid, Means, Ruler
+from model.evaluation import Grid, Means
+from model.quality import Ruler
 from model.stylizer import Stylizer
 from pipelines.errors import UsageError
 from pipelines.evaluate_config import EvaluateConfig

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 from pipelines.errors import UsageError
+from transforms.listing import Listing
 from transforms.output import is_remote
-from transforms.read import InputRoot, check_keys, parse_inputs
+from transforms.read import InputRoot, check_keys, list_checked, parse_inputs
 from transforms.tfds_images import SCHEME, TfdsRoot, is_dataset_folder
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
@@ -92,6 +93,31 @@ def find_images(
     if not count:
         raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
     return roots, count
+
+
+def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
+    """Return the images that a flag names, listed once: planning and running see them.
+
+    Args:
+        flag: For the error message.
+        arguments: Of the flag, in the order of the command line.
+        output: Of the command: no input may hold it.
+
+    Raises:
+        UsageError: An argument cannot be used, or there is no image.
+    """
+    listing = Listing()
+    try:
+        roots = parse_inputs(arguments)
+        for root in roots:
+            _check_apart(root, output)
+        for ref in list_checked(roots):
+            listing.add(ref)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise UsageError(f"{flag}: {error}") from error
+    if not listing.count:
+        raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
+    return listing
 
 
 def _check_names(files: Sequence[InputRoot], tfds: Sequence[TfdsRoot]) -> None:

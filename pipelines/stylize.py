@@ -18,23 +18,18 @@ from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.stylize_config import StylizeConfig
 from pipelines.stylize_plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.bank import (
-    EncodedStyles,
-    EncodeStyles,
-    ReadStyleBank,
-    WriteStyleBank,
-    existing_bank,
-)
+from transforms.bank import WriteStyleBank, existing_bank
 from transforms.elements import ImageRef
+from transforms.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.failures import WriteFailures
 from transforms.gallery import WriteGallery
 from transforms.inference import Network, StyleEncoder, StylizerModelHandler
+from transforms.listing import ReadListing
 from transforms.manifest import CompactManifest, parts_on_disk
 from transforms.output import OutputFolder
 from transforms.pair_table import ReadBadPairs
 from transforms.pairing import BlendPairing
 from transforms.plan import PlanCells
-from transforms.read import ReadImageRefs
 from transforms.retry import Retry
 from transforms.sheets import WriteSheets
 from transforms.stylize import StylizeImages
@@ -86,7 +81,9 @@ def build(
     bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(
         output, plan.bank_settings()
     )
-    contents = pipeline | "ReadContents" >> ReadImageRefs(plan.contents)
+    contents = pipeline | "ReadContents" >> ReadListing(
+        plan.contents.write(output, "contents")
+    )
     wanted, skipped = _wanted(contents, plan.retry)
     stylized = wanted | "StylizeImages" >> StylizeImages(
         plan=cells,
@@ -127,7 +124,7 @@ def _styles(
         return pipeline | "ReadBank" >> ReadStyleBank(output, plan.bank), (
             pipeline | none
         )
-    refs = pipeline | "ReadStyles" >> ReadImageRefs(plan.styles)
+    refs = pipeline | "ReadStyles" >> ReadListing(plan.styles.write(output, "styles"))
     encoded = refs | "EncodeStyles" >> EncodeStyles(
         output,
         plan.bank_settings(),

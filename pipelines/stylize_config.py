@@ -248,12 +248,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=get_args(OutputFormat),
         help="a file for each picture, or shards of many (without a gallery)",
     )
-    add("--metrics", action="store_true", help="measure every picture")
+    add(
+        "--metrics",
+        action="store_true",
+        help="measure every picture: losses and SSIM, for the manifest and the gallery",
+    )
     add(
         "--metrics-fraction",
         type=float,
         metavar="SHARE",
-        help="measure this share of the pictures",
+        help="measure this share of the pictures, chosen by a hash",
     )
     add_failure_rate(parser, "images or cells fails")
     add(

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from pipelines.errors import UsageError
-from pipelines.inputs import find_images
+from pipelines.inputs import list_inputs
 from pipelines.stylize_config import PAIRINGS, StylizeConfig
 from transforms.bank import BankFile, BankSettings, bank_file, check_bank
+from transforms.listing import Listing
 from transforms.output import OutputFolder, read_file
 from transforms.pair import StylizeSettings
 from transforms.pair_table import PairFile, judge_pairs, write_pair_table, zip_pairs
@@ -21,7 +22,6 @@ from transforms.pairing import (
     TablePairing,
     corner_weights,
 )
-from transforms.read import InputRoot, list_images
 from transforms.retry import Retry, failed_before
 
 _CORNER_STEPS: Final = 5
@@ -32,9 +32,8 @@ class StylizePlan:
     """What the launcher found out before anything is written.
 
     Attributes:
-        contents: Input roots of the contents.
-        styles: Input roots of the styles.
-        content_count: How many contents are listed.
+        contents: The contents.
+        styles: The styles; none where they come from a bank alone.
         style_count: How many styles are listed, or are in the bank.
         bundle: The networks.
         settings: What changes bytes but not paths.
@@ -43,9 +42,8 @@ class StylizePlan:
         retry: What failed before, where only that is wanted.
     """
 
-    contents: tuple[InputRoot, ...]
-    styles: tuple[InputRoot, ...]
-    content_count: int
+    contents: Listing
+    styles: Listing
     style_count: int
     bundle: Bundle
     settings: StylizeSettings
@@ -54,9 +52,14 @@ class StylizePlan:
     retry: Retry | None
 
     @property
+    def content_count(self) -> int:
+        """How many contents are listed."""
+        return self.contents.count
+
+    @property
     def style_bank_alone(self) -> bool:
         """Whether the styles come from a bank without their pictures."""
-        return not self.styles
+        return not self.styles.count
 
     def bank_settings(self) -> BankSettings:
         """Return what the bank of this job is bound to."""
@@ -97,20 +100,20 @@ def plan(config: StylizeConfig) -> StylizePlan:
         quality=config.quality,
         preserve_color=config.preserve_color,
     )
-    contents, content_count = find_images("--content", config.content, config.output)
-    styles: tuple[InputRoot, ...] = ()
-    style_count, bank = 0, None
+    contents = list_inputs("--content", config.content, config.output)
+    styles = Listing()
+    bank = None
     bank_keys: Sequence[str] = ()
     if config.style:
-        styles, style_count = find_images("--style", config.style, config.output)
+        styles = list_inputs("--style", config.style, config.output)
+    style_count = styles.count
     if config.style_bank:
         bank, bank_keys = _bank(config, bundle)
         style_count = style_count or len(bank_keys)
-    _check_counts(config, content_count, style_count)
+    _check_counts(config, contents.count, style_count)
     return StylizePlan(
         contents=contents,
         styles=styles,
-        content_count=content_count,
         style_count=style_count,
         bundle=bundle,
         settings=settings,
@@ -185,14 +188,14 @@ def _check_counts(config: StylizeConfig, contents: int, styles: int) -> None:
 
 def _pairs(
     config: StylizeConfig,
-    contents: Sequence[InputRoot],
-    styles: Sequence[InputRoot],
+    contents: Listing,
+    styles: Listing,
     bank_keys: Sequence[str],
 ) -> list[dict[str, Any]] | None:
     if config.pairing in PAIRINGS and config.pairing != "zip":
         return None
-    content_keys = [ref.key for ref in list_images(contents)]
-    style_keys = [ref.key for ref in list_images(styles)] if styles else bank_keys
+    content_keys = [ref.key for ref in contents.refs()]
+    style_keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
     if config.pairing == "zip":
         return list(zip_pairs(content_keys, style_keys, config.alpha))
     file = PairFile(config.pairing)

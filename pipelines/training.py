@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.checkpoints import CheckpointError, Checkpoints
-from model.evaluation import Cell, Grid, Means, Ruler
+from model.evaluation import Cell, Grid, Means
 from model.export import trained_bundle
 from model.pairs import training_pairs
+from model.quality import Ruler
 from model.stylizer import Stylizer
 from model.training import Trainer, batches_of, learning_rate
 from pipelines.cluster import Cluster

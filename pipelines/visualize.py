@@ -10,16 +10,16 @@ from apache_beam.pvalue import AsList, PCollection
 from model.config import ConvSpec
 from model.featuremaps import receptive_field
 from pipelines.errors import UsageError
-from pipelines.inputs import find_images
+from pipelines.inputs import list_inputs
 from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
 from transforms.failures import FAILED, WriteFailures
+from transforms.listing import Listing, ReadListing
 from transforms.looks import LookHandler, weights_sha256
 from transforms.maps import MAPS, CompactMaps, count_map_parts, map_parts_on_disk
 from transforms.output import OutputFolder
 from transforms.quiet import without_greeting
-from transforms.read import InputRoot, ReadImageRefs
 from transforms.tables import count_parts
 from transforms.top_images import FindTopImages
 from transforms.visual import Channels, Kind, VisualizeSettings
@@ -35,14 +35,12 @@ class VisualizePlan:
     """What the launcher found out before anything is written.
 
     Attributes:
-        inputs: Input roots.
-        image_count: How many images are listed.
+        images: The inputs.
         settings: The identity of the output.
         layers: The convolutions of the network.
     """
 
-    inputs: tuple[InputRoot, ...]
-    image_count: int
+    images: Listing
     settings: VisualizeSettings
     layers: tuple[ConvSpec, ...]
 
@@ -63,7 +61,7 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     gradient_channels = Channels.parse(config.gradient_channels)
     _check_channels("--channels", channels, chosen)
     _check_channels("--gradient-channels", gradient_channels, chosen)
-    inputs, image_count = find_images("--input", config.input, config.output)
+    images = list_inputs("--input", config.input, config.output)
     try:
         arrays = load_vgg_weights(config.network, config.weights)
     except (ValueError, OSError) as error:
@@ -81,8 +79,7 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
         raw=config.raw,
     )
     return VisualizePlan(
-        inputs=inputs,
-        image_count=image_count,
+        images=images,
         settings=settings,
         layers=network,
     )
@@ -117,7 +114,7 @@ def build(
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
     settings = plan.settings
-    parts = max(count_map_parts(plan.image_count), map_parts_on_disk(output))
+    parts = max(count_map_parts(plan.images.count), map_parts_on_disk(output))
 
     recovered = (
         pipeline
@@ -135,7 +132,7 @@ def build(
     )
     seen = (
         pipeline
-        | "ReadImages" >> ReadImageRefs(plan.inputs)
+        | "ReadImages" >> ReadListing(plan.images.write(output))
         | "VisualizeImages"
         >> VisualizeImages(
             output=output,
@@ -168,7 +165,7 @@ def build(
     _ = (
         failures
         | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, count_parts(plan.image_count))
+        | "WriteFailures" >> WriteFailures(output, count_parts(plan.images.count))
     )
     return all_counts
 
@@ -178,7 +175,7 @@ def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     return [
         Balance(
             "images",
-            plan.image_count,
+            plan.images.count,
             {"decoded": counts.get("images_decoded", 0)},
             counts.get("images_failed", 0),
         ),
@@ -203,7 +200,7 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
         overwrite=config.overwrite,
         max_failure_rate=config.max_failure_rate,
         unit="images",
-        total=planned.image_count,
+        total=planned.images.count,
     )
     job.check_output()
     status = job.run(

@@ -33,7 +33,10 @@ def options_table(command: argparse.ArgumentParser) -> str:
         if action.dest == "help":
             continue
         name = " ".join(
-            [action.option_strings[-1], *([_values(action)] if _takes(action) else [])]
+            [
+                "/".join(action.option_strings),
+                *([_values(action)] if _takes(action) else []),
+            ]
         )
         lines.append(f"| `{name}` | {_default(action)} | {action.help} |")
     return "\n".join(lines) + "\n"

@@ -3,24 +3,18 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import PCollection
 
-from transforms.decode import ImageBytes, load_bytes, load_image
-from transforms.elements import Failure, ImageRef
-from transforms.failures import FAILED, TryMap
-from transforms.inference import StyleEncoder
 from transforms.output import OutputFolder, open_file, read_file
 from transforms.pair import StyleShare
-from transforms.previews import write_preview
-from transforms.progress import progress_of
 from transforms.schemas import STYLE_BANK
 from transforms.tables import table_bytes
 
@@ -139,68 +133,6 @@ def shared_bank(bank: BankFile) -> StyleBank:
     return loaded
 
 
-@dataclasses.dataclass
-class EncodeStyle:
-    """Turns the bytes of a style into its vectors, from the bank where it has them.
-
-    Attributes:
-        output: Where the preview goes.
-        known: The bank of an earlier run, which is looked into first.
-        settings: What the bank is bound to.
-        encoder: Encodes what the bank lacks.
-    """
-
-    output: OutputFolder
-    known: BankFile | None
-    settings: BankSettings
-    encoder: StyleEncoder
-
-    def __call__(self, image: ImageBytes) -> EncodedStyle:
-        """Return the encoded style.
-
-        Raises:
-            ImageError: The image cannot be decoded or encoded.
-        """
-        progress_of(self.output)  # Its clock starts with the first image read.
-        share = StyleShare(image.ref.id, image.ref.key, image.sha256)
-        known = _known(self.known, self.settings).get(image.sha256)
-        preview = f"gallery/style/{share.id}.jpg"
-        if known is not None and known[2] == share.id and self.output.exists(preview):
-            return EncodedStyle(share, known[0], known[1])
-        loaded = load_image(image, self.settings.style_size)
-        write_preview(self.output, preview, loaded.pixels)
-        mean, std = known[:2] if known is not None else self.encoder(loaded)
-        progress_of(self.output).add(styles_encoded=1)
-        return EncodedStyle(share, mean, std)
-
-
-@functools.lru_cache(maxsize=1)
-def _known(
-    file: BankFile | None, settings: BankSettings
-) -> Mapping[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], str]]:
-    bank = load_bank(file.path, settings) if file else None
-    if bank is None:
-        return {}
-    return {
-        share.sha256: (bank.mean[i], bank.std[i], share.id)
-        for i, share in enumerate(bank.styles)
-    }
-
-
-class EncodedStyles(NamedTuple):
-    """What `EncodeStyles` gives back.
-
-    Attributes:
-        encoded: The styles.
-        counts: (name, amount) pairs to be added up.
-        failures: Styles that could not be read, decoded or encoded.
-    """
-
-    encoded: PCollection[EncodedStyle]
-    counts: PCollection[tuple[str, int]]
-    failures: PCollection[Failure]
-
-
 def existing_bank(output: OutputFolder) -> BankFile | None:
     """Return the bank that an earlier run left, or None."""
     return bank_file(output.path(BANK_NAME)) if output.exists(BANK_NAME) else None
@@ -238,92 +170,6 @@ def check_bank(path: str, settings: BankSettings) -> StyleBank:
     if bank is None or not bank.styles:
         raise ValueError("there is no style in it")
     return bank
-
-
-@dataclasses.dataclass
-class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
-    """Takes the styles from a bank alone, without their pictures.
-
-    Input: the pipeline. Output: `EncodedStyles`. Idempotent. Previews are taken from
-    the output that the bank lies in, where it has them.
-
-    Attributes:
-        output: Where the previews go.
-        bank: The bank.
-    """
-
-    output: OutputFolder
-    bank: BankFile
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, pbegin: PBegin) -> EncodedStyles:
-        """Wire the step."""
-        encoded = (
-            pbegin
-            | "Bank" >> beam.Create([self.bank])
-            | "ReadBank" >> beam.FlatMap(_bank_styles, self.output)
-        )
-        counts = encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded")
-        failures = pbegin | "NoFailures" >> beam.Create([]).with_output_types(Failure)
-        return EncodedStyles(encoded, counts, failures)
-
-
-def _bank_styles(bank_file: BankFile, output: OutputFolder) -> Iterator[EncodedStyle]:
-    bank = shared_bank(bank_file)
-    origin = OutputFolder(bank_file.path.rpartition("/")[0] or ".")
-    for place, share in enumerate(bank.styles):
-        name = f"gallery/style/{share.id}.jpg"
-        if not output.exists(name) and origin.exists(name):
-            output.write(name, origin.read(name))
-        yield EncodedStyle(share, bank.mean[place], bank.std[place])
-
-
-@dataclasses.dataclass
-class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
-    """Turns each style into its two vectors.
-
-    Input: `ImageRef` of styles, shuffled. Output: `EncodedStyles`. Idempotent.
-
-    Attributes:
-        output: Where the previews go.
-        settings: What the bank is bound to.
-        known: The bank of an earlier run, which is looked into first.
-        encoder: Encodes what the bank lacks.
-    """
-
-    output: OutputFolder
-    settings: BankSettings
-    known: BankFile | None
-    encoder: StyleEncoder
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
-        """Wire the step."""
-        encode = EncodeStyle(self.output, self.known, self.settings, self.encoder)
-        read = styles | "Read" >> TryMap(load_bytes, "ReadStyle", _itself)
-        encoded = read.main | "Encode" >> TryMap(encode, "EncodeStyle", _bytes_ref)
-        failures = (read[FAILED], encoded[FAILED]) | "Failures" >> beam.Flatten()
-        counts = (
-            encoded.main | "CountDecoded" >> beam.Map(_one, "styles_decoded"),
-            failures | "CountFailed" >> beam.Map(_one, "styles_failed"),
-        ) | "Counts" >> beam.Flatten()
-        return EncodedStyles(encoded.main, counts, failures)
-
-
-def _itself(ref: ImageRef) -> tuple[ImageRef, ...]:
-    return (ref,)
-
-
-def _bytes_ref(image: ImageBytes) -> tuple[ImageRef, ...]:
-    return (image.ref,)
-
-
-def _one(_element: Any, name: str) -> tuple[str, int]:
-    return name, 1
 
 
 @dataclasses.dataclass

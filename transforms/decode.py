@@ -1,6 +1,7 @@
 """From references to pixels, with the one decoder of `transforms.images`."""
 
 import dataclasses
+import functools
 import hashlib
 
 import numpy as np
@@ -73,3 +74,17 @@ def load_image(image: ImageBytes, size: int) -> LoadedImage:
         decoded.original_width,
         decoded.original_height,
     )
+
+
+@functools.lru_cache(maxsize=16)
+def style_pixels(ref: ImageRef, size: int) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a style that meets many contents; the last few are kept.
+
+    Args:
+        ref: Where it is.
+        size: As `load_image`.
+
+    Raises:
+        ImageError: It cannot be read or decoded.
+    """
+    return load_image(load_bytes(ref), size).pixels

@@ -24,7 +24,7 @@ from transforms.progress import progress_of
 from transforms.quiet import without_greeting
 
 if TYPE_CHECKING:
-    from model.quality import Ruler
+    from model.quality import Ruler, Seen
     from model.stylizer import Content, Stylizer
 
 Vectors = npt.NDArray[np.float32]
@@ -137,6 +137,8 @@ class SharedStylizer:
         self.executor = concurrent.futures.ThreadPoolExecutor(1)
         self._image: LoadedImage | None = None
         self._content: Any = None
+        self._seen_image: LoadedImage | None = None
+        self._seen: Any = None
 
     def get(self) -> "Stylizer":
         """Return the stylizer; a run without work never asks, and loads no model."""
@@ -145,6 +147,14 @@ class SharedStylizer:
     def ruler(self) -> "Ruler":
         """Return what measures pictures."""
         return _load_ruler(self._network)
+
+    def seen(self, image: LoadedImage) -> "Seen":
+        """Return what the ruler sees of a content; the last one is kept."""
+        if self._seen_image is not image:
+            self._seen_image = self._seen = None
+            self._seen = self.ruler().look(image.pixels)
+            self._seen_image = image
+        return self._seen
 
     def content(self, image: LoadedImage, tile_pixels: int | None = None) -> "Content":
         """Return the encoded content; the last one is kept."""
@@ -211,7 +221,8 @@ def _use_threads(threads: int) -> None:
 def _load_ruler(network: Network) -> "Ruler":
     from model.quality import Ruler
 
-    return Ruler(load_bundle(network.bundle, read_file), network.precision)
+    bundle = load_bundle(network.bundle, read_file)
+    return Ruler(bundle, network.precision, network.max_tile_pixels)
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):

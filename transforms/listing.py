@@ -72,15 +72,42 @@ class Listing:
         for line in self._file:
             yield ImageRef(*json.loads(line))
 
-    def write(self, output: OutputFolder) -> list[str]:
-        """Write the listing where workers can read it; return the paths."""
+    def write(self, output: OutputFolder, name: str = "inputs") -> "ListingFiles":
+        """Write the listing where workers can read it.
+
+        Args:
+            output: Of the job; the files are among its temporary ones.
+            name: Of the listing, where a job has several.
+        """
         self._file.seek(0)
-        paths: list[str] = []
+        folder = f"{_FOLDER}/{name}"
+        files = 0
         while lines := list(itertools.islice(self._file, _REFS_A_FILE)):
-            name = f"{_FOLDER}/{len(paths):05d}.jsonl"
-            output.write(name, "".join(lines).encode())
-            paths.append(output.path(name))
-        return paths
+            output.write(f"{folder}/{_file_name(files)}", "".join(lines).encode())
+            files += 1
+        return ListingFiles(output.path(folder), files)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListingFiles:
+    """Where a listing is: all that goes through the job graph, however long it is.
+
+    Attributes:
+        folder: Path of the folder.
+        count: How many files are in it.
+    """
+
+    folder: str
+    count: int
+
+    def paths(self) -> Iterator[str]:
+        """Yield the paths of the files."""
+        for number in range(self.count):
+            yield f"{self.folder}/{_file_name(number)}"
+
+
+def _file_name(number: int) -> str:
+    return f"{number:05d}.jsonl"
 
 
 @dataclasses.dataclass
@@ -90,10 +117,10 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
     Input: the pipeline. Output: bounded PCollection of `ImageRef`.
 
     Attributes:
-        paths: From `Listing.write`.
+        files: From `Listing.write`.
     """
 
-    paths: list[str]
+    files: ListingFiles
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -102,7 +129,9 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
         """Wire the step."""
         return (
             pbegin
-            | "Paths" >> beam.Create(self.paths, reshuffle=False)
+            | "Files" >> beam.Create([self.files], reshuffle=False)
+            | "Paths" >> beam.FlatMap(ListingFiles.paths)
+            | "SpreadFiles" >> beam.Reshuffle()
             | "ReadRefs" >> beam.FlatMap(_read_refs).with_output_types(ImageRef)
             # A file of the listing is read on one worker; without this, everything
             # that is fused to the reading would stay on that worker too.

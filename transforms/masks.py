@@ -11,6 +11,7 @@ from PIL import Image
 from transforms.elements import ImageError, Reason
 from transforms.images import decode_image
 from transforms.output import read_file
+from transforms.pairing import Recipe
 
 Mask = npt.NDArray[np.float32]
 
@@ -75,3 +76,18 @@ def regions_of(
         shares, places = [np.ones_like(rest)] * len(masks), list(range(len(masks)))
     note = f"empty region: {', '.join(empty)}" if empty else None
     return np.stack(shares), places, note
+
+
+def load_regions(
+    recipe: Recipe, height: int, width: int
+) -> tuple[npt.NDArray[np.float32], list[int], str | None]:
+    """Return the regions of a masked picture, as `regions_of`.
+
+    Raises:
+        ImageError: A mask cannot be read or decoded.
+    """
+    return regions_of(
+        [load_mask(path, height, width) if path else None for path in recipe.masks],
+        [share.weight for share in recipe.styles],
+        [share.key for share in recipe.styles],
+    )

@@ -1,20 +1,18 @@
 """Paints the pictures of a block: blends, masks, colours, quality, and failures."""
 
 import dataclasses
-import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from model.color import keep_chroma, match_colors
 from model.stylizer import Content, to_float
 from model.tiling import LEAST_TILE_PIXELS
 from transforms.blend import blend
-from transforms.decode import load_bytes, load_image
-from transforms.elements import ImageError, ImageRef, Reason
+from transforms.decode import style_pixels
+from transforms.elements import ImageError, Reason
 from transforms.inference import (
     Painted,
     Pixels,
@@ -23,7 +21,8 @@ from transforms.inference import (
     Vectors,
     network_error,
 )
-from transforms.masks import load_mask, regions_of
+from transforms.masks import load_regions
+from transforms.measure import measured
 from transforms.pair import PreserveColor
 from transforms.plan import Painting
 
@@ -57,7 +56,7 @@ def paint_block(
         pixels = block.content.pixels
         results = [_keep_chroma(pixels, result) for result in results]
     return [
-        _measured(model, block, i, result, style_size)
+        measured(model, block, i, result, style_size)
         for i, result in enumerate(results)
     ]
 
@@ -142,11 +141,7 @@ def _paint_masked(
 ) -> Result:
     recipe = block.paintings[0].recipe
     height, width, _ = block.content.pixels.shape
-    shares, places, note = regions_of(
-        [load_mask(path, height, width) if path else None for path in recipe.masks],
-        [share.weight for share in recipe.styles],
-        [share.key for share in recipe.styles],
-    )
+    shares, places, note = load_regions(recipe, height, width)
     alphas = [recipe.alpha if place >= 0 else 0.0 for place in places]
     chosen = np.maximum(places, 0)
     pictures, finite = model.get().paint_regions(
@@ -170,7 +165,7 @@ def _paint_pair(
     content = to_float(block.content.pixels)
     vectors = []
     for share in painting.recipe.styles:
-        style = to_float(_style_pixels(block.styles[share.id], style_size))
+        style = to_float(style_pixels(block.styles[share.id], style_size))
         vectors.append(model.get().encode_style(match_colors(style, content)[None]))
     mean, std = (np.concatenate(part) for part in zip(*vectors, strict=True))
     if painting.recipe.masks:
@@ -183,69 +178,3 @@ def _paint_pair(
 
 def _alone(block: StylizeBlock, painting: Painting) -> StylizeBlock:
     return dataclasses.replace(block, paintings=[painting])
-
-
-@functools.lru_cache(maxsize=16)
-def _style_pixels(ref: ImageRef, size: int) -> Pixels:
-    return load_image(load_bytes(ref), size).pixels
-
-
-def _measured(
-    model: SharedStylizer,
-    block: StylizeBlock,
-    place: int,
-    result: Result,
-    style_size: int,
-) -> Result:
-    """Add the quality to a picture where it is wanted."""
-    painting = block.paintings[place]
-    if isinstance(result, ImageError) or not painting.measured:
-        return result
-    metrics = _try_metrics(model, block, place, result.pixels, style_size)
-    return Painted(result.pixels, result.note, metrics)
-
-
-def _try_metrics(
-    model: SharedStylizer,
-    block: StylizeBlock,
-    place: int,
-    picture: Pixels,
-    style_size: int,
-) -> Mapping[str, float]:
-    """Return the quality; empty for masked and tiled pictures, which have no one t."""
-    recipe = block.paintings[place].recipe
-    content = model.content(block.content)
-    if recipe.masks or content.features is None:
-        return {}
-    ruler = model.ruler()
-    weights = [share.weight for share in recipe.styles]
-    layers: list[npt.NDArray[Any]] = []
-    for share, weight in zip(recipe.styles, weights, strict=True):
-        vectors = _style_vectors(model, block.styles[share.id], style_size)
-        parts = [weight * v for v in vectors]
-        layers = (
-            [a + b for a, b in zip(layers, parts, strict=True)] if layers else parts
-        )
-    alpha = recipe.alpha
-    scale = alpha * block.style_std[place] / content.std[0] + (1 - alpha)
-    shift = alpha * block.style_mean[place] - (scale - (1 - alpha)) * content.mean[0]
-    return ruler.measure(
-        to_float(block.content.pixels),
-        to_float(picture),
-        (scale, shift),
-        [v.astype(np.float32) for v in layers],
-    )
-
-
-_VECTORS: dict[tuple[int, ImageRef, int], Any] = {}
-
-
-def _style_vectors(model: SharedStylizer, ref: ImageRef, size: int) -> Any:
-    """Return the statistics of all layers of a style; 8 KB each, so they are kept."""
-    ruler = model.ruler()
-    key = (id(ruler), ref, size)
-    if key not in _VECTORS:
-        if len(_VECTORS) >= 4096:
-            _VECTORS.clear()
-        _VECTORS[key] = ruler.style_vectors(to_float(_style_pixels(ref, size)))
-    return _VECTORS[key]

@@ -6,8 +6,7 @@ each of its paths.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from transforms.decode import ImageBytes
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
@@ -190,7 +189,7 @@ class PlanCells:
             row is None
             or row["cell_id"] != cell.cell_id
             or row["status"] != CellStatus.DONE
-            or (self._is_measured(cell) and row["metrics"] is None)
+            or (self._is_measured(cell) and not _has_metrics(row))
         ):
             return None
         data = row_bytes(self.output, row)
@@ -213,6 +212,10 @@ class PlanCells:
         return True
 
 
+def _has_metrics(row: Row) -> bool:
+    return row["metrics"] is not None and row["metrics"]["content_loss"] is not None
+
+
 def target_row(row: Row, target: Target) -> Row:
     """Return a manifest row as the row of an equal picture under another name."""
     return {
@@ -231,8 +234,3 @@ def content_counts(planned: PlannedContent) -> Iterator[tuple[str, int]]:
     yield "cells_kept", planned.kept
     yield "cells_done", planned.copied
     yield "cells_failed", len(planned.failures)
-
-
-def sorted_refs(refs: Iterable[Any]) -> tuple[ImageRef, ...]:
-    """Return references in the order of their keys, whatever order they came in."""
-    return tuple(sorted(refs, key=lambda ref: ref.key))

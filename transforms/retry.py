@@ -9,7 +9,7 @@ from transforms.manifest import part_name, parts_on_disk
 from transforms.output import OutputFolder
 from transforms.tables import read_rows
 
-_STYLE_STAGES: Final = ("ReadStyle", "EncodeStyle")
+_STYLE_STAGES: Final = ("ReadStyle", "ReadStyleAgain", "EncodeStyle")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -346,3 +346,139 @@ def test_bundles_need_no_tensorflow() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Killer:
+    """Ends a process at one of its writes: half written, or before it is renamed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+        self.left = steps
+        write, replace = pathlib.Path.write_bytes, pathlib.Path.replace
+        unlink = pathlib.Path.unlink
+
+        def write_half(path: pathlib.Path, data: bytes) -> int:
+            if self.is_time():
+                write(path, data[: len(data) // 2])
+                raise Killed
+            return write(path, data)
+
+        def rename(path: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
+            if self.is_time():
+                raise Killed
+            return replace(path, target)
+
+        def remove(path: pathlib.Path) -> None:
+            if self.is_time():
+                raise Killed
+            unlink(path)
+
+        monkeypatch.setattr(pathlib.Path, "write_bytes", write_half)
+        monkeypatch.setattr(pathlib.Path, "replace", rename)
+        monkeypatch.setattr(pathlib.Path, "unlink", remove)
+
+    def is_time(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture(scope="module")
+def three_bundles(
+    tiny_bundle: Bundle, random_arrays: Callable[..., Arrays]
+) -> list[Bundle]:
+    """Three bundles of one encoder, as a training saves them."""
+    layers = tiny_bundle.decoder_layers
+    return [
+        Bundle.create(
+            tiny_bundle.encoder_layers,
+            tiny_bundle.encoder,
+            layers,
+            random_arrays(layers, seed=seed),
+            about={"step": seed},
+        )
+        for seed in range(3)
+    ]
+
+
+def save_and_die(bundle: Bundle, folder: pathlib.Path, steps: int) -> bool:
+    """Return whether the saving was killed, after so many steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        Killer(patch, steps)
+        try:
+            bundle.save(folder)
+        except Killed:
+            return True
+    return False
+
+
+def test_killed_save_leaves_the_old_or_the_new_bundle(
+    three_bundles: list[Bundle], tmp_path: pathlib.Path
+) -> None:
+    old, new, newest = three_bundles
+    seen = []
+    for steps in range(100):
+        folder = tmp_path / str(steps)
+        old.save(folder)
+        (folder / "notes.txt").write_text("mine")
+        killed = save_and_die(new, folder, steps)
+        seen.append(load_bundle(str(folder)).bundle_id)
+        # Whatever was left: the next save, killed itself or not, ends well.
+        again = save_and_die(newest, folder, steps)
+        assert load_bundle(str(folder)).bundle_id in (seen[-1], newest.bundle_id)
+        newest.save(folder)
+        assert load_bundle(str(folder)).bundle_id == newest.bundle_id
+        names = {"bundle.json", "decoder.npz", "encoder.npz", "notes.txt"}
+        assert {path.name for path in folder.iterdir()} == names
+        if not killed and not again:
+            break
+    # Three files written and renamed, two more renamed to their names.
+    assert steps >= 8
+    switch = seen.index(new.bundle_id)
+    assert seen == [old.bundle_id] * switch + [new.bundle_id] * (len(seen) - switch)
+    assert 0 < switch < steps
+
+
+def test_killed_first_save_leaves_a_whole_bundle_or_none(
+    three_bundles: list[Bundle], tmp_path: pathlib.Path
+) -> None:
+    bundle, *_ = three_bundles
+    whole = 0
+    for steps in range(8):
+        folder = tmp_path / str(steps)
+        assert save_and_die(bundle, folder, steps)
+        if (folder / "bundle.json").exists():
+            assert load_bundle(str(folder)).bundle_id == bundle.bundle_id
+            whole += 1
+        else:
+            with pytest.raises(BundleError, match="There is no bundle"):
+                load_bundle(str(folder))
+    assert whole == 2
+
+
+def test_bundle_that_is_replaced_while_it_is_read_is_the_new_one(
+    three_bundles: list[Bundle], tmp_path: pathlib.Path
+) -> None:
+    old, new, _ = three_bundles
+    old.save(tmp_path)
+
+    def read(path: str) -> bytes:
+        data = read_local(path)
+        if path.endswith("bundle.json"):
+            new.save(tmp_path)
+        return data
+
+    assert load_bundle(str(tmp_path), read).bundle_id == new.bundle_id
+
+
+def test_a_bundle_half_copied_is_refused(
+    three_bundles: list[Bundle], tmp_path: pathlib.Path
+) -> None:
+    """What a bucket may show: files of two bundles, and none under another name."""
+    old, new, _ = three_bundles
+    old.save(tmp_path)
+    (tmp_path / "bundle.json").write_bytes(canonical_json(new.description))
+    with pytest.raises(BundleError, match=r"decoder\.npz is damaged"):
+        load_bundle(str(tmp_path))

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from model.decoder import fresh_weights, mirror_layers
+from model.losses import style_taps
 from model.settings import TrainingSettings
-from model.training import Trainer, batches_of, learning_rate, style_taps
+from model.training import Trainer, batches_of, learning_rate
 
 SETTINGS = TrainingSettings(steps=20, batch_size=4, crop=32, tv_weight=0.5)
 

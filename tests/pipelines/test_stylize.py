@@ -41,15 +41,6 @@ def pixels_of(path):
         return np.asarray(image.convert("RGB"))
 
 
-def tree(folder):
-    """Return the sha256 of every file but job.json, which holds the clock."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "job.json"
-    }
-
-
 def test_grid_is_complete_committed_and_of_the_right_size(run, inputs):
     status, out, err = run()
     out_folder = inputs / "out"
@@ -119,9 +110,11 @@ def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
     assert calls["paint"] == len(CONTENT_SIZES) * len(STYLE_SIZES) + warm_up
 
 
-def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatch):
+def test_second_run_loads_no_network_and_changes_no_byte(
+    run, inputs, monkeypatch, files_of
+):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
 
     def never(*_):
         raise AssertionError("a network was loaded")
@@ -130,13 +123,13 @@ def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatc
     status, _, err = run()
     assert status == 0
     assert "6 cells = 0 done + 6 kept + 0 failed" in err
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "uncommitted"])
-def test_what_is_damaged_is_made_again_and_nothing_else(run, inputs, damage):
+def test_what_is_damaged_is_made_again_and_nothing_else(run, inputs, damage, files_of):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     victim = inputs / "out" / manifest(inputs / "out")[3]["path"]
     data = victim.read_bytes()
     if damage == "missing":
@@ -151,7 +144,7 @@ def test_what_is_damaged_is_made_again_and_nothing_else(run, inputs, damage):
     assert status == 0
     made = 6 if damage == "uncommitted" else 1
     assert f"6 cells = {made} done + {6 - made} kept + 0 failed" in err
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
 
 
 def test_new_styles_and_changed_contents_do_only_what_is_new(run, inputs, picture):
@@ -175,7 +168,7 @@ def test_new_styles_and_changed_contents_do_only_what_is_new(run, inputs, pictur
             assert row["cell_id"] == old[row["path"]]
 
 
-def test_journal_of_a_killed_job_is_continued(run, inputs):
+def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     """Half the blocks are committed as a killed job leaves them: the rest is made."""
     run(output="whole")
     run()
@@ -197,12 +190,12 @@ def test_journal_of_a_killed_job_is_continued(run, inputs):
     status, _, err = run()
     assert status == 0
     assert "6 cells = 2 done + 4 kept + 0 failed" in err
-    assert tree(out) == tree(inputs / "whole")
+    assert files_of(out) == files_of(inputs / "whole")
 
 
-def test_bytes_do_not_depend_on_the_order_of_the_listing(run, inputs):
+def test_bytes_do_not_depend_on_the_order_of_the_listing(run, inputs, files_of):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     for folder in ("contents", "styles"):
         archive = inputs / f"{folder}.zip"
         files = sorted(
@@ -212,7 +205,7 @@ def test_bytes_do_not_depend_on_the_order_of_the_listing(run, inputs):
             for path in files:
                 file.write(path, str(path.relative_to(inputs / folder)))
     run(content="contents.zip", style="styles.zip", output="zipped")
-    assert tree(inputs / "zipped") == before
+    assert files_of(inputs / "zipped") == before
 
 
 @pytest.mark.slow
@@ -225,7 +218,7 @@ def test_bytes_do_not_depend_on_the_order_of_the_listing(run, inputs):
     ],
     ids=["grid", "sample", "shards"],
 )
-def test_two_processes_give_the_same_bytes(run, inputs, flags):
+def test_two_processes_give_the_same_bytes(run, inputs, flags, files_of):
     run(*flags)
     command = [sys.executable, "-m", "pipelines", "stylize"]
     command += ["--content", str(inputs / "contents"), "--style"]
@@ -233,7 +226,7 @@ def test_two_processes_give_the_same_bytes(run, inputs, flags):
     command += ["--bundle", str(inputs / "bundle"), "--direct_num_workers=2", *flags]
     root = pathlib.Path(__file__).resolve().parents[2]
     subprocess.run(command, check=True, cwd=root)
-    assert tree(inputs / "two") == tree(inputs / "out")
+    assert files_of(inputs / "two") == files_of(inputs / "out")
 
 
 def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
@@ -253,6 +246,35 @@ def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
     }
     assert all(r["source"] in ("contents", "styles") for r in failures(inputs / "out"))
     assert job(inputs / "out")["balances"][0]["failed"] == 3
+
+
+def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
+    run, inputs, monkeypatch
+):
+    build = stylize.build
+
+    def build_late(*args):
+        for folder, gone, seen in (("contents", "b.png", "a.png"), STYLES_LATE):
+            (inputs / folder / gone).unlink()
+            shutil.copy(inputs / folder / seen, inputs / folder / "late.png")
+        return build(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stylize, "build", build_late)
+        status, _, err = run("--max-failure-rate", "0.5")
+    assert status == 0
+    assert "5 images = 3 decoded + 2 failed; 2 cells = 2 done" in err
+    found = {(r["key"], r["stage"], r["reason"]) for r in failures(inputs / "out")}
+    assert found == {
+        ("b.png", "ReadContent", "not_found"),
+        ("t.png", "ReadStyle", "not_found"),
+    }
+    # What came too late is what the next run finds.
+    _, _, err = run()
+    assert "5 images = 5 decoded + 0 failed; 6 cells = 4 done + 2 kept" in err
+
+
+STYLES_LATE = ("styles", "t.png", "s.png")
 
 
 def test_too_many_failures_end_with_status_1_after_the_work(run, inputs):
@@ -350,10 +372,12 @@ USAGE_ERRORS = {
 
 
 @pytest.mark.parametrize("expected", USAGE_ERRORS)
-def test_usage_errors_exit_2_in_one_line_and_write_nothing(run, inputs, expected):
+def test_usage_errors_exit_2_in_one_line_and_write_nothing(
+    run, inputs, expected, files_of
+):
     (inputs / "nothing-here").mkdir()
     (inputs / "a-file").write_bytes(b"")
-    before = tree(inputs)
+    before = files_of(inputs)
     case = dict(USAGE_ERRORS[expected])
     status, out, err = run(*case.pop("flags", ()), **case)
     assert status == 2
@@ -361,7 +385,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(run, inputs, expected
     assert err.count("\n") == 1
     assert err.startswith("stylebeam stylize: error: ")
     assert expected in err
-    assert tree(inputs) == before
+    assert files_of(inputs) == before
 
 
 def test_damaged_bundle_exits_2_and_writes_nothing(run, inputs):
@@ -381,13 +405,13 @@ def test_read_only_parent_exits_2(run, inputs):
     assert "cannot be written" in err
 
 
-def test_output_of_another_identity_is_refused_until_overwritten(run, inputs):
+def test_output_of_another_identity_is_refused_until_overwritten(run, inputs, files_of):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     status, _, err = run("--style-size", "40")
     assert status == 2
     assert "style_size 512, this run has 40" in err
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
     status, _, err = run("--style-size", "40", "--overwrite")
     assert status == 0
     assert "6 cells = 6 done + 0 kept" in err

@@ -1,6 +1,5 @@
 """Pairing, controls, layouts and increments of `stylebeam stylize`, end to end."""
 
-import hashlib
 import io
 import json
 import pathlib
@@ -27,15 +26,6 @@ def pixels_of(path):
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def tree(folder):
-    """Return the sha256 of every file but job.json, which holds the clock."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "job.json"
-    }
-
-
 def styles_of(folder):
     return {(row["content_key"], row["styles"][0]["key"]) for row in rows_of(folder)}
 
@@ -47,14 +37,14 @@ def more_styles(inputs, picture):
         image.save(inputs / "styles" / f"more-{index}.png")
 
 
-def test_sample_is_the_same_map_for_any_listing(run, inputs, more_styles):
+def test_sample_is_the_same_map_for_any_listing(run, inputs, more_styles, files_of):
     flags = ("--pairing", "sample", "--styles-per-content", "2", "--seed", "3")
     status, _, err = run(*flags)
     assert status == 0
     assert "6 cells = 6 done + 0 kept + 0 failed" in err
     shutil.make_archive(str(inputs / "zipped"), "zip", inputs / "styles")
     run(*flags, style="zipped.zip", output="zipped")
-    assert tree(inputs / "zipped") == tree(inputs / "out")
+    assert files_of(inputs / "zipped") == files_of(inputs / "out")
     status, _, err = run(*flags[:4], "--seed", "4")
     assert status == 2
     assert "seed 3, this run has 4" in err
@@ -93,7 +83,7 @@ def half_mask(path, height, width):
     Image.fromarray(mask).save(path)
 
 
-def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs):
+def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs, files_of):
     half_mask(inputs / "half.png", 40, 64)
     half_mask(inputs / "small.png", 10, 16)
     Image.new("L", (8, 8), 255).save(inputs / "ones.png")
@@ -136,10 +126,10 @@ def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs):
     assert [r["note"] for r in noted] == ["empty region: t.png"]
     plain = pixels_of(out / rows["b.png", ("s.png", False)]["path"])
     assert np.abs(pixels_of(out / noted[0]["path"]) - plain).max() <= 1
-    before = tree(out)
+    before = files_of(out)
     _, _, err = run(*flags, "--max-failure-rate", "0.5")
     assert "9 cells = 0 done + 7 kept + 2 failed" in err
-    assert tree(out) == before
+    assert files_of(out) == before
 
 
 def test_corners_are_a_sheet_whose_ends_are_the_styles(run, inputs):
@@ -194,17 +184,17 @@ def test_tree_keeps_folders(run, inputs):
 
 
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
-def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind):
+def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind, files_of):
     run(output="files")
     status, out, _ = run("--output-format", kind)
     assert status == 0
     folder = inputs / "out"
     assert out == f"{folder}/manifest\n"
     check_shards(folder, inputs / "files", kind)
-    before = tree(folder)
+    before = files_of(folder)
     _, _, err = run("--output-format", kind)
     assert "6 cells = 0 done + 6 kept" in err
-    assert tree(folder) == before
+    assert files_of(folder) == before
     image = Image.fromarray(to_uint8(picture(32, 32, seed=9)))
     image.save(inputs / "styles" / "u.png")
     run(output="files")
@@ -212,7 +202,7 @@ def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind):
     assert "9 cells = 3 done + 6 kept" in err
     check_shards(folder, inputs / "files", kind)
     run("--output-format", kind, output="at-once")
-    assert tree(inputs / "at-once") == tree(folder)
+    assert files_of(inputs / "at-once") == files_of(folder)
 
 
 def check_shards(folder, files, kind):
@@ -266,8 +256,79 @@ def test_metrics_fill_their_column_and_only_their_share(run, inputs):
     assert 0 < len(measured) < 6
 
 
-def test_equal_bytes_are_computed_once_and_written_to_every_path(
+def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
+    for folder in ("contents", "styles"):
+        shutil.rmtree(inputs / folder)
+        (inputs / folder).mkdir()
+    large = Image.fromarray(to_uint8(picture(300, 420, seed=5)))
+    large.save(inputs / "contents" / "large.png")
+    for index, name in enumerate(("s.png", "t.png")):
+        small = Image.fromarray(to_uint8(picture(48, 64, seed=6 + index)))
+        small.save(inputs / "styles" / name)
+    half_mask(inputs / "half.png", 300, 420)
+    Image.new("L", (8, 8), 255).save(inputs / "ones.png")
+    Image.new("L", (8, 8), 0).save(inputs / "none.png")
+    (inputs / "pairs.csv").write_text(
+        "content,style,weights,mask\n"
+        "large.png,s.png,,\n"
+        "large.png,s.png,,ones.png\n"
+        "large.png,s.png,,none.png\n"
+        "large.png,s.png;t.png,,half.png\n"
+        "large.png,s.png;t.png,1;3,\n",
+        "utf-8",
+    )
+    flags = ("--pairing", str(inputs / "pairs.csv"), "--metrics", "--format", "png")
+    found = {}
+    for output, tile in (("whole", ()), ("tiled", ("--max-tile-pixels", "65536"))):
+        status, _, err = run(*flags, *tile, output=output)
+        assert status == 0
+        assert "5 cells = 5 done" in err
+        found[output] = {r["path"]: r["metrics"] for r in rows_of(inputs / output)}
+        # They count as measured: the next run has nothing to do.
+        assert "0 done + 5 kept" in run(*flags, *tile, output=output)[2]
+    for path, metrics in found["whole"].items():
+        assert metrics["content_loss"] > 0
+        for name, value in metrics.items():
+            again = found["tiled"][path][name]
+            assert again == (value and pytest.approx(value, rel=0.02)), name
+    by_note = {row["note"]: row for row in rows_of(inputs / "whole")}
+    empty = by_note.pop("empty region: s.png")["metrics"]
+    assert [n for n, v in empty.items() if v is None] == [
+        f"style_loss_relu{layer}_1" for layer in (1, 2, 3, 4)
+    ]
+    plain, ones = (
+        row["metrics"]
+        for row in sorted(rows_of(inputs / "whole"), key=lambda row: row["path"])
+        if len(row["styles"]) == 1 and not row["note"]
+    )
+    for name, value in plain.items():
+        assert ones[name] == pytest.approx(value, rel=0.02), name
+
+
+def test_picture_that_cannot_be_measured_is_kept_and_measured_next(
     run, inputs, monkeypatch
+):
+    from model.quality import Ruler
+
+    def no_memory(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ruler, "measure", no_memory)
+        status, _, err = run("--metrics")
+    assert status == 0
+    assert "6 cells = 6 done + 0 kept + 0 failed" in err
+    for row in rows_of(inputs / "out"):
+        assert row["note"].startswith("not measured: out_of_memory")
+        assert row["metrics"] is None
+        assert (inputs / "out" / row["path"]).exists()
+    run("--metrics")
+    assert all(row["metrics"]["content_loss"] > 0 for row in rows_of(inputs / "out"))
+    assert not any(row["note"] for row in rows_of(inputs / "out"))
+
+
+def test_equal_bytes_are_computed_once_and_written_to_every_path(
+    run, inputs, monkeypatch, files_of
 ):
     from model.stylizer import Stylizer
 
@@ -295,10 +356,56 @@ def test_equal_bytes_are_computed_once_and_written_to_every_path(
     assert "10 cells = 2 done + 8 kept" in err
     assert len(painted) == 7
     run(output="again")
-    assert tree(inputs / "again") == tree(inputs / "out")
+    assert files_of(inputs / "again") == files_of(inputs / "out")
 
 
-def test_retry_looks_only_at_what_failed(run, inputs, picture):
+def test_styles_of_equal_bytes_are_encoded_once_and_each_gets_its_column(
+    run, inputs, files_of, monkeypatch
+):
+    from model.stylizer import Stylizer
+
+    shutil.copy(inputs / "styles" / "s.png", inputs / "styles" / "z.png")
+    encoded = []
+    encode = Stylizer.encode_style
+
+    def counted(self, images):
+        encoded.append(images.shape)
+        return encode(self, images)
+
+    monkeypatch.setattr(Stylizer, "encode_style", counted)
+    inference._load_stylizer.cache_clear()
+    status, _, err = run()
+    assert status == 0
+    assert len(encoded) == 2 + 1  # one to warm up
+    assert "6 images = 6 decoded + 0 failed; 9 cells = 9 done" in err
+    by_style = {}
+    for row in rows_of(inputs / "out"):
+        (style,) = row["styles"]
+        by_style.setdefault(style["key"], []).append(row["sha256"])
+        assert (inputs / "out" / row["path"]).exists()
+        assert (inputs / "out" / "gallery" / "style" / f"{style['id']}.jpg").exists()
+    assert by_style["s.png"] == by_style["z.png"] != by_style["t.png"]
+    bank = {r["key"]: r for r in rows_of(inputs / "out", "styles.parquet")}
+    assert bank["s.png"]["mean"] == bank["z.png"]["mean"] != bank["t.png"]["mean"]
+    # A copy that comes later has its vectors in the bank.
+    shutil.copy(inputs / "styles" / "t.png", inputs / "styles" / "y.png")
+    _, _, err = run()
+    assert "12 cells = 3 done + 9 kept" in err
+    assert len(encoded) == 3
+    run(output="again")
+    assert files_of(inputs / "again") == files_of(inputs / "out")
+
+
+def test_bad_styles_of_equal_bytes_fail_each_by_its_path(run, inputs):
+    for name in ("x.png", "y.png"):
+        (inputs / "styles" / name).write_bytes(b"no picture")
+    _, _, err = run("--max-failure-rate", "0.5")
+    assert "7 images = 5 decoded + 2 failed; 6 cells = 6 done" in err
+    found = {(r["key"], r["stage"]) for r in rows_of(inputs / "out", "failures")}
+    assert found == {("x.png", "EncodeStyle"), ("y.png", "EncodeStyle")}
+
+
+def test_retry_looks_only_at_what_failed(run, inputs, picture, files_of):
     whole = (inputs / "contents" / "b.png").read_bytes()
     (inputs / "contents" / "b.png").write_bytes(whole[:200])
     run("--max-failure-rate", "1")
@@ -311,7 +418,7 @@ def test_retry_looks_only_at_what_failed(run, inputs, picture):
     assert status == 0
     assert "nothing failed" in out
     run(output="whole")
-    assert tree(inputs / "whole") == tree(inputs / "out")
+    assert files_of(inputs / "whole") == files_of(inputs / "out")
 
 
 def test_retry_of_a_style_does_its_column(run, inputs):
@@ -324,29 +431,29 @@ def test_retry_of_a_style_does_its_column(run, inputs):
     assert len(rows_of(inputs / "out")) == 6
 
 
-def test_dry_run_tells_and_writes_nothing(run, inputs):
+def test_dry_run_tells_and_writes_nothing(run, inputs, files_of):
     status, out, _ = run("--dry-run")
     assert status == 0
     assert out.startswith("stylize: 6 cells to do, 0 there; about ")
     assert not (inputs / "out").exists()
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     (inputs / "out" / rows_of(inputs / "out")[0]["path"]).unlink()
     assert "1 cells to do, 5 there" in run("--dry-run")[1]
     assert "6 cells to do, 0 there" in run("--dry-run", "--overwrite")[1]
-    assert tree(inputs / "out") == {
+    assert files_of(inputs / "out") == {
         name: digest
         for name, digest in before.items()
         if name != rows_of(inputs / "out")[0]["path"]
     }
 
 
-def test_second_run_on_the_same_output_is_refused(run, inputs):
+def test_second_run_on_the_same_output_is_refused(run, inputs, files_of):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     with filelock.FileLock(inputs / "out" / ".lock"):
         status, _, err = run()
-        during = tree(inputs / "out")
+        during = files_of(inputs / "out")
     assert status == 2
     assert "another run is writing it" in err
     assert set(during) - set(before) == {".lock"}
@@ -354,19 +461,19 @@ def test_second_run_on_the_same_output_is_refused(run, inputs):
     # The file is still there: what a killed run leaves is no lock.
     assert (inputs / "out" / ".lock").exists()
     assert run()[0] == 0
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
 
 
-def test_style_bank_replaces_the_styles(run, inputs, monkeypatch):
+def test_style_bank_replaces_the_styles(run, inputs, monkeypatch, files_of):
     run()
     bank = str(inputs / "out" / "styles.parquet")
     run("--style-bank", bank, output="both")
-    assert tree(inputs / "both") == tree(inputs / "out")
+    assert files_of(inputs / "both") == files_of(inputs / "out")
     shutil.rmtree(inputs / "styles")
     status, _, err = run("--style-bank", bank, style=None, output="alone")
     assert status == 0
     assert "5 images = 5 decoded + 0 failed" in err
-    assert tree(inputs / "alone") == tree(inputs / "out")
+    assert files_of(inputs / "alone") == files_of(inputs / "out")
 
 
 @pytest.mark.parametrize(
@@ -421,10 +528,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_makes_no_sense_exits_2_and_writes_nothing(run, inputs, message):
-    before = tree(inputs)
+def test_what_makes_no_sense_exits_2_and_writes_nothing(run, inputs, message, files_of):
+    before = files_of(inputs)
     status, _, err = run(*REFUSED[message])
     assert status == 2
     assert message in err
     assert err.count("\n") == 1
-    assert tree(inputs) == before
+    assert files_of(inputs) == before

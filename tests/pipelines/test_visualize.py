@@ -106,14 +106,6 @@ def pixels_of(path):
         return np.asarray(image.convert("RGB"))
 
 
-def tree(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "job.json"
-    }
-
-
 # Per image: strip, two scales and three rules of two layers. For all: filters
 # and top images of two layers.
 SHEETS = len(SIZES) * (1 + 4 + 6) + 4
@@ -297,9 +289,29 @@ def test_top_images_equal_a_brute_force_sort(
         np.testing.assert_array_equal(tile[np.ix_(middle, middle)], crop)
 
 
-def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatch):
+def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
+    run, inputs, monkeypatch
+):
+    build = visualize.build
+
+    def build_late(*args):
+        (inputs / "in" / "a.png").rename(inputs / "in" / "late.png")
+        return build(*args)
+
+    monkeypatch.setattr(visualize, "build", build_late)
+    flags = ("--kinds", "features", "--max-failure-rate", "0.5")
+    status, _, err = run(*flags)
+    assert status == 0
+    assert f"{len(SIZES)} images = {len(SIZES) - 1} decoded + 1 failed" in err
+    (row,) = pq.read_table(inputs / "out" / "failures").to_pylist()
+    assert (row["key"], row["reason"]) == ("a.png", "not_found")
+
+
+def test_second_run_loads_no_network_and_changes_no_byte(
+    run, inputs, monkeypatch, files_of
+):
     run()
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
 
     def never(*_):
         raise AssertionError("a network was loaded")
@@ -308,29 +320,31 @@ def test_second_run_loads_no_network_and_changes_no_byte(run, inputs, monkeypatc
     status, _, err = run()
     assert status == 0
     assert f"{SHEETS} sheets = 0 done + {SHEETS} kept + 0 failed" in err
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
 
 
-def test_what_is_damaged_or_new_is_made_and_nothing_else(run, inputs, picture):
+def test_what_is_damaged_or_new_is_made_and_nothing_else(
+    run, inputs, picture, files_of
+):
     run("--kinds", "features,filters")
-    before = tree(inputs / "out")
+    before = files_of(inputs / "out")
     victim = inputs / "out" / rows_of(inputs / "out", image_key="a.png")[5]["path"]
     victim.write_bytes(victim.read_bytes()[:-9])
     filters = inputs / "out" / rows_of(inputs / "out", kind="filters")[0]["path"]
     filters.unlink()
     _, _, err = run("--kinds", "features,filters")
     assert "22 sheets = 6 done + 16 kept + 0 failed" in err
-    assert tree(inputs / "out") == before
+    assert files_of(inputs / "out") == before
     Image.fromarray(to_uint8(picture(32, 40, seed=9))).save(inputs / "in" / "new.png")
     _, _, err = run("--kinds", "features,filters")
     assert "27 sheets = 5 done + 22 kept + 0 failed" in err
 
 
-def test_journal_of_a_killed_job_is_continued(run, inputs):
+def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     flags = ("--kinds", "features,filters")
     run(*flags)
     folder = inputs / "out"
-    before = tree(folder)
+    before = files_of(folder)
     # As a kill leaves it: committed image by image, not yet merged; one not committed.
     owners = {row["image_id"] for row in rows_of(folder)} - {image_id("t.png")}
     for owner in owners:
@@ -342,7 +356,7 @@ def test_journal_of_a_killed_job_is_continued(run, inputs):
     status, _, err = run(*flags)
     assert status == 0
     assert "22 sheets = 5 done + 17 kept + 0 failed" in err
-    assert tree(folder) == before
+    assert files_of(folder) == before
 
 
 def test_other_settings_are_refused_until_overwritten(run, inputs):
@@ -492,9 +506,11 @@ def test_gradients_are_checked_unless_refused(flag):
 
 
 @pytest.mark.parametrize("expected", USAGE_ERRORS)
-def test_usage_errors_exit_2_in_one_line_and_write_nothing(run, inputs, expected):
+def test_usage_errors_exit_2_in_one_line_and_write_nothing(
+    run, inputs, expected, files_of
+):
     (inputs / "nothing-here").mkdir()
-    before = tree(inputs)
+    before = files_of(inputs)
     case = dict(USAGE_ERRORS[expected])
     status, out, err = run(*case.pop("flags", ()), **case)
     assert status == 2
@@ -502,7 +518,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(run, inputs, expected
     assert err.count("\n") == 1
     assert err.startswith("stylebeam visualize: error: ")
     assert expected in err
-    assert tree(inputs) == before
+    assert files_of(inputs) == before
 
 
 def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):

@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 
-from model.evaluation import Cell, Means, Measurement
+from model.evaluation import Cell, Means
+from model.quality import Measurement
 from transforms.evaluation import EvaluationPage, Square
 
 SIDE = 8
