@@ -15,7 +15,6 @@ from model.config import ConvSpec, Precision
 from model.encoder import IMAGENET_MEAN_BGR
 from model.network import Arrays, check_arrays
 
-
 # From this many channels on, a float32 convolution whose weights are no constant of the
 # graph takes a slow way in TensorFlow 2.21's oneDNN: 57 instead of 31 ms at
 # block4_conv2. A transposed convolution does not.
@@ -94,8 +93,8 @@ def build_convolutions(
             turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
         # Through float32, since NumPy has no bfloat16.
         dtype = tf.as_dtype(precision) if built else tf.float32
-        weights = [tf.cast(tf.constant(one), dtype) for one in (kernel, bias)]
-        built.append(Convolution(spec, *weights, turned))
+        kernel, bias = (tf.cast(tf.constant(one), dtype) for one in (kernel, bias))
+        built.append(Convolution(spec, kernel, bias, turned))
     return tuple(built)
 
 
