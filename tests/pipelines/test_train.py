@@ -133,13 +133,12 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("renames", [1, 4])
 def test_training_killed_while_it_saves_its_bundle_goes_on(
-    trained, train_command, tmp_path, renames
+    trained, train_command, tmp_path
 ):
-    """Before bundle.json, and between the names of the two weight files."""
+    """Killed between the names of the two weight files; test_bundle has every step."""
     replace = pathlib.Path.replace
-    left = renames
+    left = 4
 
     def rename(path, target):
         nonlocal left
@@ -153,9 +152,8 @@ def test_training_killed_while_it_saves_its_bundle_goes_on(
         patch.setattr(pathlib.Path, "replace", rename)
         with pytest.raises(Killed):
             cli.main(train_command(tmp_path, *STEPS))
-    assert (tmp_path / "bundle" / "bundle.json").exists() == (renames == 4)
-    if renames == 4:
-        assert load_bundle(str(tmp_path / "bundle")).description["training"]
+    assert len(list((tmp_path / "bundle").glob("*.npz"))) == 1
+    assert load_bundle(str(tmp_path / "bundle")).description["training"]
     assert cli.main(train_command(tmp_path, *STEPS)) == 0
     names = [path.name for path in (tmp_path / "bundle").iterdir()]
     assert sorted(names) == ["bundle.json", "decoder.npz", "encoder.npz"]
