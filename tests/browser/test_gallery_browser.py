@@ -32,8 +32,13 @@ def picture(index, height=96, width=128):
     return np.broadcast_to(ramp * hue, (height, width, 3)).astype(np.uint8)
 
 
-def write_output(folder, contents, styles, alphas=(1.0,), parts=1, failed=()):
-    """Write what the steps before the gallery write, then the gallery."""
+def write_output(
+    folder, contents, styles, alphas=(1.0,), parts=1, failed=(), metrics=None
+):
+    """Write what the steps before the gallery write, then the gallery.
+
+    `metrics` has (content loss, a style loss a layer, SSIM) of (content, style).
+    """
     output = OutputFolder(str(folder))
     for index, key in enumerate(contents):
         preview = gallery.preview(picture(index))
@@ -71,6 +76,7 @@ def write_output(folder, contents, styles, alphas=(1.0,), parts=1, failed=()):
                         "path": f"images/{path}",
                         "bundle_id": "b00000000001",
                         "status": "done" if done else "failed",
+                        "metrics": measured((metrics or {}).get((c, s))),
                     }
                 )
     pages = []
@@ -83,6 +89,14 @@ def write_output(folder, contents, styles, alphas=(1.0,), parts=1, failed=()):
         pages += gallery.write_pages(name, output)
     gallery.write_index(pages, output, "A <b>gallery</b>", "b00000000001")
     return pathlib.Path(output.path("gallery/index.html")).as_uri()
+
+
+def measured(values):
+    """Return a row's metrics, the style loss being the same in each layer."""
+    if values is None:
+        return None
+    layers = {f"style_loss_relu{layer}_1": values[1] for layer in (1, 2, 3, 4)}
+    return {"content_loss": values[0], **layers, "ssim": values[2]}
 
 
 def filter_by(browser, text):
@@ -233,6 +247,90 @@ def test_filter_keeps_matching_names(browser, tmp_path):
     browser.until("document.querySelector('.message')")
     filter_by(browser, "")
     browser.until("document.querySelectorAll('.cell').length === 6")
+
+
+# (content loss, style loss, SSIM) of (content, style); 0.jpg is not measured, and of
+# c.jpg one picture.
+MEASURED = {
+    (1, 0): (6.0, 0.2, 0.9),
+    (1, 1): (4.0, 0.4, 0.1),
+    (2, 0): (2.0, 0.5, 0.7),
+    (2, 1): (1.0, 0.7, 0.5),
+    (3, 0): (3.0, 0.1, 0.2),
+}
+
+# By the means: 5, 1.5 and 3; 0.3, 0.6 and 0.1; 0.5, 0.6 and 0.2, the highest first.
+SORTED = {"content loss": "bca0", "style loss": "cab0", "SSIM": "bac0"}
+
+
+def choose(browser, name):
+    """Pick an entry of the sort control as a person does."""
+    browser.click("#sort")
+    (option,) = (
+        option
+        for option in browser.driver.find_elements("css selector", "#sort option")
+        if option.text == name
+    )
+    option.click()
+
+
+def until_names(browser, selector, names):
+    expression = f"[...document.querySelectorAll('{selector}')]"
+    expression += ".map(e => e.textContent).join()"
+    browser.until(f"{expression} === '{','.join(names)}'")
+
+
+def until_sheets(browser, letters):
+    until_names(browser, ".origin .cap .name", [f"{letter}.jpg" for letter in letters])
+
+
+@pytest.fixture
+def sortable(browser, tmp_path):
+    contents = [f"{letter}.jpg" for letter in "0abc"]
+    url = write_output(tmp_path, contents, ["s.jpg", "t.jpg"], metrics=MEASURED)
+    browser.open(url)
+    return browser
+
+
+def test_sort_orders_contents_best_first_and_unmeasured_last(sortable):
+    assert sortable.driver.find_element("id", "sort").is_displayed()
+    until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
+    for name, order in {**SORTED, "by name": "0abc"}.items():
+        choose(sortable, name)
+        until_sheets(sortable, order)
+    # A grid has its order by name.
+    choose(sortable, "SSIM")
+    until_sheets(sortable, SORTED["SSIM"])
+    sortable.click("[data-view=grid]")
+    until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
+    assert sortable.ask("document.getElementById('sort').value") == ""
+
+
+def test_sort_orders_the_pictures_of_a_sheet_and_arrows_follow(sortable):
+    from selenium.webdriver import Keys
+
+    tiles = '.sheet[aria-label="a.jpg"] .tile:not(.origin) .cap'
+    choose(sortable, "SSIM")
+    until_names(sortable, tiles, ["s.jpg", "t.jpg"])
+    choose(sortable, "content loss")
+    until_names(sortable, tiles, ["t.jpg", "s.jpg"])
+
+    sortable.click('.sheet[aria-label="a.jpg"] .tile:not(.origin) .cell')
+    sortable.until_light_is_loaded()
+    assert sortable.picture_name() == path_of("a.jpg", "t.jpg")
+    sortable.press(Keys.ARROW_RIGHT)
+    after = path_of("a.jpg", "s.jpg")
+    sortable.until(f"document.getElementById('file').title === '{after}'")
+
+
+def path_of(content, style):
+    return f"images/{image_id(content)}/{image_id(style)}.jpg"
+
+
+def test_gallery_without_metrics_has_no_sort(browser, tmp_path):
+    browser.open(write_output(tmp_path, PLAIN, ["s1.jpg"]))
+    assert browser.ask("document.getElementById('sorts').hidden") is True
+    assert not browser.driver.find_element("id", "sorts").is_displayed()
 
 
 def test_sheet_of_one_content_shows_style_swatches(browser, tmp_path):

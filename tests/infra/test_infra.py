@@ -47,6 +47,33 @@ def test_parameter_is_a_flag(parameter):
         assert getattr(args, name.replace("-", "_")) is not None
 
 
+# What a template does without: a dry run tells a person, an overwrite is for a person
+# who looks; the rest has defaults that suit every machine, or needs a flag alone, which
+# a template's parameter, always with a value, cannot be.
+NOT_PARAMETERS = {
+    "corner-steps",
+    "dry-run",
+    "max-tile-pixels",
+    "metrics",
+    "metrics-fraction",
+    "overwrite",
+    "quality",
+    "retry-failed",
+}
+
+
+def test_every_flag_is_a_parameter_or_left_out_on_purpose():
+    (commands,) = (a for a in build_parser()._actions if a.choices)
+    flags = {
+        option.removeprefix("--")
+        for action in commands.choices["stylize"]._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    parameters = {parameter["name"] for parameter in METADATA["parameters"]}
+    assert flags - parameters - {"help"} == NOT_PARAMETERS
+
+
 def test_required_parameters_are_the_required_flags():
     required = {p["name"] for p in METADATA["parameters"] if not p["isOptional"]}
     assert required == {"content", "output"}

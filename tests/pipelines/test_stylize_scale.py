@@ -3,6 +3,8 @@
 import io
 import json
 import pathlib
+import random
+import re
 import shutil
 import tarfile
 
@@ -14,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from model.stylizer import to_uint8
-from transforms import inference
+from transforms import inference, listing
 
 
 def rows_of(folder, name="manifest"):
@@ -37,19 +39,51 @@ def more_styles(inputs, picture):
         image.save(inputs / "styles" / f"more-{index}.png")
 
 
-def test_sample_is_the_same_map_for_any_listing(run, inputs, more_styles, files_of):
+def test_sample_is_the_same_map_for_any_listing(
+    run, inputs, more_styles, files_of, monkeypatch
+):
     flags = ("--pairing", "sample", "--styles-per-content", "2", "--seed", "3")
     status, _, err = run(*flags)
     assert status == 0
     assert "6 cells = 6 done + 0 kept + 0 failed" in err
-    shutil.make_archive(str(inputs / "zipped"), "zip", inputs / "styles")
-    run(*flags, style="zipped.zip", output="zipped")
-    assert files_of(inputs / "zipped") == files_of(inputs / "out")
+    written = listing.Listing.write
+
+    def shuffled(self, output, name):
+        lines = self._file.seek(0) or list(self._file)
+        random.Random(7).shuffle(lines)
+        self._file.seek(0)
+        self._file.writelines(lines)
+        return written(self, output, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listing.Listing, "write", shuffled)
+        run(*flags, output="shuffled")
+    assert files_of(inputs / "shuffled") == files_of(inputs / "out")
     status, _, err = run(*flags[:4], "--seed", "4")
     assert status == 2
     assert "seed 3, this run has 4" in err
     run(*flags[:4], "--seed", "4", output="other")
     assert styles_of(inputs / "other") != styles_of(inputs / "out")
+
+
+def test_new_styles_of_a_sample_make_only_what_draws_them(
+    run, inputs, picture, files_of
+):
+    flags = ("--pairing", "sample", "--styles-per-content", "1", "--seed", "3")
+    run(*flags)
+    before, files = styles_of(inputs / "out"), files_of(inputs / "out" / "images")
+    for index in range(4):
+        image = Image.fromarray(to_uint8(picture(32, 32, seed=50 + index)))
+        image.save(inputs / "styles" / f"more-{index}.png")
+    status, _, err = run(*flags)
+    assert status == 0
+    new = styles_of(inputs / "out") - before
+    assert f"3 cells = {len(new)} done + {3 - len(new)} kept" in err
+    assert 0 < len(new) < 3
+    assert all(style.startswith("more-") for _, style in new)
+    # What a photograph drew before stays, with its row.
+    assert before <= styles_of(inputs / "out")
+    assert files.items() <= files_of(inputs / "out" / "images").items()
 
 
 def test_sample_of_styles_that_turn_out_bad_fails_content_by_content(run, inputs):
@@ -101,6 +135,8 @@ def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs, files_of):
         "utf-8",
     )
     flags = ("--pairing", str(inputs / "pairs.csv"), "--format", "png")
+    _, forecast, _ = run(*flags, "--dry-run")
+    assert forecast.startswith("stylize: 7 cells to do, 0 there; ")
     status, _, err = run(*flags, "--max-failure-rate", "0.5")
     assert status == 0
     assert "9 cells = 7 done + 0 kept + 2 failed" in err
@@ -434,12 +470,17 @@ def test_retry_of_a_style_does_its_column(run, inputs):
 def test_dry_run_tells_and_writes_nothing(run, inputs, files_of):
     status, out, _ = run("--dry-run")
     assert status == 0
-    assert out.startswith("stylize: 6 cells to do, 0 there; about ")
+    assert re.fullmatch(
+        r"stylize: 6 cells to do, 0 there; about [\d.]+ MB and \d+ s "
+        r"\(a guess for 256 px\)\n",
+        out,
+    )
     assert not (inputs / "out").exists()
     run()
     before = files_of(inputs / "out")
     (inputs / "out" / rows_of(inputs / "out")[0]["path"]).unlink()
-    assert "1 cells to do, 5 there" in run("--dry-run")[1]
+    out = run("--dry-run")[1]
+    assert re.search(r"1 cells to do, 5 there; about .* \(as in the last run\)", out)
     assert "6 cells to do, 0 there" in run("--dry-run", "--overwrite")[1]
     assert files_of(inputs / "out") == {
         name: digest

@@ -129,6 +129,39 @@ def test_more_steps_go_on_and_changeable_options_change(copied, train_command, c
     assert len(list((copied / "checkpoints").glob("*.index"))) == 1
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_training_killed_while_it_saves_its_bundle_goes_on(
+    trained, train_command, tmp_path
+):
+    """Killed between the names of the two weight files; test_bundle has every step."""
+    replace = pathlib.Path.replace
+    left = 4
+
+    def rename(path, target):
+        nonlocal left
+        if path.parent == tmp_path / "bundle":
+            left -= 1
+            if left < 0:
+                raise Killed
+        return replace(path, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pathlib.Path, "replace", rename)
+        with pytest.raises(Killed):
+            cli.main(train_command(tmp_path, *STEPS))
+    assert len(list((tmp_path / "bundle").glob("*.npz"))) == 1
+    assert load_bundle(str(tmp_path / "bundle")).description["training"]
+    assert cli.main(train_command(tmp_path, *STEPS)) == 0
+    names = [path.name for path in (tmp_path / "bundle").iterdir()]
+    assert sorted(names) == ["bundle.json", "decoder.npz", "encoder.npz"]
+    for name in names:
+        expected = (trained / "bundle" / name).read_bytes()
+        assert (tmp_path / "bundle" / name).read_bytes() == expected
+
+
 def damage(path, middle=True):
     data = bytearray(path.read_bytes())
     if middle:

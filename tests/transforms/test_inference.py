@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -93,6 +94,22 @@ def test_block_on_its_way_can_be_pickled(fake, handler):
     (result,) = handler.run_inference(block_of([0.2]), handler.load_model())
     again = pickle.loads(pickle.dumps(result))
     np.testing.assert_array_equal(again.pictures[0].pixels, 51)
+
+
+def test_a_block_is_given_on_while_the_network_is_at_it(fake, handler, monkeypatch):
+    """So the next content is decoded meanwhile, and the last pictures are written."""
+    go_on = threading.Event()
+    paint = FakeStylizer.paint
+
+    def wait(self, *args):
+        assert go_on.wait(30)
+        return paint(self, *args)
+
+    monkeypatch.setattr(FakeStylizer, "paint", wait)
+    (result,) = handler.run_inference(block_of([0.2]), handler.load_model())
+    assert not result.future.done()
+    go_on.set()
+    np.testing.assert_array_equal(result.pictures[0].pixels, 51)
 
 
 def test_picture_without_memory_is_tiled(fake, handler):
