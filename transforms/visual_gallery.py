@@ -20,8 +20,8 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.gallery import INDEX, script_json
+from transforms.journal import Row
 from transforms.map_sheets import CAVEAT, TITLES
-from transforms.maps import Row
 from transforms.output import OutputFolder, open_file
 from transforms.visual import COLLECTION, Kind, VisualizeSettings
 
