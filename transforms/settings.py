@@ -1,0 +1,132 @@
+"""The settings of an optimised picture: their names, values and ids.
+
+Imports neither TensorFlow nor Beam.
+"""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from model.config import PRECISIONS, canonical_json
+from model.gatys_settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
+from transforms.pair import PRESERVE_COLOR, PreserveColor
+
+# Of every picture: a report compares pixels, which JPEG would change.
+FORMAT: Final = "png"
+
+# Settings that are one word out of some.
+CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    "tv": VARIATIONS,
+    "optimizer": GATYS_OPTIMIZERS,
+    "init": STARTS,
+    "precision": PRECISIONS,
+    "preserve_color": PRESERVE_COLOR,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """What decides the outcome of a run, beside its images and its network.
+
+    Attributes:
+        gatys: Of the optimisation.
+        size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
+        preserve_color: How the colours of the content are kept.
+    """
+
+    gatys: GatysSettings = GatysSettings()
+    # Larger pictures take a minute for a hundred steps on a CPU.
+    size: int = 384
+    preserve_color: PreserveColor = "none"
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "RunSettings":
+        """Return settings by their names, the rest being defaults."""
+        own = {name: values[name] for name in _OWN if name in values}
+        others = {name: v for name, v in values.items() if name not in _OWN}
+        return cls(gatys=GatysSettings(**others), **own)
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings by name, lists as tuples."""
+        shallow = {f.name: getattr(self.gatys, f.name) for f in _GATYS_FIELDS}
+        return {**shallow, **{name: getattr(self, name) for name in _OWN}}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all settings by name, as JSON and Parquet keep them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self.values().items()
+        }
+
+    def complaint(self) -> tuple[str, object, str] | None:
+        """Return name and value of what is wrong and what was expected, or None."""
+        if self.size and self.size < 32:
+            return "size", self.size, "0 (keep) or at least 32"
+        return self.gatys.complaint()
+
+    def id(self, network_sha256: str) -> str:
+        """Return a readable file name that no other settings have.
+
+        What differs from the defaults, at most 80 characters, and 12 hexadecimal digits
+        of the sha256 of everything that changes bytes but for the images: so a sweep
+        may be extended, and its names stay.
+
+        Args:
+            network_sha256: Of the weights.
+
+        >>> RunSettings.from_values({"steps": 20, "tv_weight": 1.0}).id("0")
+        'tv-weight-1-steps-20-e5d1e5d7f3f0'
+        """
+        default = RunSettings().values()
+        words = [
+            f"{name}-{shown_value(name, value)}"
+            for name, value in self.values().items()
+            if value != default[name]
+        ]
+        slug = re.sub(r"[^a-z0-9.]+", "-", "-".join(words or ["default"]).lower())
+        made_of = self.made_of(network_sha256)
+        digest = hashlib.sha256(canonical_json(made_of)).hexdigest()[:12]
+        return f"{slug[:80].strip('-')}-{digest}"
+
+    def made_of(self, network_sha256: str) -> dict[str, Any]:
+        """Return all that changes the bytes of a picture, but for its images."""
+        return {**self.to_json(), "network": network_sha256, "format": FORMAT}
+
+
+_GATYS_FIELDS: Final = dataclasses.fields(GatysSettings)
+_OWN: Final = ("size", "preserve_color")
+
+SETTING_NAMES: Final = (*(f.name for f in _GATYS_FIELDS), *_OWN)
+
+
+def flag_of(name: str) -> str:
+    """Return a setting as the command line and sweep files call it.
+
+    >>> flag_of("tv_weight")
+    'tv-weight'
+    """
+    return name.replace("_", "-")
+
+
+def shown_value(name: str, value: Any) -> str:
+    """Return a setting's value for people, layers by block and number.
+
+    >>> shown_value("style_layers", ["block1_conv1", "block4_conv2"])
+    '1.1 4.2'
+    >>> shown_value("style_weight", 1000.0), shown_value("layer_weights", [])
+    ('1000', 'equal')
+    """
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        if not value:
+            return "equal" if name == "layer_weights" else "none"
+        return " ".join(
+            re.sub(r"^block(\d+)_conv(\d+)$", r"\1.\2", one)
+            if isinstance(one, str)
+            else f"{one:g}"
+            for one in value
+        )
+    return str(value)
