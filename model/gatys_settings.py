@@ -1,9 +1,12 @@
 """What decides the outcome of one optimised picture; imports no TensorFlow."""
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
-from model.config import Precision
+from model.config import PRECISIONS, ConvSpec, Network, Precision
+from model.vgg import vgg_layers
 
 Variation = Literal["anisotropic", "isotropic"]
 GatysOptimizer = Literal["adam", "lbfgs"]
@@ -62,3 +65,107 @@ class GatysSettings:
     tolerance: float = 0.0
     snapshots: int = 5
     seed: int = 0
+
+    def complaint(self, network: Network = "vgg16") -> tuple[str, object, str] | None:
+        """Return the first wrong value: its name, itself, and what was expected.
+
+        Args:
+            network: Whose layers there are.
+        """
+        names = [layer.name for layer in vgg_layers(network)]
+        listed = f"layers of {network}, each once: {', '.join(names)}"
+        contents, styles = self.content_layers, self.style_layers
+        weights = self.layer_weights
+        for name, right, expected in (
+            ("content_weight", _at_least(self.content_weight, 0), "not negative"),
+            ("style_weight", _at_least(self.style_weight, 0), "not negative"),
+            ("tv_weight", _at_least(self.tv_weight, 0), "not negative"),
+            (
+                "content_layers",
+                bool(contents) or self.content_weight == 0,
+                "at least one layer, or a content weight of 0",
+            ),
+            ("content_layers", _each_once(contents, names), listed),
+            (
+                "style_layers",
+                bool(styles) or self.style_weight == 0,
+                "at least one layer, or a style weight of 0",
+            ),
+            ("style_layers", _each_once(styles, names), listed),
+            (
+                "layer_weights",
+                len(weights) in (0, len(styles)),
+                f"one for each of the {len(styles)} style layers, or none",
+            ),
+            ("layer_weights", all(_at_least(w, 0) for w in weights), "not negative"),
+            ("tv", self.tv in VARIATIONS, f"one of {', '.join(VARIATIONS)}"),
+            (
+                "optimizer",
+                self.optimizer in GATYS_OPTIMIZERS,
+                f"one of {', '.join(GATYS_OPTIMIZERS)}",
+            ),
+            (
+                "learning_rate",
+                _at_least(self.learning_rate, 0) and self.learning_rate > 0,
+                "positive",
+            ),
+            ("init", self.init in STARTS, f"one of {', '.join(STARTS)}"),
+            ("pyramid", self.pyramid >= 1, "at least 1 level"),
+            (
+                "steps",
+                self.steps >= max(1, self.pyramid),
+                f"at least one for each of the {self.pyramid} levels of the pyramid",
+            ),
+            (
+                "precision",
+                self.precision in PRECISIONS,
+                f"one of {', '.join(PRECISIONS)}",
+            ),
+            ("tolerance", 0 <= self.tolerance < 1, "a share in [0, 1)"),
+            ("snapshots", self.snapshots >= 0, "not negative"),
+            ("seed", 0 <= self.seed < 2**47, "0 to 2^47 - 1"),
+        ):
+            if not right:
+                return name, getattr(self, name), expected
+        return None
+
+    def level_steps(self) -> tuple[int, ...]:
+        """Return the updates of each level of the pyramid, the coarsest first.
+
+        Every level has as many, the finest the remainder too: a coarse level costs a
+        quarter of the next, so that half of the steps are nearly free, and it is there
+        that the large strokes are laid.
+
+        >>> GatysSettings(steps=301, pyramid=2).level_steps()
+        (150, 151)
+        """
+        each, more = divmod(self.steps, self.pyramid)
+        return (*[each] * (self.pyramid - 1), each + more)
+
+    def least_side(self, layers: Sequence[ConvSpec]) -> int:
+        """Return the smallest side in pixels that a picture may have.
+
+        At the coarsest level of the pyramid the deepest layer needs one place.
+
+        Args:
+            layers: Those of the network.
+
+        >>> GatysSettings(pyramid=1).least_side(vgg_layers("vgg16"))
+        16
+        >>> GatysSettings(pyramid=3).least_side(vgg_layers("vgg16"))
+        64
+        """
+        poolings = deepest = 0
+        for layer in layers:
+            poolings += layer.pool_before
+            if layer.name in (*self.content_layers, *self.style_layers):
+                deepest = poolings
+        return int(2 ** (deepest + self.pyramid - 1))
+
+
+def _at_least(value: float, least: float) -> bool:
+    return math.isfinite(value) and value >= least
+
+
+def _each_once(chosen: Sequence[str], names: Sequence[str]) -> bool:
+    return len(set(chosen)) == len(chosen) and set(chosen) <= set(names)
