@@ -7,7 +7,7 @@ import numpy.typing as npt
 def high_frequency_energy(picture: npt.NDArray[np.uint8]) -> float:
     """Return the mean square of what a small blur removes from a picture.
 
-    mean((x − b ∗ x)²) with the binomial kernel b = [1 2 1]ᵀ[1 2 1] / 16 and reflected
+    mean((x − b * x)²) with the binomial kernel b = [1 2 1]ᵀ[1 2 1] / 16 and reflected
     borders. The filter 1 − cos²(ω_y/2) cos²(ω_x/2) passes nothing of a flat region and
     all of a checkerboard of single pixels.
 

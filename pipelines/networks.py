@@ -1,17 +1,9 @@
-"""The VGG network that a command was asked to use."""
+"""Whether the VGG network that a command was asked to use is to be had."""
 
-from model.config import ConvSpec, Network
+from model.config import Network
 from pipelines.errors import UsageError
 from transforms.quiet import without_greeting
 from transforms.vgg import weights_sha256
-
-
-def network_layers(network: Network) -> tuple[ConvSpec, ...]:
-    """Return the convolutions of a network, from the pixels inwards."""
-    with without_greeting():
-        from model.encoder import vgg_layers
-
-    return vgg_layers(network)
 
 
 def check_weights(network: Network, source: str | None) -> str:

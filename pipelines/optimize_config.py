@@ -37,7 +37,7 @@ class OptimizeConfig:
     output: str
     network: Network = "vgg16"
     weights: str | None = None
-    settings: RunSettings = RunSettings()
+    settings: RunSettings = dataclasses.field(default_factory=RunSettings)
     sweep: str | None = None
     # A day of a small machine: whoever wants more has thought about it.
     max_runs: int = 1000
@@ -45,7 +45,7 @@ class OptimizeConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        check(self.settings, origin="")
+        check(self.settings, self.network, origin="")
         if self.max_runs < 1:
             raise UsageError(f"--max-runs {self.max_runs}: expected at least 1.")
         if not 0 <= self.max_failure_rate <= 1:
@@ -66,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="photographs: folders (with all below), globs, image files, .zip or .tar "
         "archives; NAME=P names an input",
     )
-    add(
-        "--style", nargs="+", required=True, metavar="P", help="paintings: likewise"
-    )
+    add("--style", nargs="+", required=True, metavar="P", help="paintings: likewise")
     add("--output", required=True, metavar="D", help="output folder")
     add("--network", choices=NETWORKS, help="whose features are compared")
     add(
@@ -92,7 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--overwrite", action="store_true", help="make everything in D anew")
     fields = dataclasses.fields(OptimizeConfig)
-    defaults = {f.name: f.default for f in fields if _is_plain(f.default)}
+    missing = dataclasses.MISSING
+    defaults = {f.name: f.default for f in fields if f.default is not missing}
     values = {n: _text(v) for n, v in RunSettings().values().items()}
     parser.set_defaults(**{**defaults, **values})
 
@@ -157,10 +156,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "0 never does",
     )
     add("--seed", type=int, metavar="S", help="of noise")
-
-
-def _is_plain(default: object) -> bool:
-    return default is not dataclasses.MISSING and not isinstance(default, RunSettings)
 
 
 def _text(value: Any) -> Any:

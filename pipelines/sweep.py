@@ -21,26 +21,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from model.config import Network
 from pipelines.errors import UsageError
 from transforms.output import read_file
-from transforms.settings import CHOICES, SETTING_NAMES, RunSettings, flag_of
+from transforms.settings import CHOICES, SETTING_NAMES, RunSettings, Setting, flag_of
 
 _TABLES: Final = ("settings", "sweep", "run")
 _NAMES: Final = {flag_of(name): name for name in SETTING_NAMES}
 _DEFAULTS: Final = RunSettings().values()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Setting:
-    """The settings of some runs, one a pair of images, and what people call them.
-
-    Attributes:
-        settings: The settings.
-        name: From the sweep file; empty where it gives none.
-    """
-
-    settings: RunSettings
-    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,8 +52,11 @@ class Sweep:
         combinations = math.prod(len(values) for values in self.product.values())
         return (combinations if self.product or not self.runs else 0) + len(self.runs)
 
-    def settings(self) -> tuple[Setting, ...]:
+    def settings(self, network: Network) -> tuple[Setting, ...]:
         """Return all settings; equal ones once, by the name of the last.
+
+        Args:
+            network: Whose layers there are.
 
         Raises:
             UsageError: A value is out of range.
@@ -74,7 +65,7 @@ class Sweep:
         found: dict[RunSettings, str] = {}
         for name, changes in self._changes():
             settings = RunSettings.from_values({**base, **changes})
-            check(settings, self.origin)
+            check(settings, network, self.origin)
             found[settings] = name or found.get(settings, "")
         return tuple(Setting(settings, name) for settings, name in found.items())
 
@@ -85,17 +76,18 @@ class Sweep:
         yield from self.runs
 
 
-def check(settings: RunSettings, origin: str) -> None:
+def check(settings: RunSettings, network: Network, origin: str) -> None:
     """Check the values of settings.
 
     Args:
         settings: The settings.
+        network: Whose layers there are.
         origin: The sweep file; empty for flags.
 
     Raises:
         UsageError: One is out of range.
     """
-    if wrong := settings.complaint():
+    if wrong := settings.complaint(network):
         name, value, expected = wrong
         place = f"--sweep {origin}: {flag_of(name)}" if origin else f"--{flag_of(name)}"
         shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
@@ -198,9 +190,8 @@ class _Reader:
             right = isinstance(value, list) and all(_is(one, v) for v in value)
             if right:
                 return tuple(one(v) for v in value)
-        elif _is(type(default), value):
-            if name not in CHOICES or value in CHOICES[name]:
-                return type(default)(value)
+        elif _is(type(default), value) and value in CHOICES.get(name, [value]):
+            return type(default)(value)
         raise self.error(f"{where} {flag_of(name)}", value, _kind(name))
 
 

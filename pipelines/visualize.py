@@ -9,10 +9,11 @@ from apache_beam.pvalue import AsList, PCollection
 
 from model.config import ConvSpec
 from model.featuremaps import receptive_field
+from model.vgg import vgg_layers
 from pipelines.errors import UsageError
 from pipelines.inputs import find_images
 from pipelines.job import Balance, Job
-from pipelines.networks import check_weights, network_layers
+from pipelines.networks import check_weights
 from pipelines.options import pipeline_options
 from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
 from transforms.failures import FAILED, WriteFailures
@@ -54,7 +55,7 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     Raises:
         UsageError: An input, a layer, a channel or the weights cannot be used.
     """
-    network = network_layers(config.network)
+    network = vgg_layers(config.network)
     chosen = _chosen_layers(config.layers, network)
     channels = Channels.parse(config.channels)
     gradient_channels = Channels.parse(config.gradient_channels)

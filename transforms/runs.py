@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from model.config import Network, canonical_json
 from model.sharpness import high_frequency_energy
-from transforms.elements import CellStatus, ImageRef
+from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images import encode_image
 from transforms.journal import JournaledTable, Row, is_intact, sha256
 from transforms.output import OutputFolder
@@ -107,6 +107,11 @@ class Run:
         """Of the file with the losses of every step."""
         return f"{CURVES}/{self.pair_id}-{self.setting}.parquet"
 
+    def failure(self, stage: str, error: ImageError) -> Failure:
+        """Return the failure row for this run."""
+        source = self.content.ref.source
+        return Failure(self.path, source, stage, error.reason, error.message)
+
     def run_id(self, network_sha256: str) -> str:
         """Return 16 hexadecimal digits that change with everything that changes bytes.
 
@@ -130,9 +135,7 @@ def pair_id(content_id: str, style_id: str) -> str:
     return hashlib.sha256(f"{content_id}/{style_id}".encode()).hexdigest()[:16]
 
 
-def done_row(
-    output: OutputFolder, parts: int, run: Run, vgg: VggChoice
-) -> Row | None:
+def done_row(output: OutputFolder, parts: int, run: Run, vgg: VggChoice) -> Row | None:
     """Return the row of a run that is committed and whose files are undamaged."""
     rows = RUNS_TABLE.rows_of(output, parts, run.pair_id, run.setting)
     if not rows or rows[0]["run_id"] != run.run_id(vgg.sha256):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from model.config import PRECISIONS, canonical_json
+from model.config import PRECISIONS, Network, canonical_json
 from model.gatys_settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
 from transforms.pair import PRESERVE_COLOR, PreserveColor
 
@@ -36,7 +36,7 @@ class RunSettings:
         preserve_color: How the colours of the content are kept.
     """
 
-    gatys: GatysSettings = GatysSettings()
+    gatys: GatysSettings = dataclasses.field(default_factory=GatysSettings)
     # Larger pictures take a minute for a hundred steps on a CPU.
     size: int = 384
     preserve_color: PreserveColor = "none"
@@ -60,11 +60,15 @@ class RunSettings:
             for name, value in self.values().items()
         }
 
-    def complaint(self) -> tuple[str, object, str] | None:
-        """Return name and value of what is wrong and what was expected, or None."""
+    def complaint(self, network: Network) -> tuple[str, object, str] | None:
+        """Return name and value of what is wrong and what was expected, or None.
+
+        Args:
+            network: Whose layers there are.
+        """
         if self.size and self.size < 32:
             return "size", self.size, "0 (keep) or at least 32"
-        return self.gatys.complaint()
+        return self.gatys.complaint(network)
 
     def id(self, network_sha256: str) -> str:
         """Return a readable file name that no other settings have.
@@ -93,6 +97,19 @@ class RunSettings:
     def made_of(self, network_sha256: str) -> dict[str, Any]:
         """Return all that changes the bytes of a picture, but for its images."""
         return {**self.to_json(), "network": network_sha256, "format": FORMAT}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """The settings of some runs, one a pair of images, and what people call them.
+
+    Attributes:
+        settings: The settings.
+        name: From the sweep file; empty where it gives none.
+    """
+
+    settings: RunSettings
+    name: str = ""
 
 
 _GATYS_FIELDS: Final = dataclasses.fields(GatysSettings)

@@ -19,6 +19,7 @@ from transforms.failures import FAILED, TryMap
 from transforms.filters import draw_filters
 from transforms.gallery import CONTENT
 from transforms.journal import Row
+from transforms.limits import MAX_GRADIENT_PIXELS
 from transforms.looks import Look, LookHandler, Unlooked, Unseen
 from transforms.map_sheets import draw_sheets
 from transforms.maps import Owner, commit_maps, is_done, write_file, write_sheet
@@ -32,8 +33,7 @@ from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
 COUNTS = "counts"
 SCORES = "scores"
 
-# Gradients of larger images need more than 8 GB.
-MAX_PIXELS = 1_500_000
+MAX_PIXELS = MAX_GRADIENT_PIXELS
 
 
 class Visualized(NamedTuple):
