@@ -19,14 +19,13 @@ from transforms.journal import CompactTable
 from transforms.optimize import CheckImages, OptimizeRuns, runs_of
 from transforms.output import OutputFolder
 from transforms.read import InputRoot, ReadImageRefs
+from transforms.run_report import PAGES, REPORT, WriteRunReport
 from transforms.runs import CURVES, RUNS, RUNS_TABLE, VggChoice, count_run_parts
 from transforms.settings import Setting
 from transforms.tables import count_parts
 
-REPORT: Final = "report.html"
-
 # What this command writes at the top of its output.
-OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", "report", REPORT)
+OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +115,11 @@ def build(
         styles.counts,
         optimized.counts,
     ) | "AllCounts" >> beam.Flatten()
-    _ = counts | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+    _ = (
+        counts
+        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+        | "WriteReport" >> WriteRunReport(output)
+    )
     _ = (
         (contents.failures, styles.failures, optimized.failures)
         | "AllFailures" >> beam.Flatten()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from apache_beam.ml.inference.base import ModelHandler
 
 from model.config import Precision
+from model.vgg import vgg_layers
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
@@ -57,9 +58,12 @@ class OptimizedRun:
 @functools.lru_cache(maxsize=2)  # a sweep may compare precisions
 def _load_gatys(vgg: VggChoice, precision: Precision) -> "Gatys":
     with without_greeting():
-        from model.gatys import Gatys
-        from model.vgg import vgg_layers
+        import tensorflow as tf
 
+        from model.gatys import Gatys
+
+        # Starts the devices, which is what the remarks are about.
+        tf.config.list_logical_devices()
     arrays = load_arrays(vgg.network, vgg.source, vgg.sha256)
     return Gatys(vgg_layers(vgg.network), arrays, precision)
 
@@ -152,6 +156,7 @@ class _Steps:
         """Count the run no longer as one on its way."""
         self._progress.tell("")
         self._progress.add(runs_part=-self._part)
+        self._progress.flush()
 
 
 class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):

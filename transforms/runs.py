@@ -130,7 +130,7 @@ def pair_id(content_id: str, style_id: str) -> str:
     """Return 16 hexadecimal digits for a content and a style.
 
     >>> pair_id("a", "b")
-    '34fb3300b7a7f4ba'
+    'c14cddc033f64b9d'
     """
     return hashlib.sha256(f"{content_id}/{style_id}".encode()).hexdigest()[:16]
 

@@ -81,7 +81,7 @@ class RunSettings:
             network_sha256: Of the weights.
 
         >>> RunSettings.from_values({"steps": 20, "tv_weight": 1.0}).id("0")
-        'tv-weight-1-steps-20-e5d1e5d7f3f0'
+        'tv-weight-1-steps-20-011eeeaa2650'
         """
         default = RunSettings().values()
         words = [
@@ -134,16 +134,24 @@ def shown_value(name: str, value: Any) -> str:
     '1.1 4.2'
     >>> shown_value("style_weight", 1000.0), shown_value("layer_weights", [])
     ('1000', 'equal')
+    >>> shown_value("tv_weight", 100000.0), shown_value("tolerance", 0.00001)
+    ('100000', '1e-5')
     """
     if isinstance(value, float):
-        return f"{value:g}"
+        return _number(value)
     if isinstance(value, list | tuple):
         if not value:
             return "equal" if name == "layer_weights" else "none"
         return " ".join(
             re.sub(r"^block(\d+)_conv(\d+)$", r"\1.\2", one)
             if isinstance(one, str)
-            else f"{one:g}"
+            else _number(one)
             for one in value
         )
     return str(value)
+
+
+def _number(value: float) -> str:
+    if value == round(value) and abs(value) < 1e7:
+        return str(round(value))
+    return re.sub(r"e([+-])0*", r"e\1", f"{value:g}").replace("e+", "e")
