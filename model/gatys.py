@@ -16,9 +16,10 @@ import tensorflow as tf
 from scipy import optimize
 
 from model.config import ConvSpec, Precision
+from model.gatys_network import build_convolutions
 from model.gatys_objective import AdamState, Objective, Targets, Terms
 from model.gatys_settings import GatysSettings
-from model.network import Arrays, check_arrays
+from model.network import Arrays
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -100,17 +101,9 @@ class Gatys:
         arrays: Arrays,
         precision: Precision = "float32",
     ) -> None:
-        check_arrays(layers, arrays, origin="the weights")
-        for spec in layers:
-            plain = (spec.padding, spec.activation) == ("zero", "relu")
-            if not plain or spec.upsample_before:
-                raise ValueError(
-                    "Pictures are optimised through convolutions with zero padding "
-                    f"and ReLU, without upsampling. Received: {spec}"
-                )
+        self._network = build_convolutions(layers, arrays, precision)
         self.layers = tuple(layers)
         self.precision = precision
-        self._arrays = arrays
         self._objectives: dict[Terms, Objective] = {}
 
     def run(
@@ -137,10 +130,9 @@ class Gatys:
         """
         self._check(content, style, settings)
         terms = Terms(settings.content_layers, settings.style_layers, settings.tv)
-        objective = self._objectives.get(terms)
-        if objective is None:
-            objective = Objective(self.layers, self._arrays, terms, self.precision)
-            self._objectives[terms] = objective
+        if terms not in self._objectives:
+            self._objectives[terms] = Objective(self._network, terms)
+        objective = self._objectives[terms]
         run = _Run(objective, settings, content.shape[:2], on_step)
         picture: tf.Tensor | None = None
         for level, steps in enumerate(settings.level_steps()):

@@ -1,22 +1,15 @@
-"""The total loss of a picture and its gradient, through VGG, as traced functions.
+"""The total loss of a picture and its gradient, as traced functions.
 
-What decides the speed, beside the convolutions: layers behind the deepest one asked for
-are not computed; no weight has a gradient; the way back through a convolution is a
-convolution, whose weights are constants of the graph, which oneDNN orders once; Gram
-matrices of the style are computed once; sizes are open, so that every level of every
-run shares a trace.
+Layers behind the deepest one asked for are not computed, Gram matrices of the style
+only once, and sizes are open: every level of every run shares a trace.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from model.config import ConvSpec, Precision
-from model.encoder import IMAGENET_MEAN_BGR
 from model.gatys_losses import (
     content_loss,
     gram_matrix,
@@ -24,15 +17,13 @@ from model.gatys_losses import (
     style_loss,
     total_variation,
 )
+from model.gatys_network import Convolution, activations
 from model.gatys_settings import Variation
-from model.network import Arrays
 
 # Adam's, as in TensorFlow's tutorial and the course, its epsilon as in Keras.
 ADAM_BETA_1: Final = 0.99
 ADAM_BETA_2: Final = 0.999
 ADAM_EPSILON: Final = 1e-7
-
-Features = Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
 
 _PICTURE: Final = tf.TensorSpec((1, None, None, 3), tf.float32)
 _SCALAR: Final = tf.TensorSpec((), tf.float32)
@@ -107,27 +98,18 @@ class Objective:
     Immutable once built; any number of threads may use it.
 
     Args:
-        layers: Zero-padded convolutions with ReLU, in order; the first takes RGB.
-        arrays: Their weights, for the input of `model.encoder.VggPreprocessing`.
+        network: All its convolutions. Losses and Gram matrices are float32, whatever
+            their precision.
         terms: Which losses.
-        precision: Of the convolutions; losses and Gram matrices are float32.
     """
 
-    def __init__(
-        self,
-        layers: Sequence[ConvSpec],
-        arrays: Arrays,
-        terms: Terms,
-        precision: Precision,
-    ) -> None:
+    def __init__(self, network: Sequence[Convolution], terms: Terms) -> None:
         self.terms = terms
-        wanted = [*terms.content_layers, *terms.style_layers]
-        last = max(
-            (i for i, one in enumerate(layers) if one.name in wanted), default=-1
-        )
-        self._layers = tuple(layers[: last + 1])
-        self._features = _features_function(self._layers, arrays, precision)
-        channels = {spec.name: spec.out_channels for spec in layers}
+        wanted = {*terms.content_layers, *terms.style_layers}
+        names = [convolution.spec.name for convolution in network]
+        deepest = max((names.index(name) for name in wanted), default=-1)
+        self._network = tuple(network[: deepest + 1])
+        channels = {one.spec.name: one.spec.out_channels for one in network}
         features = tuple(
             tf.TensorSpec((1, None, None, channels[name]), tf.float32)
             for name in terms.content_layers
@@ -195,6 +177,10 @@ class Objective:
         )
         return AdamState(*after), values
 
+    def _features(self, picture: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Return the activations of every layer that is needed."""
+        return activations(self._network, picture)
+
     def _content_features(self, picture: tf.Tensor) -> list[tf.Tensor]:
         features = self._features(picture)
         return [
@@ -256,53 +242,3 @@ class Objective:
         scale = tf.sqrt(1 - ADAM_BETA_2**step) / (1 - ADAM_BETA_1**step)
         picture -= rate * scale * mean / (tf.sqrt(square) + ADAM_EPSILON)
         return tf.clip_by_value(picture, 0.0, 255.0), mean, square, step, values
-
-
-def _features_function(
-    layers: Sequence[ConvSpec], arrays: Arrays, precision: Precision
-) -> Features:
-    """Return a function from RGB in [0, 255] to the activations of every layer.
-
-    The first convolution is float32, as in `model.network`: it holds the picture's own
-    precision.
-    """
-
-    def features_of(picture: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        features = picture - tf.constant(IMAGENET_MEAN_BGR[::-1], tf.float32)
-        found = {}
-        for spec in layers:
-            kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
-            bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
-            dtype = tf.as_dtype(precision)
-            if spec is layers[0]:
-                kernel, dtype = kernel[:, :, ::-1], tf.float32  # RGB, not BGR.
-            if spec.pool_before:
-                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
-            features = _convolution(kernel, bias, dtype)(tf.cast(features, dtype))
-            found[spec.name] = features
-        return found
-
-    return features_of
-
-
-def _convolution(
-    kernel: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], dtype: tf.DType
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return a convolution with ReLU, zero padding and stride 1."""
-    # The gradient of such a convolution is one with the kernel turned by 180 degrees,
-    # its two channel axes exchanged.
-    back = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
-
-    @tf.custom_gradient
-    def convolve(features: tf.Tensor) -> Any:
-        output = tf.nn.conv2d(features, tf.cast(tf.constant(kernel), dtype), 1, "SAME")
-        output = tf.nn.bias_add(output, tf.cast(tf.constant(bias), dtype))
-        output = tf.nn.relu(output)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            arriving = tf.raw_ops.ReluGrad(gradients=upstream, features=output)
-            return tf.nn.conv2d(arriving, tf.cast(tf.constant(back), dtype), 1, "SAME")
-
-        return output, gradient
-
-    return convolve
