@@ -25,9 +25,10 @@ class GatysSettings:
             0.
         style_layers: Where Gram matrices are compared.
         layer_weights: w_l of each style layer; equal ones that add up to 1 when empty.
-        content_weight: Factor of the content loss.
+        content_weight: Factor of the content loss. It is a sum over places, as the
+            total variation is, and grows with the picture; the style loss does not.
         style_weight: Factor of the style loss.
-        tv_weight: Factor of the total variation.
+        tv_weight: Factor of the total variation, which is in grey levels of 255.
         tv: Its form: anisotropic Σ|Δx| + |Δy|, isotropic Σ√(Δx² + Δy²).
         optimizer: `adam` as in the course, `lbfgs` as in the paper.
         learning_rate: Of Adam, in grey levels of 255 a step; L-BFGS has none.
@@ -52,9 +53,11 @@ class GatysSettings:
         "block5_conv1",
     )
     layer_weights: tuple[float, ...] = ()
+    # Looked at: a portrait stays legible and is painted throughout at 256 and 384 px;
+    # at 128 px 30 is enough. Without total variation the strokes are noisy.
     content_weight: float = 1.0
-    style_weight: float = 1000.0
-    tv_weight: float = 0.0
+    style_weight: float = 300.0
+    tv_weight: float = 1000.0
     tv: Variation = "anisotropic"
     optimizer: GatysOptimizer = "adam"
     learning_rate: float = 5.0
