@@ -133,11 +133,13 @@ def write_study() -> Callable[..., list[str]]:
         import pyarrow as pa
 
         vgg = VggChoice("vgg16", "5a" * 32, None)
+        # Whatever the defaults are.
+        base = {"steps": 40, "style_weight": 1000.0, "tv_weight": 0.0}
         rows = []
         for content, style in [(c, s) for c in contents for s in styles]:
             for index, values in enumerate(settings):
                 rng = np.random.default_rng(len(rows))
-                chosen = RunSettings.from_values({"steps": 40, **values})
+                chosen = RunSettings.from_values({**base, **values})
                 content_ref, style_ref = (
                     Original(ImageRef(key, "in", ""), "0" * 64)
                     for key in (content, style)

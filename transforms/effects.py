@@ -112,7 +112,7 @@ def choose_baseline(rows: Sequence[Row]) -> Row:
     def rank(row: Row) -> tuple[int, int, str]:
         neighbours = sum(buckets[bucket] - 1 for bucket in _buckets(row))
         changed = sum(row["settings"][n] != value for n, value in default.items())
-        return -neighbours, changed, row["setting"]
+        return -neighbours, changed, row["path"]
 
     return min(rows, key=rank)
 
@@ -238,15 +238,19 @@ def sentence(effect: Effect, about: Mapping[str, str] | None = None) -> str:
 
     Args:
         effect: The change.
-        about: What to say behind a term, such as a range.
+        about: What to say behind a term instead of a small change: a range.
 
     >>> changes = {"high_frequency_energy": -0.62, "content": 0.08}
     >>> sentence(Effect("tv_weight", 2.0, 20.0, changes))
     'With tv-weight ×10 (2 → 20), high-frequency energy fell by 62 %, content loss rose by 8 %.'
     """  # noqa: E501
     ordered = sorted(effect.changes.items(), key=lambda item: -_force(item[1]))
+    about = about or {}
     parts = [
-        f"{TERMS[term]} {moved(change)}{(about or {}).get(term, '')}"
+        f"{TERMS[term]} {moved(change)}"
+        if term not in about
+        # The range tells it.
+        else f"{TERMS[term]} {moved(change).partition(' (')[0]} ({about[term]})"
         for term, change in ordered
     ]
     said = ", ".join(parts) or "no term can be compared"
@@ -296,13 +300,19 @@ def _trend(name: str, effects: Sequence[Effect], baseline: Row) -> list[str]:
             continue
         steps = [b - a for a, b in itertools.pairwise(line)]
         if all(step > 0 for step in steps):
-            rises.append(f"the larger the {noun}")
+            rises.append(f"the {noun}")
         elif all(step < 0 for step in steps):
-            falls.append(f"the smaller the {noun}")
+            falls.append(f"the {noun}")
     if not rises and not falls:
         return []
     values = ", ".join(shown_value(name, value) for value, _ in points)
-    return [f"The larger {flag_of(name)} ({values}), {' and '.join(falls + rises)}."]
+    said = [f"the smaller {_listed(falls)}"] if falls else []
+    said += [f"the larger {_listed(rises)}"] if rises else []
+    return [f"The larger {flag_of(name)} ({values}), {'; '.join(said)}."]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def _strongest(effects: Sequence[Effect]) -> list[str]:
@@ -345,10 +355,14 @@ def common_effects(found: Sequence[Sequence[Effect]]) -> list[tuple[Effect, int,
                 changes.setdefault(term, []).append(change)
         median = {term: statistics.median(values) for term, values in changes.items()}
         effect = Effect(first.setting, first.before, first.after, median)
-        ranges = {
-            term: f" ({shown_change(min(values))} to {shown_change(max(values))})"
+        ends = {
+            term: [shown_change(min(values)), shown_change(max(values))]
             for term, values in changes.items()
-            if len(values) > 1
+        }
+        ranges = {
+            term: f"{low} to {high}"
+            for term, (low, high) in ends.items()
+            if low != high
         }
         common.append((effect, len(group), sentence(effect, ranges)))
     return sorted(common, key=lambda item: -item[1])

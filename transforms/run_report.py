@@ -27,7 +27,6 @@ from transforms.effects import (
     differences,
     find_effects,
     key,
-    sentence,
     settings_of,
     shown_change,
     step_of,
@@ -175,6 +174,7 @@ def pair_html(output: OutputFolder, rows: Sequence[Row], root: str) -> bytes:
         curves_left=max(0, len(ordered) - _CURVES),
         conclusions=conclusions(rows, baseline),
         effects=effects,
+        compared=[t for t in TERMS if any(t in e.changes for e in effects)],
         baseline=figure(baseline),
     )
     return text.encode()
@@ -322,19 +322,24 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["change"] = shown_change
+    environment.filters["change"] = lambda change: _unbroken(shown_change(change))
+    environment.filters["unbroken"] = _unbroken
     environment.filters["number"] = _short
     environment.filters["shown"] = lambda value, name: shown_value(name, value)
     environment.globals.update(
         command_of=command_of,
         flag_of=flag_of,
         height=HEIGHT,
-        sentence=sentence,
         step_of=step_of,
         terms=TERMS,
         width=WIDTH,
     )
     return environment.get_template("optimize.html")
+
+
+def _unbroken(text: str) -> str:
+    """Return a text whose numbers stay with their per cents."""
+    return text.replace(" %", "\u00a0%")
 
 
 def _short(value: float) -> str:

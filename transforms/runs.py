@@ -29,7 +29,7 @@ RUNS_TABLE: Final = JournaledTable(
     RUNS,
     OPTIMIZE_RUNS,
     owner=("pair_id", "setting"),
-    order=("content_key", "style_key", "setting"),
+    order=("content_key", "style_key", "path"),
 )
 
 # A part is read as a whole, and for every one of its runs.
@@ -77,7 +77,7 @@ class Run:
         content: The content.
         style: The style.
         settings: The settings.
-        setting: Their id, the name of the run's files.
+        setting: Their id.
         name: What the sweep file calls them; may be empty.
     """
 
@@ -95,7 +95,8 @@ class Run:
     @property
     def folder(self) -> str:
         """Where the run's snapshots are; its picture is beside."""
-        return f"runs/{self.content.ref.id}/{self.style.ref.id}/{self.setting}"
+        name = f"{self.settings.slug()}-{self.setting}"
+        return f"runs/{self.content.ref.id}/{self.style.ref.id}/{name}"
 
     @property
     def path(self) -> str:

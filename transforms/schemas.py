@@ -207,7 +207,7 @@ OPTIMIZE_RUNS: Final = pa.schema(
         ("run_id", pa.string()),
         # Of the content and the style.
         ("pair_id", pa.string()),
-        # Of the settings: the name of the run's files.
+        # Of the settings and the network.
         ("setting", pa.string()),
         # From the sweep file; empty where it gives none.
         ("name", pa.string()),

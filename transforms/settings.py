@@ -71,17 +71,22 @@ class RunSettings:
         return self.gatys.complaint(network)
 
     def id(self, network_sha256: str) -> str:
-        """Return a readable file name that no other settings have.
-
-        What differs from the defaults, at most 80 characters, and 12 hexadecimal digits
-        of the sha256 of everything that changes bytes but for the images: so a sweep
-        may be extended, and its names stay.
+        """Return 12 hexadecimal digits for all that changes bytes but for the images.
 
         Args:
             network_sha256: Of the weights.
+        """
+        made_of = canonical_json(self.made_of(network_sha256))
+        return hashlib.sha256(made_of).hexdigest()[:12]
 
-        >>> RunSettings.from_values({"steps": 20, "tv_weight": 1.0}).id("0")
-        'tv-weight-1-steps-20-011eeeaa2650'
+    def slug(self) -> str:
+        """Return what differs from the defaults, as a part of a file name.
+
+        At most 80 characters; other settings may have the same, and other defaults may
+        come, so names are found by their ids.
+
+        >>> RunSettings.from_values({"steps": 20, "tv_weight": 1.0}).slug()
+        'tv-weight-1-steps-20'
         """
         default = RunSettings().values()
         words = [
@@ -90,9 +95,7 @@ class RunSettings:
             if value != default[name]
         ]
         slug = re.sub(r"[^a-z0-9.]+", "-", "-".join(words or ["default"]).lower())
-        made_of = self.made_of(network_sha256)
-        digest = hashlib.sha256(canonical_json(made_of)).hexdigest()[:12]
-        return f"{slug[:80].strip('-')}-{digest}"
+        return slug[:80].strip("-.")
 
     def made_of(self, network_sha256: str) -> dict[str, Any]:
         """Return all that changes the bytes of a picture, but for its images."""

@@ -19,10 +19,13 @@ NUMBERS = itertools.count()
 
 
 def row(content=100.0, style=10.0, variation=50.0, energy=200.0, layers=(), **settings):
-    values = RunSettings.from_values(settings)
+    # Whatever the defaults are.
+    values = RunSettings.from_values(
+        {"style_weight": 1000.0, "tv_weight": 0.0, **settings}
+    )
     return {
         "settings": values.to_json(),
-        "setting": f"{next(NUMBERS):04d}",
+        "path": f"{next(NUMBERS):04d}",
         "network": "vgg16",
         "network_sha256": "5" * 64,
         "name": "",
@@ -122,7 +125,7 @@ def test_what_always_rises_or_falls_is_said():
     rows.append(row(style_weight=100.0, style=15.0, content=80.0))
     said = conclusions(rows, base)
     assert (
-        "The larger style-weight (10, 100, 1000), the smaller the style loss and the "
+        "The larger style-weight (10, 100, 1000), the smaller the style loss; the "
         "larger the content loss." in said
     )
 

@@ -50,7 +50,8 @@ def test_a_single_pair_is_the_whole_report(report, output):
     assert page.count("<polyline") == 4 * len(SETTINGS)
     (commands) = texts("<pre>(.*?)</pre>", page)
     assert commands[0] == (
-        "stylebeam optimize --content a.jpg --style s.jpg --output again --steps=40"
+        "stylebeam optimize --content a.jpg --style s.jpg --output again "
+        "--style-weight=1000 --tv-weight=0 --steps=40"
     )
     assert any(c.endswith("--tv-weight=10 --steps=40") for c in commands)
     # Its own page is the same, one folder down.
@@ -85,7 +86,8 @@ def test_a_single_run_has_nothing_to_compare(report):
 def test_many_pairs_have_an_overview_of_what_they_share(report, output):
     page = report(["a.jpg", ODD], ["s.jpg", "t.jpg"], SETTINGS)
     assert "4 pairs of content and style" in page
-    assert "Median of 4 pairs" in page
+    assert "Medians over the pairs" in page
+    assert " of the pairs." not in page
     assert "With tv-weight 10 instead of 0, " in page
     assert ODD in texts("<figcaption>(.*?)</figcaption>", page)
     for link in texts('(?:href|src)="([^"#:]+)"', page):
