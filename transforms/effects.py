@@ -317,17 +317,17 @@ def _listed(words: Sequence[str]) -> str:
 
 def _strongest(effects: Sequence[Effect]) -> list[str]:
     """Return which change moved each term most."""
-    said = []
+    most: dict[str, list[str]] = {}
     for term in ("content", "style", "high_frequency_energy"):
         candidates = [e for e in effects if term in e.changes]
         if len(candidates) < 2:
             continue
-        most = max(candidates, key=lambda e: _force(e.changes[term]))
-        if abs(most.changes[term]) >= _HARDLY:
-            said.append(
-                f"{step_of(most)} ({shown_change(most.changes[term])}) moved the "
-                f"{TERMS[term]} most"
-            )
+        first = max(candidates, key=lambda e: _force(e.changes[term]))
+        change = first.changes[term]
+        if abs(change) >= _HARDLY:
+            what = f"the {TERMS[term]} ({shown_change(change)})"
+            most.setdefault(step_of(first), []).append(what)
+    said = [f"{change} moved {_listed(terms)} most" for change, terms in most.items()]
     return [f"Of {len(effects)} changes, {'; '.join(said)}."] if said else []
 
 

@@ -140,8 +140,8 @@ def test_the_strongest_change_of_each_term_is_said():
     ]
     said = conclusions(rows, base)[-1]
     assert said == (
-        "Of 3 changes, style-weight ÷100 (1000 → 10) (×4) moved the style loss most; "
-        "tv-weight 9 instead of 0 (−75 %) moved the high-frequency energy most."
+        "Of 3 changes, style-weight ÷100 (1000 → 10) moved the style loss (×4) most; "
+        "tv-weight 9 instead of 0 moved the high-frequency energy (−75 %) most."
     )
 
 
