@@ -62,6 +62,7 @@ class Attribution:
         self._layers = {spec.name: spec for spec in layers}
         self._weights = {n: _Weights.of(n, arrays, dtype) for n in self._layers}
         self._dtype = dtype
+        self._first_changed = 0
 
     def to_layer(self, layer: str, changed: Arrays) -> "Attribution":
         """Return the network that ends at a layer, some weights being others.
@@ -76,6 +77,9 @@ class Attribution:
         twin = copy.copy(self)
         names = list(self._layers)
         kept = names[: names.index(layer) + 1]
+        twin._first_changed = next(
+            (i for i, name in enumerate(kept) if f"{name}/kernel" in changed), len(kept)
+        )
         twin._layers = {name: self._layers[name] for name in kept}
         twin._weights = {
             name: _Weights.of(name, changed, self._dtype)
@@ -90,24 +94,32 @@ class Attribution:
         """The convolutions, in order."""
         return tuple(self._layers.values())
 
-    def activations(self, images: npt.NDArray[Any]) -> Activations:
+    def activations(
+        self, images: npt.NDArray[Any], original: Activations | None = None
+    ) -> Activations:
         """Return the activations of every layer, after its ReLU.
 
         Args:
             images: float [batch, height, width, 3], RGB in [0, 1].
+            original: Activations of the same images in the network that this one was
+                made of with `to_layer`: the layers before the first that was changed
+                are taken from there.
 
         Returns:
             For each layer [batch, h, w, channels], h and w halved (rounded down) by
             every pooling before.
         """
-        forward = _forward_function(self.layers, self._dtype)
-        weights = tuple(self._weights.values())
+        start = 0 if original is None else self._first_changed
+        names = list(self._layers)
+        shared = {name: original[name] for name in names[:start]} if original else {}
+        forward = _forward_function(self.layers[start:], self._dtype)
+        weights = tuple(self._weights.values())[start:]
         outputs = forward(
-            tf.constant(images, self._dtype),
+            shared[names[start - 1]] if start else tf.constant(images, self._dtype),
             tuple(one.kernel for one in weights),
             tuple(one.bias for one in weights),
         )
-        return dict(zip(self._layers, outputs, strict=True))
+        return shared | dict(zip(names[start:], outputs, strict=True))
 
     def gradients(
         self,
@@ -197,9 +209,9 @@ class _Weights(NamedTuple):
 @functools.cache
 def _forward_function(specs: tuple[ConvSpec, ...], dtype: str) -> Any:
     def forward(
-        images: tf.Tensor, kernels: Sequence[tf.Tensor], biases: Sequence[tf.Tensor]
+        inputs: tf.Tensor, kernels: Sequence[tf.Tensor], biases: Sequence[tf.Tensor]
     ) -> tuple[tf.Tensor, ...]:
-        features = preprocessing(images)
+        features = preprocessing(inputs) if channels == 3 else inputs
         outputs = []
         for spec, kernel, bias in zip(specs, kernels, biases, strict=True):
             if spec.pool_before:
@@ -210,8 +222,9 @@ def _forward_function(specs: tuple[ConvSpec, ...], dtype: str) -> Any:
         return tuple(outputs)
 
     preprocessing = VggPreprocessing(dtype=dtype)
+    channels = specs[0].in_channels  # 3: images; else what the layer before gives.
     signature = [
-        tf.TensorSpec((None, None, None, 3), dtype),
+        tf.TensorSpec((None, None, None, channels), dtype),
         tuple(tf.TensorSpec(spec.kernel_shape, dtype) for spec in specs),
         tuple(tf.TensorSpec((spec.out_channels,), dtype) for spec in specs),
     ]

@@ -14,52 +14,12 @@ import tensorflow as tf
 
 from model.config import ConvSpec, Network, Padding, Precision
 from model.network import Arrays, build_network, check_arrays, set_weights
+from model.vgg import layers_to as layers_to
+from model.vgg import vgg_layers as vgg_layers
 
 # Mean of the ImageNet training pictures in 0..255 as Caffe's VGG had it, blue, green,
 # red; the same numbers as in keras.applications.imagenet_utils (mode "caffe").
 IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
-
-_CHANNELS: Final = (64, 128, 256, 512, 512)
-_CONVOLUTIONS: Final[Mapping[Network, tuple[int, ...]]] = {
-    "vgg16": (2, 2, 3, 3, 3),
-    "vgg19": (2, 2, 4, 4, 4),
-}
-
-
-def vgg_layers(network: Network, padding: Padding = "zero") -> tuple[ConvSpec, ...]:
-    """Return the convolutions of a VGG network, in order.
-
-    >>> [layer.name for layer in vgg_layers("vgg16")][:3]
-    ['block1_conv1', 'block1_conv2', 'block2_conv1']
-    """
-    layers = []
-    channels = 3
-    for block, count in enumerate(_CONVOLUTIONS[network], start=1):
-        for index in range(1, count + 1):
-            width = _CHANNELS[block - 1]
-            layers.append(
-                ConvSpec(
-                    name=f"block{block}_conv{index}",
-                    in_channels=channels,
-                    out_channels=width,
-                    pool_before=block > 1 and index == 1,
-                    padding=padding,
-                )
-            )
-            channels = width
-    return tuple(layers)
-
-
-def layers_to(layers: Sequence[ConvSpec], last: str) -> tuple[ConvSpec, ...]:
-    """Return the layers up to and including the one named `last`.
-
-    Raises:
-        ValueError: There is no such layer.
-    """
-    names = [layer.name for layer in layers]
-    if last not in names:
-        raise ValueError(f"Unknown layer {last!r}. The layers are: {', '.join(names)}")
-    return tuple(layers[: names.index(last) + 1])
 
 
 @keras.saving.register_keras_serializable(package="stylebeam")

@@ -31,10 +31,9 @@ def training_pairs(
 
     A share of the pairs is an identity: the content is its own style, and half of these
     are tinted: each colour is multiplied by a number in [0, 1], of which a quarter are
-    0 and a quarter 1, so that pure colours occur. Without identities no training
-    picture ever has the statistics of a photograph, nor saturated colours, and the
-    decoder paints what it has not seen (pure blue came out red): alpha below 1 would
-    blend towards that.
+    0 and a quarter 1, so that pure colours occur. Other pairs ask for the statistics
+    of paintings only; what becomes of those of a photograph, which alpha below 1 blends
+    towards, is then left to chance.
 
     Args:
         content: Pictures to draw contents from.

@@ -6,7 +6,13 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import argparse
 import dataclasses
 
-from pipelines.errors import UsageError
+from pipelines.flags import (
+    add_failure_rate,
+    require,
+    require_share,
+    set_defaults,
+    values_of,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,13 +38,8 @@ class EvaluateConfig:
     max_failure_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.size < 32:
-            raise UsageError(f"--size {self.size}: expected at least 32.")
-        if not 0 <= self.max_failure_rate <= 1:
-            raise UsageError(
-                f"--max-failure-rate {self.max_failure_rate}: expected a share in "
-                "[0, 1]."
-            )
+        require(self.size >= 32, "--size", self.size, "at least 32")
+        require_share("--max-failure-rate", self.max_failure_rate)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,17 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--size",
         type=int,
-        default=256,
         metavar="PIXELS",
         help="side of the squares that are stylized",
     )
-    add(
-        "--max-failure-rate",
-        type=float,
-        default=0.01,
-        metavar="SHARE",
-        help="exit with 1 when a larger share of images cannot be read",
-    )
+    add_failure_rate(parser, "images cannot be read")
+    set_defaults(parser, EvaluateConfig)
 
 
 def config_from_args(args: argparse.Namespace) -> EvaluateConfig:
@@ -84,6 +79,6 @@ def config_from_args(args: argparse.Namespace) -> EvaluateConfig:
     Raises:
         UsageError: A value is out of range.
     """
-    values = {f.name: getattr(args, f.name) for f in dataclasses.fields(EvaluateConfig)}
+    values = values_of(args, EvaluateConfig)
     values |= {"content": tuple(args.content), "style": tuple(args.style)}
     return EvaluateConfig(**values)

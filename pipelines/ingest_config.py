@@ -8,7 +8,15 @@ import dataclasses
 import re
 from typing import Final
 
-from pipelines.errors import UsageError
+from pipelines.flags import (
+    IMAGES,
+    add_failure_rate,
+    add_overwrite,
+    require,
+    require_share,
+    set_defaults,
+    values_of,
+)
 from transforms.annotations import KINDS, Kind
 from transforms.layout import ENCODES, Encode
 from transforms.limits import MAX_PIXELS, MIN_SIDE
@@ -63,37 +71,32 @@ class IngestConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             _NAME.fullmatch(self.name) is not None,
             "--name",
             repr(self.name),
             "a lower-case letter, then lower-case letters, digits and _, as TFDS wants",
         )
-        _require(
+        require(
             self.size == 0 or self.size >= MIN_SIDE,
             "--size",
             self.size,
             f"0 (keep) or at least {MIN_SIDE}",
         )
-        _require(0 <= self.val_fraction <= 1, "--val-fraction", self.val_fraction, _01)
-        _require(self.shard_mb >= 1, "--shard-mb", self.shard_mb, "at least 1")
+        require_share("--val-fraction", self.val_fraction)
+        require(self.shard_mb >= 1, "--shard-mb", self.shard_mb, "at least 1")
         if self.shards is not None:
             # More would not be five digits, which names in TFDS have.
-            _require(1 <= self.shards <= 99_999, "--shards", self.shards, "1 to 99999")
-        _require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
-        _require(self.min_side >= 1, "--min-side", self.min_side, "at least 1")
-        _require(self.max_pixels >= 1, "--max-pixels", self.max_pixels, "at least 1")
-        _require(
-            0 <= self.max_failure_rate <= 1,
-            "--max-failure-rate",
-            self.max_failure_rate,
-            _01,
-        )
+            require(1 <= self.shards <= 99_999, "--shards", self.shards, "1 to 99999")
+        require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
+        require(self.min_side >= 1, "--min-side", self.min_side, "at least 1")
+        require(self.max_pixels >= 1, "--max-pixels", self.max_pixels, "at least 1")
+        require_share("--max-failure-rate", self.max_failure_rate)
         for flag, value, kind in (
             ("--captions", self.captions, "coco"),
             ("--wikiart-list", " ".join(self.wikiart_list), "wikiart"),
         ):
-            _require(
+            require(
                 not value or self.kind == kind,
                 flag,
                 value,
@@ -101,21 +104,15 @@ class IngestConfig:
             )
 
 
-def _require(condition: bool, flag: str, value: object, expected: str) -> None:
-    if not condition:
-        raise UsageError(f"{flag} {value}: expected {expected}.")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
-    defaults = {f.name: f.default for f in dataclasses.fields(IngestConfig)}
     parser.add_argument(
         "--input",
         nargs="+",
         required=True,
         metavar="P",
-        help="pictures: folders (with all below), globs, image files, .zip or .tar "
-        "archives, data sets made by this command, tfds:NAME; NAME=P names an input",
+        help=f"pictures: {IMAGES}, data sets made by this command, tfds:NAME; NAME=P "
+        "names an input",
     )
     parser.add_argument("--output", required=True, metavar="D", help="output folder")
     parser.add_argument(
@@ -165,25 +162,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="style_*.csv of WikiArt, lines Style/file.jpg,class (--kind wikiart)",
     )
-    parser.add_argument(
-        "--max-failure-rate",
-        type=float,
-        metavar="SHARE",
-        help="exit with 1 when a larger share of images is rejected",
-    )
+    add_failure_rate(parser, "images is rejected")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan, write nothing"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="make everything in D anew"
-    )
-    parser.set_defaults(
-        **{
-            name: value
-            for name, value in defaults.items()
-            if value is not dataclasses.MISSING and value not in ("", ())
-        }
-    )
+    add_overwrite(parser)
+    set_defaults(parser, IngestConfig)
 
 
 def config_from_args(args: argparse.Namespace) -> IngestConfig:
@@ -192,7 +176,7 @@ def config_from_args(args: argparse.Namespace) -> IngestConfig:
     Raises:
         UsageError: A value is out of range.
     """
-    values = {f.name: getattr(args, f.name) for f in dataclasses.fields(IngestConfig)}
+    values = values_of(args, IngestConfig)
     values |= {
         "input": tuple(args.input),
         "captions": args.captions or "",

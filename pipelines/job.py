@@ -64,6 +64,20 @@ class Balance:
     done: Mapping[str, int]
     failed: int
 
+    @classmethod
+    def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":
+        """Return the balance of what a job plans: done, kept of an earlier run, failed.
+
+        Args:
+            name: Of the things, plural.
+            counts: With `<name>_planned`, `_done`, `_kept` and `_failed`.
+        """
+        planned, done, kept, failed = (
+            counts.get(f"{name}_{what}", 0)
+            for what in ("planned", "done", "kept", "failed")
+        )
+        return cls(name, planned, {"done": done, "kept": kept}, failed)
+
     @property
     def missing(self) -> int:
         """How many were lost; 0 unless stylebeam has a defect."""

@@ -174,15 +174,7 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
             images,
             sum(counts.get(name, 0) for name in failed),
         ),
-        Balance(
-            "cells",
-            counts.get("cells_planned", 0),
-            {
-                "done": counts.get("cells_done", 0),
-                "kept": counts.get("cells_kept", 0),
-            },
-            counts.get("cells_failed", 0),
-        ),
+        Balance.of_work("cells", counts),
     ]
 
 

@@ -9,7 +9,15 @@ from typing import Final, get_args
 
 from model.config import PRECISIONS, Precision
 from model.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
-from pipelines.errors import UsageError
+from pipelines.flags import (
+    IMAGES,
+    add_failure_rate,
+    add_overwrite,
+    require,
+    require_share,
+    set_defaults,
+    values_of,
+)
 from transforms.pair import Layout, OutputFormat, PictureFormat, PreserveColor
 
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
@@ -78,8 +86,8 @@ class StylizeConfig:
 
     def __post_init__(self) -> None:
         for alpha in self.alpha:
-            _require(0 <= alpha <= 1, "--alpha", alpha, "a number in [0, 1]")
-            _require(
+            require(0 <= alpha <= 1, "--alpha", alpha, "a number in [0, 1]")
+            require(
                 round(alpha * 1000) / 1000 == alpha,
                 "--alpha",
                 alpha,
@@ -89,19 +97,19 @@ class StylizeConfig:
             ("--content-size", self.content_size),
             ("--style-size", self.style_size),
         ):
-            _require(size == 0 or size >= 32, flag, size, "0 (keep) or at least 32")
-        _require(
+            require(size == 0 or size >= 32, flag, size, "0 (keep) or at least 32")
+        require(
             self.max_tile_pixels >= LEAST_TILE_PIXELS,
             "--max-tile-pixels",
             self.max_tile_pixels,
             f"at least {LEAST_TILE_PIXELS}, so that tiles are more than their halo",
         )
-        _require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
+        require(1 <= self.quality <= 100, "--quality", self.quality, "1 to 100")
         for flag, share in (
             ("--max-failure-rate", self.max_failure_rate),
             ("--metrics-fraction", self.metrics_fraction),
         ):
-            _require(0 <= share <= 1, flag, share, "a share in [0, 1]")
+            require_share(flag, share)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -111,38 +119,38 @@ class StylizeConfig:
             ("--seed", self.seed, "sample"),
             ("--corner-steps", self.corner_steps, "corners"),
         ):
-            _require(
+            require(
                 value is None or self.pairing == pairing,
                 flag,
                 value,
                 f"--pairing {pairing} beside it",
             )
         count = self.styles_per_content
-        _require(count is None or count >= 1, "--styles-per-content", count, ">= 1")
+        require(count is None or count >= 1, "--styles-per-content", count, ">= 1")
         steps = self.corner_steps
-        _require(steps is None or 2 <= steps <= 20, "--corner-steps", steps, "2 to 20")
+        require(steps is None or 2 <= steps <= 20, "--corner-steps", steps, "2 to 20")
         both = self.metrics and self.metrics_fraction > 0
-        _require(not both, "--metrics-fraction", self.metrics_fraction, "no --metrics")
-        _require(
+        require(not both, "--metrics-fraction", self.metrics_fraction, "no --metrics")
+        require(
             bool(self.style or self.style_bank),
             "--style",
             "(none)",
             "pictures of styles, or a --style-bank that has them all",
         )
         pixels = self.preserve_color == "histogram" or self.measured_share > 0
-        _require(
+        require(
             bool(self.style) or not pixels,
             "--style-bank",
             self.style_bank,
             "--style beside it: histograms and metrics need the styles' pixels",
         )
-        _require(
+        require(
             self.preserve_color != "histogram" or self.measured_share == 0,
             "--preserve-color",
             self.preserve_color,
             "no metrics: each picture has a style of its own then",
         )
-        _require(
+        require(
             not (self.overwrite and self.retry_failed),
             "--retry-failed",
             "",
@@ -155,26 +163,19 @@ class StylizeConfig:
         return 1.0 if self.metrics else self.metrics_fraction
 
 
-def _require(condition: bool, flag: str, value: object, expected: str) -> None:
-    if not condition:
-        raise UsageError(f"{flag} {value}: expected {expected}.")
-
-
 def _strengths(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(float(part) for part in text.split(",")))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
-    inputs = "folders (with all below), globs, image files, .zip or .tar archives"
-    defaults = {f.name: f.default for f in dataclasses.fields(StylizeConfig)}
     add = parser.add_argument
     add(
         "--content",
         nargs="+",
         required=True,
         metavar="P",
-        help=f"photographs: {inputs}; NAME=P names an input",
+        help=f"photographs: {IMAGES}; NAME=P names an input",
     )
     add("--style", nargs="+", metavar="P", help="paintings: likewise")
     add(
@@ -258,12 +259,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="measure this share of the pictures, chosen by a hash",
     )
-    add(
-        "--max-failure-rate",
-        type=float,
-        metavar="SHARE",
-        help="exit with 1 when a larger share of images or cells fails",
-    )
+    add_failure_rate(parser, "images or cells fails")
     add(
         "--retry-failed",
         action="store_true",
@@ -274,16 +270,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="tell what would be done, and how long it would take; write nothing",
     )
-    add("--overwrite", action="store_true", help="make everything in D anew")
-    parser.set_defaults(
-        **{
-            name: value
-            for name, value in defaults.items()
-            if value is not dataclasses.MISSING
-        }
-        # As on the command line, for --help.
-        | {"alpha": "1"}
-    )
+    add_overwrite(parser)
+    # As on the command line, for --help.
+    set_defaults(parser, StylizeConfig, alpha="1")
 
 
 def config_from_args(args: argparse.Namespace) -> StylizeConfig:
@@ -292,6 +281,6 @@ def config_from_args(args: argparse.Namespace) -> StylizeConfig:
     Raises:
         UsageError: A value is out of range.
     """
-    values = {f.name: getattr(args, f.name) for f in dataclasses.fields(StylizeConfig)}
+    values = values_of(args, StylizeConfig)
     values |= {"content": tuple(args.content), "style": tuple(args.style or ())}
     return StylizeConfig(**values)

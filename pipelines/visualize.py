@@ -179,15 +179,7 @@ def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
             {"decoded": counts.get("images_decoded", 0)},
             counts.get("images_failed", 0),
         ),
-        Balance(
-            "sheets",
-            counts.get("sheets_planned", 0),
-            {
-                "done": counts.get("sheets_done", 0),
-                "kept": counts.get("sheets_kept", 0),
-            },
-            counts.get("sheets_failed", 0),
-        ),
+        Balance.of_work("sheets", counts),
     ]
 
 

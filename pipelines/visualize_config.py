@@ -6,8 +6,18 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import argparse
 import dataclasses
 
-from model.config import NETWORKS, Network
+from model.config import Network
 from pipelines.errors import UsageError
+from pipelines.flags import (
+    IMAGES,
+    add_failure_rate,
+    add_network,
+    add_overwrite,
+    require,
+    require_share,
+    set_defaults,
+    values_of,
+)
 from transforms.visual import Channels, Kind
 
 ALL_LAYERS = "all"
@@ -51,18 +61,13 @@ class VisualizeConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.size == 0 or self.size >= 32,
             "--size",
             self.size,
             "0 (keep) or at least 32",
         )
-        _require(
-            0 <= self.max_failure_rate <= 1,
-            "--max-failure-rate",
-            self.max_failure_rate,
-            "a share in [0, 1]",
-        )
+        require_share("--max-failure-rate", self.max_failure_rate)
         self.chosen_kinds()
         for flag, value in (
             ("--channels", self.channels),
@@ -81,7 +86,7 @@ class VisualizeConfig:
         """
         wanted = [kind.strip() for kind in self.kinds.split(",")]
         unknown = [kind for kind in wanted if kind not in tuple(Kind)]
-        _require(
+        require(
             not unknown,
             "--kinds",
             ",".join(unknown),
@@ -90,30 +95,17 @@ class VisualizeConfig:
         return tuple(kind for kind in Kind if kind in wanted)
 
 
-def _require(condition: bool, flag: str, value: object, expected: str) -> None:
-    if not condition:
-        raise UsageError(f"{flag} {value}: expected {expected}.")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
-    defaults = {f.name: f.default for f in dataclasses.fields(VisualizeConfig)}
     parser.add_argument(
         "--input",
         nargs="+",
         required=True,
         metavar="P",
-        help="images: folders (with all below), globs, image files, .zip or .tar "
-        "archives; NAME=P names an input",
+        help=f"images: {IMAGES}; NAME=P names an input",
     )
     parser.add_argument("--output", required=True, metavar="D", help="output folder")
-    parser.add_argument("--network", choices=NETWORKS, help="what is looked into")
-    parser.add_argument(
-        "--weights",
-        metavar="W",
-        help="its weights, a Keras notop .h5 or an .npz (default: vgg16 is packaged, "
-        "vgg19 is downloaded by Keras)",
-    )
+    add_network(parser, "what is looked into")
     parser.add_argument(
         "--layers", metavar="L,…", help=f"layers with commas, or {ALL_LAYERS}"
     )
@@ -143,22 +135,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="also keep the maps as numbers, in .npz"
     )
-    parser.add_argument(
-        "--max-failure-rate",
-        type=float,
-        metavar="SHARE",
-        help="exit with 1 when a larger share of images or sheets fails",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="make everything in D anew"
-    )
-    parser.set_defaults(
-        **{
-            name: value
-            for name, value in defaults.items()
-            if value is not dataclasses.MISSING
-        }
-    )
+    add_failure_rate(parser, "images or sheets fails")
+    add_overwrite(parser)
+    set_defaults(parser, VisualizeConfig)
 
 
 def config_from_args(args: argparse.Namespace) -> VisualizeConfig:
@@ -167,6 +146,5 @@ def config_from_args(args: argparse.Namespace) -> VisualizeConfig:
     Raises:
         UsageError: A value is out of range.
     """
-    fields = dataclasses.fields(VisualizeConfig)
-    values = {f.name: getattr(args, f.name) for f in fields}
+    values = values_of(args, VisualizeConfig)
     return VisualizeConfig(**{**values, "input": tuple(args.input)})

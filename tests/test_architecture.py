@@ -72,6 +72,18 @@ class TestNames:
         assert not edits
 
 
+class TestOwnMaths:
+    def test_total_variation_is_our_own(self) -> None:
+        # TensorFlow's is anisotropic only and says nothing of its gradient.
+        others = [
+            path.relative_to(ROOT)
+            for package in (*PACKAGES, "benchmarks", "examples")
+            for path in (ROOT / package).rglob("*.py")
+            if re.search(r"image\s*\.\s*total_variation", path.read_text("utf-8"))
+        ]
+        assert not others
+
+
 class TestImportCost:
     @pytest.mark.parametrize("argv", [("--help",), ("stylize", "--help")])
     def test_help_imports_neither_tensorflow_nor_beam(
@@ -83,7 +95,13 @@ class TestImportCost:
         assert not modules & {"tensorflow", "keras", "apache_beam", "pyarrow", "PIL"}
 
     @pytest.mark.parametrize(
-        "module", ["transforms.elements", "model.config", "model.bundle"]
+        "module",
+        [
+            "transforms.elements",
+            "model.config",
+            "model.bundle",
+            "model.gatys_settings",
+        ],
     )
     def test_module_for_readers_imports_neither_tensorflow_nor_beam(
         self, module: str

@@ -7,11 +7,9 @@ import base64
 import contextlib
 import dataclasses
 import functools
-import importlib.resources
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,6 +19,7 @@ from model.evaluation import Cell
 from transforms.elements import Failure
 from transforms.images import encode_image
 from transforms.output import OutputFolder
+from transforms.pages import template
 from transforms.schemas import EVALUATION, FAILURES
 
 Picture = npt.NDArray[np.float32]
@@ -140,7 +139,7 @@ class EvaluationPage:
             {"key": style.key, "picture": style.url}
             for style in self._styles[:_SHOWN_STYLES]
         ]
-        html = _template().render(
+        html = template("evaluate.html").render(
             summary=summary,
             styles=styles,
             rows=self._rows,
@@ -201,15 +200,3 @@ def _data_url(picture: Picture) -> str:
     pixels = np.rint(picture * np.float32(255)).astype(np.uint8)
     data = encode_image(pixels, "jpg", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    folder = importlib.resources.files("transforms") / "templates"
-    return environment.from_string((folder / "evaluate.html").read_text("utf-8"))

@@ -1,33 +1,28 @@
 """The gallery: a static folder that shows what `stylize` made, without a server.
 
 `gallery/index.html` is small whatever the number of pictures: it holds the totals and
-the list of the pages. A page is a script, `gallery/pages/<part>-<number>.js`, because
-a document opened from disk may load scripts and pictures but may not fetch data.
+the list of the pages. A page is a script, `gallery/pages/<part>-<number>.js`.
 """
 
 import dataclasses
 import functools
-import importlib.resources
 import io
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-import jinja2
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
-from apache_beam.transforms.combiners import ToList
 from PIL import Image
 
 from transforms.elements import CellStatus
-from transforms.output import OutputFolder, open_file
+from transforms.output import OutputFolder
+from transforms.pages import WritePages, script_json, template, write_index_page
+from transforms.tables import stream_rows
 
-INDEX = "gallery/index.html"
 PAGES = "gallery/pages"
 THUMBS = "gallery/thumbs"
 CONTENT = "gallery/content"
@@ -51,12 +46,6 @@ _COLUMNS = [
     "status",
     "metrics",
 ]
-
-# JSON text is script text once these are escaped: no name can end the element, open
-# a comment or break the line. All of them occur inside JSON strings only.
-_SCRIPT_ESCAPES = str.maketrans(
-    {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-)
 
 Row = Mapping[str, Any]
 
@@ -123,16 +112,6 @@ def _shrunk_jpeg(
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return file.getvalue()
-
-
-def script_json(value: Any) -> str:
-    r"""Return canonical compact JSON that is safe inside a script element.
-
-    >>> script_json({"b": "</script>", "a": 1})
-    '{"a":1,"b":"\\u003c/script\\u003e"}'
-    """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return text.translate(_SCRIPT_ESCAPES)
 
 
 def split_pages(
@@ -255,7 +234,7 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
             for page in ordered
         ],
     }
-    text = _template().render(
+    text = template("stylize.html").render(
         title=title,
         bundle_id=bundle_id,
         contents=sum(page.contents for page in ordered),
@@ -264,19 +243,6 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
         data=script_json(data),
     )
     return text.encode()
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    source = importlib.resources.files("transforms") / "templates" / "stylize.html"
-    return environment.from_string(source.read_text(encoding="utf-8"))
 
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
@@ -295,7 +261,9 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
             f"`part` must be named part-KKKKK-of-NNNNN.parquet. Received: part={part!r}"
         )
     previous = None
-    for number, rows in enumerate(split_pages(_rows(output.path(part)))):
+    for number, rows in enumerate(
+        split_pages(stream_rows(output.path(part), _COLUMNS))
+    ):
         contents = list(dict.fromkeys(row["content_id"] for row in rows))
         summary = PageSummary(
             part=match[1],
@@ -311,34 +279,20 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
         yield summary
 
 
-def _rows(path: str) -> Iterator[Row]:
-    with open_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(1024, columns=_COLUMNS):
-            yield from batch.to_pylist()
-
-
 def write_index(
     pages: Sequence[PageSummary], output: OutputFolder, title: str, bundle_id: str
 ) -> str:
     """Write the index, remove the pages of earlier runs; return the index's name."""
-    output.write(INDEX, index_html(title, bundle_id, pages))
-    # Only now: the index that a kill leaves never names a page that is gone.
-    for name in sorted(set(output.names(PAGES)) - {page.file for page in pages}):
-        output.delete(name)
-    return INDEX
+    html = index_html(title, bundle_id, pages)
+    return write_index_page(output, html, PAGES, [page.file for page in pages])
 
 
 @dataclasses.dataclass
 class WriteGallery(beam.PTransform[PCollection[str], PCollection[str]]):
     """Each manifest part becomes pages of the gallery; all of them, one index.
 
-    The parts are taken as they come, one element a part, so the pages are written
-    wherever the parts were. Thumbnails and originals are not written here but by the
-    steps that hold the pixels: see `thumbnail` and `preview`.
-
-    Input: names of manifest parts inside the output folder, bounded.
-    Output: the name of the index, once it is written; also for no part at all.
-    Idempotent: the same manifest gives the same bytes, and stale pages go.
+    As `WritePages`. Thumbnails and originals are not written here but by the steps that
+    hold the pixels: see `thumbnail` and `preview`.
 
     Attributes:
         output: The folder of the job; its manifest must be complete.
@@ -355,15 +309,7 @@ class WriteGallery(beam.PTransform[PCollection[str], PCollection[str]]):
 
     def expand(self, pcoll: PCollection[str]) -> PCollection[str]:
         """Wire the pages, then the index."""
-        return (
-            pcoll
-            | "WritePages" >> beam.FlatMap(write_pages, self.output)
-            | "CollectPages" >> ToList()
-            | "WriteIndex"
-            >> beam.Map(
-                write_index,
-                output=self.output,
-                title=self.title,
-                bundle_id=self.bundle_id,
-            ).with_output_types(str)
+        write = functools.partial(
+            write_index, title=self.title, bundle_id=self.bundle_id
         )
+        return pcoll | "Pages" >> WritePages(self.output, write_pages, write)

@@ -174,7 +174,7 @@ def look_at(
         targets: list[int | None] = [None]
         targets += chosen_channels(settings.gradient_channels, features[layer])
         twin = networks.randomized.get(layer)
-        other = twin.activations(pixels) if twin else None
+        other = twin.activations(pixels, activations) if twin else None
         for rule in settings.rules:
             # A kind of gradient is named as its rule.
             ask = (layer, cast(Any, str(rule)), targets, at_a_time)

@@ -57,11 +57,7 @@ def draw_sheets(look: Look, settings: VisualizeSettings) -> Iterator[Sheet]:
         for layer in settings.layers:
             features = look.features[layer]
             raw = _npz(features=features) if settings.raw else None
-            for scale in ("layer", "map"):
-                yield _feature_sheet(
-                    key, layer, features, settings.channels, scale, raw
-                )
-                raw = None
+            yield from _feature_sheets(key, layer, features, settings.channels, raw)
     for (layer, rule), gradients in look.gradients.items():
         raw = None
         if settings.raw:
@@ -89,23 +85,42 @@ def statistics(values: npt.NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def _feature_sheets(
+    key: str, layer: str, features: Map, channels: Channels, raw: bytes | None
+) -> Iterator[Sheet]:
+    """Draw a layer with one scale for all its maps, then with one for each."""
+    busiest = chosen_channels(channels, features)
+    first = range(min(_FIRST, features.shape[-1]))
+    facts = {
+        channel: statistics(features[..., channel])
+        for channel in dict.fromkeys([*busiest, *first])
+    }
+    # A few extreme neurons must not darken the rest.
+    largest = float(np.quantile(features, 0.999)) or float(features.max())
+    title = "the most active first" if channels.top else "as asked for"
+    parts = [
+        (title, busiest, _LARGE, 8),
+        (f"the first {len(first)}", list(first), _SMALL, 16),
+    ]
+    for scale in ("layer", "map"):
+        yield _feature_sheet(key, layer, features, parts, facts, largest, scale, raw)
+        raw = None
+
+
 def _feature_sheet(
     key: str,
     layer: str,
     features: Map,
-    channels: Channels,
+    parts: Sequence[tuple[str, Sequence[int], int, int]],
+    facts: Mapping[int, Mapping[str, Any]],
+    largest: float,
     scale: str,
     raw: bytes | None,
 ) -> Sheet:
-    """Draw the busiest feature maps, and the first 64, of one layer."""
+    """Draw parts of title, channels, width of a map and maps a row."""
     height, width, count = features.shape
-    busiest = chosen_channels(channels, features)
-    first = list(range(min(_FIRST, count)))
-    # A few extreme neurons must not darken the rest.
-    largest = float(np.quantile(features, 0.999)) or float(features.max())
-    parts = [(busiest, _LARGE, 8), (first, _SMALL, 16)]
     total = MARGIN + 30
-    for shown, across, columns in parts:
+    for _, shown, across, columns in parts:
         _, tall = canvas.map_size(features, across)
         caption = _CAPTION if across == _LARGE else 0
         total += 22 + -(-len(shown) // columns) * (tall + caption + GAP) + 8
@@ -119,9 +134,7 @@ def _feature_sheet(
     )
     tiles = []
     top = MARGIN + 26
-    for shown, across, columns in parts:
-        named = "the most active first" if channels.top else "as asked for"
-        title = named if across == _LARGE else f"the first {len(shown)}"
+    for title, shown, across, columns in parts:
         sheet.write(title, MARGIN, top, 12, canvas.SOFT)
         top += 20
         across, tall = canvas.map_size(features, across)
@@ -134,7 +147,7 @@ def _feature_sheet(
                 across,
                 tall,
             )
-            tile = Tile(layer, box, channel, **statistics(features[..., channel]))
+            tile = Tile(layer, box, channel, **facts[channel])
             tiles.append(tile)
             _draw_map(sheet, features[..., channel], tile, largest, scale)
             if caption:
@@ -154,8 +167,8 @@ def _draw_map(
     share = values / (largest if scale == "layer" else tile.maximum)
     small = np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
     # Averaged as numbers, coloured afterwards: colours have no mean.
-    grey = canvas.fitted(np.repeat(small[..., None], 3, axis=-1), width, height)
-    sheet.paste(canvas.viridis(grey[..., 0] / 255), left, top)
+    grey = canvas.fitted(small, width, height)
+    sheet.paste(canvas.viridis(grey / 255), left, top)
 
 
 def _strip(look: Look, settings: VisualizeSettings) -> Sheet:

@@ -1,20 +1,16 @@
 """The report of a data set: one page that shows what came in and what did not."""
 
 import base64
-import functools
-import importlib.resources
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-
-import jinja2
 
 from transforms.elements import ImageStatus
 from transforms.fingerprints import near_duplicates
 from transforms.gallery import thumbnail
 from transforms.layout import DatasetSettings
 from transforms.output import OutputFolder
+from transforms.pages import template
 from transforms.rejects import RejectedExample
 from transforms.sheet import read_picture
 
@@ -68,7 +64,7 @@ def report_html(
     ranked = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     duplicates = [row for row in rows if row["status"] == ImageStatus.DUPLICATE]
     groups = near_duplicates([row["perceptual_hash"] for row in accepted])
-    return _template().render(
+    return template("ingest.html").render(
         name=settings.name,
         summary=summary,
         total=len(rows),
@@ -152,30 +148,3 @@ def _picture(
 
 def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-
-
-def _human_bytes(size: int) -> str:
-    """Return a size for people.
-
-    >>> _human_bytes(999), _human_bytes(56_500_000)
-    ('999 B', '56.5 MB')
-    """
-    if size < 1000:
-        return f"{size} B"
-    power = min(4, int(math.log10(size) // 3))
-    return f"{size / 1000**power:.3g} {'kMGT'[power - 1]}B"
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["bytes"] = _human_bytes
-    environment.filters["number"] = "{:,}".format
-    source = importlib.resources.files("transforms") / "templates" / "ingest.html"
-    return environment.from_string(source.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -83,3 +84,17 @@ def table_bytes(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", version="2.6")
     return buffer.getvalue()
+
+
+def stream_rows(
+    path: str, columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, holding a thousand at a time.
+
+    Args:
+        path: Of the file.
+        columns: Those wanted; None for all.
+    """
+    with open_file(path) as file:
+        for batch in pq.ParquetFile(file).iter_batches(1024, columns=columns):
+            yield from batch.to_pylist()

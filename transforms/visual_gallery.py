@@ -2,27 +2,24 @@
 
 `gallery/index.html` holds the list of the images and what belongs to the whole
 collection. What one image has is a script of its own, `gallery/images/<id>.js`, loaded
-when the image is picked: a document opened from disk may load scripts and pictures but
-may not fetch data. A sheet is shown tile by tile, cut out of its PNG by the browser.
+when the image is picked. A sheet is shown tile by tile, cut out of its PNG by the
+browser.
 """
 
 import dataclasses
 import functools
-import importlib.resources
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
-import jinja2
-import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
-from apache_beam.transforms.combiners import ToList
 
-from transforms.gallery import INDEX, script_json
 from transforms.map_sheets import CAVEAT, TITLES
 from transforms.maps import Row
-from transforms.output import OutputFolder, open_file
+from transforms.output import OutputFolder
+from transforms.pages import WritePages, script_json, template, write_index_page
+from transforms.tables import stream_rows
 from transforms.visual import COLLECTION, Kind, VisualizeSettings
 
 IMAGES: Final = "gallery/images"
@@ -98,7 +95,7 @@ def image_script(image_id: str, sheets: Sequence[dict[str, Any]]) -> bytes:
 def write_images(part: str, output: OutputFolder) -> Iterator[ImageEntry]:
     """Write the scripts of the images of one part of the maps; yield their entries."""
     for image_id, owned in itertools.groupby(
-        _rows(output.path(part)), key=lambda row: row["image_id"]
+        stream_rows(output.path(part)), key=lambda row: row["image_id"]
     ):
         rows = list(owned)
         # A file that is no sheet (scores) has no size.
@@ -113,12 +110,6 @@ def write_images(part: str, output: OutputFolder) -> Iterator[ImageEntry]:
         output.write(f"{IMAGES}/{image_id}.js", image_script(image_id, sheets))
         size = rows[0]["image_width"], rows[0]["image_height"]
         yield ImageEntry(rows[0]["image_key"], image_id, *size)
-
-
-def _rows(path: str) -> Iterator[Row]:
-    with open_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(1024):
-            yield from batch.to_pylist()
 
 
 def index_html(
@@ -142,7 +133,7 @@ def index_html(
         "rules": [str(rule) for rule in settings.rules],
         "titles": {str(kind): TITLES[kind] for kind in Kind},
     }
-    text = _template().render(
+    text = template("visualize.html").render(
         title=title,
         network=settings.network.upper().replace("VGG", "VGG-"),
         images=len(images),
@@ -156,19 +147,6 @@ def _id(entry: ImageEntry) -> str:
     return entry.id
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    source = importlib.resources.files("transforms") / "templates" / "visualize.html"
-    return environment.from_string(source.read_text(encoding="utf-8"))
-
-
 def write_index(
     entries: Sequence[ImageEntry],
     output: OutputFolder,
@@ -176,20 +154,16 @@ def write_index(
     settings: VisualizeSettings,
 ) -> str:
     """Write the index, remove scripts of earlier runs; return the index's name."""
-    output.write(INDEX, index_html(title, settings, entries))
-    # Only now: the index that a kill leaves never names a script that is gone.
-    wanted = {f"{IMAGES}/{entry.id}.js" for entry in entries if entry.key}
-    for name in sorted(set(output.names(IMAGES)) - wanted):
-        output.delete(name)
-    return INDEX
+    html = index_html(title, settings, entries)
+    wanted = [f"{IMAGES}/{entry.id}.js" for entry in entries if entry.key]
+    return write_index_page(output, html, IMAGES, wanted)
 
 
 @dataclasses.dataclass
 class WriteVisualGallery(beam.PTransform[PCollection[str], PCollection[str]]):
     """Each part of the maps becomes scripts of the gallery; all of them, one index.
 
-    Input: names of parts of `maps.parquet`, bounded. Output: the name of the index.
-    Idempotent: the same maps give the same bytes.
+    As `WritePages`.
 
     Attributes:
         output: The folder of the job; its maps must be complete.
@@ -206,15 +180,5 @@ class WriteVisualGallery(beam.PTransform[PCollection[str], PCollection[str]]):
 
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
         """Wire the scripts, then the index."""
-        return (
-            parts
-            | "WriteImages" >> beam.FlatMap(write_images, self.output)
-            | "CollectImages" >> ToList()
-            | "WriteIndex"
-            >> beam.Map(
-                write_index,
-                output=self.output,
-                title=self.title,
-                settings=self.settings,
-            ).with_output_types(str)
-        )
+        write = functools.partial(write_index, title=self.title, settings=self.settings)
+        return parts | "Pages" >> WritePages(self.output, write_images, write)

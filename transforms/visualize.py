@@ -24,8 +24,8 @@ from transforms.maps import Owner, Row, commit_maps, is_done, write_file, write_
 from transforms.output import OutputFolder
 from transforms.previews import write_preview
 from transforms.progress import progress_of
-from transforms.top_images import excitations, pack_scores
 from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
+from transforms.winners import Winners, image_winners, pack_scores
 
 COUNTS = "counts"
 SCORES = "scores"
@@ -40,12 +40,12 @@ class Visualized(NamedTuple):
     Attributes:
         counts: (name, amount) pairs to be added up.
         failures: Images that could not be processed.
-        scored: ((layer, channel), `Excitation`) of every image, for top images.
+        scored: (layer, `Winners`) of every image, for top images.
     """
 
     counts: PCollection[tuple[str, int]]
     failures: PCollection[Failure]
-    scored: PCollection[Any]
+    scored: PCollection[tuple[str, Winners]]
 
 
 @dataclasses.dataclass
@@ -103,7 +103,7 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
         scored = (
             (planned[_PlanDoFn.KEPT], written[SCORES])
             | "Scores" >> beam.Flatten()
-            | "Excitations" >> beam.FlatMap(_excitations, self.output, self.settings)
+            | "ReadScores" >> beam.FlatMap(_read_scores, self.output, self.settings)
         )
         return Visualized(counts, failures, scored)
 
@@ -175,11 +175,11 @@ def _failed_count(_failure: Failure) -> tuple[str, int]:
     return "images_failed", 1
 
 
-def _excitations(
+def _read_scores(
     ref: ImageRef, output: OutputFolder, settings: VisualizeSettings
-) -> Iterator[Any]:
+) -> Iterator[tuple[str, Winners]]:
     if Kind.TOP_IMAGES in settings.kinds:
-        yield from excitations(ref, output.read(scores_path(ref.key)), settings)
+        yield from image_winners(ref, output.read(scores_path(ref.key)), settings)
 
 
 class _WriteDoFn(beam.DoFn):

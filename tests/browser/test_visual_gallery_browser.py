@@ -1,14 +1,13 @@
 """The gallery of a visualization, opened from disk in a browser."""
 
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
 
 from transforms import map_sheets
 from transforms.decode import LoadedImage
-from transforms.elements import ImageRef
+from transforms.elements import ImageRef, image_id
 from transforms.filters import draw_filters
 from transforms.gallery import preview
 from transforms.looks import Gradient, Look
@@ -16,18 +15,12 @@ from transforms.maps import MAPS, Owner, write_sheet
 from transforms.output import OutputFolder
 from transforms.schemas import VISUALIZE_MAPS
 from transforms.tables import write_table
+from transforms.top_images import draw_top_images
 from transforms.visual import GRADIENTS, Channels, Kind, VisualizeSettings
 from transforms.visual_gallery import write_images, write_index
+from transforms.winners import Excitation
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-CHROMEDRIVER = shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and CHROMEDRIVER), reason="chromium or chromedriver not found"
-    ),
-]
+pytestmark = pytest.mark.browser
 
 LAYERS = ("block1_conv1", "block2_conv1")
 KEYS = ["a.jpg", "quote\"apos'amp&<script>alert(1)<!--.jpg", "ü/名前 100%.jpg"]
@@ -73,6 +66,12 @@ def gallery(tmp_path_factory):
         kernel = rng.normal(size=(3, 3, 3, 8)).astype(np.float32)
         owner = Owner("c", id=f"collection-filters-{layer}")
         rows += write_sheet(output, owner, draw_filters(layer, kernel))
+        refs = [ImageRef(key, "in", "") for key in KEYS[:2]]
+        found = [Excitation(3.5 - i, r.id, r, 0, 0) for i, r in enumerate(refs)]
+        crops = {(6, ref.id): pixels[:9, :9] for ref in refs}
+        owner = Owner("c", id=f"collection-top-images-{layer}")
+        sheet = draw_top_images(layer, [(6, found)], crops, 9)
+        rows += write_sheet(output, owner, sheet)
     part = f"{MAPS}/part-00000-of-00001.parquet"
     write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
     index = write_index(
@@ -81,72 +80,10 @@ def gallery(tmp_path_factory):
     return pathlib.Path(output.path(index)).as_uri()
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in [
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-dev-shm-usage",
-        "window-size=1300,900",
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ]:
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(CHROMEDRIVER)
-    )
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """A page, and the questions that the tests ask of it."""
-
-    def __init__(self, driver):
-        self.driver = driver
-
-    def open(self, url):
-        self.driver.get("about:blank")
-        self.driver.get(url)
-        self.until("document.querySelector('main .map, .message')")
-
-    def ask(self, expression):
-        return self.driver.execute_script(f"return {expression}")
-
-    def until(self, expression):
-        from selenium.webdriver.support.wait import WebDriverWait
-
-        wait = WebDriverWait(self.driver, 20, poll_frequency=0.05)
-        wait.until(lambda _: self.ask(expression), expression)
-
-    def texts(self, selector):
-        return self.ask(
-            f"[...document.querySelectorAll(`{selector}`)].map(e => e.textContent)"
-        )
-
-    def click(self, selector):
-        self.driver.find_element("css selector", selector).click()
-
-    def key(self, name):
-        from selenium.webdriver import Keys
-
-        self.driver.switch_to.active_element.send_keys(getattr(Keys, name))
-
-
 @pytest.fixture
-def page(driver, gallery):
-    """Yield the opened gallery; no test may leave a complaint in its console."""
-    driver.get_log("browser")
-    page = Page(driver)
-    page.open(gallery)
-    yield page
-    assert driver.get_log("browser") == []
+def page(browser, gallery):
+    browser.open(gallery)
+    return browser
 
 
 def test_overview_shows_every_block_and_rule(page):
@@ -178,10 +115,12 @@ def test_tiles_are_cut_out_of_their_sheets(page):
 
 
 def test_walking_the_blocks_the_images_and_the_scales(page):
+    from selenium.webdriver import Keys
+
     page.click("[data-value=features]")
     page.until("document.querySelectorAll('main .map').length === 11")
     assert page.texts("#layers [aria-pressed=true]") == ["1.1"]
-    page.key("ARROW_RIGHT")
+    page.press(Keys.ARROW_RIGHT)
     page.until(
         "document.querySelector('#layers [aria-pressed=true]').textContent === '2.1'"
     )
@@ -191,8 +130,36 @@ def test_walking_the_blocks_the_images_and_the_scales(page):
         "document.querySelector('main .map').style.backgroundImage.includes('-map.png')"
     )
     assert "-layer.png" in before
-    page.key("ARROW_DOWN")
+    page.press(Keys.ARROW_DOWN)
     page.until("[...document.querySelectorAll('.pick')][1].ariaCurrent === 'true'")
+
+
+def test_a_click_picks_the_image_and_another_the_layer(page):
+    pictures = "document.querySelector('main .map').style.backgroundImage"
+    page.click("[data-value=gradients]")
+    page.click(".pick:nth-child(3)")
+    page.until("[...document.querySelectorAll('.pick')][2].ariaCurrent === 'true'")
+    assert page.texts("[aria-current=true] span") == [sorted(KEYS)[2]]
+    page.click("#layers [data-value=block2_conv1]")
+    page.until(f"{pictures}.includes('-block2_conv1.png')")
+    assert image_id(sorted(KEYS)[2]) in page.ask(pictures)
+    assert page.texts(".rules h3")[0] == "the maximum neurons of block2_conv1"
+    # From the overview a click on a map walks into its layer.
+    page.click("[data-value=overview]")
+    page.until("document.querySelectorAll('main .map').length === 9")
+    page.click("main .strip > :nth-child(3) .map")
+    page.until("document.querySelectorAll('main .map').length === 11")
+    assert page.texts("#layers [aria-pressed=true]") == ["2.1"]
+    assert image_id(sorted(KEYS)[2]) in page.ask(pictures)
+
+
+def test_top_images_name_their_source(page):
+    page.click("[data-value=top-images]")
+    page.until("document.querySelectorAll('main .map').length === 2")
+    page.hover("main .map")
+    page.until("!document.getElementById('bubble').hidden")
+    (text,) = page.texts("#bubble")
+    assert text == f"block1_conv1 · channel 6{KEYS[0]}place 1 · activation 3.5"
 
 
 def test_rules_stand_side_by_side_with_their_correlations(page):
@@ -214,16 +181,13 @@ def test_rules_stand_side_by_side_with_their_correlations(page):
 
 
 def test_hovering_names_the_channel_and_clicking_enlarges(page):
-    from selenium.webdriver import ActionChains
-
     page.click("[data-value=features]")
     page.until("document.querySelectorAll('main .map').length === 11")
-    maps = page.driver.find_elements("css selector", "main .map")
-    ActionChains(page.driver).move_to_element(maps[3 + 2]).perform()
+    page.hover("h2 + .tiles ~ h2 + .tiles > :nth-child(3) .map")
     page.until("!document.getElementById('bubble').hidden")
     assert page.texts("#bubble b") == ["block1_conv1 · channel 2"]
     assert "all zero" in page.texts("#bubble")[0]
-    maps[0].click()
+    page.click("main .map")
     page.until("document.getElementById('light').open")
     page.click("#light")
     page.until("!document.getElementById('light').open")

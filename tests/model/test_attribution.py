@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ import tensorflow as tf
 from model.attribution import RULES, Attribution
 from model.config import ConvSpec
 from model.encoder import build_vgg, layers_to, vgg_layers
+from model.network import set_weights
 from model.weights import load_vgg_weights
 
 Arrays = dict[str, np.ndarray]
@@ -179,12 +181,17 @@ def test_saliency_of_vgg16_equals_a_tape(
     actual = network.gradients(
         network.activations(images), layer, "saliency", [None, 17, 40]
     )
-    vgg = build_vgg("vgg16", vgg_arrays, taps=[layer])
+    vgg = keras.applications.VGG16(
+        weights=None, include_top=False, input_shape=(None, None, 3)
+    )
+    set_weights(vgg, vgg_arrays)
+    tapped = keras.Model(vgg.input, vgg.get_layer(layer).output)
     for i, target in enumerate([None, 17, 40]):
         with tf.GradientTape() as tape:
             pixels = tf.constant(images)
             tape.watch(pixels)
-            features = vgg(pixels)
+            inputs = keras.applications.vgg16.preprocess_input(255 * pixels)
+            features = tapped(inputs)
             chosen = (
                 tf.reduce_max(features, axis=-1)
                 if target is None
@@ -293,3 +300,25 @@ def test_changed_weights_make_another_network_and_leave_the_first(
     np.testing.assert_array_equal(maps[0], maps[1])
     np.testing.assert_array_equal(maps[2], before)
     assert not np.array_equal(maps[0], maps[2])
+
+
+@pytest.mark.parametrize("changed", ["block1_conv1", "block2_conv1", "block3_conv2"])
+def test_twin_takes_what_is_unchanged_from_the_original(
+    tiny: tuple[ConvSpec, ...],
+    tiny_arrays: Arrays,
+    random_arrays: Callable[..., Arrays],
+    rng: np.random.Generator,
+    changed: str,
+) -> None:
+    image = rng.uniform(0, 1, (1, 13, 18, 3)).astype(np.float32)
+    network = Attribution(tiny, tiny_arrays)
+    others = random_arrays(tiny, seed=7)
+    weights = {k: v for k, v in others.items() if k.startswith(changed)}
+    twin = network.to_layer("block3_conv2", weights)
+    original = network.activations(image)
+    continued, alone = twin.activations(image, original), twin.activations(image)
+    assert list(continued) == list(alone) == [spec.name for spec in tiny]
+    for name, value in continued.items():
+        np.testing.assert_array_equal(value, alone[name], err_msg=name)
+        before_it = list(alone).index(name) < list(alone).index(changed)
+        assert (value is original[name]) is before_it

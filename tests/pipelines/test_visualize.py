@@ -5,8 +5,10 @@ import io
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import h5py
 import keras
@@ -20,6 +22,7 @@ from model.attribution import Attribution
 from model.encoder import vgg_layers
 from model.featuremaps import receptive_field
 from model.network import set_weights
+from model.sanity import randomized_weights
 from model.stylizer import to_uint8
 from model.weights import load_vgg_weights
 from pipelines import cli, visualize
@@ -30,8 +33,10 @@ from transforms.maps import JOURNAL
 from transforms.output import OutputFolder
 from transforms.schemas import VISUALIZE_MAPS
 from transforms.tables import write_table
-from transforms.top_images import WINNERS
 from transforms.visual import Kind
+from transforms.winners import WINNERS
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A mix of sizes, the smallest allowed, an odd one, grey, and one that is shrunk.
 SIZES = {
@@ -174,6 +179,67 @@ def test_feature_maps_equal_those_of_keras(run, inputs, keras_features):
                 one = features[..., row["channel"]].astype(np.float64)
                 assert row["maximum"] == pytest.approx(one.max(), rel=1e-4, abs=1e-3)
                 assert row["mean"] == pytest.approx(one.mean(), rel=1e-4, abs=1e-3)
+
+
+def ranks(values):
+    """Return the places of values in their order, those of equal ones being shared."""
+    flat = values.ravel()
+    sides = (np.searchsorted(np.sort(flat), flat, side) for side in ("left", "right"))
+    return sum(sides) / 2
+
+
+def test_numbers_of_a_gradient_are_those_of_the_raw_map(run, inputs):
+    """What a picture scaled by itself hides is stored, and true."""
+    layer = "block2_conv1"
+    flags = ("--raw", "--layers", layer, "--gradient-channels", "5")
+    run(*flags, "--kinds", "saliency,guided", defaults=())
+    layers = vgg_layers("vgg16")[:3]
+    arrays = load_vgg_weights("vgg16")
+    trained = Attribution(layers, arrays)
+    random = Attribution(layers, {**arrays, **randomized_weights(layers, layer)})
+    pixels = pixels_of(inputs / "in" / "a.png")[None].astype(np.float32) / 255
+    for rule in ("saliency", "guided"):
+        rows = rows_of(inputs / "out", image_key="a.png", kind=rule)
+        with np.load(inputs / "out" / rows[0]["raw_path"]) as raw:
+            assert list(raw["channels"]) == [-1, 5]
+            maps = raw["gradients"]
+        found, erased = (
+            network.gradients(network.activations(pixels), layer, rule, [None, 5])[0]
+            for network in (trained, random)
+        )
+        assert maps.min() < 0 < maps.max()
+        np.testing.assert_allclose(maps, found, rtol=0, atol=1e-5 * np.abs(found).max())
+        for row in rows:
+            place = 0 if row["channel"] is None else 1
+            one = maps[place].astype(np.float64)
+            assert row["minimum"] == one.min()
+            assert row["maximum"] == one.max()
+            assert row["mean"] == pytest.approx(one.mean())
+            assert row["l2"] == pytest.approx(np.sqrt((one**2).sum()))
+            strengths = (np.abs(m[place]).max(-1) for m in (maps, erased))
+            rho = np.corrcoef(*map(ranks, strengths))[0, 1]
+            assert row["rank_correlation"] == pytest.approx(rho, abs=1e-3)
+
+
+def test_smallest_and_narrowest_images_reach_the_last_layer(run, inputs, picture):
+    """At block5_conv3 32 pixels are two neurons; 31 are refused."""
+    for name, size in {
+        "0.png": (32, 32),
+        "wide.png": (32, 320),
+        "31.png": (31, 90),
+    }.items():
+        path = inputs / "small" / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(to_uint8(picture(*size, seed=8))).save(path)
+    flags = ("--layers", "block5_conv3", "--max-failure-rate", "0.5")
+    status, _, err = run(*flags, "--gradient-channels", "top:1", folder="small")
+    assert status == 0
+    assert "3 images = 2 decoded + 1 failed" in err
+    assert "14 sheets = 14 done + 0 kept + 0 failed" in err
+    (row,) = failures(inputs / "out")
+    assert (row["key"], row["reason"]) == ("31.png", "too_small")
+    for row in rows_of(inputs / "out", layer="block5_conv3"):
+        assert row["kind"] == "scores" or min(row["width"], row["height"]) >= 16
 
 
 @pytest.mark.parametrize("channels", ["top:5", "17,3"])
@@ -429,6 +495,16 @@ USAGE_ERRORS = {
 }
 
 
+CHECKED = {"": True, "--randomization-check": True, "--no-randomization-check": False}
+
+
+@pytest.mark.parametrize("flag", CHECKED)
+def test_gradients_are_checked_unless_refused(flag):
+    argv = ["visualize", "--input", "in", "--output", "out", *flag.split()]
+    args = cli.build_parser().parse_args(argv)
+    assert args.flags.config_from_args(args).randomization_check is CHECKED[flag]
+
+
 @pytest.mark.parametrize("expected", USAGE_ERRORS)
 def test_usage_errors_exit_2_in_one_line_and_write_nothing(
     run, inputs, expected, files_of
@@ -457,13 +533,50 @@ def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):
     }
 
 
+def command(inputs, output, *flags):
+    argv = [sys.executable, "-m", "pipelines", "visualize"]
+    argv += ["--input", str(inputs / "in"), "--output", str(inputs / output)]
+    return [*argv, *FLAGS, *flags]
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_where_it_was(run, inputs, picture, files_of):
+    for index in range(4):  # Time to be killed in.
+        image = Image.fromarray(to_uint8(picture(64, 96, seed=70 + index)))
+        image.save(inputs / "in" / f"more{index}.png")
+    run(output="whole", defaults=FLAGS)
+    folder = inputs / "out"
+    journal = folder / JOURNAL
+    process = subprocess.Popen(
+        command(inputs, "out"), cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        while process.poll() is None:
+            if sum("collection" not in path.name for path in journal.glob("*")) >= 2:
+                break
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert journal.exists(), "the run ended before it could be killed"
+    committed = {
+        row["path"]
+        for p in journal.glob("*.parquet")
+        for row in pq.read_table(p).to_pylist()
+    }
+    before = {path: (folder / path).stat().st_mtime_ns for path in committed}
+    status, _, err = run(defaults=FLAGS)
+    assert status == 0
+    assert "+ 0 kept" not in err
+    assert files_of(folder) == files_of(inputs / "whole")
+    assert {path: (folder / path).stat().st_mtime_ns for path in committed} == before
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_same_bytes(run, inputs, files_of):
     run(defaults=FLAGS)
-    command = [sys.executable, "-m", "pipelines", "visualize"]
-    command += ["--input", str(inputs / "in"), "--output", str(inputs / "two")]
-    root = pathlib.Path(__file__).resolve().parents[2]
-    subprocess.run([*command, *FLAGS, "--direct_num_workers=2"], check=True, cwd=root)
+    two = command(inputs, "two", "--direct_num_workers=2")
+    subprocess.run(two, check=True, cwd=ROOT)
     assert files_of(inputs / "two") == files_of(inputs / "out")
 
 
@@ -480,3 +593,13 @@ def test_shared_bad_files_are_judged_as_expected(run, inputs, shared):
     assert keys == decodable
     failed = {row["key"] for row in failures(inputs / "bad")}
     assert failed == {*expected, "expected.json"} - decodable
+    # The balances: nothing is lost, each decoded image has its strip, scales and rule.
+    job = json.loads((inputs / "bad" / "job.json").read_text("utf-8"))
+    images, sheets = job["balances"]
+    assert images["total"] == len(expected) + 1
+    assert (images["done"], images["failed"]) == (
+        {"decoded": len(decodable)},
+        len(failed),
+    )
+    assert sheets["total"] == sheets["done"]["done"] == 4 * len(decodable)
+    assert sheets["failed"] == 0

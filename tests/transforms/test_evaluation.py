@@ -29,7 +29,7 @@ def shown(monkeypatch, totals):
             seen.update(values)
             return ""
 
-    monkeypatch.setattr("transforms.evaluation._template", Template)
+    monkeypatch.setattr("transforms.evaluation.template", lambda _: Template())
     page = EvaluationPage([square(f"s{i}", 0.1) for i in range(len(totals[0]))])
     for content, row in enumerate(totals):
         cells = [cell(content, style, float(t)) for style, t in enumerate(row)]

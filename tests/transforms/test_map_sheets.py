@@ -8,9 +8,17 @@ from PIL import Image
 
 from transforms import canvas
 from transforms.canvas import Canvas
+from transforms.decode import LoadedImage
+from transforms.elements import ImageRef
 from transforms.filters import draw_filters
-from transforms.map_sheets import gradient_views, statistics
-from transforms.visual import Channels, Kind, sheet_path
+from transforms.looks import Gradient, Look
+from transforms.map_sheets import (
+    draw_sheets,
+    gradient_caption,
+    gradient_views,
+    statistics,
+)
+from transforms.visual import Channels, Kind, Tile, VisualizeSettings, sheet_path
 
 
 def pixels_of(data):
@@ -76,6 +84,92 @@ def test_empty_map_is_marked(box):
     assert len(np.unique(sheet.pixels[top : top + height, left : left + width])) > 2
     sheet.pixels[top : top + height, left:] = canvas.GROUND
     assert (sheet.pixels == canvas.GROUND).mean() > 0.9
+
+
+def settings(*kinds):
+    return VisualizeSettings(
+        network="vgg16",
+        weights_sha256="0",
+        layers=("block1_conv1", "block2_conv1"),
+        kinds=kinds,
+        channels=Channels(listed=(1, 0)),
+        gradient_channels=Channels(top=1),
+        size=224,
+        randomization_check=True,
+        raw=False,
+    )
+
+
+def look(rng, features=None, gradients=None):
+    pixels = rng.integers(0, 255, (16, 24, 3), dtype=np.uint8)
+    image = LoadedImage(ImageRef("a.jpg", "in", ""), "0", pixels, 24, 16)
+    return Look(image, features or {}, gradients or {})
+
+
+def tile_of(sheet, tile):
+    left, top, width, height = tile.box
+    return pixels_of(sheet.data)[1][top : top + height, left : left + width]
+
+
+def test_maps_share_a_scale_or_have_each_their_own(rng):
+    """A weak map is dark beside a strong one, and as light by itself."""
+    maps = np.zeros((16, 24, 2), np.float32)
+    maps[2:8, 2:8] = [10, 1]
+    features = {"block1_conv1": maps, "block2_conv1": maps}
+    sheets = list(draw_sheets(look(rng, features), settings(Kind.FEATURES)))
+    assert [(s.layer, s.scale) for s in sheets] == [
+        ("", "strip"),
+        ("block1_conv1", "layer"),
+        ("block1_conv1", "map"),
+        ("block2_conv1", "layer"),
+        ("block2_conv1", "map"),
+    ]
+    shown = {}
+    for sheet in sheets[1:3]:
+        # Those asked for in their order, then the first 64.
+        assert [tile.channel for tile in sheet.tiles] == [1, 0, 0, 1]
+        for tile in sheet.tiles[:2]:
+            assert tile.maximum == maps[..., tile.channel].max()
+            shown[sheet.scale, tile.channel] = tile_of(sheet, tile)
+    lightest = canvas.viridis(np.array(1.0))
+    tenth = canvas.viridis(np.array(0.1))
+    for scale, channel, colour in [
+        ("layer", 0, lightest),
+        ("layer", 1, tenth),
+        ("map", 0, lightest),
+        ("map", 1, lightest),
+    ]:
+        tile = shown[scale, channel]
+        height, width = tile.shape[:2]
+        middle = tile[round(height * 5 / 16), round(width * 5 / 24)].astype(int)
+        np.testing.assert_allclose(middle, colour, atol=3)
+    # The strip: the photograph, then the busiest map of each block.
+    strip = sheets[0].tiles
+    assert [(tile.layer, tile.channel) for tile in strip] == [
+        ("", None),
+        ("block1_conv1", 0),
+        ("block2_conv1", 0),
+    ]
+
+
+def test_numbers_and_the_check_stand_under_a_gradient(rng):
+    tile = Tile("a", (0, 0, 1, 1), 7, "overlay", -0.5, 2, 0.1, 3.25, False, 0.873)
+    assert gradient_caption(tile) == (
+        "feature map 7 · -0.5 to 2 · L2 3.25 · rank correlation with a randomised "
+        "network 0.87"
+    )
+    assert gradient_caption(Tile("a", (0, 0, 1, 1))).startswith("maximum neurons · 0")
+    # It is drawn: another correlation is another sheet, but not other maps.
+    maps = rng.normal(size=(16, 24, 3)).astype(np.float32)
+    sheets = []
+    for rho in (0.87, 0.12):
+        gradients = {("block1_conv1", Kind.GUIDED): [Gradient(None, maps, rho)]}
+        sheets += draw_sheets(look(rng, None, gradients), settings(Kind.GUIDED))
+    first, second = sheets
+    assert not np.array_equal(pixels_of(first.data)[1], pixels_of(second.data)[1])
+    np.testing.assert_array_equal(
+        tile_of(first, first.tiles[0]), tile_of(second, second.tiles[0])
+    )
 
 
 def test_filters_are_light_where_positive_and_in_rgb():
