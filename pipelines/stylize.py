@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -197,6 +198,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
         total=most_cells(config, planned),
     )
     job.check_output()
+    _tell_bad_pairs(config, planned)
     if config.dry_run:
         print(dry_run(config, planned))
         return 0
@@ -211,6 +213,17 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
     files = config.output_format == "files"
     print(job.output.path("gallery/index.html" if files else "manifest"))
     return status
+
+
+def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
+    """Warn of rows that cannot be used, before a long job rather than after it."""
+    problems = [row["problem"] for row in plan.pairs or () if row["problem"]]
+    if problems:
+        print(
+            f"stylize: {len(problems)} rows of {config.pairing} cannot be used, "
+            f"such as {problems[0]}",
+            file=sys.stderr,
+        )
 
 
 def _threads(options: PipelineOptions) -> int:

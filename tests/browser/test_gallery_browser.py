@@ -293,7 +293,7 @@ def sortable(browser, tmp_path):
 
 
 def test_sort_orders_contents_best_first_and_unmeasured_last(sortable):
-    assert sortable.driver.find_element("id", "sort").is_displayed()
+    assert sortable.find("#sort").is_displayed()
     until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
     for name, order in {**SORTED, "by name": "0abc"}.items():
         choose(sortable, name)
@@ -316,8 +316,8 @@ def test_sort_orders_the_pictures_of_a_sheet_and_arrows_follow(sortable):
     until_names(sortable, tiles, ["t.jpg", "s.jpg"])
 
     sortable.click('.sheet[aria-label="a.jpg"] .tile:not(.origin) .cell')
-    sortable.until_light_is_loaded()
-    assert sortable.picture_name() == path_of("a.jpg", "t.jpg")
+    until_light_is_loaded(sortable)
+    assert picture_name(sortable) == path_of("a.jpg", "t.jpg")
     sortable.press(Keys.ARROW_RIGHT)
     after = path_of("a.jpg", "s.jpg")
     sortable.until(f"document.getElementById('file').title === '{after}'")
@@ -330,7 +330,7 @@ def path_of(content, style):
 def test_gallery_without_metrics_has_no_sort(browser, tmp_path):
     browser.open(write_output(tmp_path, PLAIN, ["s1.jpg"]))
     assert browser.ask("document.getElementById('sorts').hidden") is True
-    assert not browser.driver.find_element("id", "sorts").is_displayed()
+    assert not browser.find("#sorts").is_displayed()
 
 
 def test_sheet_of_one_content_shows_style_swatches(browser, tmp_path):

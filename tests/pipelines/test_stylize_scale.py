@@ -135,8 +135,10 @@ def test_file_of_pairs_blends_masks_and_bad_rows(run, inputs, files_of):
         "utf-8",
     )
     flags = ("--pairing", str(inputs / "pairs.csv"), "--format", "png")
-    _, forecast, _ = run(*flags, "--dry-run")
+    _, forecast, warning = run(*flags, "--dry-run")
     assert forecast.startswith("stylize: 7 cells to do, 0 there; ")
+    assert "2 rows of " in warning
+    assert "cannot be used, such as row 8: there is no content 'nobody.png'" in warning
     status, _, err = run(*flags, "--max-failure-rate", "0.5")
     assert status == 0
     assert "9 cells = 7 done + 0 kept + 2 failed" in err
