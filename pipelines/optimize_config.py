@@ -7,7 +7,8 @@ import argparse
 import dataclasses
 from typing import Any
 
-from model.config import NETWORKS, Network
+from model.config import Network
+from pipelines import flags
 from pipelines.errors import UsageError
 from pipelines.sweep import check
 from transforms.settings import CHOICES, SETTING_NAMES, RunSettings, flag_of
@@ -46,13 +47,8 @@ class OptimizeConfig:
 
     def __post_init__(self) -> None:
         check(self.settings, self.network, origin="")
-        if self.max_runs < 1:
-            raise UsageError(f"--max-runs {self.max_runs}: expected at least 1.")
-        if not 0 <= self.max_failure_rate <= 1:
-            raise UsageError(
-                f"--max-failure-rate {self.max_failure_rate}: expected a share in "
-                "[0, 1]."
-            )
+        flags.require(self.max_runs >= 1, "--max-runs", self.max_runs, "at least 1")
+        flags.require_share("--max-failure-rate", self.max_failure_rate)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,18 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="P",
-        help="photographs: folders (with all below), globs, image files, .zip or .tar "
-        "archives; NAME=P names an input",
+        help=f"photographs: {flags.IMAGES}; NAME=P names an input",
     )
     add("--style", nargs="+", required=True, metavar="P", help="paintings: likewise")
     add("--output", required=True, metavar="D", help="output folder")
-    add("--network", choices=NETWORKS, help="whose features are compared")
-    add(
-        "--weights",
-        metavar="W",
-        help="its weights, a Keras notop .h5 or an .npz (default: vgg16 is packaged, "
-        "vgg19 is downloaded by Keras)",
-    )
+    flags.add_network(parser, "whose features are compared")
     _add_settings(parser)
     add(
         "--sweep",
@@ -82,18 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a TOML file of settings, each run on every content and style",
     )
     add("--max-runs", type=int, metavar="N", help="refuse a larger number of runs")
-    add(
-        "--max-failure-rate",
-        type=float,
-        metavar="SHARE",
-        help="exit with 1 when a larger share of images or runs fails",
-    )
-    add("--overwrite", action="store_true", help="make everything in D anew")
-    fields = dataclasses.fields(OptimizeConfig)
-    missing = dataclasses.MISSING
-    defaults = {f.name: f.default for f in fields if f.default is not missing}
+    flags.add_failure_rate(parser, "images or runs fails")
+    flags.add_overwrite(parser)
     values = {n: _text(v) for n, v in RunSettings().values().items()}
-    parser.set_defaults(**{**defaults, **values})
+    flags.set_defaults(parser, OptimizeConfig, **values)
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

@@ -35,6 +35,7 @@ from transforms.effects import (
 from transforms.journal import Row
 from transforms.optimize import preview_name
 from transforms.output import OutputFolder, open_file
+from transforms.pages import make_environment
 from transforms.settings import RunSettings, flag_of, shown_value
 from transforms.tables import read_rows
 
@@ -314,14 +315,7 @@ def write_index(entries: Sequence[PairEntry], output: OutputFolder) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("transforms"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = make_environment()
     environment.filters["change"] = lambda change: _unbroken(shown_change(change))
     environment.filters["unbroken"] = _unbroken
     environment.filters["number"] = _short
