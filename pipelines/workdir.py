@@ -138,7 +138,7 @@ class Workdir:
             kept = {name: about.get(name) for name in ("name", "training", "metrics")}
             lineage.append({"bundle_id": start.bundle_id, **kept})
         # By how much went into it: its ancestor keeps its own name.
-        before = sum(stage.get("training", {}).get("steps", 0) for stage in lineage)
+        before = sum((s["training"] or {}).get("steps", 0) for s in lineage)
         return {
             "name": f"adain-{before + step}",
             "license": about.get("license"),
