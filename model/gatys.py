@@ -3,7 +3,8 @@
 Gatys, Ecker & Bethge 2016, https://doi.org/10.1109/CVPR.2016.265. The picture is
 float32 RGB in grey levels of 255 throughout: that is the unit of the learning rate and
 of the total variation. The paper starts from white noise and uses L-BFGS; both are
-here. From noise L-BFGS needs a tenth of Adam's steps, from the content as many.
+here. From noise L-BFGS needs a tenth of Adam's steps; from the content it has no such
+lead, and after 150 steps is mostly some per cent behind Adam after 500.
 """
 
 import dataclasses
@@ -201,10 +202,13 @@ class _Run:
         """Return what came of the run."""
         names = self._objective.terms.names[:-1]
         steps = self._curve[-1].step
+        # Again: where L-BFGS finds nothing better on the last level, the latest row is
+        # of the level before.
+        curve = (*self._curve[:-1], self._losses(steps, self._values))
         return GatysResult(
             picture=_to_uint8(picture),
             snapshots=tuple(self._snapshots),
-            curve=tuple(self._curve),
+            curve=curve,
             losses_by_layer=dict(zip(names, map(float, self._values), strict=False)),
             steps=steps,
             stopped_early=steps < self._settings.steps,

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "export": ("pipelines.export", "export a trained decoder as a bundle"),
     "evaluate": ("pipelines.evaluate", "measure the quality of a bundle"),
     "stylize": ("pipelines.stylize", "stylize every content with every style"),
+    "optimize": ("pipelines.optimize", "optimise pictures the Gatys way, and compare"),
     "visualize": ("pipelines.visualize", "show what a network sees in every image"),
 }
 

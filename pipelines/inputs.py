@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipelines.errors import UsageError
 from transforms.listing import Listing
 from transforms.output import is_remote
-from transforms.read import InputRoot, check_keys, list_checked, parse_inputs
+from transforms.read import InputRoot, list_checked, parse_inputs
 from transforms.tfds_images import SCHEME, TfdsRoot, is_dataset_folder
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
@@ -68,31 +68,6 @@ def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
     for root in files:
         _check_apart(root, output)
     return Inputs(files, tfds)
-
-
-def find_images(
-    flag: str, arguments: Sequence[str], output: str
-) -> tuple[tuple[InputRoot, ...], int]:
-    """Return the input roots of a flag and how many images they hold.
-
-    Args:
-        flag: For the error message.
-        arguments: Of the flag, in the order of the command line.
-        output: Of the command: no input may hold it.
-
-    Raises:
-        UsageError: An argument cannot be used, or there is no image.
-    """
-    try:
-        roots = parse_inputs(arguments)
-        for root in roots:
-            _check_apart(root, output)
-        count = check_keys(roots)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if not count:
-        raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
-    return roots, count
 
 
 def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:

@@ -4,13 +4,13 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import tqdm
 
 from transforms.output import OutputFolder
-from transforms.progress import read_progress
+from transforms.progress import read_doing, read_progress
 
 _SECONDS_BETWEEN_LOOKS: Final = 0.25
 _SECONDS_BETWEEN_LINES: Final = 30.0
@@ -25,7 +25,8 @@ def shown_progress(
     Args:
         output: What the job writes.
         command: Name of the command.
-        unit: What is counted: the totals `<unit>_done`, `_kept` and `_failed`.
+        unit: What is counted: the totals `<unit>_done`, `_kept` and `_failed`, and
+            `_part`, the share of those on their way that is done.
         total: How many of them there are at most.
     """
     over = threading.Event()
@@ -48,14 +49,16 @@ def _follow_with_bar(
         finished = False
         while not finished:
             finished = over.wait(_SECONDS_BETWEEN_LOOKS)
-            done, kept, failed = _amounts(output, unit)
+            totals = read_progress(output)
+            done, kept, failed = _amounts(totals, unit)
             # What an earlier run did must not count into the rate.
             bar.initial = kept
             bar.update(done + kept + failed - bar.n)
-            if failed:
-                bar.set_postfix(failed=failed, refresh=False)
-            elif not done and (encoded := _styles_encoded(output)):
-                bar.set_postfix(styles_encoded=encoded)
+            told = [f"{failed} failed"] if failed else []
+            told += read_doing(output)
+            if not done and (encoded := _styles_encoded(totals)):
+                told.append(f"{encoded} styles encoded")
+            bar.set_postfix_str("; ".join(told), refresh=bool(told))
 
 
 def _follow_with_lines(
@@ -67,25 +70,28 @@ def _follow_with_lines(
         if now - written < _SECONDS_BETWEEN_LINES:
             continue
         written = now
-        done, kept, failed = _amounts(output, unit)
-        line = f"{command}: {done + kept + failed} of {total} {unit}"
+        totals = read_progress(output)
+        done, kept, failed = _amounts(totals, unit)
+        line = f"{command}: {done + kept + failed:g} of {total} {unit}"
         if done:
             rate = done / (now - started)
             left = (total - done - kept - failed) / rate
             line += f", {rate:.2f} a second, about {left:.0f} s left"
-        elif encoded := _styles_encoded(output):
+        elif encoded := _styles_encoded(totals):
             line += f", {encoded} styles encoded"
+        line = "; ".join([line, *read_doing(output)])
         print(line, file=sys.stderr, flush=True)
 
 
-def _styles_encoded(output: OutputFolder) -> int:
+def _styles_encoded(totals: Mapping[str, float]) -> int:
     """Return what happens before the first cell: a long time with many styles."""
-    return int(read_progress(output).get("styles_encoded", 0))
+    return int(totals.get("styles_encoded", 0))
 
 
-def _amounts(output: OutputFolder, unit: str) -> tuple[int, int, int]:
-    totals = read_progress(output)
+def _amounts(totals: Mapping[str, float], unit: str) -> tuple[float, int, int]:
+    """Return what is done, with what is half done to a hundredth, kept and failed."""
     done, kept, failed = (
         int(totals.get(f"{unit}_{what}", 0)) for what in ("done", "kept", "failed")
     )
-    return done, kept, failed
+    part = round(totals.get(f"{unit}_part", 0), 2)
+    return round(done + part, 2) if part > 0 else done, kept, failed

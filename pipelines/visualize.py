@@ -9,17 +9,19 @@ from apache_beam.pvalue import AsList, PCollection
 
 from model.config import ConvSpec
 from model.featuremaps import receptive_field
+from model.vgg import vgg_layers
 from pipelines.errors import UsageError
 from pipelines.inputs import list_inputs
 from pipelines.job import Balance, Job
+from pipelines.networks import check_weights
 from pipelines.options import pipeline_options
 from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
 from transforms.failures import FAILED, WriteFailures
+from transforms.journal import CompactTable
 from transforms.listing import Listing, ReadListing
-from transforms.looks import LookHandler, weights_sha256
-from transforms.maps import MAPS, CompactMaps, count_map_parts, map_parts_on_disk
+from transforms.looks import LookHandler
+from transforms.maps import MAPS, MAPS_TABLE, count_map_parts
 from transforms.output import OutputFolder
-from transforms.quiet import without_greeting
 from transforms.tables import count_parts
 from transforms.top_images import FindTopImages
 from transforms.visual import Channels, Kind, VisualizeSettings
@@ -51,10 +53,6 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     Raises:
         UsageError: An input, a layer, a channel or the weights cannot be used.
     """
-    with without_greeting():
-        from model.encoder import vgg_layers
-        from model.weights import load_vgg_weights
-
     network = vgg_layers(config.network)
     chosen = _chosen_layers(config.layers, network)
     channels = Channels.parse(config.channels)
@@ -62,14 +60,9 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     _check_channels("--channels", channels, chosen)
     _check_channels("--gradient-channels", gradient_channels, chosen)
     images = list_inputs("--input", config.input, config.output)
-    try:
-        arrays = load_vgg_weights(config.network, config.weights)
-    except (ValueError, OSError) as error:
-        given = "" if config.weights is None else f" --weights {config.weights}"
-        raise UsageError(f"--network {config.network}{given}: {error}") from error
     settings = VisualizeSettings(
         network=config.network,
-        weights_sha256=weights_sha256(arrays),
+        weights_sha256=check_weights(config.network, config.weights),
         layers=tuple(spec.name for spec in chosen),
         kinds=config.chosen_kinds(),
         channels=channels,
@@ -114,12 +107,12 @@ def build(
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
     settings = plan.settings
-    parts = max(count_map_parts(plan.images.count), map_parts_on_disk(output))
+    parts = max(count_map_parts(plan.images.count), MAPS_TABLE.parts_on_disk(output))
 
     recovered = (
         pipeline
         | "Begin" >> beam.Create([None])
-        | "RecoverMaps" >> CompactMaps(output, parts)
+        | "RecoverMaps" >> CompactTable(MAPS_TABLE, output, parts)
     )
     filters = (
         pipeline
@@ -159,7 +152,7 @@ def build(
     all_counts = counts | "AllCounts" >> beam.Flatten()
     _ = (
         all_counts
-        | "CompactMaps" >> CompactMaps(output, parts)
+        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts)
         | "WriteGallery" >> WriteVisualGallery(output, settings)
     )
     _ = (

@@ -137,8 +137,10 @@ class Workdir:
         if identity.get("init"):
             kept = {name: about.get(name) for name in ("name", "training", "metrics")}
             lineage.append({"bundle_id": start.bundle_id, **kept})
+        # By how much went into it: its ancestor keeps its own name.
+        before = sum((s["training"] or {}).get("steps", 0) for s in lineage)
         return {
-            "name": about.get("name"),
+            "name": f"adain-{before + step}",
             "license": about.get("license"),
             "lineage": lineage,
             "training": {"steps": step, "options": dict(identity)},

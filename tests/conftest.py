@@ -108,3 +108,71 @@ def picture() -> Callable[..., np.ndarray]:
         return np.clip(np.stack(planes, axis=-1), 0, 1).astype(np.float32)
 
     return paint
+
+
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., list[str]]:
+    """Return a writer of what `optimize` leaves of invented runs, up to the report."""
+    from types import SimpleNamespace
+
+    from transforms.elements import ImageRef
+    from transforms.gallery import preview
+    from transforms.optimize import preview_name
+    from transforms.output import OutputFolder
+    from transforms.runs import RUNS_TABLE, Original, Run, VggChoice, write_run
+    from transforms.settings import RunSettings
+    from transforms.tables import write_table
+
+    def write(
+        output: OutputFolder,
+        contents: Sequence[str],
+        styles: Sequence[str],
+        settings: Sequence[dict[str, object]],
+        names: Sequence[str] = (),
+    ) -> list[str]:
+        import pyarrow as pa
+
+        vgg = VggChoice("vgg16", "5a" * 32, None)
+        # Whatever the defaults are.
+        base = {"steps": 40, "style_weight": 1000.0, "tv_weight": 0.0}
+        rows = []
+        for content, style in [(c, s) for c in contents for s in styles]:
+            for index, values in enumerate(settings):
+                rng = np.random.default_rng(len(rows))
+                chosen = RunSettings.from_values({**base, **values})
+                content_ref, style_ref = (
+                    Original(ImageRef(key, "in", ""), "0" * 64)
+                    for key in (content, style)
+                )
+                name = names[index] if names else ""
+                run = Run(content_ref, style_ref, chosen, chosen.id("5a"), name)
+                curve = [
+                    SimpleNamespace(
+                        step=step,
+                        total=1e9 * 0.9**step * (1 + index),
+                        content=1e6 * (step + index),
+                        style=1e5 * 0.8**step,
+                        tv=3e4 + 10 * step,
+                    )
+                    for step in range(41)
+                ]
+                pixels = rng.integers(0, 255, (32, 48, 3), dtype=np.uint8)
+                result = SimpleNamespace(
+                    picture=pixels,
+                    snapshots=((20, pixels),),
+                    curve=curve,
+                    losses_by_layer={"content/block4_conv2": 1.0},
+                    steps=40,
+                    stopped_early=False,
+                )
+                rows.append(write_run(output, run, vgg, result))
+                for role, ref in (("content", content_ref), ("style", style_ref)):
+                    output.write(preview_name(role, ref.ref.id), preview(pixels))
+        rows.sort(
+            key=lambda row: (row["content_key"], row["style_key"], row["setting"])
+        )
+        part = RUNS_TABLE.part_name(0, 1)
+        write_table(output, part, pa.Table.from_pylist(rows, RUNS_TABLE.schema))
+        return [part]
+
+    return write

@@ -2,14 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import Failure, ImageError, ImageRef
+from transforms.elements import Failure, ImageError
 from transforms.output import OutputFolder
 from transforms.schemas import FAILURES
 from transforms.tables import stable_part, write_table
@@ -20,11 +20,18 @@ B = TypeVar("B")
 FAILED = "failed"
 
 
+class Fallible(Protocol):
+    """What an `ImageError` may happen to, such as an `ImageRef`."""
+
+    def failure(self, stage: str, error: ImageError) -> Failure:
+        """Return its failure row."""
+
+
 @dataclasses.dataclass
 class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
     """Applies a function to each element; an `ImageError` becomes a `Failure`.
 
-    Input: elements that are or have `ImageRef`s. Output: the results, in
+    Input: elements that are or have `Fallible`s. Output: the results, in
     `results.main`; the failures in `results[FAILED]`. Any other exception is a
     programming error and stops the job. Metrics: `done` and `failed`, in the namespace
     of the stage.
@@ -32,12 +39,12 @@ class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
     Attributes:
         function: Pure or idempotent; takes one element.
         stage: Label of the step, for the failure rows.
-        refs: Returns the `ImageRef`s of an element, each of which then fails.
+        refs: Returns what fails when an element does, such as its `ImageRef`s.
     """
 
     function: Callable[[A], B]
     stage: str
-    refs: Callable[[A], Iterable[ImageRef]]
+    refs: Callable[[A], Iterable[Fallible]]
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -53,7 +60,7 @@ class _TryMapDoFn(beam.DoFn):
         self,
         function: Callable[[Any], Any],
         stage: str,
-        refs: Callable[[Any], Iterable[ImageRef]],
+        refs: Callable[[Any], Iterable[Fallible]],
     ) -> None:
         self._function = function
         self._stage = stage

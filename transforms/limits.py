@@ -9,3 +9,6 @@ from typing import Final
 MAX_PIXELS: Final = 89_478_485
 
 MIN_SIDE: Final = 32
+
+# Gradients of larger images need more than 8 GB.
+MAX_GRADIENT_PIXELS: Final = 1_500_000

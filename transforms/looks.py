@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
 from transforms.progress import progress_of
 from transforms.quiet import without_greeting
+from transforms.vgg import load_arrays
 from transforms.visual import Channels, Kind, VisualizeSettings
 
 Map = npt.NDArray[np.float32]
@@ -105,7 +105,7 @@ class Networks:
             from model.encoder import layers_to, vgg_layers
             from model.sanity import randomized_weights
 
-        arrays = load_arrays(settings, source)
+        arrays = load_arrays(settings.network, source, settings.weights_sha256)
         layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
         self.network = Attribution(layers, arrays)
         self.randomized: dict[str, Attribution] = {}
@@ -114,35 +114,6 @@ class Networks:
                 name: self.network.to_layer(name, randomized_weights(layers, name))
                 for name in settings.layers
             }
-
-
-def load_arrays(
-    settings: VisualizeSettings, source: str | None
-) -> Mapping[str, npt.NDArray[np.float32]]:
-    """Load the weights that the job was started with.
-
-    Raises:
-        ValueError: They are others now.
-    """
-    with without_greeting():
-        from model.weights import load_vgg_weights
-
-    arrays = load_vgg_weights(settings.network, source)
-    if weights_sha256(arrays) != settings.weights_sha256:
-        raise ValueError(
-            f"The weights {source or settings.network!r} changed since the job was "
-            "started. Start it again."
-        )
-    return arrays
-
-
-def weights_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Return the sha256 of named arrays, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
 
 
 def chosen_channels(channels: Channels, features: Map) -> list[int]:

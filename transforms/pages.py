@@ -38,9 +38,12 @@ def script_json(value: Any) -> str:
     return text.translate(_SCRIPT_ESCAPES)
 
 
-@functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def make_environment() -> jinja2.Environment:
+    """Return an environment for `transforms/templates` that escapes what it is given.
+
+    Whoever has filters of its own adds them.
+    """
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("transforms"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -48,6 +51,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = make_environment()
     environment.filters["bytes"] = _human_bytes
     environment.filters["number"] = "{:,}".format
     return environment

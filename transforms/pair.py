@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 from model.config import Precision, canonical_json
 from transforms.elements import ImageRef, image_id
@@ -13,6 +13,7 @@ PictureFormat = Literal["jpg", "png"]
 PreserveColor = Literal["none", "luminance", "histogram"]
 Layout = Literal["grid", "tree"]
 OutputFormat = Literal["files", "tfrecord", "webdataset"]
+PRESERVE_COLOR: Final = get_args(PreserveColor)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

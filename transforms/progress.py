@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from transforms.output import TEMPORARY, OutputFolder, is_remote
 
@@ -31,6 +31,7 @@ class Progress:
     def __init__(self, folder: pathlib.Path | None) -> None:
         self._folder = folder
         self._totals: dict[str, float] = {}
+        self._doing = ""
         self._began = time.time()
         self._lock = threading.Lock()
         self._written = 0.0
@@ -43,6 +44,10 @@ class Progress:
             if time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES:
                 self._write()
 
+    def tell(self, doing: str) -> None:
+        """Say what is being done right now; written with the next totals."""
+        self._doing = doing
+
     def flush(self) -> None:
         """Write the totals now."""
         with self._lock:
@@ -54,7 +59,12 @@ class Progress:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{os.getpid()}"
-        state = {"began": self._began, "ended": time.time(), "totals": self._totals}
+        state = {
+            "began": self._began,
+            "ended": time.time(),
+            "totals": self._totals,
+            "doing": self._doing,
+        }
         temporary.write_text(json.dumps(state), "utf-8")
         temporary.replace(self._folder / f"{os.getpid()}.json")
 
@@ -84,12 +94,7 @@ def read_progress(output: OutputFolder) -> Mapping[str, float]:
     With them goes `running_seconds`: from the first image read to the last file
     written.
     """
-    if is_remote(output.root):
-        return {}
-    states = [
-        json.loads(path.read_text("utf-8"))
-        for path in pathlib.Path(output.root, _FOLDER).glob("*.json")
-    ]
+    states = _states(output)
     if not states:
         return {}
     totals: Counter[str] = Counter()
@@ -98,3 +103,17 @@ def read_progress(output: OutputFolder) -> Mapping[str, float]:
     ended = max(state["ended"] for state in states)
     began = min(state["began"] for state in states)
     return {**totals, "running_seconds": ended - began}
+
+
+def read_doing(output: OutputFolder) -> list[str]:
+    """Return what each process is doing that says so."""
+    return [doing for state in _states(output) if (doing := state.get("doing"))]
+
+
+def _states(output: OutputFolder) -> list[dict[str, Any]]:
+    if is_remote(output.root):
+        return []
+    return [
+        json.loads(path.read_text("utf-8"))
+        for path in sorted(pathlib.Path(output.root, _FOLDER).glob("*.json"))
+    ]

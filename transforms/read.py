@@ -16,9 +16,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import apache_beam as beam
-from apache_beam.pvalue import PBegin, PCollection
-
 from transforms import output
 from transforms.archives import (
     MAX_BYTES,
@@ -119,15 +116,6 @@ def list_images(roots: Iterable[InputRoot]) -> Iterator[ImageRef]:
     return itertools.chain.from_iterable(map(_list_root, roots))
 
 
-def check_keys(roots: Sequence[InputRoot]) -> int:
-    """Return the number of images, all of them having a key of their own.
-
-    Raises:
-        ValueError: As `list_checked`.
-    """
-    return sum(1 for _ in list_checked(roots))
-
-
 def list_checked(roots: Sequence[InputRoot]) -> Iterator[ImageRef]:
     """List the images as `list_images`, all of them having a key of their own.
 
@@ -177,35 +165,6 @@ def read_image(ref: ImageRef) -> bytes:
         raise ImageError(
             Reason.OUT_OF_MEMORY, f"{ref.key}: no memory to read {ref.size} bytes"
         ) from error
-
-
-@dataclasses.dataclass
-class ReadImageRefs(beam.PTransform[PBegin, PCollection[ImageRef]]):
-    """Lists the images of the input roots, each root on its own worker.
-
-    Input: the pipeline. Output: bounded PCollection of `ImageRef`, one an input file;
-    no bytes are read. The same files always give the same references; their keys are
-    unique if `check_keys` passed.
-
-    Attributes:
-        roots: From `parse_inputs`.
-    """
-
-    roots: Sequence[InputRoot]
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, pbegin: PBegin) -> PCollection[ImageRef]:
-        """Wire the listing."""
-        return (
-            pbegin
-            | "Roots" >> beam.Create(list(self.roots))
-            | "ListRoot" >> beam.FlatMap(_list_root).with_output_types(ImageRef)
-            # A root lists on one worker; without this, everything that is fused to
-            # the listing would stay on that worker too.
-            | "SpreadRefs" >> beam.Reshuffle()
-        )
 
 
 def _split_name(argument: str) -> tuple[str, str]:

@@ -15,8 +15,8 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from transforms.journal import Row
 from transforms.map_sheets import CAVEAT, TITLES
-from transforms.maps import Row
 from transforms.output import OutputFolder
 from transforms.pages import WritePages, script_json, template, write_index_page
 from transforms.tables import stream_rows

@@ -18,20 +18,22 @@ from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap
 from transforms.filters import draw_filters
 from transforms.gallery import CONTENT
-from transforms.looks import Look, LookHandler, Unlooked, Unseen, load_arrays
+from transforms.journal import Row
+from transforms.limits import MAX_GRADIENT_PIXELS
+from transforms.looks import Look, LookHandler, Unlooked, Unseen
 from transforms.map_sheets import draw_sheets
-from transforms.maps import Owner, Row, commit_maps, is_done, write_file, write_sheet
+from transforms.maps import Owner, commit_maps, is_done, write_file, write_sheet
 from transforms.output import OutputFolder
 from transforms.previews import write_preview
 from transforms.progress import progress_of
+from transforms.vgg import load_arrays
 from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
 from transforms.winners import Winners, image_winners, pack_scores
 
 COUNTS = "counts"
 SCORES = "scores"
 
-# Gradients of larger images need more than 8 GB.
-MAX_PIXELS = 1_500_000
+MAX_PIXELS = MAX_GRADIENT_PIXELS
 
 
 class Visualized(NamedTuple):
@@ -253,7 +255,7 @@ def write_filters(
             yield "sheets_kept", 1
             continue
         if arrays is None:
-            arrays = load_arrays(settings, source)
+            arrays = load_arrays(settings.network, source, settings.weights_sha256)
         sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
         commit_maps(output, owner, write_sheet(output, owner, sheet))
         yield "sheets_done", 1

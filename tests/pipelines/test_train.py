@@ -71,6 +71,8 @@ def test_best_bundle_has_lineage_metrics_and_the_encoder_of_init(trained, datase
     best = load_bundle(str(trained / "bundle"))
     assert best.encoder_sha256 == init.encoder_sha256
     (stage,) = best.description["lineage"]
+    steps = best.description["training"]["steps"]
+    assert best.description["name"] == f"adain-{steps}"
     assert stage["bundle_id"] == init.bundle_id
     start, *held_out = (row for row in rows(trained) if row["kind"] == "held_out")
     # What the training begins with is measured, but nothing to be kept.

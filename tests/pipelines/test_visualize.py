@@ -29,7 +29,7 @@ from pipelines import cli, visualize
 from transforms import looks
 from transforms.elements import image_id
 from transforms.images import encode_image
-from transforms.maps import JOURNAL
+from transforms.maps import MAPS_TABLE
 from transforms.output import OutputFolder
 from transforms.schemas import VISUALIZE_MAPS
 from transforms.tables import write_table
@@ -349,7 +349,9 @@ def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     owners = {row["image_id"] for row in rows_of(folder)} - {image_id("t.png")}
     for owner in owners:
         table = pa.Table.from_pylist(rows_of(folder, image_id=owner), VISUALIZE_MAPS)
-        write_table(OutputFolder(str(folder)), f"{JOURNAL}/{owner}.parquet", table)
+        write_table(
+            OutputFolder(str(folder)), f"{MAPS_TABLE.journal}/{owner}.parquet", table
+        )
     (folder / "maps.parquet" / "part-00000-of-00001.parquet").unlink()
     (folder / ".tmp").mkdir(exist_ok=True)
     (folder / ".tmp" / "half").write_bytes(b"x")
@@ -546,7 +548,7 @@ def test_killed_run_goes_on_where_it_was(run, inputs, picture, files_of):
         image.save(inputs / "in" / f"more{index}.png")
     run(output="whole", defaults=FLAGS)
     folder = inputs / "out"
-    journal = folder / JOURNAL
+    journal = folder / MAPS_TABLE.journal
     process = subprocess.Popen(
         command(inputs, "out"), cwd=ROOT, stderr=subprocess.DEVNULL
     )

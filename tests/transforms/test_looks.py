@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from transforms import looks
-from transforms.looks import LookHandler, SharedNetworks, weights_sha256
+from transforms.looks import LookHandler, SharedNetworks
 from transforms.output import OutputFolder
+from transforms.vgg import load_arrays, weights_sha256
 from transforms.visual import GRADIENTS, Channels, VisualizeSettings
 
 
@@ -55,7 +56,7 @@ def test_network_is_built_once_in_a_process(settings, tmp_path, monkeypatch):
 
 def test_other_weights_than_those_of_the_launch_are_refused(settings):
     with pytest.raises(ValueError, match=r"'vgg16' changed since the job was started"):
-        looks.load_arrays(settings, None)
+        load_arrays(settings.network, None, settings.weights_sha256)
 
 
 def test_hash_of_weights_is_of_names_and_numbers(rng):

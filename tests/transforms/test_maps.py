@@ -4,15 +4,13 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing import test_pipeline
 
+from transforms.journal import CompactTable
 from transforms.maps import (
-    JOURNAL,
-    CompactMaps,
+    MAPS_TABLE,
     Owner,
     commit_maps,
     count_map_parts,
     is_done,
-    map_parts_on_disk,
-    part_name,
     write_file,
     write_sheet,
 )
@@ -36,12 +34,14 @@ def write(output, owner, tiles=2, data=b"png", raw=None):
 
 def compact(output, parts):
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        _ = pipeline | beam.Create([1, 2]) | CompactMaps(output, parts)
+        _ = pipeline | beam.Create([1, 2]) | CompactTable(MAPS_TABLE, output, parts)
 
 
 def rows_of(output, parts):
     return [
-        r for k in range(parts) for r in read_rows(output.path(part_name(k, parts)))
+        r
+        for k in range(parts)
+        for r in read_rows(output.path(MAPS_TABLE.part_name(k, parts)))
     ]
 
 
@@ -50,8 +50,8 @@ def test_owner_is_done_once_compacted_and_while_intact(output):
     path = write(output, owner, raw=b"npz")
     assert not is_done(output, 1, owner)
     compact(output, 1)
-    assert not output.exists(JOURNAL)
-    assert map_parts_on_disk(output) == 1
+    assert not output.exists(MAPS_TABLE.journal)
+    assert MAPS_TABLE.parts_on_disk(output) == 1
     assert is_done(output, 1, owner)
     assert not is_done(output, 1, Owner("c2", "a-1", "a.jpg"))
     assert not is_done(output, 1, Owner("c1", "b-2", "b.jpg"))
@@ -85,10 +85,10 @@ def test_rows_keep_their_places_when_the_collection_grows(output):
     for owner in owners[10:]:
         write(output, owner)
     compact(output, 4)
-    assert map_parts_on_disk(output) == 4
+    assert MAPS_TABLE.parts_on_disk(output) == 4
     assert len(output.names("maps.parquet")) == 4
     for part in range(4):
-        for row in read_rows(output.path(part_name(part, 4))):
+        for row in read_rows(output.path(MAPS_TABLE.part_name(part, 4))):
             assert stable_part(row["image_id"], 4) == part
     assert len(rows_of(output, 4)) == 40
     assert all(is_done(output, 4, owner) for owner in owners)
@@ -101,7 +101,7 @@ def test_order_of_work_does_not_change_the_bytes(tmp_path):
         for k in range(6)[::order]:
             write(output, Owner("c", f"i{k}-1", f"i{k}.jpg"))
         compact(output, 2)
-        tables.append([output.read(part_name(k, 2)) for k in range(2)])
+        tables.append([output.read(MAPS_TABLE.part_name(k, 2)) for k in range(2)])
     assert tables[0] == tables[1]
 
 

@@ -4,7 +4,12 @@ import concurrent.futures
 import json
 
 from transforms.output import OutputFolder
-from transforms.progress import forget_progress, progress_of, read_progress
+from transforms.progress import (
+    forget_progress,
+    progress_of,
+    read_doing,
+    read_progress,
+)
 
 
 def test_totals_of_processes_are_added_and_their_spans_joined(tmp_path):
@@ -40,3 +45,13 @@ def test_remote_outputs_have_no_progress_files():
     progress_of(output).add(cells_done=1)
     progress_of(output).flush()
     assert read_progress(output) == {}
+
+
+def test_what_a_process_is_doing_is_told_until_it_is_over(tmp_path):
+    output = OutputFolder(str(tmp_path))
+    progress_of(output).tell("step 3 of 9")
+    progress_of(output).flush()
+    assert read_doing(output) == ["step 3 of 9"]
+    progress_of(output).tell("")
+    progress_of(output).flush()
+    assert read_doing(output) == []

@@ -18,9 +18,10 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms import archives, output, read
 from transforms.elements import ImageError, ImageRef, Reason, image_id
+from transforms.listing import Listing, ReadListing
+from transforms.output import OutputFolder
 from transforms.read import (
-    ReadImageRefs,
-    check_keys,
+    list_checked,
     list_images,
     parse_inputs,
     read_image,
@@ -45,6 +46,10 @@ def keys(*arguments):
 def contents(*arguments):
     roots = parse_inputs([str(argument) for argument in arguments])
     return {ref.key: read_image(ref) for ref in list_images(roots)}
+
+
+def count_checked(roots):
+    return sum(1 for _ in list_checked(roots))
 
 
 def make_zip(path, members, compression=zipfile.ZIP_DEFLATED):
@@ -278,7 +283,7 @@ class TestArguments:
 
     def test_no_arguments_are_no_roots(self):
         assert parse_inputs([]) == ()
-        assert check_keys(()) == 0
+        assert count_checked(()) == 0
 
 
 MEMBERS = {"b.jpg": b"B" * 700, "d/a.png": b"A", "./d/c.jpg": b"", "é 名.jpg": b"U"}
@@ -490,7 +495,7 @@ class TestTar:
         data[1024 : 1024 + 300] = b"\xff" * 300
         path.write_bytes(data if damage == "garbage" else data[: 1024 + 300])
         with pytest.raises(ValueError, match="damaged at byte 1024"):
-            check_keys(parse_inputs([str(path)]))
+            count_checked(parse_inputs([str(path)]))
 
     def test_empty_tar_has_no_images(self, tmp_path):
         assert keys(make_tar(tmp_path / "x.tar", {})) == []
@@ -501,22 +506,22 @@ class TestKeys:
         fill(tmp_path, "x/a.jpg", "x/d/a.jpg", "y/a.jpg")
         make_zip(tmp_path / "z.zip", {"a.jpg": b"", "b.jpg": b""})
         arguments = [str(tmp_path / name) for name in ("x", "y", "z.zip")]
-        assert check_keys(parse_inputs(arguments)) == 5
+        assert count_checked(parse_inputs(arguments)) == 5
 
     def test_equal_keys_name_both_and_the_way_out(self, tmp_path):
         fill(tmp_path, "x/train/a.jpg", "y/train/a.jpg", "y/train/b.jpg")
         paths = [f"{tmp_path}/x/train", f"{tmp_path}/y/train"]
         with pytest.raises(ValueError, match="NAME=PATH") as caught:
-            check_keys(parse_inputs(paths))
+            count_checked(parse_inputs(paths))
         assert "'train/a.jpg'" in str(caught.value)
         assert f"{paths[0]}/a.jpg" in str(caught.value)
         assert f"{paths[1]}/a.jpg" in str(caught.value)
-        assert check_keys(parse_inputs([paths[0], f"other={paths[1]}"])) == 3
+        assert count_checked(parse_inputs([paths[0], f"other={paths[1]}"])) == 3
 
     def test_roots_of_one_name_without_equal_keys_pass(self, tmp_path):
         fill(tmp_path, "x/train/a.jpg", "y/train/b.jpg")
         assert (
-            check_keys(parse_inputs([f"{tmp_path}/x/train", f"{tmp_path}/y/train"]))
+            count_checked(parse_inputs([f"{tmp_path}/x/train", f"{tmp_path}/y/train"]))
             == 2
         )
 
@@ -531,12 +536,12 @@ class TestKeys:
         else:
             make_tar(path, {"a.jpg": b"1", "b.jpg": b"1", "./a.jpg": b"2"})
         with pytest.raises(ValueError, match=r"'a\.jpg'.*x\.(zip|tar):"):
-            check_keys(parse_inputs([str(path)]))
+            count_checked(parse_inputs([str(path)]))
 
     def test_escaped_name_and_its_double_are_told_apart(self, tmp_path):
         fill(tmp_path, ODD_NAME, r"caf\xe9.jpg", "plain.jpg")
         with pytest.raises(ValueError, match="two images have the key"):
-            check_keys(parse_inputs([str(tmp_path)]))
+            count_checked(parse_inputs([str(tmp_path)]))
 
     def test_plain_folders_hold_no_keys(self, tmp_path, monkeypatch):
         fill(tmp_path, *(f"x/{k}.jpg" for k in range(50)))
@@ -547,7 +552,7 @@ class TestKeys:
                 held.append(key)
 
         monkeypatch.setattr(read, "set", Spy, raising=False)
-        assert check_keys(parse_inputs([str(tmp_path / "x")])) == 50
+        assert count_checked(parse_inputs([str(tmp_path / "x")])) == 50
         assert held == []
 
 
@@ -654,7 +659,7 @@ class TestRemote:
     )
     def test_objects_are_listed_and_read(self, bucket, argument, expected):
         assert contents(argument) == expected
-        assert check_keys(parse_inputs([argument])) == len(expected)
+        assert count_checked(parse_inputs([argument])) == len(expected)
 
     @pytest.mark.parametrize("argument", ["gs://b/q", "gs://b/p/*.gif", "n=gs://b/q"])
     def test_nothing_there_is_named(self, bucket, argument):
@@ -672,7 +677,14 @@ def fn_runner(*options):
     return test_pipeline.TestPipeline("FnApiRunner", options=PipelineOptions(options))
 
 
-class TestReadImageRefs:
+def read_listing(roots, folder):
+    listing = Listing()
+    for ref in list_checked(roots):
+        listing.add(ref)
+    return ReadListing(listing.write(OutputFolder(str(folder))))
+
+
+class TestReadListing:
     def test_refs_of_all_roots(self, tmp_path):
         fill(tmp_path, "x/a.jpg", "x/d/b.jpg", f"y/{ODD_NAME}")
         make_tar(tmp_path / "t.tar", {"c.jpg": b"12"})
@@ -680,20 +692,21 @@ class TestReadImageRefs:
         expected = list(list_images(roots))
         assert len(expected) == 4
         with fn_runner() as pipeline:
-            assert_that(pipeline | ReadImageRefs(roots), equal_to(expected))
+            refs = pipeline | read_listing(roots, tmp_path / "out")
+            assert_that(refs, equal_to(expected))
 
     def test_refs_read_inside_the_pipeline(self, tmp_path):
-        fill(tmp_path, ODD_NAME, "a.jpg")
-        roots = parse_inputs([str(tmp_path)])
+        fill(tmp_path / "in", ODD_NAME, "a.jpg")
+        roots = parse_inputs([str(tmp_path / "in")])
         with fn_runner() as pipeline:
             read_back = (
                 pipeline
-                | ReadImageRefs(roots)
+                | read_listing(roots, tmp_path / "out")
                 | beam.Map(lambda ref: (ref.key, read_image(ref)))
             )
             expected = [(r"caf\xe9.jpg", b"caf\xe9.jpg"), ("a.jpg", b"a.jpg")]
             assert_that(read_back, equal_to(expected))
 
-    def test_no_roots_are_no_refs(self):
+    def test_no_roots_are_no_refs(self, tmp_path):
         with fn_runner() as pipeline:
-            assert_that(pipeline | ReadImageRefs(()), equal_to([]))
+            assert_that(pipeline | read_listing((), tmp_path), equal_to([]))
