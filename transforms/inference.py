@@ -15,6 +15,7 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from model.bundle import load_bundle
 from model.config import Precision
+from model.tiling import LEAST_TILE_PIXELS
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.output import OutputFolder, read_file
@@ -222,7 +223,10 @@ def _load_ruler(network: Network) -> "Ruler":
     from model.quality import Ruler
 
     bundle = load_bundle(network.bundle, read_file)
-    return Ruler(bundle, network.precision, network.max_tile_pixels)
+    # The ruler keeps the largest layer of a tile for its statistics, beside what the
+    # stylizer holds: a tile as large as the stylizer's would cost 0.7 GB more.
+    most = max(LEAST_TILE_PIXELS, network.max_tile_pixels // 4)
+    return Ruler(bundle, network.precision, most)
 
 
 class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
