@@ -21,6 +21,7 @@ from transforms.decode import load_image
 from transforms.elements import Failure, ImageRef
 from transforms.equal_bytes import EqualImages, GroupEqualBytes
 from transforms.failures import FAILED, TryMap
+from transforms.gallery import STYLE
 from transforms.inference import StyleEncoder
 from transforms.output import OutputFolder
 from transforms.pair import StyleShare
@@ -71,7 +72,7 @@ class EncodeStyle:
 
 
 def _preview_name(share: StyleShare) -> str:
-    return f"gallery/style/{share.id}.jpg"
+    return f"{STYLE}/{share.id}.jpg"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
