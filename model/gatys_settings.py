@@ -1,7 +1,6 @@
 """What decides the outcome of one optimised picture; imports no TensorFlow."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
@@ -14,6 +13,10 @@ Start = Literal["content", "noise", "style"]
 VARIATIONS: Final = get_args(Variation)
 GATYS_OPTIMIZERS: Final = get_args(GatysOptimizer)
 STARTS: Final = get_args(Start)
+
+# The losses are computed in it: a larger weight would be infinite there.
+_LARGEST_FLOAT32: Final = 3.4028234663852886e38
+_A_WEIGHT: Final = "not negative, within float32"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,9 +83,9 @@ class GatysSettings:
         contents, styles = self.content_layers, self.style_layers
         weights = self.layer_weights
         for name, right, expected in (
-            ("content_weight", _least_0(self.content_weight), "finite, not negative"),
-            ("style_weight", _least_0(self.style_weight), "finite, not negative"),
-            ("tv_weight", _least_0(self.tv_weight), "finite, not negative"),
+            ("content_weight", _least_0(self.content_weight), _A_WEIGHT),
+            ("style_weight", _least_0(self.style_weight), _A_WEIGHT),
+            ("tv_weight", _least_0(self.tv_weight), _A_WEIGHT),
             (
                 "content_layers",
                 bool(contents) or self.content_weight == 0,
@@ -100,7 +103,7 @@ class GatysSettings:
                 len(weights) in (0, len(styles)),
                 f"one for each of the {len(styles)} style layers, or none",
             ),
-            ("layer_weights", all(map(_least_0, weights)), "finite, not negative"),
+            ("layer_weights", all(map(_least_0, weights)), _A_WEIGHT),
             ("tv", self.tv in VARIATIONS, f"one of {', '.join(VARIATIONS)}"),
             (
                 "optimizer",
@@ -110,7 +113,7 @@ class GatysSettings:
             (
                 "learning_rate",
                 _least_0(self.learning_rate) and self.learning_rate > 0,
-                "finite, positive",
+                "positive, within float32",
             ),
             ("init", self.init in STARTS, f"one of {', '.join(STARTS)}"),
             ("pyramid", self.pyramid >= 1, "at least 1 level"),
@@ -167,7 +170,7 @@ class GatysSettings:
 
 
 def _least_0(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= _LARGEST_FLOAT32
 
 
 def _each_once(chosen: Sequence[str], names: Sequence[str]) -> bool:

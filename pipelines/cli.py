@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pipelines.errors import UsageError
+from pipelines.heap import share_one_heap
 
 # Name of the subcommand, the module of its job, and one line of help. Its flags are in
 # `<module>_config`, which is cheap to import.
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     args, beam_flags = parser.parse_known_args(argv)
+    share_one_heap()
     # TensorFlow writes its start-up remarks to stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Of others only errors: Beam warns of optional packages that are not installed.

@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.pvalue import PCollection
 
 from pipelines.dry_run import dry_run
-from pipelines.job import Balance, Job
+from pipelines.job import JOB, Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.stylize_config import StylizeConfig
 from pipelines.stylize_plan import StylizePlan, most_cells, pairing_of, plan
@@ -210,6 +210,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
         options,
         lambda counts: balances(planned, counts),
     )
+    _tell_extra(job.output)
     files = config.output_format == "files"
     print(job.output.path("gallery/index.html" if files else "manifest"))
     return status
@@ -222,6 +223,18 @@ def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
         print(
             f"stylize: {len(problems)} rows of {config.pairing} cannot be used, "
             f"such as {problems[0]}",
+            file=sys.stderr,
+        )
+
+
+def _tell_extra(output: OutputFolder) -> None:
+    """Say that an output holds more than this run asks for: a sample that grew, say."""
+    extra = output.read_json(JOB)["counts"].get("cells_extra", 0)
+    if extra:
+        print(
+            f"stylize: {extra} pictures of earlier runs, of styles that their "
+            "photographs do not meet in this one, stay in the output; a run with "
+            "--overwrite or to another folder has none",
             file=sys.stderr,
         )
 

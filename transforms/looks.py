@@ -101,10 +101,14 @@ class Networks:
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
         with without_greeting():
+            import tensorflow as tf
+
             from model.attribution import Attribution
             from model.encoder import layers_to, vgg_layers
             from model.sanity import randomized_weights
 
+            # Starts the devices, which is what the remarks are about.
+            tf.config.list_logical_devices()
         arrays = load_arrays(settings.network, source, settings.weights_sha256)
         layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
         self.network = Attribution(layers, arrays)

@@ -6,7 +6,7 @@ each of its paths.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.decode import ImageBytes
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
@@ -71,6 +71,8 @@ class PlannedContent:
         paintings: The pictures to make.
         kept: How many cells are there already.
         copied: How many were there under another path, and were copied.
+        extra: How many more pictures the contents have, of earlier runs: of styles that
+            they do not meet in this one.
         failures: Contents that cannot be paired, each counted as a cell.
     """
 
@@ -79,6 +81,7 @@ class PlannedContent:
     paintings: Sequence[Painting]
     kept: int
     copied: int
+    extra: int
     failures: tuple[Failure, ...]
 
     @property
@@ -170,8 +173,9 @@ class PlanCells:
                 paintings.append(Painting(recipe, tuple(missing), measured))
         if not self.dry:
             progress_of(self.output).add(cells_kept=kept, cells_done=copied)
+        extra = 0 if only_styles is not None else _pictures(rows, but=seen)
         return PlannedContent(
-            image, tuple(refs), paintings, kept, copied, tuple(failures)
+            image, tuple(refs), paintings, kept, copied, extra, tuple(failures)
         )
 
     def _cell(self, ref: ImageRef, content_sha256: str, recipe: Recipe) -> Cell:
@@ -212,6 +216,13 @@ class PlanCells:
         return True
 
 
+def _pictures(rows: Mapping[str, Row], but: set[str]) -> int:
+    return sum(
+        row["status"] == CellStatus.DONE and path not in but
+        for path, row in rows.items()
+    )
+
+
 def _has_metrics(row: Row) -> bool:
     return row["metrics"] is not None and row["metrics"]["content_loss"] is not None
 
@@ -234,3 +245,4 @@ def content_counts(planned: PlannedContent) -> Iterator[tuple[str, int]]:
     yield "cells_kept", planned.kept
     yield "cells_done", planned.copied
     yield "cells_failed", len(planned.failures)
+    yield "cells_extra", planned.extra

@@ -15,9 +15,6 @@ import google_crc32c
 FRAME_HEAD: Final = 12
 """Bytes before a record: its length (8) and the checksum of that (4)."""
 
-FRAME_TAIL: Final = 4
-"""Bytes after a record: its checksum."""
-
 Value = bytes | str | int | Sequence[str]
 
 # Protocol buffers: field number and wire type 2 (length-delimited).

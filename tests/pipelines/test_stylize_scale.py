@@ -70,7 +70,8 @@ def test_new_styles_of_a_sample_make_only_what_draws_them(
     run, inputs, picture, files_of
 ):
     flags = ("--pairing", "sample", "--styles-per-content", "1", "--seed", "3")
-    run(*flags)
+    _, _, err = run(*flags)
+    assert "of earlier runs" not in err
     before, files = styles_of(inputs / "out"), files_of(inputs / "out" / "images")
     for index in range(4):
         image = Image.fromarray(to_uint8(picture(32, 32, seed=50 + index)))
@@ -81,7 +82,8 @@ def test_new_styles_of_a_sample_make_only_what_draws_them(
     assert f"3 cells = {len(new)} done + {3 - len(new)} kept" in err
     assert 0 < len(new) < 3
     assert all(style.startswith("more-") for _, style in new)
-    # What a photograph drew before stays, with its row.
+    # What a photograph drew before stays, with its row, and that is said.
+    assert f"{len(new)} pictures of earlier runs" in err
     assert before <= styles_of(inputs / "out")
     assert files.items() <= files_of(inputs / "out" / "images").items()
 

@@ -31,7 +31,7 @@ def content_of(height, width, paintings):
     # The pixels are never looked at.
     pixels = np.broadcast_to(np.uint8(0), (height, width, 3))
     image = LoadedImage(REF, "00", pixels, width, height)
-    planned = PlannedContent(ImageBytes(REF, b"", "00"), (REF,), paintings, 0, 0, ())
+    planned = PlannedContent(ImageBytes(REF, b"", "00"), (REF,), paintings, 0, 0, 0, ())
     return DecodedContent(planned, image)
 
 
