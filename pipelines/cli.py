@@ -15,6 +15,7 @@ from typing import Final
 
 from pipelines.errors import UsageError
 from pipelines.heap import share_one_heap
+from transforms.quiet import without_greeting
 
 # Name of the subcommand, the module of its job, and one line of help. Its flags are in
 # `<module>_config`, which is cheap to import.
@@ -83,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
         config = args.flags.config_from_args(args)
-        job = importlib.import_module(_COMMANDS[args.command][0])
+        with without_greeting():
+            job = importlib.import_module(_COMMANDS[args.command][0])
         return int(job.run(config, beam_flags))
     except UsageError as error:
         print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from transforms.evaluation import (
     failures_table,
 )
 from transforms.output import TEMPORARY, OutputFolder, read_file
+from transforms.quiet import start_tensorflow
 from transforms.read import list_checked, parse_inputs, read_image
 from transforms.squares import square_picture
 from transforms.tables import write_table
@@ -91,6 +92,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     if beam_flags:
         raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
     started = time.monotonic()
+    start_tensorflow()
     try:
         bundle = load_bundle(config.bundle or DEFAULT_BUNDLE, read_file)
     except (ValueError, RuntimeError) as error:

@@ -9,6 +9,7 @@ from model.export import save_saved_model, save_weights_h5, trained_bundle
 from pipelines.errors import UsageError
 from pipelines.export_config import ExportConfig
 from pipelines.workdir import BEST, Workdir
+from transforms.quiet import start_tensorflow
 
 
 def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
@@ -19,6 +20,7 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
     """
     if beam_flags:
         raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
+    start_tensorflow()
     bundle = find_bundle(config)
     try:
         bundle.save(config.output)

@@ -19,6 +19,7 @@ from pipelines.train_config import DEFAULT_NETWORK, TrainConfig
 from pipelines.workdir import Workdir
 from pipelines.workers import run_workers
 from transforms.output import read_file
+from transforms.quiet import without_greeting
 from transforms.squares import square_pictures
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
@@ -209,7 +210,8 @@ def run(config: TrainConfig, beam_flags: Sequence[str]) -> int:
         command = [sys.executable, "-m", "pipelines", *sys.argv[1:]]
         return run_workers(command, config.local_workers, workdir.latest_step)
     # Late: TensorFlow starts here, and the parent of local workers needs none.
-    from pipelines.training import train
+    with without_greeting():
+        from pipelines.training import train
 
     return train(config, planned, cluster)
 

@@ -27,6 +27,7 @@ from pipelines.training_log import TrainingLog
 from pipelines.workdir import BEST, Workdir
 from pipelines.workers import PREEMPTED
 from transforms.grids import grid_sheet
+from transforms.quiet import start_tensorflow
 from transforms.squares import square_pictures
 
 # The held-out grid: so many contents with so many styles of the val splits, at the size
@@ -86,6 +87,7 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     """Return how the work is shared: workers, the GPUs of this one, or one device."""
     if cluster.addresses:
         return tf.distribute.MultiWorkerMirroredStrategy()
+    start_tensorflow()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -15,7 +15,7 @@ from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
 from transforms.progress import progress_of
-from transforms.quiet import without_greeting
+from transforms.quiet import start_tensorflow
 from transforms.runs import Run, VggChoice
 from transforms.vgg import load_arrays
 
@@ -57,13 +57,9 @@ class OptimizedRun:
 
 @functools.lru_cache(maxsize=2)  # a sweep may compare precisions
 def _load_gatys(vgg: VggChoice, precision: Precision) -> "Gatys":
-    with without_greeting():
-        import tensorflow as tf
+    start_tensorflow()
+    from model.gatys import Gatys
 
-        from model.gatys import Gatys
-
-        # Starts the devices, which is what the remarks are about.
-        tf.config.list_logical_devices()
     arrays = load_arrays(vgg.network, vgg.source, vgg.sha256)
     return Gatys(vgg_layers(vgg.network), arrays, precision)
 
@@ -187,10 +183,10 @@ class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[OptimizedRun]:
         """Yield the picture of a run, or why there is none."""
-        with without_greeting():
-            import tensorflow as tf
+        start_tensorflow()
+        import tensorflow as tf
 
-            from model.gatys import DivergedError
+        from model.gatys import DivergedError
 
         result: GatysResult | ImageError
         try:

@@ -15,7 +15,7 @@ from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
 from transforms.progress import progress_of
-from transforms.quiet import without_greeting
+from transforms.quiet import start_tensorflow
 from transforms.vgg import load_arrays
 from transforms.visual import Channels, Kind, VisualizeSettings
 
@@ -100,15 +100,11 @@ class Networks:
     def __init__(self, settings: VisualizeSettings, source: str | None) -> None:
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
-        with without_greeting():
-            import tensorflow as tf
+        start_tensorflow()
+        from model.attribution import Attribution
+        from model.encoder import layers_to, vgg_layers
+        from model.sanity import randomized_weights
 
-            from model.attribution import Attribution
-            from model.encoder import layers_to, vgg_layers
-            from model.sanity import randomized_weights
-
-            # Starts the devices, which is what the remarks are about.
-            tf.config.list_logical_devices()
         arrays = load_arrays(settings.network, source, settings.weights_sha256)
         layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
         self.network = Attribution(layers, arrays)

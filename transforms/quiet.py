@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's import quiet."""
+"""Keeps TensorFlow's start quiet."""
 
 import contextlib
 import glob
@@ -32,3 +32,15 @@ def without_greeting() -> Iterator[None]:
             for line in captured:
                 if not any(remark in line for remark in remarks):
                     sys.stderr.write(line.decode(errors="replace"))
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and start its devices, quietly.
+
+    For whoever is about to use them in this process: threads, device visibility and
+    the like cannot be set any more.
+    """
+    with without_greeting():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()

@@ -43,6 +43,7 @@ def finish(process, timeout=240):
 def run(command):
     status, error = finish(start(command))
     assert status == 0, error
+    assert "oneDNN" not in error
     return error
 
 
