@@ -28,7 +28,7 @@ from transforms.pair import (
     cell_path,
 )
 from transforms.pairing import Pairing, Recipe
-from transforms.previews import thumbnail_name
+from transforms.previews import has_thumbnail, write_thumbnail
 from transforms.progress import progress_of
 from transforms.tables import unit_hash
 
@@ -159,7 +159,7 @@ class PlanCells:
                 seen.add(target.cell.path)
                 row = rows.get(target.cell.path)
                 data = self._intact(row, target.cell)
-                if row is None or data is None:
+                if row is None or data is None or not self._is_shown(row, data):
                     missing.append(target)
                 else:
                     kept += 1
@@ -201,14 +201,24 @@ class PlanCells:
             return None
         return data
 
+    def _is_shown(self, row: Row, data: bytes) -> bool:
+        """Return whether a picture has its thumbnail, made again where it was gone."""
+        if self.dry or self.output_format != "files":
+            return True
+        try:
+            if not has_thumbnail(self.output, row["path"]):
+                write_thumbnail(self.output, row["path"], data)
+        except OSError:
+            return False  # The picture is made, and fails, as any other.
+        return True
+
     def _copy(self, target: Target, row: Row, data: bytes) -> bool:
         """Write what is there already to another path; return whether it could be."""
         if self.output_format != "files":
             return False
         try:
             self.output.write(target.cell.path, data)
-            thumb = self.output.read(thumbnail_name(row["path"]))
-            self.output.write(thumbnail_name(target.cell.path), thumb)
+            write_thumbnail(self.output, target.cell.path, data)
             copy = target_row(row, target)
             commit_rows(self.output, target.ref.id, [copy])
         except OSError:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from transforms.elements import ImageError, Reason
 from transforms.gallery import THUMBS, preview, thumbnail
+from transforms.images import decode_image
 from transforms.output import OutputFolder
 
 
@@ -22,20 +23,27 @@ def write_preview(
         raise ImageError(Reason.WRITE_ERROR, f"{name}: {error}") from error
 
 
-def write_thumbnail(
-    output: OutputFolder, path: str, pixels: npt.NDArray[np.uint8]
-) -> None:
+def write_thumbnail(output: OutputFolder, path: str, data: bytes) -> None:
     """Write the thumbnail of a picture into the gallery.
+
+    Made of the picture's file, so that a gallery that was deleted comes back the same
+    without the network.
 
     Args:
         output: Where to.
         path: Of the picture, below `images/`.
-        pixels: The picture.
+        data: Its file.
 
     Raises:
         OSError: It cannot be written.
     """
+    pixels = decode_image(data, min_side=1).pixels
     output.write(thumbnail_name(path), thumbnail(pixels))
+
+
+def has_thumbnail(output: OutputFolder, path: str) -> bool:
+    """Return whether the thumbnail of a picture is there."""
+    return output.exists(thumbnail_name(path))
 
 
 def thumbnail_name(path: str) -> str:

@@ -127,12 +127,14 @@ class _DecodeContent:
     preview: bool
 
     def __call__(self, planned: PlannedContent) -> DecodedContent:
-        if not planned.paintings and planned.kept and not planned.copied:
+        names = [f"{CONTENT}/{ref.id}.jpg" for ref in planned.refs]
+        previews = names if self.preview else []
+        is_there = planned.kept and not planned.paintings and not planned.copied
+        if is_there and all(map(self.output.exists, previews)):
             return DecodedContent(planned, None)
         image = load_image(planned.image, self.settings.content_size)
-        if self.preview:
-            for ref in planned.refs:
-                write_preview(self.output, f"{CONTENT}/{ref.id}.jpg", image.pixels)
+        for name in previews:
+            write_preview(self.output, name, image.pixels)
         return DecodedContent(planned, image)
 
 

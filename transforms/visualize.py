@@ -118,6 +118,10 @@ def _ref_of(image: ImageBytes) -> tuple[ImageRef]:
     return (image.ref,)
 
 
+def _preview_name(ref: ImageRef) -> str:
+    return f"{CONTENT}/{ref.id}.jpg"
+
+
 def _owner(
     ref: ImageRef, sha256: str, settings: VisualizeSettings, pixels: Any = None
 ) -> Owner:
@@ -139,7 +143,7 @@ class _PlanDoFn(beam.DoFn):
 
     def process(self, image: ImageBytes, _recovered: list[str]) -> Iterator[Any]:
         owner = _owner(image.ref, image.sha256, self._settings)
-        if not is_done(self._output, self._parts, owner):
+        if not is_done(self._output, self._parts, owner) or not self._is_shown(image):
             yield image
             return
         progress_of(self._output).add(images_kept=1)
@@ -148,6 +152,17 @@ class _PlanDoFn(beam.DoFn):
             yield TaggedOutput(COUNTS, count)
         kept = ("sheets_kept", self._settings.sheets_per_image)
         yield TaggedOutput(COUNTS, kept)
+
+    def _is_shown(self, image: ImageBytes) -> bool:
+        """Return whether an image has its preview, made again where it was gone."""
+        name = _preview_name(image.ref)
+        try:
+            if not self._output.exists(name):
+                pixels = load_image(image, self._settings.size).pixels
+                write_preview(self._output, name, pixels)
+        except ImageError:
+            return False  # It is looked at, and fails, as any other.
+        return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +179,7 @@ class _Decode:
                 f"{width} x {height} pixels are too many for gradients: at most "
                 f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
             )
-        write_preview(self.output, f"{CONTENT}/{image.ref.id}.jpg", image.pixels)
+        write_preview(self.output, _preview_name(image.ref), image.pixels)
         return Unlooked(image)
 
 

@@ -93,7 +93,7 @@ class _WriteBlockDoFn(beam.DoFn):
             block.paintings, pictures, encoded, strict=True
         ):
             for target in painting.targets:
-                made = data if file is not None else self._write(target, picture, data)
+                made = data if file is not None else self._write(target, data)
                 row = cell_row(block.content, target, self._settings, made, picture)
                 if file is not None:
                     row |= file.place(target)
@@ -127,14 +127,12 @@ class _WriteBlockDoFn(beam.DoFn):
         settings = self._settings
         return encode_image(picture.pixels, settings.format, settings.quality)
 
-    def _write(
-        self, target: Target, picture: Painted | ImageError, data: bytes | ImageError
-    ) -> bytes | ImageError:
-        if isinstance(data, ImageError) or isinstance(picture, ImageError):
+    def _write(self, target: Target, data: bytes | ImageError) -> bytes | ImageError:
+        if isinstance(data, ImageError):
             return data
         try:
             self._output.write(target.cell.path, data)
-            write_thumbnail(self._output, target.cell.path, picture.pixels)
+            write_thumbnail(self._output, target.cell.path, data)
         except OSError as error:
             return ImageError(Reason.WRITE_ERROR, str(error))
         return data

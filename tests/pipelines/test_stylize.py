@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -110,19 +111,23 @@ def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
     assert calls["paint"] == len(CONTENT_SIZES) * len(STYLE_SIZES) + warm_up
 
 
+@pytest.mark.parametrize("deleted", [None, "gallery"])
+@pytest.mark.parametrize("pairing", ["grid", "corners"])
 def test_second_run_loads_no_network_and_changes_no_byte(
-    run, inputs, monkeypatch, files_of
+    run, inputs, monkeypatch, files_of, pairing, deleted
 ):
-    run()
+    run("--pairing", pairing)
     before = files_of(inputs / "out")
+    if deleted:
+        shutil.rmtree(inputs / "out" / deleted)
 
     def never(*_):
         raise AssertionError("a network was loaded")
 
     monkeypatch.setattr(inference, "_load_stylizer", never)
-    status, _, err = run()
+    status, _, err = run("--pairing", pairing)
     assert status == 0
-    assert "6 cells = 0 done + 6 kept + 0 failed" in err
+    assert re.search(r"(\d+) cells = 0 done \+ \1 kept \+ 0 failed", err)
     assert files_of(inputs / "out") == before
 
 

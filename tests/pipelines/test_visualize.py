@@ -307,11 +307,14 @@ def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
     assert (row["key"], row["reason"]) == ("a.png", "not_found")
 
 
+@pytest.mark.parametrize("deleted", [None, "gallery"])
 def test_second_run_loads_no_network_and_changes_no_byte(
-    run, inputs, monkeypatch, files_of
+    run, inputs, monkeypatch, files_of, deleted
 ):
     run()
     before = files_of(inputs / "out")
+    if deleted:
+        shutil.rmtree(inputs / "out" / deleted)
 
     def never(*_):
         raise AssertionError("a network was loaded")
