@@ -120,9 +120,10 @@ def _styles(
     """Compose the styles; returns them, and where those are whose pixels are needed."""
     output = OutputFolder(config.output)
     needed = config.preserve_color == "histogram" or config.measured_share > 0
+    gallery = config.output_format == "files"
     none = "NoStyleRefs" >> beam.Create([]).with_output_types(tuple[str, ImageRef])
     if plan.style_bank_alone and plan.bank is not None:
-        return pipeline | "ReadBank" >> ReadStyleBank(output, plan.bank), (
+        return pipeline | "ReadBank" >> ReadStyleBank(output, plan.bank, gallery), (
             pipeline | none
         )
     refs = pipeline | "ReadStyles" >> ReadListing(plan.styles.write(output, "styles"))
@@ -131,6 +132,7 @@ def _styles(
         plan.bank_settings(),
         plan.bank or existing_bank(output),
         StyleEncoder(network, output),
+        gallery,
     )
     style_refs = refs | "KeyStyles" >> beam.Map(_by_id) if needed else pipeline | none
     return encoded, style_refs

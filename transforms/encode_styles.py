@@ -38,12 +38,14 @@ class EncodeStyle:
         known: The bank of an earlier run, which is looked into first.
         settings: What the bank is bound to.
         encoder: Encodes what the bank lacks.
+        previews: Whether there is a gallery to show the styles.
     """
 
     output: OutputFolder
     known: BankFile | None
     settings: BankSettings
     encoder: StyleEncoder
+    previews: bool = True
 
     def __call__(self, styles: EqualImages) -> tuple[EncodedStyle, ...]:
         """Return the encoded styles, which share their vectors.
@@ -58,7 +60,7 @@ class EncodeStyle:
         new = [share for share in shares if not self._is_there(share, known)]
         if known is None or new:
             loaded = load_image(image, self.settings.style_size)
-            for share in new:
+            for share in new if self.previews else ():
                 write_preview(self.output, _preview_name(share), loaded.pixels)
             if known is None:
                 known = _Known(*self.encoder(loaded), frozenset())
@@ -68,7 +70,8 @@ class EncodeStyle:
     def _is_there(self, share: StyleShare, known: "_Known | None") -> bool:
         """Return whether the preview of a style is there and shows these bytes."""
         is_known = known is not None and share.id in known.ids
-        return is_known and self.output.exists(_preview_name(share))
+        is_shown = not self.previews or self.output.exists(_preview_name(share))
+        return is_known and is_shown
 
 
 def _preview_name(share: StyleShare) -> str:
@@ -121,10 +124,12 @@ class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
     Attributes:
         output: Where the previews go.
         bank: The bank.
+        previews: Whether there is a gallery to show the styles.
     """
 
     output: OutputFolder
     bank: BankFile
+    previews: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -134,19 +139,21 @@ class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
         encoded = (
             pbegin
             | "Bank" >> beam.Create([self.bank])
-            | "ReadBank" >> beam.FlatMap(_bank_styles, self.output)
+            | "ReadBank" >> beam.FlatMap(_bank_styles, self.output, self.previews)
         )
         counts = encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded")
         failures = pbegin | "NoFailures" >> beam.Create([]).with_output_types(Failure)
         return EncodedStyles(encoded, counts, failures)
 
 
-def _bank_styles(bank_file: BankFile, output: OutputFolder) -> Iterator[EncodedStyle]:
+def _bank_styles(
+    bank_file: BankFile, output: OutputFolder, previews: bool
+) -> Iterator[EncodedStyle]:
     bank = shared_bank(bank_file)
     origin = OutputFolder(bank_file.path.rpartition("/")[0] or ".")
     for place, share in enumerate(bank.styles):
         name = _preview_name(share)
-        if not output.exists(name) and origin.exists(name):
+        if previews and not output.exists(name) and origin.exists(name):
             output.write(name, origin.read(name))
         yield EncodedStyle(share, bank.mean[place], bank.std[place])
 
@@ -163,19 +170,23 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
         settings: What the bank is bound to.
         known: The bank of an earlier run, which is looked into first.
         encoder: Encodes what the bank lacks.
+        previews: Whether there is a gallery to show the styles.
     """
 
     output: OutputFolder
     settings: BankSettings
     known: BankFile | None
     encoder: StyleEncoder
+    previews: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
         """Wire the step."""
-        encode = EncodeStyle(self.output, self.known, self.settings, self.encoder)
+        encode = EncodeStyle(
+            self.output, self.known, self.settings, self.encoder, self.previews
+        )
         read = styles | "ReadStyles" >> GroupEqualBytes("ReadStyle")
         found = read.main | "Encode" >> TryMap(encode, "EncodeStyle", _group_refs)
         encoded = found.main | "EachPath" >> beam.FlatMap(_each)

@@ -257,7 +257,7 @@ def check_shards(folder, files, kind):
         row["shard"] for row in rows_of(folder)
     }
     assert not (folder / "images").exists()
-    assert not (folder / "gallery" / "thumbs").exists()
+    assert not (folder / "gallery").exists()
     found = {}
     for path in names:
         if kind == "tfrecord":
