@@ -4,6 +4,7 @@ One fused stage: an image is read, decoded, looked at, drawn and written by the 
 worker and never crosses a shuffle; references, scores and counts do.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.featuremaps import peaks
+from transforms.behind import OneBehindDoFn
 from transforms.decode import ImageBytes, load_bytes, load_image
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap
@@ -34,6 +36,9 @@ COUNTS = "counts"
 SCORES = "scores"
 
 MAX_PIXELS = MAX_GRADIENT_PIXELS
+
+# Why there is nothing of an image, if so, once it is known.
+Written = concurrent.futures.Future[Failure | None]
 
 
 class Visualized(NamedTuple):
@@ -199,28 +204,30 @@ def _read_scores(
         yield from image_winners(ref, output.read(scores_path(ref.key)), settings)
 
 
-class _WriteDoFn(beam.DoFn):
+class _WriteDoFn(OneBehindDoFn):
     """Draws and writes the sheets of an image, then commits its rows."""
 
     def __init__(self, output: OutputFolder, settings: VisualizeSettings) -> None:
         self._output = output
         self._settings = settings
 
-    def process(self, seen: Look | Unseen) -> Iterator[Any]:
-        ref = seen.image.ref
+    def setup(self) -> None:
+        # One image after the other; meanwhile the network is at the next one.
+        self._executor = concurrent.futures.ThreadPoolExecutor(1)
+
+    def teardown(self) -> None:
+        self._executor.shutdown()
+
+    def begin(self, seen: Look | Unseen) -> tuple[ImageRef, Written]:
+        return seen.image.ref, self._executor.submit(self._write, seen)
+
+    def end(self, begun: tuple[ImageRef, Written]) -> Iterator[Any]:
+        ref, future = begun
+        failure = future.result()
         sheets = self._settings.sheets_per_image
-        stage = "Look"
-        try:
-            if isinstance(seen, Unseen):
-                raise seen.error
-            stage = "Write"
-            try:
-                self._write(seen)
-            except OSError as error:
-                raise ImageError(Reason.WRITE_ERROR, str(error)) from error
-        except ImageError as error:
+        if failure is not None:
             progress_of(self._output).add(images_failed=1)
-            yield TaggedOutput(FAILED, ref.failure(stage, error))
+            yield TaggedOutput(FAILED, failure)
             # An image without sheets (top images alone) fails as one.
             yield "sheets_planned", 0 if sheets else 1
             yield "sheets_failed", sheets or 1
@@ -229,7 +236,24 @@ class _WriteDoFn(beam.DoFn):
         yield TaggedOutput(SCORES, ref)
         yield "sheets_done", sheets
 
-    def _write(self, look: Look) -> None:
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from super().finish_bundle()
+        progress_of(self._output).flush()
+
+    def _write(self, seen: Look | Unseen) -> Failure | None:
+        """Return why there is nothing of an image; None where all is written."""
+        ref = seen.image.ref
+        if isinstance(seen, Unseen):
+            return ref.failure("Look", seen.error)
+        try:
+            self._write_sheets(seen)
+        except ImageError as error:
+            return ref.failure("Write", error)
+        except OSError as error:
+            return ref.failure("Write", ImageError(Reason.WRITE_ERROR, str(error)))
+        return None
+
+    def _write_sheets(self, look: Look) -> None:
         image = look.image
         owner = _owner(image.ref, image.sha256, self._settings, image.pixels)
         rows: list[Row] = []
@@ -243,9 +267,6 @@ class _WriteDoFn(beam.DoFn):
             data = pack_scores(scores)
             rows.append(write_file(self._output, owner, SCORES, path, data))
         commit_maps(self._output, owner, rows)
-
-    def finish_bundle(self) -> None:
-        progress_of(self._output).flush()
 
 
 def write_filters(

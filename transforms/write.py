@@ -8,9 +8,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.behind import OneBehindDoFn
 from transforms.decode import LoadedImage
 from transforms.elements import CellStatus, Failure, ImageError, Reason
 from transforms.failures import FAILED
@@ -48,11 +47,8 @@ class WriteBlocks(beam.PTransform[PCollection[StylizedBlock], Any]):
         return blocks | "WriteBlock" >> step.with_outputs(FAILED, main=COUNTS)
 
 
-class _WriteBlockDoFn(beam.DoFn):
-    """Encodes and writes the pictures of a block, then commits its rows.
-
-    One block stays behind: while the network is at the new one, the last is written.
-    """
+class _WriteBlockDoFn(OneBehindDoFn):
+    """Encodes and writes the pictures of a block, then commits its rows."""
 
     def __init__(self, plan: PlanCells) -> None:
         self._output = plan.output
@@ -60,27 +56,15 @@ class _WriteBlockDoFn(beam.DoFn):
         self._shards = plan.output_format != "files"
         self._cells_done = Metrics.counter("Write", "cells_done")
         self._cells_failed = Metrics.counter("Write", "cells_failed")
-        self._pending: StylizedBlock | None = None
 
-    def start_bundle(self) -> None:
-        self._pending = None
-
-    def process(self, result: StylizedBlock) -> Iterator[Any]:
-        pending, self._pending = self._pending, result
-        if pending is not None:
-            yield from self._write_block(pending)
+    def begin(self, result: StylizedBlock) -> StylizedBlock:
+        return result  # The network is still at it, in a thread of its own.
 
     def finish_bundle(self) -> Iterator[Any]:
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            for made in self._write_block(pending):
-                tag = made.tag if isinstance(made, TaggedOutput) else None
-                value = made.value if isinstance(made, TaggedOutput) else made
-                windowed = WindowedValue(value, 0, (GlobalWindow(),))
-                yield windowed if tag is None else TaggedOutput(tag, windowed)
+        yield from super().finish_bundle()
         progress_of(self._output).flush()
 
-    def _write_block(self, result: StylizedBlock) -> Iterator[Any]:
+    def end(self, result: StylizedBlock) -> Iterator[Any]:
         block, pictures = result.block, result.pictures
         encoded = [self._encode(picture) for picture in pictures]
         file = None
