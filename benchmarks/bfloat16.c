@@ -1,7 +1,8 @@
 /* What a core can do at most, in float32 and in bfloat16: the multiply-add instructions
  * alone, on registers. Tells whether `--precision bfloat16` can pay on a processor.
  *
- *   gcc -O2 -funroll-loops -mavx512f -mavx512bf16 benchmarks/bfloat16.c -o bf16 && ./bf16
+ *   gcc -O2 -funroll-loops -mavx512f -mavx512bf16 -o /tmp/bf16 benchmarks/bfloat16.c
+ *   /tmp/bf16
  */
 
 #include <immintrin.h>

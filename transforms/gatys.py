@@ -57,7 +57,6 @@ class OptimizedRun:
 
 @functools.lru_cache(maxsize=2)  # a sweep may compare precisions
 def _load_gatys(vgg: VggChoice, precision: Precision) -> "Gatys":
-    start_tensorflow()
     from model.gatys import Gatys
 
     arrays = load_arrays(vgg.network, vgg.source, vgg.sha256)

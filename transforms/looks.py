@@ -233,9 +233,9 @@ class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Look | Unseen]:
         """Yield what the network shows of an image, or why it shows nothing."""
+        networks = model.get()  # Its start-up is not counted as the model's work.
         import tensorflow as tf
 
-        networks = model.get()  # Its start-up is not counted as the model's work.
         started = time.perf_counter()
         result: Look | Unseen
         try:

@@ -28,7 +28,7 @@ from transforms.pair import (
     cell_path,
 )
 from transforms.pairing import Pairing, Recipe
-from transforms.previews import has_thumbnail, write_thumbnail
+from transforms.previews import thumbnail_name, write_thumbnail
 from transforms.progress import progress_of
 from transforms.tables import unit_hash
 
@@ -206,9 +206,9 @@ class PlanCells:
         if self.dry or self.output_format != "files":
             return True
         try:
-            if not has_thumbnail(self.output, row["path"]):
+            if not self.output.exists(thumbnail_name(row["path"])):
                 write_thumbnail(self.output, row["path"], data)
-        except OSError:
+        except (ImageError, OSError):
             return False  # The picture is made, and fails, as any other.
         return True
 
@@ -221,7 +221,7 @@ class PlanCells:
             write_thumbnail(self.output, target.cell.path, data)
             copy = target_row(row, target)
             commit_rows(self.output, target.ref.id, [copy])
-        except OSError:
+        except (ImageError, OSError):
             return False  # It is made, and fails, as any other.
         return True
 

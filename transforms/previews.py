@@ -4,9 +4,18 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.elements import ImageError, Reason
-from transforms.gallery import THUMBS, preview, thumbnail
+from transforms.gallery import CONTENT, THUMBS, preview, thumbnail
 from transforms.images import decode_image
 from transforms.output import OutputFolder
+
+
+def content_preview_name(content_id: str) -> str:
+    """Return the name of a photograph's preview.
+
+    >>> content_preview_name("cat-1")
+    'gallery/content/cat-1.jpg'
+    """
+    return f"{CONTENT}/{content_id}.jpg"
 
 
 def write_preview(
@@ -35,15 +44,11 @@ def write_thumbnail(output: OutputFolder, path: str, data: bytes) -> None:
         data: Its file.
 
     Raises:
+        ImageError: There is no memory to decode it.
         OSError: It cannot be written.
     """
     pixels = decode_image(data, min_side=1).pixels
     output.write(thumbnail_name(path), thumbnail(pixels))
-
-
-def has_thumbnail(output: OutputFolder, path: str) -> bool:
-    """Return whether the thumbnail of a picture is there."""
-    return output.exists(thumbnail_name(path))
 
 
 def thumbnail_name(path: str) -> str:

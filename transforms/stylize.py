@@ -18,12 +18,11 @@ from transforms.decode import load_image
 from transforms.elements import Failure, ImageRef
 from transforms.equal_bytes import EqualImages, GroupEqualBytes
 from transforms.failures import FAILED, TryMap
-from transforms.gallery import CONTENT
 from transforms.inference import StylizerModelHandler
 from transforms.output import OutputFolder
 from transforms.pair import StylizeSettings
 from transforms.plan import PlanCells, PlannedContent, content_counts
-from transforms.previews import write_preview
+from transforms.previews import content_preview_name, write_preview
 from transforms.retry import Retry
 from transforms.write import COUNTS, WriteBlocks
 
@@ -127,7 +126,7 @@ class _DecodeContent:
     preview: bool
 
     def __call__(self, planned: PlannedContent) -> DecodedContent:
-        names = [f"{CONTENT}/{ref.id}.jpg" for ref in planned.refs]
+        names = [content_preview_name(ref.id) for ref in planned.refs]
         previews = names if self.preview else []
         is_there = planned.kept and not planned.paintings and not planned.copied
         if is_there and all(map(self.output.exists, previews)):

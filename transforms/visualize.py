@@ -19,14 +19,13 @@ from transforms.decode import ImageBytes, load_bytes, load_image
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap
 from transforms.filters import draw_filters
-from transforms.gallery import CONTENT
 from transforms.journal import Row
 from transforms.limits import MAX_GRADIENT_PIXELS
 from transforms.looks import Look, LookHandler, Unlooked, Unseen
 from transforms.map_sheets import draw_sheets
 from transforms.maps import Owner, commit_maps, is_done, write_file, write_sheet
 from transforms.output import OutputFolder
-from transforms.previews import write_preview
+from transforms.previews import content_preview_name, write_preview
 from transforms.progress import progress_of
 from transforms.vgg import load_arrays
 from transforms.visual import COLLECTION, Kind, VisualizeSettings, scores_path
@@ -123,10 +122,6 @@ def _ref_of(image: ImageBytes) -> tuple[ImageRef]:
     return (image.ref,)
 
 
-def _preview_name(ref: ImageRef) -> str:
-    return f"{CONTENT}/{ref.id}.jpg"
-
-
 def _owner(
     ref: ImageRef, sha256: str, settings: VisualizeSettings, pixels: Any = None
 ) -> Owner:
@@ -160,7 +155,7 @@ class _PlanDoFn(beam.DoFn):
 
     def _is_shown(self, image: ImageBytes) -> bool:
         """Return whether an image has its preview, made again where it was gone."""
-        name = _preview_name(image.ref)
+        name = content_preview_name(image.ref.id)
         try:
             if not self._output.exists(name):
                 pixels = load_image(image, self._settings.size).pixels
@@ -184,7 +179,8 @@ class _Decode:
                 f"{width} x {height} pixels are too many for gradients: at most "
                 f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
             )
-        write_preview(self.output, _preview_name(image.ref), image.pixels)
+        name = content_preview_name(image.ref.id)
+        write_preview(self.output, name, image.pixels)
         return Unlooked(image)
 
 

@@ -117,6 +117,8 @@ class _WriteBlockDoFn(OneBehindDoFn):
         try:
             self._output.write(target.cell.path, data)
             write_thumbnail(self._output, target.cell.path, data)
+        except ImageError as error:
+            return error
         except OSError as error:
             return ImageError(Reason.WRITE_ERROR, str(error))
         return data
