@@ -4,11 +4,11 @@
 
 The naive loop does what a script does: for every pair it reads and decodes content and
 style, encodes both, decodes the features, and writes a JPEG, with the plain float32
-networks (`model.network`), not those rearranged for inference. It is timed on 16 pairs
-before and 16 after the job, so that a machine that drifts hurts both. The job is timed
-from the first image read to the last file written, as job.json has it, without its
-start-up (import of TensorFlow, loading, tracing), which is reported apart. Images are
-made by the benchmark itself.
+networks (`model.networks.keras_network`), not those rearranged for inference. It is
+timed on 16 pairs before and 16 after the job, so that a machine that drifts hurts both.
+The job is timed from the first image read to the last file written, as job.json has it,
+without its start-up (import of TensorFlow, loading, tracing), which is reported apart.
+Images are made by the benchmark itself.
 """
 
 import argparse
@@ -28,11 +28,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from model.adain import adain, channel_moments
+from model.adain.adain import adain, channel_moments
+from model.adain.stylizer import to_float, to_uint8
 from model.bundle import DEFAULT_BUNDLE, load_bundle
-from model.decoder import build_decoder
-from model.encoder import build_encoder
-from model.stylizer import to_float, to_uint8
+from model.networks.decoder import build_decoder
+from model.networks.encoder import build_encoder
 from transforms.images import decode_image, encode_image
 
 NAIVE_PAIRS = 16

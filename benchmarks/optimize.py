@@ -31,12 +31,12 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import Precision
-from model.encoder import build_vgg
-from model.gatys import Gatys, StepLosses
-from model.gatys_settings import GatysSettings
-from model.network import Arrays, set_weights
-from model.vgg import vgg_layers
-from model.weights import load_vgg_weights
+from model.gatys.run import Gatys, StepLosses
+from model.gatys.settings import GatysSettings
+from model.networks.encoder import build_vgg
+from model.networks.keras_network import Arrays, set_weights
+from model.networks.vgg import vgg_layers
+from model.networks.weights import load_vgg_weights
 
 WANTED: Mapping[Precision, float] = {"float32": 1.0, "bfloat16": 1.5}
 MOST_APART = 0.02

@@ -22,9 +22,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from model.attribution import Attribution
-from model.encoder import build_vgg, layers_to, vgg_layers
-from model.weights import load_vgg_weights
+from model.attribution.gradients import Attribution
+from model.networks.encoder import build_vgg, layers_to, vgg_layers
+from model.networks.weights import load_vgg_weights
 
 # At least this many times the maps a second of the loop.
 TARGETS = {"block5_conv1": 1.5, "block4_conv1": 1.7}

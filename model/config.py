@@ -1,8 +1,9 @@
 """What a network is made of, as plain data; imports no TensorFlow.
 
 An encoder or a decoder is a tuple of `ConvSpec`, one a convolution, in order. The
-same description is built into Keras layers (`model.network`), written to and read
-from a bundle (`model.bundle`), and mirrored into a decoder (`model.decoder`).
+same description is built into Keras layers (`model.networks.keras_network`), written to
+and read from a bundle (`model.bundle`), and mirrored into a decoder
+(`model.networks.decoder`).
 """
 
 import dataclasses

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import tqdm
 
+from model.adain.grid import Grid, Means
+from model.adain.ruler import Ruler
+from model.adain.stylizer import Stylizer
 from model.bundle import DEFAULT_BUNDLE, load_bundle
-from model.dataset import load_index
-from model.evaluation import Grid, Means
-from model.quality import Ruler
-from model.stylizer import Stylizer
+from model.training.dataset import load_index
 from pipelines.errors import UsageError
 from pipelines.evaluate_config import EvaluateConfig
 from pipelines.job import Job

@@ -3,9 +3,9 @@
 import pathlib
 from collections.abc import Sequence
 
+from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
-from model.checkpoints import CheckpointError, latest_decoder
-from model.export import save_saved_model, save_weights_h5, trained_bundle
+from model.training.checkpoints import CheckpointError, latest_decoder
 from pipelines.errors import UsageError
 from pipelines.export_config import ExportConfig
 from pipelines.workdir import BEST, Workdir

@@ -17,7 +17,7 @@ def check_weights(network: Network, source: str | None) -> str:
         UsageError: They cannot be had or used.
     """
     with without_greeting():
-        from model.weights import load_vgg_weights
+        from model.networks.weights import load_vgg_weights
 
     try:
         return weights_sha256(load_vgg_weights(network, source))

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Final, get_args
 
 from model.config import PRECISIONS, Precision
-from model.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
+from model.networks.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
 from pipelines.flags import (
     IMAGES,
     add_failure_rate,

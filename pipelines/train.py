@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from model.config import ADAIN_LAYER
-from model.dataset import PictureIndex, load_index
-from model.decoder import fresh_weights, mirror_layers
-from model.encoder import layers_to, vgg_layers
-from model.weights import load_vgg_weights
+from model.networks.decoder import fresh_weights, mirror_layers
+from model.networks.encoder import layers_to, vgg_layers
+from model.networks.weights import load_vgg_weights
+from model.training.dataset import PictureIndex, load_index
 from pipelines.cluster import Cluster, cluster_from_environment
 from pipelines.errors import UsageError
 from pipelines.train_config import DEFAULT_NETWORK, TrainConfig
@@ -152,7 +152,7 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
     if plan.init is not None:
         return plan.init
     # Late: with --init there is nothing to normalise.
-    from model.normalization import normalize_encoder
+    from model.networks.normalization import normalize_encoder
 
     network = config.network or DEFAULT_NETWORK
     layers = layers_to(vgg_layers(network, "reflect"), ADAIN_LAYER)

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any, Final
 
 from model.config import NETWORKS, PRECISIONS, Network
-from model.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
+from model.training.settings import OPTIMIZERS, SCHEDULES, TrainingSettings
 from pipelines.errors import UsageError
 
 # What may change when a training goes on; everything else decides its outcome.

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from model.adain.export import trained_bundle
+from model.adain.grid import Cell, Grid, Means
+from model.adain.ruler import Ruler
+from model.adain.stylizer import Stylizer
 from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from model.checkpoints import CheckpointError, Checkpoints
-from model.evaluation import Cell, Grid, Means
-from model.export import trained_bundle
-from model.pairs import training_pairs
-from model.quality import Ruler
-from model.stylizer import Stylizer
-from model.training import Trainer, batches_of, learning_rate
+from model.training.checkpoints import CheckpointError, Checkpoints
+from model.training.pairs import training_pairs
+from model.training.trainer import Trainer, batches_of, learning_rate
 from pipelines.cluster import Cluster
 from pipelines.train import TrainPlan, start_bundle
 from pipelines.train_config import TrainConfig

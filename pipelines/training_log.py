@@ -13,7 +13,7 @@ from typing import Any, Final
 import tqdm
 from PIL import Image
 
-from model.training import StepResult
+from model.training.trainer import StepResult
 from pipelines.tensorboard import EventWriter
 from pipelines.workdir import METRICS, Workdir
 

@@ -7,9 +7,9 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
+from model.attribution.featuremaps import receptive_field
 from model.config import ConvSpec
-from model.featuremaps import receptive_field
-from model.vgg import vgg_layers
+from model.networks.vgg import vgg_layers
 from pipelines.errors import UsageError
 from pipelines.inputs import list_inputs
 from pipelines.job import Balance, Job

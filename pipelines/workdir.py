@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
-from model.checkpoints import saved_steps
 from model.config import canonical_json
+from model.training.checkpoints import saved_steps
 from pipelines.errors import UsageError
 from transforms.output import TEMPORARY, OutputFolder
 

@@ -7,7 +7,7 @@ import pytest
 
 from model.bundle import Bundle
 from model.config import ConvSpec
-from model.decoder import mirror_layers
+from model.networks.decoder import mirror_layers
 
 # The same examples in every run; TensorFlow traces on first use, so no deadline.
 hypothesis.settings.register_profile(

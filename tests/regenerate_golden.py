@@ -12,9 +12,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from model.adain.keep_colors import keep_chroma, match_colors
+from model.adain.stylizer import Stylizer, to_float, to_uint8
 from model.bundle import DEFAULT_BUNDLE, load_bundle
-from model.color import keep_chroma, match_colors
-from model.stylizer import Stylizer, to_float, to_uint8
 from transforms.blend import blend
 
 FOLDER = pathlib.Path(__file__).parent / "golden"

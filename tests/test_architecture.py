@@ -100,7 +100,7 @@ class TestImportCost:
             "transforms.elements",
             "model.config",
             "model.bundle",
-            "model.gatys_settings",
+            "model.gatys.settings",
         ],
     )
     def test_module_for_readers_imports_neither_tensorflow_nor_beam(

@@ -30,7 +30,7 @@ PACKAGES = {"model", "pipelines", "transforms"}
 USE = """
 import pathlib, sys
 from model.bundle import load_bundle
-from model.weights import load_vgg_weights
+from model.networks.weights import load_vgg_weights
 from transforms.gallery import index_html
 import model, pipelines.stylize, transforms
 for package in (model, pipelines, transforms):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from model.tiling import MAX_TILE_PIXELS
+from model.networks.tiling import MAX_TILE_PIXELS
 from transforms.bank import BankFile, StyleBank, shared_bank
 from transforms.blend import blend
 from transforms.decode import LoadedImage

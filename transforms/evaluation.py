@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.evaluation import Cell
+from model.adain.grid import Cell
 from transforms.elements import Failure
 from transforms.images import encode_image
 from transforms.output import OutputFolder

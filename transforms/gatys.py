@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from apache_beam.ml.inference.base import ModelHandler
 
 from model.config import Precision
-from model.vgg import vgg_layers
+from model.networks.vgg import vgg_layers
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, Reason
 from transforms.output import OutputFolder
@@ -20,7 +20,7 @@ from transforms.runs import Run, VggChoice
 from transforms.vgg import load_arrays
 
 if TYPE_CHECKING:  # It imports TensorFlow.
-    from model.gatys import Gatys, GatysResult, StepLosses
+    from model.gatys.run import Gatys, GatysResult, StepLosses
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class OptimizedRun:
 
 @functools.lru_cache(maxsize=2)  # a sweep may compare precisions
 def _load_gatys(vgg: VggChoice, precision: Precision) -> "Gatys":
-    from model.gatys import Gatys
+    from model.gatys.run import Gatys
 
     arrays = load_arrays(vgg.network, vgg.source, vgg.sha256)
     return Gatys(vgg_layers(vgg.network), arrays, precision)
@@ -71,8 +71,8 @@ def optimize_picture(
     Raises:
         DivergedError: A loss is not finite.
     """
-    from model.color import keep_chroma, match_colors
-    from model.stylizer import to_float, to_uint8
+    from model.adain.keep_colors import keep_chroma, match_colors
+    from model.adain.stylizer import to_float, to_uint8
 
     settings = loaded.run.settings
     content, style = loaded.content.pixels, loaded.style.pixels
@@ -185,7 +185,7 @@ class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
         start_tensorflow()
         import tensorflow as tf
 
-        from model.gatys import DivergedError
+        from model.gatys.run import DivergedError
 
         result: GatysResult | ImageError
         try:

@@ -15,7 +15,7 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from model.bundle import load_bundle
 from model.config import Precision
-from model.tiling import LEAST_TILE_PIXELS
+from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.output import OutputFolder, read_file
@@ -25,8 +25,8 @@ from transforms.progress import progress_of
 from transforms.quiet import without_greeting
 
 if TYPE_CHECKING:
-    from model.quality import Ruler, Seen
-    from model.stylizer import Content, Stylizer
+    from model.adain.ruler import Ruler, Seen
+    from model.adain.stylizer import Content, Stylizer
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -197,7 +197,7 @@ def _load_stylizer(network: Network) -> "Stylizer":
     with without_greeting():
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
-        from model.stylizer import Stylizer
+        from model.adain.stylizer import Stylizer
 
         _use_threads(network.threads)
         stylizer = Stylizer(loaded, network.precision, network.max_tile_pixels)
@@ -220,7 +220,7 @@ def _use_threads(threads: int) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _load_ruler(network: Network) -> "Ruler":
-    from model.quality import Ruler
+    from model.adain.ruler import Ruler
 
     bundle = load_bundle(network.bundle, read_file)
     # The ruler keeps the largest layer of a tile for its statistics, beside what the

@@ -101,9 +101,9 @@ class Networks:
         # Late, because a run without work and the launcher of a remote job do without
         # TensorFlow.
         start_tensorflow()
-        from model.attribution import Attribution
-        from model.encoder import layers_to, vgg_layers
-        from model.sanity import randomized_weights
+        from model.attribution.gradients import Attribution
+        from model.attribution.randomization_check import randomized_weights
+        from model.networks.encoder import layers_to, vgg_layers
 
         arrays = load_arrays(settings.network, source, settings.weights_sha256)
         layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
@@ -123,7 +123,7 @@ def chosen_channels(channels: Channels, features: Map) -> list[int]:
         channels: By number, or how many of the most active.
         features: float32 [h, w, channels].
     """
-    from model.featuremaps import most_active
+    from model.attribution.featuremaps import most_active
 
     return list(channels.listed) or most_active(features, channels.top)
 
@@ -132,8 +132,8 @@ def look_at(
     image: LoadedImage, networks: Networks, settings: VisualizeSettings
 ) -> Look:
     """Look at one image: one forward pass, one batch of gradients a layer and rule."""
-    from model.sanity import magnitude, rank_correlation
-    from model.stylizer import to_float
+    from model.adain.stylizer import to_float
+    from model.attribution.randomization_check import magnitude, rank_correlation
 
     pixels = to_float(image.pixels)[None]
     activations = networks.network.activations(pixels)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from model.adain.ruler import Goal, Measurement, Moments
 from model.config import STYLE_LAYERS
-from model.quality import Goal, Measurement, Moments
 from transforms.blend import blend
 from transforms.decode import style_pixels
 from transforms.elements import ImageError, ImageRef

@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
-from model.vgg import vgg_layers
+from model.networks.vgg import vgg_layers
 from transforms.decode import LoadedImage, load_bytes, load_image
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.failures import FAILED, TryMap

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
-from model.color import keep_chroma, match_colors
-from model.stylizer import Content, to_float
-from model.tiling import LEAST_TILE_PIXELS
+from model.adain.keep_colors import keep_chroma, match_colors
+from model.adain.stylizer import Content, to_float
+from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.blend import blend
 from transforms.decode import style_pixels
 from transforms.elements import ImageError, Reason

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from model.config import Network, canonical_json
-from model.sharpness import high_frequency_energy
+from model.gatys.sharpness import high_frequency_energy
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images import encode_image
 from transforms.journal import JournaledTable, Row, is_intact, sha256
@@ -20,7 +20,7 @@ from transforms.settings import FORMAT, RunSettings
 from transforms.tables import count_parts, table_bytes
 
 if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
-    from model.gatys import GatysResult, StepLosses
+    from model.gatys.run import GatysResult, StepLosses
 
 RUNS: Final = "runs.parquet"
 CURVES: Final = "curves.parquet"

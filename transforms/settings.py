@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from model.config import PRECISIONS, Network, canonical_json
-from model.gatys_settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
+from model.gatys.settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
 from transforms.pair import PRESERVE_COLOR, PreserveColor
 
 # Of every picture: a report compares pixels, which JPEG would change.

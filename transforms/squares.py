@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from model.dataset import PictureIndex
+from model.training.dataset import PictureIndex
 from transforms.images import decode_image
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
-from model.featuremaps import ReceptiveField
+from model.attribution.featuremaps import ReceptiveField
 from transforms import canvas
 from transforms.canvas import GAP, MARGIN, Canvas, Pixels
 from transforms.decode import load_bytes, load_image

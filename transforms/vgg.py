@@ -25,7 +25,7 @@ def load_arrays(
         ValueError: They are others now.
     """
     with without_greeting():
-        from model.weights import load_vgg_weights
+        from model.networks.weights import load_vgg_weights
 
     arrays = load_vgg_weights(network, source)
     if weights_sha256(arrays) != wanted_sha256:

@@ -13,7 +13,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
-from model.featuremaps import peaks
+from model.attribution.featuremaps import peaks
 from transforms.behind import OneBehindDoFn
 from transforms.decode import ImageBytes, load_bytes, load_image
 from transforms.elements import Failure, ImageError, ImageRef, Reason

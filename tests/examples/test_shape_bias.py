@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from model.adain.stylizer import to_uint8
 from model.bundle import Bundle
-from model.stylizer import to_uint8
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

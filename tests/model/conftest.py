@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.adain.stylizer import Stylizer
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.config import ConvSpec
-from model.stylizer import Stylizer
 
 # Two devices to test replicas on. At import, since TensorFlow allows it only before it
 # starts; where another test has started it, those tests are skipped.

@@ -20,8 +20,8 @@ from model.bundle import (
     read_npz,
 )
 from model.config import ConvSpec, canonical_json
-from model.decoder import mirror_layers
-from model.encoder import layers_to
+from model.networks.decoder import mirror_layers
+from model.networks.encoder import layers_to
 
 Arrays = dict[str, np.ndarray]
 Change = Callable[[dict[str, Any]], None]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.stylizer import to_uint8
+from model.adain.stylizer import to_uint8
 from pipelines import cli
 
 CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}

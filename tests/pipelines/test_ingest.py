@@ -19,7 +19,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from model.dataset import crop_dataset, load_index
+from model.training.dataset import crop_dataset, load_index
 from pipelines import cli, ingest
 from pipelines.ingest_config import IngestConfig
 from transforms import listing, prepare

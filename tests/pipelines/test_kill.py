@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.stylizer import to_uint8
+from model.adain.stylizer import to_uint8
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

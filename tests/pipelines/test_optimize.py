@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.color import keep_chroma
-from model.gatys import DivergedError, Gatys
-from model.gatys_settings import GatysSettings
-from model.sharpness import high_frequency_energy
-from model.vgg import vgg_layers
-from model.weights import load_vgg_weights
+from model.adain.keep_colors import keep_chroma
+from model.gatys.run import DivergedError, Gatys
+from model.gatys.settings import GatysSettings
+from model.gatys.sharpness import high_frequency_energy
+from model.networks.vgg import vgg_layers
+from model.networks.weights import load_vgg_weights
 from pipelines import cli, optimize
 from transforms import gatys as step
 from transforms.images import decode_image

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.stylizer import Stylizer, to_float, to_uint8
+from model.adain.stylizer import Stylizer, to_float, to_uint8
 from pipelines import cli, stylize
 from transforms import inference
 from transforms.images import encode_image, resize_image

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model.stylizer import to_uint8
+from model.adain.stylizer import to_uint8
 from transforms import inference, listing
 
 
@@ -348,7 +348,7 @@ def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
 def test_picture_that_cannot_be_measured_is_kept_and_measured_next(
     run, inputs, monkeypatch
 ):
-    from model.quality import Ruler
+    from model.adain.ruler import Ruler
 
     def no_memory(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory")
@@ -370,7 +370,7 @@ def test_picture_that_cannot_be_measured_is_kept_and_measured_next(
 def test_equal_bytes_are_computed_once_and_written_to_every_path(
     run, inputs, monkeypatch, files_of
 ):
-    from model.stylizer import Stylizer
+    from model.adain.stylizer import Stylizer
 
     shutil.copy(inputs / "contents" / "a.png", inputs / "contents" / "z.png")
     painted = []
@@ -402,7 +402,7 @@ def test_equal_bytes_are_computed_once_and_written_to_every_path(
 def test_styles_of_equal_bytes_are_encoded_once_and_each_gets_its_column(
     run, inputs, files_of, monkeypatch
 ):
-    from model.stylizer import Stylizer
+    from model.adain.stylizer import Stylizer
 
     shutil.copy(inputs / "styles" / "s.png", inputs / "styles" / "z.png")
     encoded = []

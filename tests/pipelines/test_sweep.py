@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from model.gatys_settings import GatysSettings
+from model.gatys.settings import GatysSettings
 from pipelines.errors import UsageError
 from pipelines.optimize_config import OptimizeConfig, add_arguments, config_from_args
 from pipelines.sweep import Sweep, read_sweep

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from model.adain.stylizer import Stylizer
 from model.bundle import load_bundle
-from model.stylizer import Stylizer
 from pipelines import cli
 
 STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")

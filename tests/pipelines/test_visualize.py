@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.attribution import Attribution
-from model.encoder import vgg_layers
-from model.featuremaps import receptive_field
-from model.network import set_weights
-from model.sanity import randomized_weights
-from model.stylizer import to_uint8
-from model.weights import load_vgg_weights
+from model.adain.stylizer import to_uint8
+from model.attribution.featuremaps import receptive_field
+from model.attribution.gradients import Attribution
+from model.attribution.randomization_check import randomized_weights
+from model.networks.encoder import vgg_layers
+from model.networks.keras_network import set_weights
+from model.networks.weights import load_vgg_weights
 from pipelines import cli, visualize
 from transforms import looks
 from transforms.elements import image_id

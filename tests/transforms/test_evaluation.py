@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from model.evaluation import Cell, Means
-from model.quality import Measurement
+from model.adain.grid import Cell, Means
+from model.adain.ruler import Measurement
 from transforms.evaluation import EvaluationPage, Square
 
 SIDE = 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.stylizer import Stylizer, to_float, to_uint8
+from model.adain.stylizer import Stylizer, to_float, to_uint8
 from transforms import inference
 from transforms.decode import LoadedImage
 from transforms.elements import ImageError, ImageRef, Reason

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from model.featuremaps import ReceptiveField
+from model.attribution.featuremaps import ReceptiveField
 from transforms import top_images
 from transforms.elements import ImageRef, Reason
 from transforms.top_images import cut_crops, draw_top_images

@@ -1,0 +1,156 @@
+"""A VGG network for gradients of pixels: the same activations, a shorter way back.
+
+No weight has a gradient, and a maximum pooling's way back is written out. Weights are
+shared by all traces: as constants of the graphs they would cost 400 MB a trace.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from model.config import ConvSpec, Precision
+from model.networks.encoder import IMAGENET_MEAN_BGR
+from model.networks.keras_network import Arrays, check_arrays
+
+# From this many channels on, a float32 convolution whose weights are no constant of the
+# graph takes a slow way in TensorFlow 2.21's oneDNN: 57 instead of 31 ms at
+# block4_conv2. A transposed convolution does not.
+_MANY_CHANNELS: Final = 256
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Convolution:
+    """A convolution with ReLU, zero padding and stride 1, and its way back.
+
+    Attributes:
+        spec: What it is.
+        kernel: Its weights.
+        bias: Its bias.
+        turned: The weights of the transposed convolution that equals it: turned by 180
+            degrees, the two channel axes exchanged. None where that is no faster.
+    """
+
+    spec: ConvSpec
+    kernel: tf.Tensor
+    bias: tf.Tensor
+    turned: tf.Tensor | None
+
+    def __call__(self, features: tf.Tensor) -> tf.Tensor:
+        """Return its activations, of the precision of its weights."""
+
+        @tf.custom_gradient
+        def convolve(features: tf.Tensor) -> Any:
+            if self.turned is None:
+                output = tf.nn.conv2d(features, self.kernel, 1, "SAME")
+            else:
+                size = [*tf.unstack(tf.shape(features))[:3], self.spec.out_channels]
+                output = tf.nn.conv2d_transpose(features, self.turned, size, 1, "SAME")
+            output = tf.nn.relu(tf.nn.bias_add(output, self.bias))
+
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                arriving = tf.raw_ops.ReluGrad(gradients=upstream, features=output)
+                size = tf.shape(features)
+                return tf.nn.conv2d_transpose(arriving, self.kernel, size, 1, "SAME")
+
+            return output, gradient
+
+        return convolve(tf.cast(features, self.kernel.dtype))
+
+
+def build_convolutions(
+    layers: Sequence[ConvSpec], arrays: Arrays, precision: Precision
+) -> tuple[Convolution, ...]:
+    """Return the convolutions of a network that takes RGB in 0..255 less the mean.
+
+    Args:
+        layers: Zero-padded convolutions with ReLU, in order; the first takes RGB.
+        arrays: Their weights, for the input of
+            `model.networks.encoder.VggPreprocessing`.
+        precision: Of weights and activations, save for the first convolution, which
+            stays in float32, as in `model.networks.keras_network`: it holds the
+            picture's own precision.
+
+    Raises:
+        ValueError: A layer is of another kind, or the arrays are not its weights.
+    """
+    check_arrays(layers, arrays, origin="the weights")
+    built: list[Convolution] = []
+    for spec in layers:
+        plain = (spec.padding, spec.activation) == ("zero", "relu")
+        if not plain or spec.upsample_before:
+            raise ValueError(
+                "Pictures are optimised through convolutions with zero padding and "
+                f"ReLU, without upsampling. Received: {spec}"
+            )
+        kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
+        bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
+        if not built:
+            kernel = kernel[:, :, ::-1]  # For RGB, not BGR.
+        turned = None
+        if precision == "float32" and spec.in_channels >= _MANY_CHANNELS:
+            turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+        # Through float32, since NumPy has no bfloat16.
+        dtype = tf.as_dtype(precision) if built else tf.float32
+        kernel, bias = (tf.cast(tf.constant(one), dtype) for one in (kernel, bias))
+        built.append(Convolution(spec, kernel, bias, turned))
+    return tuple(built)
+
+
+def activations(
+    network: Sequence[Convolution], picture: tf.Tensor
+) -> Mapping[str, tf.Tensor]:
+    """Return the activations of every layer of a picture.
+
+    Args:
+        network: Its convolutions, from the first.
+        picture: float32 RGB `[1, height, width, 3]` in [0, 255].
+
+    Returns:
+        For each layer `[1, h, w, channels]` of its precision, as Keras's VGG of the
+        preprocessed picture has them.
+    """
+    features = picture - tf.constant(IMAGENET_MEAN_BGR[::-1], tf.float32)
+    found = {}
+    for convolution in network:
+        if convolution.spec.pool_before:
+            features = halve(features)
+        features = convolution(features)
+        found[convolution.spec.name] = features
+    return found
+
+
+@tf.custom_gradient
+def halve(features: tf.Tensor) -> Any:
+    """Return 2x2 maxima; a last odd row or column is left out.
+
+    A gradient goes to the first of the largest of its four, as TensorFlow's own does,
+    whose kernel takes half as long again in float32 and three times as long in
+    bfloat16.
+    """
+    pooled = tf.nn.max_pool2d(features, 2, 2, "VALID")
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        size, half = tf.shape(features), tf.shape(pooled)
+        height, width, channels = half[1], half[2], features.shape[-1]
+        even = features[:, : 2 * height, : 2 * width]
+        # Neighbours of a row lie side by side, and then rows of maxima do.
+        left, right = tf.split(tf.reshape(even, (-1, 2 * channels)), 2, 1)
+        rows = tf.reshape(tf.maximum(left, right), (height, 2, width * channels))
+        upper, lower = tf.split(rows, 2, 1)
+        arriving = tf.reshape(upstream, (height, 1, width * channels))
+        arriving = tf.concat(_to_larger(upper, lower, arriving), 1)
+        arriving = tf.reshape(arriving, (-1, channels))
+        arriving = tf.concat(_to_larger(left, right, arriving), 1)
+        odd = size - 2 * half
+        borders = [[0, 0], [0, odd[1]], [0, odd[2]], [0, 0]]
+        return tf.pad(tf.reshape(arriving, tf.shape(even)), borders)
+
+    return pooled, gradient
+
+
+def _to_larger(one: tf.Tensor, other: tf.Tensor, value: tf.Tensor) -> list[tf.Tensor]:
+    first, zeros = one >= other, tf.zeros_like(value)
+    return [tf.where(first, value, zeros), tf.where(first, zeros, value)]

@@ -1,0 +1,141 @@
+"""Where the ImageNet weights of VGG come from: the package, a file, or Keras."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from model.bundle import read_npz
+from model.config import ConvSpec, Network
+from model.networks.encoder import vgg_layers
+from model.networks.keras_network import check_arrays
+
+PRETRAINED: Final = pathlib.Path(__file__).parents[1] / "pretrained"
+
+Float32Arrays = dict[str, npt.NDArray[np.float32]]
+
+
+def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arrays:
+    """Load the ImageNet weights of a VGG network.
+
+    Args:
+        network: `vgg16` or `vgg19`.
+        source: Path of a Keras `notop` `.h5` or of an `.npz`. When None: the weights
+            shipped with the package for vgg16, Keras's download for vgg19.
+
+    Returns:
+        `<layer>/kernel` float32 [height, width, in, out] and `<layer>/bias` [out] of
+        every convolution. The kernel of `block1_conv1` takes BGR in 0..255 less
+        `model.networks.encoder.IMAGENET_MEAN_BGR`.
+
+    Raises:
+        FileNotFoundError: `source` is not there.
+        ValueError: The file is damaged or has not the weights of this network.
+        ConnectionError: The weights had to be downloaded and could not be.
+    """
+    layers = vgg_layers(network)
+    if source is not None:
+        path = pathlib.Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no weights file {source!r}.")
+        if path.suffix == ".npz":
+            arrays = _read_npz(path.read_bytes(), origin=repr(source))
+        elif path.suffix in (".h5", ".hdf5"):
+            arrays = _read_keras_h5(path)
+        else:
+            raise ValueError(
+                f"Weights must be a Keras notop .h5 or an .npz. Received: {source!r}"
+            )
+        _check_network(network, arrays, origin=repr(source))
+        return arrays
+    if network == "vgg16":
+        return _packaged_vgg16()
+    return _downloaded(network, layers)
+
+
+def _check_network(network: Network, arrays: Float32Arrays, *, origin: str) -> None:
+    """Check the arrays, and that a VGG-19 does not pass for the VGG-16 inside it."""
+    layers = vgg_layers(network)
+    check_arrays(layers, arrays, origin=origin)
+    names = {layer.name for layer in layers}
+    # A file with the classifier (fc1, fc2, predictions) is as good.
+    others = {name.partition("/")[0] for name in arrays} - names
+    foreign = sorted(name for name in others if name.startswith("block"))
+    if foreign:
+        raise ValueError(
+            f"{origin} is not a {network}: it also has {', '.join(foreign)}."
+        )
+
+
+def _packaged_vgg16() -> Float32Arrays:
+    path = PRETRAINED / "vgg16.npz"
+    facts = json.loads((PRETRAINED / "vgg16.json").read_text("utf-8"))
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != facts["sha256"]:
+        raise ValueError(
+            f"{path} is damaged: its sha256 is {digest}, expected {facts['sha256']}. "
+            "Install stylebeam again."
+        )
+    arrays = _read_npz(data, origin=str(path))
+    check_arrays(vgg_layers("vgg16"), arrays, origin=str(path))
+    return arrays
+
+
+def _read_npz(data: bytes, *, origin: str) -> Float32Arrays:
+    try:
+        arrays = read_npz(data)
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+    except ValueError as error:
+        raise ValueError(f"{origin} is not a readable .npz: {error}") from error
+
+
+def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
+    """Read a Keras `notop` file: groups of layers, `weight_names` kernel then bias."""
+    import h5py
+
+    arrays: Float32Arrays = {}
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)
+            for layer in root.attrs["layer_names"]:
+                group = root[_text(layer)]
+                names = [_text(name) for name in group.attrs["weight_names"]]
+                for part, name in zip(("kernel", "bias"), names, strict=False):
+                    array = np.asarray(group[name], np.float32)
+                    arrays[f"{_text(layer)}/{part}"] = array
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not a Keras notop .h5 weights file: {error}"
+        ) from error
+    return arrays
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _downloaded(network: Network, layers: Sequence[ConvSpec]) -> Float32Arrays:
+    import keras
+
+    from model.networks.keras_network import get_weights
+
+    build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
+    try:
+        model = build[network](weights="imagenet", include_top=False)
+    except Exception as error:  # Keras wraps every network error in a bare Exception.
+        raise ConnectionError(
+            f"The {network} weights are not shipped with stylebeam and could not be "
+            f"downloaded ({error}). On a machine with internet access run: python -c "
+            f'"import keras; keras.applications.{network.upper()}'
+            '(include_top=False)", copy ~/.keras/models/'
+            f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5 here and give its "
+            "path with --weights."
+        ) from error
+    arrays = get_weights(model)
+    check_arrays(layers, arrays, origin=f"keras.applications.{network.upper()}")
+    return arrays

@@ -1,0 +1,183 @@
+"""Checkpoints of a training: whole ones only, the latest that is undamaged."""
+
+import dataclasses
+import logging
+import pathlib
+import shutil
+import tempfile
+from typing import Final
+
+import tensorflow as tf
+
+from model.bundle import Bundle
+from model.networks.decoder import build_decoder
+from model.networks.keras_network import Arrays, get_weights
+from model.training.trainer import Trainer
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+_NAME: Final = "ckpt"
+
+# What reading a damaged file raises, by where the damage is: TensorFlow's own errors,
+# those of its bindings (IndexError is "read less bytes than requested"), and
+# AssertionError where values are missing.
+_DAMAGE: Final = (
+    tf.errors.OpError,
+    ValueError,
+    IndexError,
+    RuntimeError,
+    AssertionError,
+)
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint could not be written, or none of those there can be read."""
+
+
+@dataclasses.dataclass
+class Checkpoints:
+    """The checkpoints of a training: decoder, optimizer, step and best so far.
+
+    TensorFlow writes a checkpoint under a temporary name, renames it, and then names it
+    in the file `checkpoint`, so that a killed process leaves the former one valid.
+
+    Attributes:
+        folder: Where they are.
+        trainer: What is saved and restored.
+        keep: How many are kept.
+        chief: Whether this worker's checkpoints get their final names. TensorFlow wants
+            every worker to save; those of others go into a folder that is thrown away.
+    """
+
+    folder: pathlib.Path
+    trainer: Trainer
+    keep: int
+    chief: bool = True
+
+    def __post_init__(self) -> None:
+        self._state = tf.train.Checkpoint(
+            decoder=self.trainer.decoder,
+            optimizer=self.trainer.optimizer,
+            step=self.trainer.step,
+            best=self.trainer.best,
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
+        )
+        self.saved_step: int | None = None
+
+    def restore(self) -> int:
+        """Restore the latest checkpoint that is whole; return its step, or 0.
+
+        A damaged one is passed over with a warning.
+
+        Raises:
+            CheckpointError: There are checkpoints, but none of them can be read.
+        """
+        found = [
+            str(self.folder / f"{_NAME}-{step}") for step in saved_steps(self.folder)
+        ]
+        for path in found:
+            try:
+                # Reads every value first: a checkpoint that is damaged in the middle
+                # must not leave half of its values in the variables.
+                _check_readable(path)
+                self._state.restore(path).assert_existing_objects_matched()
+            except _DAMAGE as error:
+                _LOGGER.warning(
+                    "The checkpoint %s is damaged (%s); going back to the one before.",
+                    path,
+                    str(error).splitlines()[0],
+                )
+                continue
+            self.saved_step = int(self.trainer.step.numpy())
+            return self.saved_step
+        if found:
+            raise CheckpointError(
+                f"None of the {len(found)} checkpoints in {self.folder} can be read. "
+                "Delete the folder to train from the start again, or take another "
+                "--workdir."
+            )
+        return 0
+
+    def save(self) -> None:
+        """Save a checkpoint of the present step.
+
+        Raises:
+            CheckpointError: It could not be written; the one before is still valid.
+        """
+        step = int(self.trainer.step.numpy())
+        if not self.chief:
+            with tempfile.TemporaryDirectory() as folder:
+                self._state.write(f"{folder}/{_NAME}")
+            return
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (OSError, tf.errors.OpError) as error:
+            self.clear_temporaries()
+            kept = (
+                "none was saved before"
+                if self.saved_step is None
+                else f"the one of step {self.saved_step} is still valid"
+            )
+            raise CheckpointError(
+                f"The checkpoint of step {step} could not be written into "
+                f"{self.folder}: {error}; {kept}. Make room and give the same command "
+                "again."
+            ) from error
+        self.saved_step = step
+
+    def clear_temporaries(self) -> None:
+        """Remove what a killed or failed save left: nothing that is named as whole."""
+        for path in self.folder.glob(f"{_NAME}-*_temp*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def saved_steps(folder: pathlib.Path) -> list[int]:
+    """Return the steps of the checkpoints under final names, the latest first.
+
+    By their index files, which come last, not by TensorFlow's list of them: that may be
+    lost, and training must not begin anew over whole checkpoints.
+    """
+    names = [path.name for path in folder.glob(f"{_NAME}-*.index")]
+    numbers = [name.removeprefix(f"{_NAME}-").removesuffix(".index") for name in names]
+    return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
+
+
+def latest_decoder(folder: pathlib.Path, start: Bundle) -> tuple[Arrays, int]:
+    """Return the decoder of the latest checkpoint that is whole, and its step.
+
+    Args:
+        folder: Of the checkpoints.
+        start: What the training started from.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    decoder = build_decoder(start.decoder_layers)
+    step = tf.Variable(0, dtype=tf.int64)
+    state = tf.train.Checkpoint(decoder=decoder, step=step)
+    for number in saved_steps(folder):
+        path = str(folder / f"{_NAME}-{number}")
+        try:
+            _check_readable(path)
+            state.restore(path).expect_partial().assert_existing_objects_matched()
+        except _DAMAGE:
+            _LOGGER.warning("The checkpoint %s is damaged; taking an older one.", path)
+            continue
+        return get_weights(decoder), int(step.numpy())
+    raise CheckpointError(f"There is no checkpoint in {folder} that can be read.")
+
+
+def _check_readable(path: str) -> None:
+    """Read all values of a checkpoint; TensorFlow compares their checksums.
+
+    Raises:
+        OpError: A part is missing or damaged.
+    """
+    reader = tf.train.load_checkpoint(path)
+    for name in sorted(reader.get_variable_to_shape_map()):
+        reader.get_tensor(name)
