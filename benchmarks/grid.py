@@ -33,7 +33,7 @@ from model.adain.stylizer import to_float, to_uint8
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.networks.decoder import build_decoder
 from model.networks.encoder import build_encoder
-from transforms.images import decode_image, encode_image
+from transforms.images.decoder import decode_image, encode_image
 
 NAIVE_PAIRS = 16
 

@@ -37,9 +37,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from transforms.elements import ImageError
-from transforms.fingerprints import perceptual_hash
-from transforms.images import decode_image, encode_image
-from transforms.records import encode_example, frame_record
+from transforms.images.decoder import decode_image, encode_image
+from transforms.images.perceptual_hash import perceptual_hash
+from transforms.storage.tfrecords import encode_example, frame_record
 
 SIZE = 256
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -15,7 +15,7 @@ from typing import Final
 
 from pipelines.errors import UsageError
 from pipelines.heap import share_one_heap
-from transforms.quiet import without_greeting
+from transforms.steps.tensorflow_start import without_greeting
 
 # Name of the subcommand, the module of its job, and one line of help. Its flags are in
 # `<module>_config`, which is cheap to import.

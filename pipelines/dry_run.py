@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from pipelines.stylize_config import StylizeConfig
 from pipelines.stylize_plan import StylizePlan, dry_pairing
-from transforms.bank import load_bank
-from transforms.decode import load_bytes
 from transforms.elements import ImageError, ImageRef
-from transforms.manifest import parts_on_disk
-from transforms.output import OutputFolder
-from transforms.pair import StyleShare
-from transforms.plan import PlanCells
-from transforms.tables import read_rows
+from transforms.images.load import load_bytes
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import read_rows
+from transforms.stylize.cells import StyleShare
+from transforms.stylize.manifest import parts_on_disk
+from transforms.stylize.plan import PlanCells
+from transforms.stylize.style_bank import load_bank
 
 # Where the output has no picture yet: a JPEG of quality 95 at 256 px, and the seconds
 # for it on two cores.

@@ -19,18 +19,18 @@ from pipelines.errors import UsageError
 from pipelines.evaluate_config import EvaluateConfig
 from pipelines.job import Job
 from transforms.elements import Failure, ImageError
-from transforms.evaluation import (
+from transforms.evaluate.report import (
     EvaluationPage,
     Picture,
     Square,
     evaluation_table,
     failures_table,
 )
-from transforms.output import TEMPORARY, OutputFolder, read_file
-from transforms.quiet import start_tensorflow
-from transforms.read import list_checked, parse_inputs, read_image
-from transforms.squares import square_picture
-from transforms.tables import write_table
+from transforms.images.center_crop import square_picture
+from transforms.inputs.reading import list_checked, parse_inputs, read_image
+from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.storage.folder import TEMPORARY, OutputFolder, read_file
+from transforms.storage.parquet import write_table
 
 TABLE: Final = "evaluation.parquet"
 PAGE: Final = "index.html"

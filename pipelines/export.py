@@ -9,7 +9,7 @@ from model.training.checkpoints import CheckpointError, latest_decoder
 from pipelines.errors import UsageError
 from pipelines.export_config import ExportConfig
 from pipelines.workdir import BEST, Workdir
-from transforms.quiet import start_tensorflow
+from transforms.steps.tensorflow_start import start_tensorflow
 
 
 def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:

@@ -15,25 +15,25 @@ from pipelines.ingest_config import IngestConfig
 from pipelines.inputs import Inputs, find_inputs
 from pipelines.job import Balance, Job
 from pipelines.options import pipeline_options
-from transforms.annotations import AnnotationSource
-from transforms.committed import Committed, find_committed
-from transforms.finish import DATASET_INFO, FEATURES, INGEST, PREVIEW, REPORT
-from transforms.ingested import FinishDataset, WriteDatasetManifest
-from transforms.layout import (
+from transforms.annotations.dataset_layout import (
     MANIFEST,
     SPLITS,
     DatasetSettings,
     count_shards,
     is_shard_name,
 )
-from transforms.listing import Listing, ReadListing
-from transforms.output import OutputFolder, read_file
-from transforms.prepare import EXAMPLES, REJECTED, PrepareImages, SourceImage
-from transforms.read import list_checked
-from transforms.rejects import ChooseExamples
-from transforms.shards import WriteShards
-from transforms.tables import count_parts
-from transforms.tfds_images import ReadTfdsImages
+from transforms.annotations.sources import AnnotationSource
+from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
+from transforms.ingest.finish import DATASET_INFO, FEATURES, INGEST, PREVIEW, REPORT
+from transforms.ingest.prepare import EXAMPLES, REJECTED, PrepareImages, SourceImage
+from transforms.ingest.rejected_examples import ChooseExamples
+from transforms.ingest.shards import WriteShards
+from transforms.ingest.whole_shards import Committed, find_committed
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.reading import list_checked
+from transforms.storage.folder import OutputFolder, read_file
+from transforms.storage.parquet import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)

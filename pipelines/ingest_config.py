@@ -17,9 +17,9 @@ from pipelines.flags import (
     set_defaults,
     values_of,
 )
-from transforms.annotations import KINDS, Kind
-from transforms.layout import ENCODES, Encode
-from transforms.limits import MAX_PIXELS, MIN_SIDE
+from transforms.annotations.dataset_layout import ENCODES, Encode
+from transforms.annotations.sources import KINDS, Kind
+from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
 _01: Final = "a share in [0, 1]"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from pipelines.errors import UsageError
-from transforms.listing import Listing
-from transforms.output import is_remote
-from transforms.read import InputRoot, list_checked, parse_inputs
-from transforms.tfds_images import SCHEME, TfdsRoot, is_dataset_folder
+from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
+from transforms.inputs.listing import Listing
+from transforms.inputs.reading import InputRoot, list_checked, parse_inputs
+from transforms.storage.folder import is_remote
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
 

@@ -21,15 +21,15 @@ from apache_beam.pvalue import PCollection
 from pipelines.errors import UsageError
 from pipelines.options import local_runner
 from pipelines.progress import shown_progress
-from transforms.counts import COUNTS, WriteCounts
-from transforms.output import (
+from transforms.storage.counts import COUNTS, WriteCounts
+from transforms.storage.folder import (
     TEMPORARY,
     MissingExtraError,
     OutputFolder,
     google_errors,
     is_remote,
 )
-from transforms.progress import forget_progress, read_progress
+from transforms.storage.worker_progress import forget_progress, read_progress
 
 JOB: Final = "job.json"
 LOCK: Final = ".lock"

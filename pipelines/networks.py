@@ -2,8 +2,8 @@
 
 from model.config import Network
 from pipelines.errors import UsageError
-from transforms.quiet import without_greeting
-from transforms.vgg import weights_sha256
+from transforms.steps.tensorflow_start import without_greeting
+from transforms.steps.vgg_weights import weights_sha256
 
 
 def check_weights(network: Network, source: str | None) -> str:

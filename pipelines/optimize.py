@@ -14,15 +14,21 @@ from pipelines.networks import check_weights
 from pipelines.optimize_config import OptimizeConfig
 from pipelines.options import pipeline_options
 from pipelines.sweep import Sweep, read_sweep
-from transforms.failures import WriteFailures
-from transforms.journal import CompactTable
-from transforms.listing import Listing, ReadListing
-from transforms.optimize import CheckImages, OptimizeRuns, runs_of
-from transforms.output import OutputFolder
-from transforms.run_report import PAGES, REPORT, WriteRunReport
-from transforms.runs import CURVES, RUNS, RUNS_TABLE, VggChoice, count_run_parts
-from transforms.settings import Setting
-from transforms.tables import count_parts
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.optimize.optimize_runs import CheckImages, OptimizeRuns, runs_of
+from transforms.optimize.report import PAGES, REPORT, WriteRunReport
+from transforms.optimize.runs import (
+    CURVES,
+    RUNS,
+    RUNS_TABLE,
+    VggChoice,
+    count_run_parts,
+)
+from transforms.optimize.settings import Setting
+from transforms.steps.try_map import WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import CompactTable
+from transforms.storage.parquet import count_parts
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)

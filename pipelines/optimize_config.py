@@ -11,7 +11,7 @@ from model.config import Network
 from pipelines import flags
 from pipelines.errors import UsageError
 from pipelines.sweep import check
-from transforms.settings import CHOICES, SETTING_NAMES, RunSettings, flag_of
+from transforms.optimize.settings import CHOICES, SETTING_NAMES, RunSettings, flag_of
 
 _LISTS = ("content_layers", "style_layers", "layer_weights")
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import tqdm
 
-from transforms.output import OutputFolder
-from transforms.progress import read_doing, read_progress
+from transforms.storage.folder import OutputFolder
+from transforms.storage.worker_progress import read_doing, read_progress
 
 _SECONDS_BETWEEN_LOOKS: Final = 0.25
 _SECONDS_BETWEEN_LINES: Final = 30.0

@@ -19,22 +19,22 @@ from pipelines.job import JOB, Balance, Job
 from pipelines.options import pipeline_options
 from pipelines.stylize_config import StylizeConfig
 from pipelines.stylize_plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.bank import WriteStyleBank, existing_bank
 from transforms.elements import ImageRef
-from transforms.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
-from transforms.failures import WriteFailures
-from transforms.gallery import WriteGallery
-from transforms.inference import Network, StyleEncoder, StylizerModelHandler
-from transforms.listing import ReadListing
-from transforms.manifest import CompactManifest, parts_on_disk
-from transforms.output import OutputFolder
-from transforms.pair_table import ReadBadPairs
-from transforms.pairing import BlendPairing
-from transforms.plan import PlanCells
-from transforms.retry import Retry
-from transforms.sheets import WriteSheets
-from transforms.stylize import StylizeImages
-from transforms.tables import count_parts
+from transforms.inputs.listing import ReadListing
+from transforms.steps.try_map import WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import count_parts
+from transforms.stylize.earlier_failures import Retry
+from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
+from transforms.stylize.gallery import WriteGallery
+from transforms.stylize.handler import Network, StyleEncoder, StylizerModelHandler
+from transforms.stylize.interpolation_sheets import WriteSheets
+from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.pair_table import ReadBadPairs
+from transforms.stylize.pairing import BlendPairing
+from transforms.stylize.plan import PlanCells
+from transforms.stylize.style_bank import WriteStyleBank, existing_bank
+from transforms.stylize.stylize_images import StylizeImages
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = (

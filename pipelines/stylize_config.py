@@ -18,7 +18,7 @@ from pipelines.flags import (
     set_defaults,
     values_of,
 )
-from transforms.pair import Layout, OutputFormat, PictureFormat, PreserveColor
+from transforms.stylize.cells import Layout, OutputFormat, PictureFormat, PreserveColor
 
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 

@@ -8,12 +8,17 @@ from model.bundle import Bundle, load_bundle
 from pipelines.errors import UsageError
 from pipelines.inputs import list_inputs
 from pipelines.stylize_config import PAIRINGS, StylizeConfig
-from transforms.bank import BankFile, BankSettings, bank_file, check_bank
-from transforms.listing import Listing
-from transforms.output import OutputFolder, read_file
-from transforms.pair import StylizeSettings
-from transforms.pair_table import PairFile, judge_pairs, write_pair_table, zip_pairs
-from transforms.pairing import (
+from transforms.inputs.listing import Listing
+from transforms.storage.folder import OutputFolder, read_file
+from transforms.stylize.cells import StylizeSettings
+from transforms.stylize.earlier_failures import Retry, failed_before
+from transforms.stylize.pair_table import (
+    PairFile,
+    judge_pairs,
+    write_pair_table,
+    zip_pairs,
+)
+from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
     Pairing,
@@ -22,7 +27,7 @@ from transforms.pairing import (
     TablePairing,
     corner_weights,
 )
-from transforms.retry import Retry, failed_before
+from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
 
 _CORNER_STEPS: Final = 5
 

@@ -23,8 +23,14 @@ from typing import Any, Final
 
 from model.config import Network
 from pipelines.errors import UsageError
-from transforms.output import read_file
-from transforms.settings import CHOICES, SETTING_NAMES, RunSettings, Setting, flag_of
+from transforms.optimize.settings import (
+    CHOICES,
+    SETTING_NAMES,
+    RunSettings,
+    Setting,
+    flag_of,
+)
+from transforms.storage.folder import read_file
 
 _TABLES: Final = ("settings", "sweep", "run")
 _NAMES: Final = {flag_of(name): name for name in SETTING_NAMES}

@@ -18,9 +18,9 @@ from pipelines.errors import UsageError
 from pipelines.train_config import DEFAULT_NETWORK, TrainConfig
 from pipelines.workdir import Workdir
 from pipelines.workers import run_workers
-from transforms.output import read_file
-from transforms.quiet import without_greeting
-from transforms.squares import square_pictures
+from transforms.images.center_crop import square_pictures
+from transforms.steps.tensorflow_start import without_greeting
+from transforms.storage.folder import read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.

@@ -26,9 +26,9 @@ from pipelines.train_config import TrainConfig
 from pipelines.training_log import TrainingLog
 from pipelines.workdir import BEST, Workdir
 from pipelines.workers import PREEMPTED
-from transforms.grids import grid_sheet
-from transforms.quiet import start_tensorflow
-from transforms.squares import square_pictures
+from transforms.images.center_crop import square_pictures
+from transforms.images.contact_sheets import grid_sheet
+from transforms.steps.tensorflow_start import start_tensorflow
 
 # The held-out grid: so many contents with so many styles of the val splits, at the size
 # at which losses are told.

@@ -16,17 +16,17 @@ from pipelines.job import Balance, Job
 from pipelines.networks import check_weights
 from pipelines.options import pipeline_options
 from pipelines.visualize_config import ALL_LAYERS, VisualizeConfig
-from transforms.failures import FAILED, WriteFailures
-from transforms.journal import CompactTable
-from transforms.listing import Listing, ReadListing
-from transforms.looks import LookHandler
-from transforms.maps import MAPS, MAPS_TABLE, count_map_parts
-from transforms.output import OutputFolder
-from transforms.tables import count_parts
-from transforms.top_images import FindTopImages
-from transforms.visual import Channels, Kind, VisualizeSettings
-from transforms.visual_gallery import WriteVisualGallery
-from transforms.visualize import VisualizeImages, write_filters
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.try_map import FAILED, WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import CompactTable
+from transforms.storage.parquet import count_parts
+from transforms.visualize.gallery import WriteVisualGallery
+from transforms.visualize.handler import LookHandler
+from transforms.visualize.maps_table import MAPS, MAPS_TABLE, count_map_parts
+from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.top_images import FindTopImages
+from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = ("sheets", "scores", MAPS, "failures", "gallery")

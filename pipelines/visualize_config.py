@@ -18,7 +18,7 @@ from pipelines.flags import (
     set_defaults,
     values_of,
 )
-from transforms.visual import Channels, Kind
+from transforms.visualize.settings import Channels, Kind
 
 ALL_LAYERS = "all"
 

@@ -11,7 +11,7 @@ from model.bundle import Bundle, load_bundle
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
 from pipelines.errors import UsageError
-from transforms.output import TEMPORARY, OutputFolder
+from transforms.storage.folder import TEMPORARY, OutputFolder
 
 CONFIG: Final = "config.json"
 METRICS: Final = "metrics.jsonl"

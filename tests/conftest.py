@@ -116,12 +116,12 @@ def write_study() -> Callable[..., list[str]]:
     from types import SimpleNamespace
 
     from transforms.elements import ImageRef
-    from transforms.gallery import preview
-    from transforms.optimize import preview_name
-    from transforms.output import OutputFolder
-    from transforms.runs import RUNS_TABLE, Original, Run, VggChoice, write_run
-    from transforms.settings import RunSettings
-    from transforms.tables import write_table
+    from transforms.optimize.optimize_runs import preview_name
+    from transforms.optimize.runs import RUNS_TABLE, Original, Run, VggChoice, write_run
+    from transforms.optimize.settings import RunSettings
+    from transforms.storage.folder import OutputFolder
+    from transforms.storage.parquet import write_table
+    from transforms.stylize.gallery import preview
 
     def write(
         output: OutputFolder,

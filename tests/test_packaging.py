@@ -31,7 +31,7 @@ USE = """
 import pathlib, sys
 from model.bundle import load_bundle
 from model.networks.weights import load_vgg_weights
-from transforms.gallery import index_html
+from transforms.stylize.gallery import index_html
 import model, pipelines.stylize, transforms
 for package in (model, pipelines, transforms):
     assert pathlib.Path(package.__file__).is_relative_to(sys.argv[1]), package

@@ -3,8 +3,8 @@
 Every draw (which picture, how large, which window, whether mirrored) is a function of
 the seed, the step and the place in the batch, and a picture is read by its offset in
 the shard. So training goes on at step n without reading anything of the steps before,
-and nothing of this pipeline is ever saved. Pictures are decoded as `transforms.images`
-does, which wrote them: the tests compare the two.
+and nothing of this pipeline is ever saved. Pictures are decoded as
+`transforms.images.decoder` does, which wrote them: the tests compare the two.
 """
 
 import dataclasses

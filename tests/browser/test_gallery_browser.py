@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms import gallery
 from transforms.elements import image_id
-from transforms.output import OutputFolder
-from transforms.schemas import STYLIZE_MANIFEST
+from transforms.storage.folder import OutputFolder
+from transforms.storage.schemas import STYLIZE_MANIFEST
+from transforms.stylize import gallery
 
 pytestmark = pytest.mark.browser
 

@@ -4,8 +4,8 @@ import pathlib
 
 import pytest
 
-from transforms.output import OutputFolder
-from transforms.run_report import write_index, write_pages
+from transforms.optimize.report import write_index, write_pages
+from transforms.storage.folder import OutputFolder
 
 pytestmark = pytest.mark.browser
 

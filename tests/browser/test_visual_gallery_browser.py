@@ -5,20 +5,20 @@ import pathlib
 import numpy as np
 import pytest
 
-from transforms import map_sheets
-from transforms.decode import LoadedImage
 from transforms.elements import ImageRef, image_id
-from transforms.filters import draw_filters
-from transforms.gallery import preview
-from transforms.looks import Gradient, Look
-from transforms.maps import MAPS, Owner, write_sheet
-from transforms.output import OutputFolder
-from transforms.schemas import VISUALIZE_MAPS
-from transforms.tables import write_table
-from transforms.top_images import draw_top_images
-from transforms.visual import GRADIENTS, Channels, Kind, VisualizeSettings
-from transforms.visual_gallery import write_images, write_index
-from transforms.winners import Excitation
+from transforms.images.load import LoadedImage
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import write_table
+from transforms.storage.schemas import VISUALIZE_MAPS
+from transforms.stylize.gallery import preview
+from transforms.visualize import feature_sheets as map_sheets
+from transforms.visualize.filter_sheets import draw_filters
+from transforms.visualize.gallery import write_images, write_index
+from transforms.visualize.handler import Gradient, Look
+from transforms.visualize.maps_table import MAPS, Owner, write_sheet
+from transforms.visualize.settings import GRADIENTS, Channels, Kind, VisualizeSettings
+from transforms.visualize.top_images import draw_top_images
+from transforms.visualize.top_scores import Excitation
 
 pytestmark = pytest.mark.browser
 

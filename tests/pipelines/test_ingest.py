@@ -22,10 +22,11 @@ from PIL import Image
 from model.training.dataset import crop_dataset, load_index
 from pipelines import cli, ingest
 from pipelines.ingest_config import IngestConfig
-from transforms import listing, prepare
 from transforms.elements import ImageError, Reason
-from transforms.images import decode_image
-from transforms.schemas import INGEST_MANIFEST
+from transforms.images.decoder import decode_image
+from transforms.ingest import prepare
+from transforms.inputs import listing
+from transforms.storage.schemas import INGEST_MANIFEST
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ from model.gatys.sharpness import high_frequency_energy
 from model.networks.vgg import vgg_layers
 from model.networks.weights import load_vgg_weights
 from pipelines import cli, optimize
-from transforms import gatys as step
-from transforms.images import decode_image
-from transforms.runs import RUNS_TABLE
-from transforms.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
-from transforms.settings import RunSettings
+from transforms.images.decoder import decode_image
+from transforms.optimize import handler as step
+from transforms.optimize.runs import RUNS_TABLE
+from transforms.optimize.settings import RunSettings
+from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from model.adain.stylizer import Stylizer, to_float, to_uint8
 from pipelines import cli, stylize
-from transforms import inference
-from transforms.images import encode_image, resize_image
+from transforms.images.decoder import encode_image, resize_image
+from transforms.stylize import handler as inference
 
 CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
 STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
@@ -178,8 +178,8 @@ def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     run()
     out = inputs / "out"
     rows = manifest(out)
-    from transforms.manifest import commit_rows
-    from transforms.output import OutputFolder
+    from transforms.storage.folder import OutputFolder
+    from transforms.stylize.manifest import commit_rows
 
     shutil.rmtree(out / "manifest")
     shutil.rmtree(out / "gallery" / "pages")

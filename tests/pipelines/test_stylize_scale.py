@@ -16,7 +16,8 @@ import tensorflow as tf
 from PIL import Image
 
 from model.adain.stylizer import to_uint8
-from transforms import inference, listing
+from transforms.inputs import listing
+from transforms.stylize import handler as inference
 
 
 def rows_of(folder, name="manifest"):

@@ -10,8 +10,8 @@ from model.gatys.settings import GatysSettings
 from pipelines.errors import UsageError
 from pipelines.optimize_config import OptimizeConfig, add_arguments, config_from_args
 from pipelines.sweep import Sweep, read_sweep
-from transforms.schemas import OPTIMIZE_RUNS
-from transforms.settings import SETTING_NAMES, RunSettings, flag_of
+from transforms.optimize.settings import SETTING_NAMES, RunSettings, flag_of
+from transforms.storage.schemas import OPTIMIZE_RUNS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

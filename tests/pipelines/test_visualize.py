@@ -26,15 +26,15 @@ from model.networks.encoder import vgg_layers
 from model.networks.keras_network import set_weights
 from model.networks.weights import load_vgg_weights
 from pipelines import cli, visualize
-from transforms import looks
 from transforms.elements import image_id
-from transforms.images import encode_image
-from transforms.maps import MAPS_TABLE
-from transforms.output import OutputFolder
-from transforms.schemas import VISUALIZE_MAPS
-from transforms.tables import write_table
-from transforms.visual import Kind
-from transforms.winners import WINNERS
+from transforms.images.decoder import encode_image
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import write_table
+from transforms.storage.schemas import VISUALIZE_MAPS
+from transforms.visualize import handler as looks
+from transforms.visualize.maps_table import MAPS_TABLE
+from transforms.visualize.settings import Kind
+from transforms.visualize.top_scores import WINNERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -527,7 +527,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
 
 
 def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):
-    from transforms import visualize as step
+    from transforms.visualize import visualize_images as step
 
     monkeypatch.setattr(step, "MAX_PIXELS", 2000)
     status, _, _ = run("--kinds", "features", "--max-failure-rate", "1")

@@ -1,0 +1,167 @@
+"""Files are whole under their final name, or not there."""
+
+import io
+import types
+
+import pytest
+
+from transforms.storage import folder as output_module
+from transforms.storage.folder import (
+    TEMPORARY,
+    MissingExtraError,
+    OutputFolder,
+    open_file,
+)
+
+
+@pytest.fixture
+def output(tmp_path):
+    return OutputFolder(str(tmp_path / "out"))
+
+
+def fail_half_way(output, message):
+    with output.create("a.bin") as file:
+        file.write(b"half")
+        raise OSError(message)
+
+
+def test_write_makes_folders_and_replaces(output):
+    output.write("a/b/c.bin", b"one")
+    output.write("a/b/c.bin", b"two")
+    assert output.read("a/b/c.bin") == b"two"
+    assert output.names(TEMPORARY) == []
+
+
+def test_failing_write_leaves_the_old_file_and_no_temporary(output):
+    output.write("a.bin", b"old")
+    with pytest.raises(OSError, match="disk is full"):
+        fail_half_way(output, "disk is full")
+    assert output.read("a.bin") == b"old"
+    assert output.names(TEMPORARY) == []
+
+
+def test_unfinished_file_has_no_final_name(output):
+    with output.create("a.bin") as file:
+        file.write(b"half")
+        assert not output.exists("a.bin")
+        assert len(output.names(TEMPORARY)) == 1
+    assert output.read("a.bin") == b"half"
+
+
+def test_json_is_canonical(output):
+    output.write_json("a.json", {"b": "é", "a": [1]})
+    assert output.read("a.json") == '{\n  "a": [\n    1\n  ],\n  "b": "é"\n}\n'.encode()
+    assert output.read_json("a.json") == {"a": [1], "b": "é"}
+    assert output.read_json("missing.json") is None
+
+
+def test_names_are_sorted_files_of_one_folder(output):
+    for name in ("d/b", "d/a", "d/deeper/c"):
+        output.write(name, b"")
+    assert output.names("d") == ["d/a", "d/b"]
+    assert output.names("nowhere") == []
+
+
+def test_delete_takes_files_folders_and_nothing(output):
+    output.write("d/deeper/c", b"")
+    output.write("f", b"")
+    for name in ("d", "f", "never-there"):
+        output.delete(name)
+    assert output.names(".") == []
+    assert not output.exists("d")
+
+
+def test_delete_removes_a_link_and_not_what_it_points_to(output, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_bytes(b"x")
+    output.write("f", b"")
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "kept")
+    output.delete("link")
+    assert (tmp_path / "kept" / "file").exists()
+    assert not output.exists("link")
+
+
+class FakeBucket:
+    """What OutputFolder needs of Beam's FileSystems, in memory."""
+
+    def __init__(self):
+        self.objects = {}
+        self.types = {}
+
+    def create(self, path, mime_type, compression_type):
+        bucket = self
+
+        class Upload(io.BytesIO):
+            def close(self):
+                if not self.closed:
+                    bucket.objects[path] = self.getvalue()
+                    bucket.types[path] = mime_type
+                super().close()
+
+        return Upload()
+
+    def open(self, path, compression_type):
+        if path not in self.objects:
+            raise FileNotFoundError(path)
+        return io.BytesIO(self.objects[path])
+
+    def exists(self, path):
+        return path in self.objects
+
+    def match(self, patterns, limits=None):
+        prefix = patterns[0].removesuffix("*").removesuffix("*")
+        found = [
+            types.SimpleNamespace(path=path)
+            for path in sorted(self.objects)
+            if path.startswith(prefix)
+        ]
+        return [types.SimpleNamespace(metadata_list=found)]
+
+    def delete(self, paths):
+        for gone in paths:
+            for path in list(self.objects):
+                if path == gone or path.startswith(f"{gone}/"):
+                    del self.objects[path]
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    fake = FakeBucket()
+    monkeypatch.setattr(output_module, "filesystems", lambda: fake)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("gallery/index.html", "text/html; charset=utf-8"),
+        ("gallery/pages/0.js", "text/javascript; charset=utf-8"),
+        ("images/a.jpg", "image/jpeg"),
+        ("images/a.png", "image/png"),
+        ("job.json", "application/json"),
+    ],
+)
+def test_remote_objects_carry_their_content_type(bucket, name, content_type):
+    OutputFolder("gs://b/out").write(name, b"data")
+    assert bucket.types == {f"gs://b/out/{name}": content_type}
+
+
+def test_failing_remote_write_leaves_no_object(bucket):
+    with pytest.raises(OSError, match="network"):
+        fail_half_way(OutputFolder("gs://b/out"), "network")
+    assert bucket.objects == {}
+
+
+def test_remote_folder_reads_lists_and_deletes(bucket):
+    folder = OutputFolder("gs://b/out/")
+    folder.write("d/b", b"2")
+    folder.write("d/a", b"1")
+    assert folder.read("d/a") == b"1"
+    assert folder.names("d") == ["d/a", "d/b"]
+    folder.delete("d")
+    assert bucket.objects == {}
+
+
+def test_missing_google_support_says_what_to_install():
+    with pytest.raises(MissingExtraError, match=r"pip install 'stylebeam\[gcp\]'"):
+        open_file("gs://bucket/a.jpg")

@@ -1,0 +1,151 @@
+"""A file of pairs: every row becomes cells or a bad_pair."""
+
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from transforms.elements import ImageRef, Reason
+from transforms.storage.folder import OutputFolder
+from transforms.stylize.cells import StyleShare
+from transforms.stylize.pair_table import (
+    PairFile,
+    bad_pairs,
+    judge_pairs,
+    write_pair_table,
+    zip_pairs,
+)
+from transforms.stylize.pairing import RowsPairing, TablePairing
+
+CONTENTS, STYLES = {"a.jpg", "b.jpg"}, {"s.png", "t.png"}
+
+
+@pytest.fixture
+def judge(tmp_path):
+    def read(text, name="pairs.csv"):
+        (tmp_path / name).write_text(text, "utf-8")
+        file = PairFile(str(tmp_path / name))
+        return list(judge_pairs(file, CONTENTS, STYLES, (0.5, 1.0)))
+
+    return read
+
+
+def test_rows_take_the_alphas_of_the_command_unless_they_have_their_own(judge):
+    rows = judge("content,style,alpha\na.jpg,s.png,\nb.jpg,t.png,0.25;1\n")
+    assert [(r["content"], r["alpha"]) for r in rows] == [
+        ("a.jpg", 0.5),
+        ("a.jpg", 1.0),
+        ("b.jpg", 0.25),
+        ("b.jpg", 1.0),
+    ]
+    assert not any(row["problem"] for row in rows)
+
+
+def test_weights_are_shares_and_zero_drops_a_style(judge):
+    blend, alone = judge(
+        "content,style,weights,alpha\n"
+        "a.jpg,s.png;t.png,3;1,1\n"
+        "a.jpg,s.png;t.png,1;0,1\n"
+    )
+    assert [(s["key"], s["weight"]) for s in blend["styles"]] == [
+        ("s.png", 0.75),
+        ("t.png", 0.25),
+    ]
+    assert [(s["key"], s["weight"]) for s in alone["styles"]] == [("s.png", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("c.jpg,s.png,,,", "there is no content 'c.jpg'"),
+        ("a.jpg,u.png,,,", "there is no style 'u.png'"),
+        ("a.jpg,,,,", "names no style"),
+        ("a.jpg,s.png;t.png,1;-1,,", "negative"),
+        ("a.jpg,s.png;t.png,0;0,,", "all 0"),
+        ("a.jpg,s.png;t.png,1,,", "1 weights for 2 styles"),
+        ("a.jpg,s.png,nan,,", "finite"),
+        ("a.jpg,s.png,x,,", "not a number"),
+        ("a.jpg,s.png,,1.5,", r"alpha 1.5"),
+        ("a.jpg,s.png,,0.1234,", r"alpha 0.1234"),
+        ("a.jpg,s.png,,,gone.png", "mask 'gone.png'"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_a_bad_pair(judge, tmp_path, line, problem):
+    rows = judge(f"content,style,weights,alpha,mask\n{line}\nb.jpg,s.png,,1,\n")
+    assert len(rows) == 2
+    path = write_pair_table(OutputFolder(str(tmp_path / "out")), rows)
+    (failure,) = bad_pairs(path)
+    assert failure.reason == Reason.BAD_PAIR
+    assert problem in failure.message
+    assert failure.message.startswith("row 1: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("pairs.csv", "content,alpha\na.jpg,1\n", "must have the columns"),
+        ("pairs.csv", "content,style,aplha\n", "must have the columns"),
+        ("pairs.csv", "", "must have the columns"),
+        ("pairs.parquet", "no", "not a Parquet file"),
+        ("pairs.txt", "content,style\n", "must end in"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(judge, name, text, problem):
+    with pytest.raises(ValueError, match=problem):
+        judge(text, name)
+
+
+def test_parquet_has_lists(tmp_path):
+    mask = tmp_path / "masks" / "m.png"
+    mask.parent.mkdir()
+    mask.write_bytes(b"pixels")
+    table = pa.table(
+        {
+            "content": ["a.jpg", "b.jpg"],
+            "style": [["s.png", "t.png"], ["s.png"]],
+            "weights": [[1.0, 3.0], None],
+            "alpha": [0.5, 1.0],
+            "mask": [["masks/m.png"], None],
+        }
+    )
+    pq.write_table(table, tmp_path / "pairs.parquet")
+    file = PairFile(str(tmp_path / "pairs.parquet"))
+    first, second = judge_pairs(file, CONTENTS, STYLES, (1.0,))
+    digest = hashlib.sha256(b"pixels").hexdigest()
+    assert [s["mask_sha256"] for s in first["styles"]] == [digest, None]
+    assert [s["weight"] for s in first["styles"]] == [0.25, 0.75]
+    assert second["styles"][0]["mask"] is None
+
+
+def test_workers_and_launcher_see_the_same_recipes(judge, tmp_path):
+    rows = judge(
+        "content,style,weights\nb.jpg,t.png,\na.jpg,s.png;t.png,1;1\nb.jpg,s.png,\n"
+    )
+    path = write_pair_table(OutputFolder(str(tmp_path / "out")), rows)
+    bank = [StyleShare("s-1", "s.png", "11"), StyleShare("t-2", "t.png", "22")]
+    for key, count in (("a.jpg", 2), ("b.jpg", 4), ("c.jpg", 0)):
+        ref = ImageRef(key, "photos", f"/photos/{key}")
+        found = [
+            list(pairing.recipes(ref, "cc", bank))
+            for pairing in (TablePairing(path), RowsPairing(rows))
+        ]
+        assert found[0] == found[1]
+        assert len(found[0]) == count
+
+
+def test_rows_of_a_style_that_could_not_be_decoded_are_not_planned(judge):
+    rows = judge("content,style\na.jpg,s.png\na.jpg,t.png;s.png\na.jpg,t.png\n")
+    bank = [StyleShare("t-2", "t.png", "22")]
+    ref = ImageRef("a.jpg", "photos", "/photos/a.jpg")
+    recipes = list(RowsPairing(rows).recipes(ref, "cc", bank))
+    assert [recipe.alpha for recipe in recipes] == [0.5, 1.0]
+    assert {recipe.styles[0].key for recipe in recipes} == {"t.png"}
+
+
+def test_zip_pairs_by_the_order_of_the_keys():
+    rows = list(zip_pairs(["b", "a"], ["t", "s"], (1.0,)))
+    assert [(r["content"], r["styles"][0]["key"]) for r in rows] == [
+        ("a", "s"),
+        ("b", "t"),
+    ]

@@ -1,0 +1,111 @@
+"""Where everything of a data set goes: a function of the bytes and the settings alone.
+
+So the same inputs give the same data set on any runner, with any number of workers and
+in any order of listing.
+"""
+
+import dataclasses
+import math
+import re
+from typing import Any, Final, Literal, get_args
+
+from transforms.annotations.sources import AnnotationSource
+
+FORMAT_VERSION: Final = 1
+
+Split = Literal["train", "val"]
+SPLITS: Final[tuple[Split, ...]] = get_args(Split)
+
+Encode = Literal["jpeg", "png", "keep"]
+ENCODES: Final[tuple[Encode, ...]] = get_args(Encode)
+
+MANIFEST: Final = "manifest"
+JOURNAL: Final = f"{MANIFEST}/.journal"
+
+_SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val)\.tfrecord-(\d{5,})-of-(\d{5,})")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetSettings:
+    """What decides the bytes of a data set, besides its inputs.
+
+    Attributes:
+        name: Of the data set, `[a-z][a-z0-9_]*`.
+        size: Shortest side in pixels that larger pictures are shrunk to; 0 keeps all.
+        val_fraction: Share of the val split, in [0, 1].
+        shards: How many shards the train split has.
+        encode: How pictures are stored.
+        quality: Of JPEG, 1 to 100.
+        min_side: Smallest accepted shortest side of a source, in pixels.
+        max_pixels: Largest accepted source, in pixels.
+        annotations: Where labels and captions come from.
+        fingerprint: Of everything that decides the bytes, the inputs among it; what an
+            earlier run left counts only under the same one.
+    """
+
+    name: str
+    size: int
+    val_fraction: float
+    shards: int
+    encode: Encode
+    quality: int
+    min_side: int
+    max_pixels: int
+    annotations: AnnotationSource
+    fingerprint: str = ""
+
+    def shards_of(self, split: Split) -> int:
+        """Return how many shards a split has, at least one of each that can be."""
+        if split == "val":
+            return math.ceil(self.shards * self.val_fraction)
+        return self.shards if self.val_fraction < 1 else 0
+
+    def shard_names(self) -> list[str]:
+        """Return the names of all shards."""
+        return [name for split in SPLITS for name in self.shards_in(split)]
+
+    def shards_in(self, split: Split) -> list[str]:
+        """Return the names of the shards of a split."""
+        count = self.shards_of(split)
+        return [shard_name(self.name, split, shard, count) for shard in range(count)]
+
+    def place(self, sha256: str) -> tuple[Split, int]:
+        """Return the split and the shard of a picture, from the hash of its bytes.
+
+        Copies of one picture get the same place, so none is on both sides of the split
+        and each shard finds its duplicates alone.
+        """
+        # Different digits, or the shard would follow from the split.
+        share = int(sha256[:16], 16) / 2**64
+        split: Split = "val" if share < self.val_fraction else "train"
+        return split, int(sha256[16:32], 16) % self.shards_of(split)
+
+    def shard_of(self, sha256: str) -> str:
+        """Return the name of the shard of a picture."""
+        split, shard = self.place(sha256)
+        return shard_name(self.name, split, shard, self.shards_of(split))
+
+
+def count_shards(size: int, shard_mb: int) -> int:
+    """Return the number of shards for so many bytes of source.
+
+    >>> [count_shards(size, 128) for size in (0, 128_000_000, 13_000_000_000)]
+    [1, 1, 102]
+    """
+    return max(1, math.ceil(size / (shard_mb * 1_000_000)))
+
+
+def shard_name(name: str, split: str, shard: int, shards: int) -> str:
+    """Return the file name of a shard, as TFDS wants it."""
+    return f"{name}-{split}.tfrecord-{shard:05d}-of-{shards:05d}"
+
+
+def is_shard_name(file: str) -> bool:
+    """Return whether a file is named like a shard of any data set."""
+    return _SHARD.fullmatch(file) is not None
+
+
+def shard_of_row(settings: DatasetSettings, row: dict[str, Any]) -> str:
+    """Return the name of the shard that a row of the manifest points into."""
+    split: Split = row["split"]
+    return shard_name(settings.name, split, row["shard"], settings.shards_of(split))

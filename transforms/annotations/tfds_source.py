@@ -1,0 +1,179 @@
+"""Reads the pictures of a TFDS data set, one of ours among them.
+
+Only here does ingest need TensorFlow, so it is imported where it is used.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
+
+from transforms.annotations.sources import NO_ID, Annotation
+from transforms.elements import ImageRef
+from transforms.ingest.prepare import SourceImage
+from transforms.inputs.listing import Listing
+from transforms.storage.folder import is_remote
+
+SCHEME: Final = "tfds:"
+
+_MARK: Final = "ingest.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TfdsRoot:
+    """A TFDS data set as an input root.
+
+    Attributes:
+        name: Of the root.
+        builder: Name for `tfds.builder`, or the folder of a data set.
+        prefix: What every key begins with: empty, or the name and a slash.
+    """
+
+    name: str
+    builder: str
+    prefix: str = ""
+
+    def load(self) -> Any:
+        """Return the builder.
+
+        Raises:
+            ValueError: There is no such data set, or it has no pictures.
+        """
+        import tensorflow_datasets as tfds
+
+        try:
+            if os.sep in self.builder and os.path.isdir(self.builder):
+                builder = tfds.builder_from_directory(self.builder)
+            else:
+                builder = tfds.builder(self.builder)
+        except (tfds.core.DatasetNotFoundError, FileNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"there is no TFDS data set {self.builder!r}: {error}"
+            ) from error
+        if not builder.info.splits.total_num_examples:
+            raise ValueError(
+                f"the TFDS data set {self.builder!r} is not in {builder.data_dir}. "
+                f"Generate it first: tfds build {self.builder}"
+            )
+        if image_feature(builder) is None:
+            raise ValueError(
+                f"the TFDS data set {self.builder!r} has no feature that is an image: "
+                f"{', '.join(builder.info.features)}"
+            )
+        return builder
+
+    def list_into(self, listing: Listing) -> None:
+        """Add the pictures to a listing; they are read from the data set itself.
+
+        Raises:
+            ValueError: The data set cannot be read.
+        """
+        builder = self.load()
+        for split, info in sorted(builder.info.splits.items()):
+            name = f"{self.prefix}{builder.info.full_name}:{split}"
+            listing.add_unlisted(name, info.num_examples, info.num_bytes)
+
+
+def is_dataset_folder(path: str) -> bool:
+    """Return whether a folder holds a data set of ours."""
+    return not is_remote(path) and os.path.isfile(os.path.join(path, _MARK))
+
+
+def image_feature(builder: Any) -> str | None:
+    """Return the name of the first feature that is an image."""
+    import tensorflow_datasets as tfds
+
+    for name, feature in builder.info.features.items():
+        if type(feature) is tfds.features.Image:
+            return str(name)
+    return None
+
+
+@dataclasses.dataclass
+class ReadTfdsImages(beam.PTransform[PBegin, PCollection[SourceImage]]):
+    """Reads the encoded pictures of a TFDS data set, all its splits.
+
+    Input: the pipeline. Output: bounded PCollection of `SourceImage` with their bytes,
+    which go no further than the steps fused to this one. The key is the feature `key`
+    where there is one (a data set of ours), else `<split>/<id>` with the id that TFDS
+    gives, unique and the same in every run. Label, artist, title and captions are taken
+    over where there are features of these names.
+
+    Attributes:
+        root: The data set.
+    """
+
+    root: TfdsRoot
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pbegin: PBegin) -> PCollection[SourceImage]:
+        """Wire the reading, split by split."""
+        import tensorflow_datasets as tfds
+
+        builder = self.root.load()
+        image = image_feature(builder)
+        names = _class_names(builder)
+        splits = []
+        for split in sorted(builder.info.splits):
+            title = split.title()
+            examples = pbegin | f"Read{title}" >> tfds.beam.ReadFromTFDS(
+                builder,
+                split=split,
+                decoders={image: tfds.decode.SkipDecoding()},
+                read_config=tfds.ReadConfig(add_tfds_id=True),
+            )
+            splits.append(
+                examples
+                | f"Take{title}"
+                >> beam.Map(_take, self.root, split, image, names).with_output_types(
+                    SourceImage
+                )
+            )
+        return splits | "AllSplits" >> beam.Flatten()
+
+
+def _class_names(builder: Any) -> list[str] | None:
+    features = dict(builder.info.features.items())
+    names = getattr(features.get("label"), "names", None)
+    return list(names) if names else None
+
+
+def _take(
+    example: Mapping[str, Any],
+    root: TfdsRoot,
+    split: str,
+    image: str,
+    names: list[str] | None,
+) -> SourceImage:
+    """Turn an example, its picture still encoded, into an input."""
+    import tensorflow_datasets as tfds
+
+    values = tfds.as_numpy(dict(example))
+    own = _text(values.get("key"))
+    key = root.prefix + (own or f"{split}/{values['tfds_id'].decode()}")
+    label = values.get("label")
+    if names is not None and label is not None:
+        label = names[int(label)].encode()
+    captions = values.get("captions")
+    if isinstance(captions, Mapping):
+        captions = captions.get("text")
+    data = values[image]
+    annotation = Annotation(
+        label=_text(label),
+        artist=_text(values.get("artist")),
+        title=_text(values.get("title")),
+        captions=tuple(map(_text, captions if captions is not None else ())),
+        coco_id=int(values.get("coco_id", values.get("image/id", NO_ID))),
+    )
+    ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
+    return SourceImage(ref, data, annotation)
+
+
+def _text(value: Any) -> str:
+    """Return the text of a feature; '' where there is none."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""

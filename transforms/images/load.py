@@ -1,0 +1,90 @@
+"""From references to pixels, with the one decoder of `transforms.images.decoder`."""
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.elements import ImageRef
+from transforms.images.decoder import decode_image
+from transforms.inputs.reading import read_image
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageBytes:
+    """The bytes of one image file; never crosses a shuffle.
+
+    Attributes:
+        ref: Where they came from.
+        data: The bytes.
+        sha256: Of the bytes, hexadecimal.
+    """
+
+    ref: ImageRef
+    data: bytes
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """One decoded image; never crosses a shuffle.
+
+    Attributes:
+        ref: Where it came from.
+        sha256: Of the file's bytes, hexadecimal.
+        pixels: uint8 RGB [height, width, 3].
+        original_width: In pixels, upright, before any resize.
+        original_height: In pixels, upright, before any resize.
+    """
+
+    ref: ImageRef
+    sha256: str
+    pixels: npt.NDArray[np.uint8]
+    original_width: int
+    original_height: int
+
+
+def load_bytes(ref: ImageRef) -> ImageBytes:
+    """Read and hash the file of an image.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    data = read_image(ref)
+    return ImageBytes(ref, data, hashlib.sha256(data).hexdigest())
+
+
+def load_image(image: ImageBytes, size: int) -> LoadedImage:
+    """Decode an image.
+
+    Args:
+        image: The bytes of the file.
+        size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
+
+    Raises:
+        ImageError: It cannot be decoded.
+    """
+    decoded = decode_image(image.data, size=size or None)
+    return LoadedImage(
+        image.ref,
+        image.sha256,
+        decoded.pixels,
+        decoded.original_width,
+        decoded.original_height,
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def style_pixels(ref: ImageRef, size: int) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a style that meets many contents; the last few are kept.
+
+    Args:
+        ref: Where it is.
+        size: As `load_image`.
+
+    Raises:
+        ImageError: It cannot be read or decoded.
+    """
+    return load_image(load_bytes(ref), size).pixels

@@ -1,0 +1,245 @@
+"""Makes a data set of finished shards: what TFDS, people and the next run read."""
+
+import dataclasses
+from collections import Counter
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.annotations.dataset_layout import (
+    FORMAT_VERSION,
+    JOURNAL,
+    SPLITS,
+    DatasetSettings,
+    shard_name,
+)
+from transforms.annotations.dataset_pictures import contact_sheet, read_picture
+from transforms.elements import ImageStatus
+from transforms.ingest.rejected_examples import RejectedExample
+from transforms.ingest.report import report_html
+from transforms.ingest.whole_shards import manifest_parts
+from transforms.storage.folder import OutputFolder, open_file
+
+REPORT: Final = "report.html"
+PREVIEW: Final = "preview.jpg"
+FEATURES: Final = "features.json"
+DATASET_INFO: Final = "dataset_info.json"
+INGEST: Final = "ingest.json"
+
+# The version that TFDS shows; its format is the one of `FORMAT_VERSION`.
+_TFDS_VERSION: Final = "1.0.0"
+
+_TFDS: Final = "tensorflow_datasets.core.features"
+_TEXT: Final = {"pythonClassName": f"{_TFDS}.text_feature.Text", "text": {}}
+_INT64: Final = {
+    "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
+    "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
+}
+_IMAGE: Final = {
+    "pythonClassName": f"{_TFDS}.image_feature.Image",
+    "image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}},
+}
+_TEXTS: Final = {
+    "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
+    "sequence": {"feature": _TEXT, "length": "-1"},
+}
+
+_SHEET_PICTURES: Final = 64
+
+_COLUMNS: Final = [
+    "key",
+    "status",
+    "reason",
+    "duplicate_of",
+    "sha256",
+    "source_bytes",
+    "original_width",
+    "original_height",
+    "perceptual_hash",
+    "format",
+    "encoding",
+    "label",
+    "split",
+    "shard",
+    "byte_length",
+    "image_offset",
+    "image_length",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Shard:
+    """One shard as the manifest has it."""
+
+    name: str
+    images: int
+    size: int
+
+
+def finish_dataset(
+    output: OutputFolder,
+    settings: DatasetSettings,
+    identity: dict[str, Any],
+    examples: list[RejectedExample],
+) -> int:
+    """Write everything that needs the whole manifest; return the number of records.
+
+    In such an order that TFDS finds a data set only once it is whole, and the journal
+    goes last. Nothing here depends on when, where or how the job ran.
+
+    Args:
+        output: The data set, its shards and manifest complete.
+        settings: Of the data set.
+        identity: What decides its bytes.
+        examples: Of rejected images.
+
+    Raises:
+        RuntimeError: A shard is not what the manifest says.
+    """
+    table = _read_manifest(output)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    accepted = [row for row in rows if row["status"] == ImageStatus.ACCEPTED]
+    splits = _splits(settings, accepted)
+    _check_shards(output, splits)
+    first = sorted(accepted, key=lambda row: row["sha256"])[:_SHEET_PICTURES]
+    if first:
+        pixels = [read_picture(output, settings, row) for row in first]
+        output.write(PREVIEW, contact_sheet(pixels))
+    else:
+        output.delete(PREVIEW)
+    summary = _summary(settings, identity, rows, splits)
+    output.write(
+        REPORT, report_html(output, settings, summary, rows, examples).encode()
+    )
+    output.write_json(FEATURES, features_json())
+    output.write_json(INGEST, summary)
+    output.write_json(DATASET_INFO, _dataset_info(settings, summary, splits))
+    for name in settings.shard_names():
+        if not any(
+            name == shard.name for shards in splits.values() for shard in shards
+        ):
+            output.delete(name)  # of a split that nothing fell into
+    output.delete(JOURNAL)
+    return len(accepted)
+
+
+def features_json() -> dict[str, Any]:
+    """Return what `tfds.features.FeaturesDict.save_config` writes for our records.
+
+    Written out, so that a worker needs no TensorFlow for it.
+    """
+    texts = ("key", "sha256", "source", "label", "artist", "title")
+    numbers = ("height", "width", "original_height", "original_width", "coco_id")
+    return {
+        "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
+        "featuresDict": {
+            "features": {
+                "image": _IMAGE,
+                "captions": _TEXTS,
+                **dict.fromkeys(texts, _TEXT),
+                **dict.fromkeys(numbers, _INT64),
+            }
+        },
+    }
+
+
+def _read_manifest(output: OutputFolder) -> pa.Table:
+    tables = []
+    for name in manifest_parts(output):
+        with open_file(output.path(name)) as file:
+            tables.append(pq.read_table(file, columns=_COLUMNS))
+    return pa.concat_tables(tables).replace_schema_metadata(None).sort_by("key")
+
+
+def _splits(
+    settings: DatasetSettings, accepted: list[dict[str, Any]]
+) -> dict[str, list[_Shard]]:
+    """Return the shards of each split that has images."""
+    images = Counter((row["split"], row["shard"]) for row in accepted)
+    sizes: Counter[tuple[str, int]] = Counter()
+    for row in accepted:
+        sizes[row["split"], row["shard"]] += row["byte_length"]
+    return {
+        split: [
+            _Shard(
+                shard_name(settings.name, split, shard, settings.shards_of(split)),
+                images[split, shard],
+                sizes[split, shard],
+            )
+            for shard in range(settings.shards_of(split))
+        ]
+        for split in SPLITS
+        if any(split == found for found, _ in images)
+    }
+
+
+def _check_shards(output: OutputFolder, splits: dict[str, list[_Shard]]) -> None:
+    for shards in splits.values():
+        for shard in shards:
+            size = output.size(shard.name)
+            if size is None and not shard.size:
+                # Its split was empty, and so undeclared, until this run.
+                output.write(shard.name, b"")
+                continue
+            if size != shard.size:
+                raise RuntimeError(
+                    f"{output.path(shard.name)} has {size} bytes, the manifest says "
+                    f"{shard.size}. Was it changed while the job ran? Run it again."
+                )
+
+
+def _summary(
+    settings: DatasetSettings,
+    identity: dict[str, Any],
+    rows: list[dict[str, Any]],
+    splits: dict[str, list[_Shard]],
+) -> dict[str, Any]:
+    """Return the content of `ingest.json`."""
+    statuses = Counter(row["status"] for row in rows)
+    reasons = Counter(row["reason"] for row in rows if row["reason"])
+    kept = Counter(row["encoding"] for row in rows if row["encoding"])
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": settings.name,
+        "fingerprint": settings.fingerprint,
+        "identity": identity,
+        "images": {status: statuses[status] for status in map(str, ImageStatus)},
+        "reasons": dict(reasons),
+        "encodings": dict(kept),
+        "splits": {
+            split: {
+                "images": sum(shard.images for shard in shards),
+                "bytes": sum(shard.size for shard in shards),
+                "shards": [dataclasses.asdict(shard) for shard in shards],
+            }
+            for split, shards in splits.items()
+        },
+    }
+
+
+def _dataset_info(
+    settings: DatasetSettings,
+    summary: dict[str, Any],
+    splits: dict[str, list[_Shard]],
+) -> dict[str, Any]:
+    """Return TFDS's description of the data set, its DatasetInfo as protobuf JSON."""
+    images = summary["images"]
+    return {
+        "name": settings.name,
+        "version": _TFDS_VERSION,
+        "fileFormat": "tfrecord",
+        "description": (
+            f"{images['accepted']} pictures, ingested by stylebeam "
+            f"(fingerprint {settings.fingerprint})."
+        ),
+        "splits": [
+            {
+                "name": split,
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "numBytes": str(sum(shard.size for shard in shards)),
+                "shardLengths": [str(shard.images) for shard in shards],
+            }
+            for split, shards in splits.items()
+        ],
+    }

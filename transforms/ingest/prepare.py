@@ -1,0 +1,289 @@
+"""Source files -> records ready to be copied, in one step that no bytes leave.
+
+Reading, hashing, decoding, resizing and encoding are fused; each bundle appends its
+records to one spill file in the temporary folder of the output. What goes on is where
+in that file a record is.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections.abc import Collection, Iterator
+from typing import IO, Any, Final
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.annotations.sources import Annotation
+from transforms.elements import ImageError, ImageRef, ImageStatus
+from transforms.images.decoder import decode_image, encode_image
+from transforms.images.passthrough import EncodedFormat, format_to_keep
+from transforms.images.perceptual_hash import perceptual_hash
+from transforms.ingest.rejected_examples import rejected_example
+from transforms.ingest.whole_shards import committed_keys
+from transforms.inputs.reading import read_image
+from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.tfrecords import encode_example, frame_record
+from transforms.storage.worker_progress import progress_of
+
+Row = dict[str, Any]
+
+REJECTED: Final = "rejected"
+EXAMPLES: Final = "examples"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One input; its bytes, where they are here already, never cross a shuffle.
+
+    Attributes:
+        ref: Where it is.
+        data: Its bytes; None where they are still to be read.
+        annotation: What is known of it; None where it follows from the key.
+    """
+
+    ref: ImageRef
+    data: bytes | None = None
+    annotation: Annotation | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An accepted image.
+
+    Attributes:
+        row: Its row of the manifest but for its place.
+        frame: Its record with the frame of TFRecord.
+        image_offset: Where in the record, without its frame, the picture begins.
+    """
+
+    row: Row
+    frame: bytes
+    image_offset: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpilledRecord:
+    """Where a record waits for the writer of its shard: what crosses the shuffle.
+
+    Attributes:
+        key: Of the image.
+        sha256: Of the source's bytes.
+        path: Of the spill file.
+        offset: First byte of the row (JSON); the framed record follows it.
+        row_length: Bytes of the row.
+        frame_length: Bytes of the framed record.
+    """
+
+    key: str
+    sha256: str
+    path: str
+    offset: int
+    row_length: int
+    frame_length: int
+
+
+def prepare_image(
+    source: SourceImage, data: bytes, settings: DatasetSettings
+) -> PreparedImage:
+    """Turn the bytes of a source into a record and its row.
+
+    Raises:
+        ImageError: The image is rejected.
+        OSError: A file of annotations cannot be read.
+    """
+    decoded = decode_image(
+        data,
+        max_pixels=settings.max_pixels,
+        min_side=settings.min_side,
+        size=settings.size or None,
+    )
+    height, width, _ = decoded.pixels.shape
+    kept: EncodedFormat | None = None
+    if settings.encode == "keep" and (height, width) == (
+        decoded.original_height,
+        decoded.original_width,
+    ):
+        kept = format_to_keep(data)
+    if kept:
+        image, format = data, kept
+    else:
+        format = "png" if settings.encode == "png" else "jpeg"
+        image = encode_image(
+            decoded.pixels, "png" if format == "png" else "jpg", settings.quality
+        )
+    annotation = source.annotation
+    if annotation is None:
+        annotation = settings.annotations.of(source.ref.key)
+    sha256 = hashlib.sha256(data).hexdigest()
+    # Feature and column have the same name.
+    both = {
+        "key": source.ref.key,
+        "source": source.ref.source,
+        "sha256": sha256,
+        "height": height,
+        "width": width,
+        "original_height": decoded.original_height,
+        "original_width": decoded.original_width,
+        "label": annotation.label,
+        "artist": annotation.artist,
+        "title": annotation.title,
+        "captions": list(annotation.captions),
+        "coco_id": annotation.coco_id,
+    }
+    example = encode_example(both, image)
+    split, shard = settings.place(sha256)
+    row = {
+        **both,
+        "id": source.ref.id,
+        "status": ImageStatus.ACCEPTED,
+        "source_bytes": len(data),
+        "perceptual_hash": perceptual_hash(decoded.pixels),
+        "format": format,
+        "encoding": "kept" if kept else "encoded",
+        "split": split,
+        "shard": shard,
+        "image_length": len(image),
+    }
+    return PreparedImage(row, frame_record(example.data), example.image_offset)
+
+
+def rejected_row(ref: ImageRef, data: bytes | None, error: ImageError) -> Row:
+    """Return the row of the manifest for a rejected image."""
+    row: Row = {
+        "key": ref.key,
+        "id": ref.id,
+        "source": ref.source,
+        "status": ImageStatus.REJECTED,
+        "reason": error.reason,
+        "message": error.message,
+    }
+    if data is not None:
+        row["sha256"] = hashlib.sha256(data).hexdigest()
+        row["source_bytes"] = len(data)
+    return row
+
+
+@dataclasses.dataclass
+class PrepareImages(beam.PTransform[PCollection[SourceImage], Any]):
+    """Each source becomes a record in a spill file, or a rejected row.
+
+    Input: `SourceImage`. Output: `results.main`, pairs of (name of the shard,
+    `SpilledRecord`); `results[REJECTED]`, rows of the manifest; `results[EXAMPLES]`,
+    a `RejectedExample` for each of them. An image that an earlier run has in a shard
+    that is whole is passed over. Idempotent: a retried bundle writes a spill file of
+    its own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
+
+    Attributes:
+        output: The data set.
+        settings: Of the data set.
+        committed: Names of the shards that are whole.
+    """
+
+    output: OutputFolder
+    settings: DatasetSettings
+    committed: Collection[str]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, sources: PCollection[SourceImage]) -> Any:
+        """Wire the step."""
+        prepare = _PrepareDoFn(self.output, self.settings, self.committed)
+        return sources | "PrepareImage" >> beam.ParDo(prepare).with_outputs(
+            REJECTED, EXAMPLES, main="main"
+        )
+
+
+class _PrepareDoFn(beam.DoFn):
+    def __init__(
+        self,
+        output: OutputFolder,
+        settings: DatasetSettings,
+        committed: Collection[str],
+    ) -> None:
+        self._output = output
+        self._settings = settings
+        self._shards = frozenset(committed)
+        self._committed: frozenset[str] = frozenset()
+        self._spill: _SpillFile | None = None
+        self._metric = {
+            what: Metrics.counter("PrepareImages", f"images_{what}")
+            for what in ("accepted", "rejected", "committed")
+        }
+
+    def setup(self) -> None:
+        if self._shards:
+            self._committed = committed_keys(self._output, self._settings, self._shards)
+
+    def process(self, source: SourceImage) -> Iterator[Any]:
+        yield from self._prepare(source)
+
+    def _prepare(self, source: SourceImage) -> Iterator[Any]:
+        progress = progress_of(self._output)
+        if source.ref.key in self._committed:
+            self._metric["committed"].inc()
+            progress.add(images_kept=1)
+            return
+        data = source.data
+        try:
+            if data is None:
+                data = read_image(source.ref)
+            prepared = prepare_image(source, data, self._settings)
+        except ImageError as error:
+            self._metric["rejected"].inc()
+            progress.add(images_failed=1)
+            row = rejected_row(source.ref, data, error)
+            yield TaggedOutput(REJECTED, row)
+            yield TaggedOutput(EXAMPLES, rejected_example(row, data))
+            return
+        if self._spill is None:
+            self._spill = _SpillFile(self._output)
+        spilled = self._spill.append(prepared)
+        self._metric["accepted"].inc()
+        progress.add(images_done=1)
+        yield self._settings.shard_of(spilled.sha256), spilled
+
+    def finish_bundle(self) -> None:
+        # The records count only once the bundle is committed, which is after this.
+        if self._spill is not None:
+            self._spill.close()
+            self._spill = None
+        progress_of(self._output).flush()
+
+
+class _SpillFile:
+    """The records of one bundle.
+
+    One file a bundle, not one a bundle and shard: a process may have only so many
+    files open, and a store of objects dislikes many small ones. The writers of the
+    shards read their ranges out of it.
+    """
+
+    def __init__(self, output: OutputFolder) -> None:
+        name = f"{TEMPORARY}/spill/{uuid.uuid4().hex}"
+        self._path = output.path(name)
+        self._stack = contextlib.ExitStack()
+        self._file: IO[bytes] = self._stack.enter_context(output.create(name))
+        self._end = 0
+
+    def append(self, image: PreparedImage) -> SpilledRecord:
+        row = json.dumps({**image.row, "image_offset": image.image_offset}).encode()
+        self._file.write(row)
+        self._file.write(image.frame)
+        start, self._end = self._end, self._end + len(row) + len(image.frame)
+        return SpilledRecord(
+            image.row["key"],
+            image.row["sha256"],
+            self._path,
+            start,
+            len(row),
+            len(image.frame),
+        )
+
+    def close(self) -> None:
+        self._stack.close()

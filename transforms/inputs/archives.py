@@ -1,0 +1,200 @@
+"""Lists and reads the members of `.zip` and `.tar` archives in place.
+
+Nothing is ever extracted to disk. Paths may be local or remote.
+"""
+
+import enum
+import functools
+import io
+import lzma
+import os
+import re
+import stat
+import struct
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, cast
+
+from transforms.elements import ImageError, ImageRef, Reason
+from transforms.storage import folder as output
+
+MAX_BYTES = 1 << 30
+"""No member above this size is read: it would be a bomb, not a picture."""
+
+_COMPRESSED_TAR = re.compile(r"\.(tar\.[a-z0-9]+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
+
+# What zipfile raises on hostile or damaged members, caught around its read alone.
+_BROKEN_MEMBER = (
+    zipfile.BadZipFile,  # among them a wrong CRC
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,  # bz2's word for invalid data
+    RuntimeError,  # among them NotImplementedError: unknown compression
+    UnicodeDecodeError,
+    ValueError,
+    struct.error,
+)
+
+
+class ArchiveKind(enum.StrEnum):
+    """The archives that can be read in place."""
+
+    ZIP = "zip"
+    TAR = "tar"
+
+
+def archive_kind(path: str) -> ArchiveKind | None:
+    """Return the kind of archive that a name stands for, None for any other file.
+
+    Raises:
+        ValueError: The name stands for a compressed tar.
+    """
+    if _COMPRESSED_TAR.search(path):
+        raise ValueError(
+            "a compressed tar has no random access, so its images cannot be read in "
+            "place. Unpack it, or make a plain .tar of it"
+        )
+    suffix = path[-4:].lower()
+    return {".zip": ArchiveKind.ZIP, ".tar": ArchiveKind.TAR}.get(suffix)
+
+
+def check_archive(path: str, kind: ArchiveKind) -> None:
+    """Open an archive and let it go.
+
+    Raises:
+        ValueError: It is not a readable archive of that kind.
+    """
+    try:
+        if kind is ArchiveKind.ZIP:
+            _zip(path)
+        else:
+            with output.open_file(path) as file:
+                tarfile.open(fileobj=file, mode="r:").close()
+    except (*_BROKEN_MEMBER, tarfile.TarError) as error:
+        raise ValueError(f"not a readable {kind} archive: {error}") from error
+
+
+def list_members(path: str, kind: ArchiveKind) -> Iterator[tuple[str, int, int]]:
+    """Yield the (name, offset of the bytes, size) of every file, in archive order.
+
+    The offset is -1 where the bytes cannot be read in place: in a zip, and of links and
+    sparse files in a tar, whose reading then fails. Folders and devices are no files.
+
+    Raises:
+        ValueError: The archive cannot be listed to its end.
+    """
+    return _list_zip(path) if kind is ArchiveKind.ZIP else _list_tar(path)
+
+
+def read_member(ref: ImageRef) -> bytes:
+    """Return the bytes of a member.
+
+    Raises:
+        ImageError: bad_archive_member: it is damaged, encrypted, a link, larger than
+            `MAX_BYTES`, compressed in an unknown way, or has a name that leads outside
+            the archive.
+        OSError: The archive itself cannot be opened or read.
+    """
+    if ref.member.startswith("/") or ".." in ref.member.split("/"):
+        raise _bad(ref, "its name leads outside the archive")
+    if ref.size > MAX_BYTES:
+        raise _bad(ref, f"{ref.size} bytes are more than any picture's")
+    if archive_kind(ref.path) is ArchiveKind.TAR:
+        return _read_tar_member(ref)
+    return _read_zip_member(ref)
+
+
+def _bad(ref: ImageRef, why: str) -> ImageError:
+    return ImageError(Reason.BAD_ARCHIVE_MEMBER, f"{ref.key}: {why}")
+
+
+def _list_zip(path: str) -> Iterator[tuple[str, int, int]]:
+    for info in _zip(path).infolist():
+        if not info.is_dir():
+            yield info.filename, -1, info.file_size
+
+
+def _list_tar(path: str) -> Iterator[tuple[str, int, int]]:
+    with output.open_file(path) as file:
+        file.seek(0, io.SEEK_END)
+        length = file.tell()
+        file.seek(0)
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as archive:
+                member = archive.next()
+                while member is not None:
+                    if not member.isdir() and not member.isdev():
+                        plain = member.isreg() and not member.issparse()
+                        offset = member.offset_data if plain else -1
+                        yield member.name, offset, member.size
+                    cast(Any, archive).members = []  # it keeps all it has seen
+                    member = archive.next() if archive.offset < length else None
+                end = archive.offset
+        except tarfile.TarError as error:
+            raise ValueError(f"cannot list {path!r}: {error}") from error
+        # tarfile takes a damaged header for the end. The true end is zeros, or nothing
+        # where the archive was cut in its last member, whose reading then fails.
+        file.seek(end)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise ValueError(
+                f"cannot list {path!r}: damaged at byte {end} of {length}. "
+                "Unpack what can be saved, or make the archive anew"
+            )
+
+
+def _read_tar_member(ref: ImageRef) -> bytes:
+    """Read a tar member from where the listing saw it."""
+    if ref.offset < 0:
+        raise _bad(ref, "a link or a sparse file, whose bytes are not in one place")
+    with output.open_file(ref.path) as file:
+        file.seek(ref.offset)
+        data = file.read(ref.size)
+    if len(data) < ref.size:
+        raise _bad(ref, f"the archive ends after {len(data)} of its {ref.size} bytes")
+    return data
+
+
+def _read_zip_member(ref: ImageRef) -> bytes:
+    """Read a zip member, its checksum compared."""
+    try:
+        archive = _zip(ref.path)
+        info = archive.getinfo(ref.member)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise _bad(ref, "the archive was changed since it was listed") from error
+    if info.flag_bits & 1:
+        raise _bad(ref, "it is encrypted")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise _bad(ref, "it is a link")
+    if info.file_size > MAX_BYTES:
+        raise _bad(ref, f"{info.file_size} bytes are more than any picture's")
+    try:
+        return archive.read(info)
+    except _BROKEN_MEMBER as error:
+        raise _bad(ref, f"{type(error).__name__}: {error}") from error
+
+
+def _zip(path: str) -> zipfile.ZipFile:
+    """Return the zip, open: its directory is parsed once a process.
+
+    Any number of threads may read from a ZipFile at once.
+    """
+    stamp = (0, 0)
+    if not output.is_remote(path):
+        status = os.stat(path)
+        stamp = (status.st_mtime_ns, status.st_size)
+    with _ZIP_LOCK:
+        return _cached_zip(path, stamp)
+
+
+_ZIP_LOCK = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)  # references of several archives arrive interleaved
+def _cached_zip(path: str, stamp: tuple[int, int]) -> zipfile.ZipFile:
+    # Local files are opened by ZipFile itself, which then closes them when it goes.
+    file = output.open_file(path) if output.is_remote(path) else path
+    return zipfile.ZipFile(file)

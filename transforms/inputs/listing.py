@@ -1,0 +1,145 @@
+"""The listing of a job's inputs, taken once before anything is written.
+
+Planning and running must see the same files: what vanishes in between then fails as
+not_found, instead of being lost from the balance. The listing waits in an unnamed
+temporary file, so that millions of references cost no memory.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Final
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
+
+from transforms.elements import ImageRef
+from transforms.storage.folder import TEMPORARY, OutputFolder, open_file
+
+_FOLDER: Final = f"{TEMPORARY}/listing"
+_REFS_A_FILE: Final = 8192
+
+
+def _temporary_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="ascii")
+
+
+@dataclasses.dataclass(slots=True)
+class Listing:
+    """What a listing adds up to, and the listing itself.
+
+    Attributes:
+        count: How many images.
+        size: Bytes of the sources as listed.
+    """
+
+    count: int = 0
+    size: int = 0
+    _sum: int = 0
+    _file: IO[str] = dataclasses.field(
+        # Non-UTF-8 names are held as lone surrogates, which JSON escapes.
+        default_factory=_temporary_file
+    )
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the keys and sizes, whatever their order."""
+        return f"{self._sum:064x}"[:16]
+
+    def add(self, ref: ImageRef) -> None:
+        """Add an image."""
+        self._file.write(json.dumps(dataclasses.astuple(ref)) + "\n")
+        self.add_unlisted(ref.key, 1, ref.size)
+
+    def add_unlisted(self, name: str, count: int, size: int) -> None:
+        """Add images that are read elsewhere."""
+        self.count += count
+        self.size += size
+        entry = f"{name}\0{count}\0{size}".encode("utf-8", "surrogateescape")
+        # A sum does not depend on the order, and needs no sorting of millions.
+        digest = hashlib.sha256(entry).digest()
+        self._sum = (self._sum + int.from_bytes(digest, "big")) % 2**256
+
+    def refs(self) -> Iterator[ImageRef]:
+        """Yield the images again."""
+        self._file.seek(0)
+        for line in self._file:
+            yield ImageRef(*json.loads(line))
+
+    def write(self, output: OutputFolder, name: str = "inputs") -> "ListingFiles":
+        """Write the listing where workers can read it.
+
+        Args:
+            output: Of the job; the files are among its temporary ones.
+            name: Of the listing, where a job has several.
+        """
+        self._file.seek(0)
+        folder = f"{_FOLDER}/{name}"
+        files = 0
+        while lines := list(itertools.islice(self._file, _REFS_A_FILE)):
+            output.write(f"{folder}/{_file_name(files)}", "".join(lines).encode())
+            files += 1
+        return ListingFiles(output.path(folder), files)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListingFiles:
+    """Where a listing is: all that goes through the job graph, however long it is.
+
+    Attributes:
+        folder: Path of the folder.
+        count: How many files are in it.
+    """
+
+    folder: str
+    count: int
+
+    def paths(self) -> Iterator[str]:
+        """Yield the paths of the files."""
+        for number in range(self.count):
+            yield f"{self.folder}/{_file_name(number)}"
+
+
+def _file_name(number: int) -> str:
+    return f"{number:05d}.jsonl"
+
+
+@dataclasses.dataclass
+class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
+    """Reads the references of a listing and spreads them over the workers.
+
+    Input: the pipeline. Output: bounded PCollection of `ImageRef`.
+
+    Attributes:
+        files: From `Listing.write`.
+    """
+
+    files: ListingFiles
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pbegin: PBegin) -> PCollection[ImageRef]:
+        """Wire the step."""
+        return (
+            pbegin
+            | "Files" >> beam.Create([self.files], reshuffle=False)
+            | "Paths" >> beam.FlatMap(ListingFiles.paths)
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "ReadRefs" >> beam.FlatMap(_read_refs).with_output_types(ImageRef)
+            # A file of the listing is read on one worker; without this, everything
+            # that is fused to the reading would stay on that worker too.
+            | "SpreadRefs" >> beam.Reshuffle()
+        )
+
+
+def _read_refs(path: str) -> Iterator[ImageRef]:
+    with open_file(path) as file:
+        for line in file:
+            yield ImageRef(*json.loads(line))

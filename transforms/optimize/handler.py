@@ -1,0 +1,207 @@
+"""Optimises one picture of a job: content, style and settings -> picture and losses."""
+
+import dataclasses
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from apache_beam.ml.inference.base import ModelHandler
+
+from model.config import Precision
+from model.networks.vgg import vgg_layers
+from transforms.elements import ImageError, Reason
+from transforms.images.load import LoadedImage
+from transforms.optimize.runs import Run, VggChoice
+from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.steps.vgg_weights import load_arrays
+from transforms.storage.folder import OutputFolder
+from transforms.storage.worker_progress import progress_of
+
+if TYPE_CHECKING:  # It imports TensorFlow.
+    from model.gatys.run import Gatys, GatysResult, StepLosses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run and its images: what is optimised at a time; never crosses a shuffle.
+
+    Attributes:
+        run: The run.
+        content: Its decoded content.
+        style: Its decoded style.
+    """
+
+    run: Run
+    content: LoadedImage
+    style: LoadedImage
+
+    def __len__(self) -> int:
+        """Return the number of runs, which RunInference counts."""
+        return 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OptimizedRun:
+    """What came of a run; never crosses a shuffle.
+
+    Attributes:
+        run: The run.
+        result: The picture and how it came about, or why there is none.
+    """
+
+    run: Run
+    result: "GatysResult | ImageError"
+
+
+@functools.lru_cache(maxsize=2)  # a sweep may compare precisions
+def _load_gatys(vgg: VggChoice, precision: Precision) -> "Gatys":
+    from model.gatys.run import Gatys
+
+    arrays = load_arrays(vgg.network, vgg.source, vgg.sha256)
+    return Gatys(vgg_layers(vgg.network), arrays, precision)
+
+
+def optimize_picture(
+    loaded: LoadedRun, gatys: "Gatys", on_step: "Callable[[StepLosses], None]"
+) -> "GatysResult":
+    """Optimise the picture of a run, its colours kept as the settings say.
+
+    Raises:
+        DivergedError: A loss is not finite.
+    """
+    from model.adain.keep_colors import keep_chroma, match_colors
+    from model.adain.stylizer import to_float, to_uint8
+
+    settings = loaded.run.settings
+    content, style = loaded.content.pixels, loaded.style.pixels
+    if settings.preserve_color == "histogram":
+        style = to_uint8(match_colors(to_float(style), to_float(content)))
+    result = gatys.run(content, style, settings.gatys, on_step)
+    if settings.preserve_color != "luminance":
+        return result
+    return dataclasses.replace(
+        result,
+        picture=keep_chroma(content, result.picture),
+        snapshots=tuple(
+            (step, keep_chroma(content, pixels)) for step, pixels in result.snapshots
+        ),
+    )
+
+
+class SharedGatys:
+    """The networks of a process, built when first needed; one run at a time.
+
+    Args:
+        vgg: Which network.
+        output: Where the progress goes.
+    """
+
+    # Threads would not be faster: a step occupies every core.
+    _lock = threading.Lock()
+
+    def __init__(self, vgg: VggChoice, output: OutputFolder) -> None:
+        self._vgg = vgg
+        self._progress = progress_of(output)
+
+    def optimize(self, loaded: LoadedRun) -> "GatysResult":
+        """Optimise the picture of a run, and tell how far it is.
+
+        Raises:
+            DivergedError: A loss is not finite.
+        """
+        with self._lock:
+            started = time.perf_counter()
+            gatys = _load_gatys(self._vgg, loaded.run.settings.gatys.precision)
+            begun = time.perf_counter()
+            if begun - started > 0.1:
+                self._progress.add(startup_seconds=begun - started)
+            steps = _Steps(self._progress, loaded.run.settings.gatys.steps)
+            try:
+                return optimize_picture(loaded, gatys, steps)
+            finally:
+                steps.end()
+                self._progress.add(model_seconds=time.perf_counter() - begun)
+
+
+class _Steps:
+    """Tells the progress how far a run is.
+
+    Args:
+        progress: Of this process.
+        steps: How many the run has.
+    """
+
+    def __init__(self, progress: Any, steps: int) -> None:
+        self._progress = progress
+        self._steps = steps
+        self._part = 0.0
+
+    def __call__(self, losses: "StepLosses") -> None:
+        self._progress.tell(
+            f"step {losses.step} of {self._steps}, loss {losses.total:.3g} (content "
+            f"{losses.content:.3g}, style {losses.style:.3g}, tv {losses.tv:.3g})"
+        )
+        if losses.step:
+            self._part += 1 / self._steps
+            self._progress.add(runs_part=1 / self._steps, steps_done=1)
+
+    def end(self) -> None:
+        """Count the run no longer as one on its way."""
+        self._progress.tell("")
+        self._progress.add(runs_part=-self._part)
+        self._progress.flush()
+
+
+class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
+    """Optimises one picture at a time.
+
+    Args:
+        vgg: The network.
+        output: Where the progress goes.
+    """
+
+    def __init__(self, vgg: VggChoice, output: OutputFolder) -> None:
+        super().__init__()
+        self._vgg = vgg
+        self._output = output
+
+    def should_skip_batching(self) -> bool:
+        """Return True: an element is a batch."""
+        return True
+
+    def load_model(self) -> SharedGatys:
+        """Return the networks, to be built when first used."""
+        return SharedGatys(self._vgg, self._output)
+
+    def run_inference(
+        self,
+        batch: Any,
+        model: SharedGatys,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[OptimizedRun]:
+        """Yield the picture of a run, or why there is none."""
+        start_tensorflow()
+        import tensorflow as tf
+
+        from model.gatys.run import DivergedError
+
+        result: GatysResult | ImageError
+        try:
+            result = model.optimize(batch)
+        except (DivergedError, tf.errors.OpError, MemoryError) as error:
+            exhausted = isinstance(
+                error, tf.errors.ResourceExhaustedError | MemoryError
+            )
+            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
+            result = ImageError(reason, f"The optimisation failed: {error}")
+        yield OptimizedRun(batch.run, result)
+
+    def get_num_bytes(self, batch: Any) -> int:
+        """Return the bytes of the images' pixels."""
+        return int(batch.content.pixels.nbytes + batch.style.pixels.nbytes)
+
+    def get_metrics_namespace(self) -> str:
+        """Return the namespace of RunInference's metrics."""
+        return "Optimize"

@@ -1,0 +1,233 @@
+"""A run of `optimize`: its names, its files, and its row in `runs.parquet`."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from model.config import Network, canonical_json
+from model.gatys.sharpness import high_frequency_energy
+from transforms.elements import CellStatus, Failure, ImageError, ImageRef
+from transforms.images.decoder import encode_image
+from transforms.optimize.settings import FORMAT, RunSettings
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import JournaledTable, Row, is_intact, sha256
+from transforms.storage.parquet import count_parts, table_bytes
+from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
+
+if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
+    from model.gatys.run import GatysResult, StepLosses
+
+RUNS: Final = "runs.parquet"
+CURVES: Final = "curves.parquet"
+
+RUNS_TABLE: Final = JournaledTable(
+    RUNS,
+    OPTIMIZE_RUNS,
+    owner=("pair_id", "setting"),
+    order=("content_key", "style_key", "path"),
+)
+
+# A part is read as a whole, and for every one of its runs.
+_CONTENTS_A_RUN: Final = 64
+
+
+def count_run_parts(runs: int) -> int:
+    """Return how many parts the rows of so many runs have: a power of two."""
+    return count_parts(runs * _CONTENTS_A_RUN)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Original:
+    """A content or a style that can be decoded; what crosses shuffles.
+
+    Attributes:
+        ref: Where its bytes are.
+        sha256: Of its bytes.
+    """
+
+    ref: ImageRef
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VggChoice:
+    """The network of a job.
+
+    Attributes:
+        network: Which VGG.
+        sha256: Of its weights.
+        source: Path of the weights; None for the packaged ones.
+    """
+
+    network: Network
+    sha256: str
+    source: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """A picture to be optimised; what crosses the shuffle.
+
+    Attributes:
+        content: The content.
+        style: The style.
+        settings: The settings.
+        setting: Their id.
+        name: What the sweep file calls them; may be empty.
+    """
+
+    content: Original
+    style: Original
+    settings: RunSettings
+    setting: str
+    name: str = ""
+
+    @property
+    def pair_id(self) -> str:
+        """16 hexadecimal digits for content and style, the same in every run."""
+        return pair_id(self.content.ref.id, self.style.ref.id)
+
+    @property
+    def folder(self) -> str:
+        """Where the run's snapshots are; its picture is beside."""
+        name = f"{self.settings.slug()}-{self.setting}"
+        return f"runs/{self.content.ref.id}/{self.style.ref.id}/{name}"
+
+    @property
+    def path(self) -> str:
+        """Of the picture, relative to the output."""
+        return f"{self.folder}.{FORMAT}"
+
+    @property
+    def curve_path(self) -> str:
+        """Of the file with the losses of every step."""
+        return f"{CURVES}/{self.pair_id}-{self.setting}.parquet"
+
+    def failure(self, stage: str, error: ImageError) -> Failure:
+        """Return the failure row for this run."""
+        source = self.content.ref.source
+        return Failure(self.path, source, stage, error.reason, error.message)
+
+    def run_id(self, network_sha256: str) -> str:
+        """Return 16 hexadecimal digits that change with everything that changes bytes.
+
+        Args:
+            network_sha256: Of the weights.
+        """
+        made_of = {
+            **self.settings.made_of(network_sha256),
+            "content_sha256": self.content.sha256,
+            "style_sha256": self.style.sha256,
+        }
+        return hashlib.sha256(canonical_json(made_of)).hexdigest()[:16]
+
+
+def pair_id(content_id: str, style_id: str) -> str:
+    """Return 16 hexadecimal digits for a content and a style.
+
+    >>> pair_id("a", "b")
+    'c14cddc033f64b9d'
+    """
+    return hashlib.sha256(f"{content_id}/{style_id}".encode()).hexdigest()[:16]
+
+
+def done_row(output: OutputFolder, parts: int, run: Run, vgg: VggChoice) -> Row | None:
+    """Return the row of a run that is committed and whose files are undamaged."""
+    rows = RUNS_TABLE.rows_of(output, parts, run.pair_id, run.setting)
+    if not rows or rows[0]["run_id"] != run.run_id(vgg.sha256):
+        return None
+    (row,) = rows
+    files = [(row["path"], row["sha256"]), (row["curve_path"], row["curve_sha256"])]
+    files += [(shot["path"], shot["sha256"]) for shot in row["snapshots"]]
+    return row if all(is_intact(output, *file) for file in files) else None
+
+
+def commit_run(output: OutputFolder, row: Row) -> None:
+    """Commit the row of a run: from here on it is done.
+
+    Raises:
+        OSError: It cannot be written; the run is not done.
+    """
+    RUNS_TABLE.commit(output, [row], row["pair_id"], row["setting"])
+
+
+def write_run(
+    output: OutputFolder, run: Run, vgg: VggChoice, result: "GatysResult"
+) -> Row:
+    """Write the files of a run, and return its row.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    run_id = run.run_id(vgg.sha256)
+    picture = _write_picture(output, run.path, result.picture)
+    snapshots = []
+    for step, pixels in result.snapshots:
+        path = f"{run.folder}/step-{step:05d}.{FORMAT}"
+        data = _write_picture(output, path, pixels)
+        snapshots.append({"step": step, "path": path, "sha256": sha256(data)})
+    curve = table_bytes(_curve(run, run_id, result.curve))
+    output.write(run.curve_path, curve)
+    last = result.curve[-1]
+    height, width = result.picture.shape[:2]
+    return {
+        "run_id": run_id,
+        "pair_id": run.pair_id,
+        "setting": run.setting,
+        "name": run.name,
+        **_original("content", run.content),
+        **_original("style", run.style),
+        "network": vgg.network,
+        "network_sha256": vgg.sha256,
+        "width": width,
+        "height": height,
+        "settings": run.settings.to_json(),
+        "steps": result.steps,
+        "stopped_early": result.stopped_early,
+        "total": last.total,
+        "content": last.content,
+        "style": last.style,
+        "tv": last.tv,
+        "losses_by_layer": sorted(result.losses_by_layer.items()),
+        "high_frequency_energy": high_frequency_energy(result.picture),
+        "path": run.path,
+        "bytes": len(picture),
+        "sha256": sha256(picture),
+        "snapshots": snapshots,
+        "curve_path": run.curve_path,
+        "curve_sha256": sha256(curve),
+        "status": str(CellStatus.DONE),
+    }
+
+
+def _write_picture(
+    output: OutputFolder, path: str, pixels: npt.NDArray[np.uint8]
+) -> bytes:
+    data = encode_image(pixels, FORMAT)
+    output.write(path, data)
+    return data
+
+
+def _original(role: str, original: Original) -> Row:
+    return {
+        f"{role}_id": original.ref.id,
+        f"{role}_key": original.ref.key,
+        f"{role}_sha256": original.sha256,
+    }
+
+
+def _curve(run: Run, run_id: str, curve: "Sequence[StepLosses]") -> pa.Table:
+    columns = {
+        "run_id": [run_id] * len(curve),
+        "setting": [run.setting] * len(curve),
+        **{
+            name: [getattr(losses, name) for losses in curve]
+            for name in ("step", "total", "content", "style", "tv")
+        },
+    }
+    return pa.table(columns, OPTIMIZE_CURVES)

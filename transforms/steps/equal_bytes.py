@@ -1,0 +1,91 @@
+"""Brings images of equal bytes together, so that their work is done once (ADR 9)."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from transforms.elements import Failure, ImageError, ImageRef, Reason
+from transforms.images.load import ImageBytes, load_bytes
+from transforms.steps.try_map import FAILED, TryMap
+
+# The bytes, and all images that have them, in the order of their keys.
+EqualImages = tuple[ImageBytes, tuple[ImageRef, ...]]
+
+_Group = tuple[str, Iterable[ImageRef]]
+
+
+class Grouped(NamedTuple):
+    """What `GroupEqualBytes` gives back.
+
+    Attributes:
+        main: The groups.
+        failures: Images that could not be read.
+    """
+
+    main: PCollection[EqualImages]
+    failures: PCollection[Failure]
+
+
+@dataclasses.dataclass
+class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
+    """Reads images, those of equal bytes once.
+
+    Input: `ImageRef`, shuffled. Output: `Grouped`. Only references cross the shuffle,
+    so every group is read twice, once to be hashed. Failures: an image that cannot be
+    read, or has changed between the two.
+
+    Attributes:
+        stage: Name of the reading, for the failure rows.
+    """
+
+    stage: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, refs: PCollection[ImageRef]) -> Grouped:
+        """Wire the step."""
+        hashed = refs | "Hash" >> TryMap(hash_image, self.stage, _one_ref)
+        groups = hashed.main | "GroupByBytes" >> beam.GroupByKey()
+        again = f"{self.stage}Again"
+        read = groups | "Read" >> TryMap(read_group, again, _group_refs)
+        failures = (hashed[FAILED], read[FAILED]) | "Failures" >> beam.Flatten()
+        return Grouped(read.main, failures)
+
+
+def hash_image(ref: ImageRef) -> tuple[str, ImageRef]:
+    """Return the sha256 of an image's bytes, and where they are.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    return load_bytes(ref).sha256, ref
+
+
+def read_group(group: _Group) -> EqualImages:
+    """Read the bytes that a group of images shares.
+
+    Raises:
+        ImageError: They cannot be read again, or have changed.
+    """
+    sha256, refs = group[0], sorted_refs(group[1])
+    image = load_bytes(refs[0])
+    if image.sha256 != sha256:
+        raise ImageError(Reason.UNREADABLE, "the file changed while the job ran")
+    return image, refs
+
+
+def sorted_refs(refs: Iterable[Any]) -> tuple[ImageRef, ...]:
+    """Return references in the order of their keys, whatever order they came in."""
+    return tuple(sorted(refs, key=lambda ref: ref.key))
+
+
+def _one_ref(ref: ImageRef) -> tuple[ImageRef, ...]:
+    return (ref,)
+
+
+def _group_refs(group: _Group) -> Iterable[ImageRef]:
+    return group[1]

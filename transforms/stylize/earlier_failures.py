@@ -1,0 +1,59 @@
+"""What failed in the last run, so that the next one may look at that alone."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Final
+
+from transforms.elements import CellStatus
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import read_rows
+from transforms.stylize.manifest import part_name, parts_on_disk
+
+_STYLE_STAGES: Final = ("ReadStyle", "ReadStyleAgain", "EncodeStyle")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Retry:
+    """What failed.
+
+    Attributes:
+        contents: Keys of contents that failed, or of which a cell failed.
+        styles: Keys of styles that failed.
+    """
+
+    contents: frozenset[str]
+    styles: frozenset[str]
+
+    def __bool__(self) -> bool:
+        """Return whether anything failed."""
+        return bool(self.contents or self.styles)
+
+    def concerns(self, content: str) -> bool:
+        """Return whether a content, by its key, must be looked at."""
+        return bool(self.styles) or content in self.contents
+
+    def only_styles(self, contents: Iterable[str]) -> frozenset[str] | None:
+        """Return the styles whose cells are looked at; None for all.
+
+        Args:
+            contents: Keys of contents with equal bytes.
+        """
+        return None if any(key in self.contents for key in contents) else self.styles
+
+
+def failed_before(output: OutputFolder) -> Retry:
+    """Return what the failures and the manifest of an output tell."""
+    contents, styles = set(), set()
+    for name in output.names("failures"):
+        for row in read_rows(output.path(name)):
+            if row["stage"] in _STYLE_STAGES:
+                styles.add(row["key"])
+            elif not row["key"].startswith("images/"):
+                contents.add(row["key"])
+    parts = parts_on_disk(output)
+    for part in range(parts):
+        for row in read_rows(
+            output.path(part_name(part, parts)), status=CellStatus.FAILED.value
+        ):
+            contents.add(row["content_key"])
+    return Retry(frozenset(contents), frozenset(styles))

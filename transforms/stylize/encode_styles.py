@@ -1,0 +1,210 @@
+"""Gets the vectors of styles: from pictures, or from a bank alone."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
+from apache_beam.pvalue import PBegin, PCollection
+
+from transforms.elements import Failure, ImageRef
+from transforms.images.load import load_image
+from transforms.images.thumbnails import write_preview
+from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
+from transforms.steps.try_map import FAILED, TryMap
+from transforms.storage.folder import OutputFolder
+from transforms.storage.worker_progress import progress_of
+from transforms.stylize.cells import StyleShare
+from transforms.stylize.gallery import STYLE
+from transforms.stylize.handler import StyleEncoder
+from transforms.stylize.style_bank import (
+    BankFile,
+    BankSettings,
+    EncodedStyle,
+    load_bank,
+    shared_bank,
+)
+
+
+@dataclasses.dataclass
+class EncodeStyle:
+    """Turns the bytes of styles into their vectors, from the bank where it has them.
+
+    Attributes:
+        output: Where the previews go.
+        known: The bank of an earlier run, which is looked into first.
+        settings: What the bank is bound to.
+        encoder: Encodes what the bank lacks.
+        previews: Whether there is a gallery to show the styles.
+    """
+
+    output: OutputFolder
+    known: BankFile | None
+    settings: BankSettings
+    encoder: StyleEncoder
+    previews: bool = True
+
+    def __call__(self, styles: EqualImages) -> tuple[EncodedStyle, ...]:
+        """Return the encoded styles, which share their vectors.
+
+        Raises:
+            ImageError: The image cannot be decoded or encoded.
+        """
+        progress_of(self.output)  # Its clock starts with the first image read.
+        image, refs = styles
+        shares = [StyleShare(ref.id, ref.key, image.sha256) for ref in refs]
+        known = _known(self.known, self.settings).get(image.sha256)
+        new = [share for share in shares if not self._is_there(share, known)]
+        if known is None or new:
+            loaded = load_image(image, self.settings.style_size)
+            for share in new if self.previews else ():
+                write_preview(self.output, _preview_name(share), loaded.pixels)
+            if known is None:
+                known = _Known(*self.encoder(loaded), frozenset())
+            progress_of(self.output).add(styles_encoded=len(new))
+        return tuple(EncodedStyle(share, known.mean, known.std) for share in shares)
+
+    def _is_there(self, share: StyleShare, known: "_Known | None") -> bool:
+        """Return whether the preview of a style is there and shows these bytes."""
+        is_known = known is not None and share.id in known.ids
+        is_shown = not self.previews or self.output.exists(_preview_name(share))
+        return is_known and is_shown
+
+
+def _preview_name(share: StyleShare) -> str:
+    return f"{STYLE}/{share.id}.jpg"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """What a bank says of the styles of some bytes."""
+
+    mean: npt.NDArray[np.float32]
+    std: npt.NDArray[np.float32]
+    ids: frozenset[str]
+
+
+@functools.lru_cache(maxsize=1)
+def _known(file: BankFile | None, settings: BankSettings) -> Mapping[str, _Known]:
+    bank = load_bank(file.path, settings) if file else None
+    known: dict[str, _Known] = {}
+    if bank is None:
+        return known
+    for place, share in enumerate(bank.styles):
+        before = known.get(share.sha256)
+        ids = frozenset({share.id}) | (before.ids if before else frozenset())
+        known[share.sha256] = _Known(bank.mean[place], bank.std[place], ids)
+    return known
+
+
+class EncodedStyles(NamedTuple):
+    """What `EncodeStyles` gives back.
+
+    Attributes:
+        encoded: The styles.
+        counts: (name, amount) pairs to be added up.
+        failures: Styles that could not be read, decoded or encoded.
+    """
+
+    encoded: PCollection[EncodedStyle]
+    counts: PCollection[tuple[str, int]]
+    failures: PCollection[Failure]
+
+
+@dataclasses.dataclass
+class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
+    """Takes the styles from a bank alone, without their pictures.
+
+    Input: the pipeline. Output: `EncodedStyles`. Idempotent. Previews are taken from
+    the output that the bank lies in, where it has them.
+
+    Attributes:
+        output: Where the previews go.
+        bank: The bank.
+        previews: Whether there is a gallery to show the styles.
+    """
+
+    output: OutputFolder
+    bank: BankFile
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pbegin: PBegin) -> EncodedStyles:
+        """Wire the step."""
+        encoded = (
+            pbegin
+            | "Bank" >> beam.Create([self.bank])
+            | "ReadBank" >> beam.FlatMap(_bank_styles, self.output, self.previews)
+        )
+        counts = encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded")
+        failures = pbegin | "NoFailures" >> beam.Create([]).with_output_types(Failure)
+        return EncodedStyles(encoded, counts, failures)
+
+
+def _bank_styles(
+    bank_file: BankFile, output: OutputFolder, previews: bool
+) -> Iterator[EncodedStyle]:
+    bank = shared_bank(bank_file)
+    origin = OutputFolder(bank_file.path.rpartition("/")[0] or ".")
+    for place, share in enumerate(bank.styles):
+        name = _preview_name(share)
+        if previews and not output.exists(name) and origin.exists(name):
+            output.write(name, origin.read(name))
+        yield EncodedStyle(share, bank.mean[place], bank.std[place])
+
+
+@dataclasses.dataclass
+class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
+    """Turns each style into its two vectors.
+
+    Input: `ImageRef` of styles, shuffled. Output: `EncodedStyles`. Styles of equal
+    bytes are encoded once. Idempotent.
+
+    Attributes:
+        output: Where the previews go.
+        settings: What the bank is bound to.
+        known: The bank of an earlier run, which is looked into first.
+        encoder: Encodes what the bank lacks.
+        previews: Whether there is a gallery to show the styles.
+    """
+
+    output: OutputFolder
+    settings: BankSettings
+    known: BankFile | None
+    encoder: StyleEncoder
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
+        """Wire the step."""
+        encode = EncodeStyle(
+            self.output, self.known, self.settings, self.encoder, self.previews
+        )
+        read = styles | "ReadStyles" >> GroupEqualBytes("ReadStyle")
+        found = read.main | "Encode" >> TryMap(encode, "EncodeStyle", _group_refs)
+        encoded = found.main | "EachPath" >> beam.FlatMap(_each)
+        failures = (read.failures, found[FAILED]) | "Failures" >> beam.Flatten()
+        counts = (
+            encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded"),
+            failures | "CountFailed" >> beam.Map(_one, "styles_failed"),
+        ) | "Counts" >> beam.Flatten()
+        return EncodedStyles(encoded, counts, failures)
+
+
+def _group_refs(styles: EqualImages) -> tuple[ImageRef, ...]:
+    return styles[1]
+
+
+def _each(styles: tuple[EncodedStyle, ...]) -> Iterator[EncodedStyle]:
+    yield from styles
+
+
+def _one(_element: Any, name: str) -> tuple[str, int]:
+    return name, 1

@@ -1,0 +1,121 @@
+"""Interpolation sheets: what lies between two, three or four styles, as one picture."""
+
+import dataclasses
+import io
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+from PIL import Image
+
+from transforms.elements import CellStatus
+from transforms.images.decoder import decode_image
+from transforms.images.thumbnails import thumbnail_name
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import read_rows
+from transforms.stylize.pairing import BlendPairing
+
+SHEETS: Final = "sheets"
+
+_GAP: Final = 4
+_WHITE: Final = (255, 255, 255)
+
+Row = Mapping[str, Any]
+
+
+def sheet_places(corners: int, pictures: int) -> list[tuple[float, int]]:
+    """Return where each picture of `corner_weights` goes, as (column, row).
+
+    A triangle's rows are centred, so their columns may be halves.
+
+    >>> sheet_places(3, 3)
+    [(0.5, 0), (0.0, 1), (1.0, 1)]
+    """
+    if corners == 2:
+        return [(float(i), 0) for i in range(pictures)]
+    if corners == 3:
+        steps = math.isqrt(2 * pictures)
+        return [
+            (column + (steps - 1 - row) / 2, row)
+            for row in range(steps)
+            for column in range(row + 1)
+        ]
+    steps = math.isqrt(pictures)
+    return [(float(i % steps), i // steps) for i in range(pictures)]
+
+
+@dataclasses.dataclass
+class WriteSheets(beam.PTransform[PCollection[str], PCollection[str]]):
+    """Each manifest part becomes the interpolation sheets of its contents.
+
+    Input: names of manifest parts. Output: names of the sheets, `sheets/<content>.jpg`,
+    `@aNNNN` for any strength but 1. A picture that failed leaves its place white.
+    Idempotent.
+
+    Attributes:
+        output: The folder of the job, with its thumbnails.
+        pairing: The weights that were asked for.
+    """
+
+    output: OutputFolder
+    pairing: BlendPairing
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, parts: PCollection[str]) -> PCollection[str]:
+        """Wire the step."""
+        return parts | "Write" >> beam.FlatMap(_write, self.output, self.pairing)
+
+
+def _write(part: str, output: OutputFolder, pairing: BlendPairing) -> Iterator[str]:
+    rows = read_rows(output.path(part))
+    for content, group in itertools.groupby(rows, key=lambda row: row["content_id"]):
+        cells = list(group)
+        keys = sorted({style["key"] for row in cells for style in row["styles"]})
+        for alpha in pairing.alphas:
+            chosen = {
+                _weights(row, keys): row
+                for row in cells
+                if row["alpha"] == alpha and row["status"] == CellStatus.DONE
+            }
+            data = _sheet(output, chosen, pairing.weights)
+            if data is not None:
+                strength = "" if alpha == 1 else f"@a{round(alpha * 1000):04d}"
+                name = f"{SHEETS}/{content}{strength}.jpg"
+                output.write(name, data)
+                yield name
+
+
+def _weights(row: Row, keys: Sequence[str]) -> tuple[float, ...]:
+    shares = {style["key"]: style["weight"] for style in row["styles"]}
+    return tuple(shares.get(key, 0.0) for key in keys)
+
+
+def _sheet(
+    output: OutputFolder,
+    cells: Mapping[tuple[float, ...], Row],
+    weights: Sequence[tuple[float, ...]],
+) -> bytes | None:
+    places = sheet_places(len(weights[0]), len(weights))
+    sheet: Image.Image | None = None
+    for wanted, (column, line) in zip(weights, places, strict=True):
+        row = cells.get(wanted)
+        if row is None:
+            continue
+        data = output.read(thumbnail_name(row["path"]))
+        picture = Image.fromarray(decode_image(data, min_side=1).pixels)
+        width, height = picture.width + _GAP, picture.height + _GAP
+        if sheet is None:
+            columns, lines = (1 + math.floor(max(p[i] for p in places)) for i in (0, 1))
+            size = (columns * width + _GAP, lines * height + _GAP)
+            sheet = Image.new("RGB", size, _WHITE)
+        sheet.paste(picture, (_GAP + round(column * width), _GAP + line * height))
+    if sheet is None:
+        return None
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

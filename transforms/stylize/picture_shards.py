@@ -1,0 +1,179 @@
+"""Shards: the pictures of an output in a few large files instead of one file each.
+
+While a job runs, the pictures of a block are one file in the journal. The end copies
+them into shards, TFRecord or tar (WebDataset), in the order of the manifest; its rows
+tell shard, offset and length of every picture, so that each can be read alone.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from transforms.storage.folder import OutputFolder
+from transforms.stylize.cells import OutputFormat
+
+SHARDS: Final = "shards"
+
+# Shards of this size are read at full speed and copied in seconds.
+SHARD_BYTES: Final = 256 * 1024 * 1024
+
+Row = Mapping[str, Any]
+
+
+class BlockFile:
+    """The pictures of one block, in one file of the journal.
+
+    Args:
+        output: Where to.
+        paintings: What is in the block; it names the file, so that a retry writes the
+            same one again.
+    """
+
+    FOLDER: Final = "manifest/.journal"
+
+    def __init__(self, output: OutputFolder, paintings: Sequence[Any]) -> None:
+        ids = "".join(t.cell.cell_id for p in paintings for t in p.targets)
+        digest = hashlib.sha256(ids.encode()).hexdigest()[:32]
+        self._output = output
+        self._name = f"{self.FOLDER}/{digest}.pictures"
+        self._buffer = io.BytesIO()
+        self._offsets: dict[str, int] = {}
+
+    def add(self, target: Any, data: bytes) -> None:
+        """Add a picture."""
+        self._offsets[target.cell.path] = self._buffer.tell()
+        self._buffer.write(data)
+
+    def place(self, target: Any) -> dict[str, Any]:
+        """Return where a picture is, as its manifest row says it."""
+        offset = self._offsets.get(target.cell.path)
+        return {"shard": None if offset is None else self._name, "offset": offset}
+
+    def close(self) -> None:
+        """Write the file whole.
+
+        Raises:
+            OSError: It cannot be written; the block is not done.
+        """
+        self._output.write(self._name, self._buffer.getvalue())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """A picture in a shard: its bytes with their frame, and where they begin."""
+
+    framed: bytes
+    offset: int
+
+
+def pack_rows(
+    output: OutputFolder,
+    part: str,
+    rows: Sequence[dict[str, Any]],
+    output_format: OutputFormat,
+    read: Callable[[OutputFolder, dict[str, Any]], bytes | None],
+) -> Iterator[dict[str, Any]]:
+    """Copy pictures into shards and yield the rows that say where they are.
+
+    A shard is named by what is in it. So new shards never take the place of those that
+    the committed manifest still points to, and the same pictures give the same names.
+
+    Args:
+        output: Where to.
+        part: Number of the manifest part, for the names.
+        rows: Its rows, in order; those of failed cells pass through.
+        output_format: `tfrecord` or `webdataset`.
+        read: Returns the bytes of a picture; a picture that is gone passes through, and
+            the next run makes it again.
+    """
+    make = _tfrecord if output_format == "tfrecord" else _tar_members
+    ending = b"" if output_format == "tfrecord" else b"\0" * (2 * tarfile.BLOCKSIZE)
+    suffix = "tfrecord" if output_format == "tfrecord" else "tar"
+    for number, group in enumerate(_split(rows)):
+        ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in group)
+        digest = hashlib.sha256(ids.encode()).hexdigest()[:12]
+        name = f"{SHARDS}/part-{part}-{number:05d}-{digest}.{suffix}"
+        placed = []
+        with output.create(name) as file:
+            length = 0
+            for row in group:
+                data = read(output, row) if row["shard"] is not None else None
+                if data is None:
+                    placed.append(dict(row))
+                    continue
+                entry = make(row, data)
+                file.write(entry.framed)
+                placed.append({**row, "shard": name, "offset": length + entry.offset})
+                length += len(entry.framed)
+            file.write(ending)
+        yield from placed
+
+
+def _split(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        if group and size + (row["bytes"] or 0) > SHARD_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += row["bytes"] or 0
+    if group:
+        yield group
+
+
+def _about(row: Row) -> dict[str, Any]:
+    """Return what a reader of the shard alone learns of a picture."""
+    return {
+        "key": row["path"].removeprefix("images/"),
+        "content_key": row["content_key"],
+        "styles": [style["key"] for style in row["styles"]],
+        "weights": [style["weight"] for style in row["styles"]],
+        "alpha": row["alpha"],
+        "height": row["height"],
+        "width": row["width"],
+    }
+
+
+def _tfrecord(row: Row, data: bytes) -> _Entry:
+    # Late: a run that changes nothing does without TensorFlow.
+    import tensorflow as tf
+    from apache_beam.io.tfrecordio import _TFRecordUtil
+
+    train = tf.train
+    features = {"image": train.Feature(bytes_list=train.BytesList(value=[data]))}
+    for name, value in _about(row).items():
+        values = value if isinstance(value, list) else [value]
+        if isinstance(values[0], str):
+            encoded = [v.encode("utf-8") for v in values]
+            features[name] = train.Feature(bytes_list=train.BytesList(value=encoded))
+        elif isinstance(values[0], float):
+            features[name] = train.Feature(float_list=train.FloatList(value=values))
+        else:
+            features[name] = train.Feature(int64_list=train.Int64List(value=values))
+    example = train.Example(features=train.Features(feature=features))
+    record = example.SerializeToString(deterministic=True)
+    framed = io.BytesIO()
+    _TFRecordUtil.write_record(framed, record)
+    return _Entry(framed.getvalue(), framed.getvalue().index(data))
+
+
+def _tar_members(row: Row, data: bytes) -> _Entry:
+    """Return the two members of a WebDataset sample, which share a name up to a dot."""
+    name, _, suffix = row["path"].removeprefix("images/").rpartition(".")
+    about = json.dumps(_about(row), sort_keys=True, ensure_ascii=False).encode()
+    # Names may not hold other dots: readers cut at the first one.
+    name = name.replace(".", "_")
+    picture = _tar_member(f"{name}.{suffix}", data)
+    return _Entry(picture + _tar_member(f"{name}.json", about), picture.index(data))
+
+
+def _tar_member(name: str, data: bytes) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)  # its time, owner and mode are TarInfo's: always the same
+    header = info.tobuf(tarfile.PAX_FORMAT)
+    return header + data + b"\0" * (-len(data) % tarfile.BLOCKSIZE)

@@ -1,0 +1,153 @@
+"""Stylizes contents with the styles of a bank, and commits what is done.
+
+One fused stage: the bytes of an image are read, decoded, stylized, encoded and written
+by the same worker and never cross a shuffle; references and counts do.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
+
+from transforms.elements import Failure, ImageRef
+from transforms.images.load import load_image
+from transforms.images.thumbnails import content_preview_name, write_preview
+from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
+from transforms.steps.try_map import FAILED, TryMap
+from transforms.storage.folder import OutputFolder
+from transforms.stylize.blocks import DecodedContent, split_blocks
+from transforms.stylize.cells import StylizeSettings
+from transforms.stylize.earlier_failures import Retry
+from transforms.stylize.handler import StylizerModelHandler
+from transforms.stylize.plan import PlanCells, PlannedContent, content_counts
+from transforms.stylize.style_bank import BankFile, shared_bank
+from transforms.stylize.write import COUNTS, WriteBlocks
+
+
+class Stylized(NamedTuple):
+    """What `StylizeImages` gives back.
+
+    Attributes:
+        counts: (name, amount) pairs to be added up.
+        failures: Images and cells that could not be processed.
+    """
+
+    counts: PCollection[tuple[str, int]]
+    failures: PCollection[Failure]
+
+
+@dataclasses.dataclass
+class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
+    """Turns each content into its pictures, written and committed.
+
+    Input: `ImageRef` of contents, shuffled. Output: `Stylized`. Cells that are
+    committed and intact are kept, so a repeated run does only what is missing; contents
+    of equal bytes are computed once. Idempotent. Failures: an image that cannot be read
+    or decoded, one cell where the network or the disk failed.
+
+    Attributes:
+        plan: What is to be done for a content.
+        handler: The network.
+        bank: The styles.
+        style_refs: (id, reference) of the styles whose pixels are needed.
+        retry: What failed before, where only that is looked at.
+        manifest: Names of the manifest's parts, as soon as it can be read.
+    """
+
+    plan: PlanCells
+    handler: StylizerModelHandler
+    bank: PCollection[BankFile]
+    style_refs: PCollection[tuple[str, ImageRef]]
+    retry: Retry | None
+    manifest: PCollection[str]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, contents: PCollection[ImageRef]) -> Stylized:
+        """Wire the step."""
+        output, settings = self.plan.output, self.plan.settings
+        bank = AsSingleton(self.bank)
+        read = contents | "ReadContents" >> GroupEqualBytes("ReadContent")
+        planned = read.main | "PlanCells" >> beam.Map(
+            _plan_cells, self.plan, self.retry, bank, AsList(self.manifest)
+        )
+        decode = _DecodeContent(output, settings, self.plan.output_format == "files")
+        decoded = planned | "Decode" >> TryMap(decode, "DecodeContent", _planned_refs)
+        written = (
+            decoded.main
+            | "SplitBlocks" >> beam.FlatMap(split_blocks, bank, AsDict(self.style_refs))
+            | "Stylize" >> RunInference(self.handler)
+            | "Write" >> WriteBlocks(self.plan)
+        )
+        failed_images = (
+            read.failures,
+            decoded[FAILED],
+        ) | "FailedImages" >> beam.Flatten()
+        counts = (
+            written[COUNTS],
+            decoded.main | "CountContents" >> beam.FlatMap(_content_counts),
+            failed_images | "CountFailed" >> beam.Map(_failed_count),
+        ) | "Counts" >> beam.Flatten()
+        failures = (
+            failed_images,
+            decoded.main | "UnpairedContents" >> beam.FlatMap(_unpaired),
+            written[FAILED],
+        ) | "Failures" >> beam.Flatten()
+        return Stylized(counts, failures)
+
+
+def _planned_refs(planned: PlannedContent) -> Iterable[ImageRef]:
+    return planned.refs
+
+
+def _plan_cells(
+    content: EqualImages,
+    plan: PlanCells,
+    retry: Retry | None,
+    bank_file: BankFile,
+    _manifest: list[str],
+) -> PlannedContent:
+    styles = shared_bank(bank_file).styles
+    image, refs = content
+    only = retry.only_styles(ref.key for ref in refs) if retry is not None else None
+    return plan(image, refs, styles, only)
+
+
+@dataclasses.dataclass(frozen=True)
+class _DecodeContent:
+    """Decodes a content, unless all its cells are there: then it was decodable."""
+
+    output: OutputFolder
+    settings: StylizeSettings
+    preview: bool
+
+    def __call__(self, planned: PlannedContent) -> DecodedContent:
+        names = [content_preview_name(ref.id) for ref in planned.refs]
+        previews = names if self.preview else []
+        is_there = planned.kept and not planned.paintings and not planned.copied
+        if is_there and all(map(self.output.exists, previews)):
+            return DecodedContent(planned, None)
+        image = load_image(planned.image, self.settings.content_size)
+        for name in previews:
+            write_preview(self.output, name, image.pixels)
+        return DecodedContent(planned, image)
+
+
+def _content_counts(content: DecodedContent) -> Iterator[tuple[str, int]]:
+    yield from content_counts(content.planned)
+    if content.image is not None:
+        original = (content.image.original_height, content.image.original_width)
+        if content.image.pixels.shape[:2] != original:
+            yield "contents_resized", len(content.planned.refs)
+
+
+def _failed_count(_failure: Failure) -> tuple[str, int]:
+    return "contents_failed", 1
+
+
+def _unpaired(content: DecodedContent) -> Iterator[Failure]:
+    yield from content.planned.failures

@@ -1,0 +1,119 @@
+"""`maps.parquet`: every map of a visualization, committed image by image."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import JournaledTable, Row, is_intact, sha256
+from transforms.storage.parquet import count_parts
+from transforms.storage.schemas import VISUALIZE_MAPS
+from transforms.visualize.settings import COLLECTION, Sheet
+
+MAPS: Final = "maps.parquet"
+
+MAPS_TABLE: Final = JournaledTable(
+    MAPS, VISUALIZE_MAPS, owner=("image_id",), order=("image_key", "image_id")
+)
+
+# An image has some hundred rows where a content of `stylize` has some; a part is read
+# as a whole.
+_CONTENTS_AN_IMAGE: Final = 64
+
+
+def count_map_parts(images: int) -> int:
+    """Return how many parts the maps of so many images have: a power of two."""
+    return count_parts(images * _CONTENTS_AN_IMAGE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom rows belong to: an image, or the whole collection.
+
+    Attributes:
+        cell_id: Changes whenever what is made of it would.
+        id: Id of the image, or `collection`, or `collection-<layer>`.
+        key: Key of the image; empty for the collection.
+        sha256: Of the image's bytes.
+        width: Of the image as looked at.
+        height: Likewise.
+    """
+
+    cell_id: str
+    id: str = COLLECTION
+    key: str = ""
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+
+
+def write_file(
+    output: OutputFolder, owner: Owner, kind: str, path: str, data: bytes
+) -> Row:
+    """Write a file that is no sheet, and return its row.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    output.write(path, data)
+    return {**_owned(owner), "kind": kind, "path": path, "sha256": sha256(data)}
+
+
+def write_sheet(output: OutputFolder, owner: Owner, sheet: Sheet) -> list[Row]:
+    """Write a sheet (and its raw maps), and return a row for each of its maps.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    output.write(sheet.path, sheet.data)
+    common = {
+        **_owned(owner),
+        "kind": str(sheet.kind),
+        "scale": sheet.scale,
+        "path": sheet.path,
+        "sha256": sha256(sheet.data),
+        "sheet_width": sheet.size[0],
+        "sheet_height": sheet.size[1],
+    }
+    if sheet.raw is not None:
+        common["raw_path"] = raw_path = f"{sheet.path.removesuffix('.png')}.npz"
+        common["raw_sha256"] = sha256(sheet.raw)
+        output.write(raw_path, sheet.raw)
+    rows = []
+    for tile in sheet.tiles:
+        facts = dataclasses.asdict(tile)
+        left, top, width, height = facts.pop("box")
+        facts["source_key"] = facts.pop("source")
+        box = {"left": left, "top": top, "width": width, "height": height}
+        rows.append({**common, **facts, **box})
+    return rows
+
+
+def _owned(owner: Owner) -> Row:
+    return {
+        "cell_id": owner.cell_id,
+        "image_id": owner.id,
+        "image_key": owner.key,
+        "image_sha256": owner.sha256,
+        "image_width": owner.width,
+        "image_height": owner.height,
+    }
+
+
+def commit_maps(output: OutputFolder, owner: Owner, rows: Sequence[Row]) -> None:
+    """Commit all rows of an owner: from here on it is done.
+
+    Raises:
+        OSError: The rows cannot be written; the owner is not done.
+    """
+    MAPS_TABLE.commit(output, rows, owner.id)
+
+
+def is_done(output: OutputFolder, parts: int, owner: Owner) -> bool:
+    """Return whether the rows of an owner are committed and their files undamaged."""
+    rows = MAPS_TABLE.rows_of(output, parts, owner.id)
+    if not rows or any(row["cell_id"] != owner.cell_id for row in rows):
+        return False
+    files = {(row["path"], row["sha256"]) for row in rows}
+    files |= {(row["raw_path"], row["raw_sha256"]) for row in rows if row["raw_path"]}
+    return all(is_intact(output, path, digest) for path, digest in sorted(files))
