@@ -11,22 +11,37 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from pipelines.command.heap import share_one_heap
 from pipelines.errors import UsageError
-from pipelines.heap import share_one_heap
 from transforms.steps.tensorflow_start import without_greeting
 
-# Name of the subcommand, the module of its job, and one line of help. Its flags are in
-# `<module>_config`, which is cheap to import.
+
+class _Command(NamedTuple):
+    """A subcommand: the module of its flags, cheap to import, that of its job, help."""
+
+    flags: str
+    job: str
+    summary: str
+
+
+def _command(room: str, summary: str) -> _Command:
+    return _Command(f"pipelines.{room}.config", f"pipelines.{room}.job", summary)
+
+
 _COMMANDS: Final = {
-    "ingest": ("pipelines.ingest", "make a data set of pictures that TFDS reads"),
-    "train": ("pipelines.train", "train a decoder on ingested data sets"),
-    "export": ("pipelines.export", "export a trained decoder as a bundle"),
-    "evaluate": ("pipelines.evaluate", "measure the quality of a bundle"),
-    "stylize": ("pipelines.stylize", "stylize every content with every style"),
-    "optimize": ("pipelines.optimize", "optimise pictures the Gatys way, and compare"),
-    "visualize": ("pipelines.visualize", "show what a network sees in every image"),
+    "ingest": _command("ingest", "make a data set of pictures that TFDS reads"),
+    "train": _command("train", "train a decoder on ingested data sets"),
+    "export": _Command(
+        "pipelines.train.export_config",
+        "pipelines.train.export",
+        "export a trained decoder as a bundle",
+    ),
+    "evaluate": _command("evaluate", "measure the quality of a bundle"),
+    "stylize": _command("stylize", "stylize every content with every style"),
+    "optimize": _command("optimize", "optimise pictures the Gatys way, and compare"),
+    "visualize": _command("visualize", "show what a network sees in every image"),
 }
 
 
@@ -50,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("stylebeam")
     parser.add_argument("--version", action="version", version=f"stylebeam {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, summary) in _COMMANDS.items():
+    for name, (flags, _, summary) in _COMMANDS.items():
         command = commands.add_parser(
             name,
             help=summary,
@@ -58,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(flags=importlib.import_module(f"{module}_config"))
+        command.set_defaults(flags=importlib.import_module(flags))
         command.get_default("flags").add_arguments(command)
     return parser
 
@@ -85,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = args.flags.config_from_args(args)
         with without_greeting():
-            job = importlib.import_module(_COMMANDS[args.command][0])
+            job = importlib.import_module(_COMMANDS[args.command].job)
         return int(job.run(config, beam_flags))
     except UsageError as error:
         print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)

@@ -117,7 +117,7 @@ class TestImportCost:
         assert not modules & {"tensorflow", "keras", "apache_beam", "numpy"}
 
     def test_launcher_of_a_job_imports_no_tensorflow(self) -> None:
-        assert "tensorflow" not in modules_after("import pipelines.stylize")
+        assert "tensorflow" not in modules_after("import pipelines.stylize.job")
 
 
 class TestContracts:

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from pipelines.cli import build_parser
-from pipelines.options import pipeline_options
+from pipelines.command.beam_options import pipeline_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

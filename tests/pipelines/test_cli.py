@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import stylize
 from pipelines.cli import main
+from pipelines.command.beam_options import pipeline_options
 from pipelines.errors import UsageError
-from pipelines.options import pipeline_options
-from pipelines.stylize_config import StylizeConfig
+from pipelines.stylize import job as stylize
+from pipelines.stylize.config import StylizeConfig
 
 
 @pytest.fixture

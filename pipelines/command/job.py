@@ -1,0 +1,351 @@
+"""What every Beam command shares: its output folder, job.json, balances, exit code."""
+
+import contextlib
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import apache_beam as beam
+import filelock
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PCollection
+
+from pipelines.command.beam_options import local_runner
+from pipelines.command.progress_bar import shown_progress
+from pipelines.errors import UsageError
+from transforms.storage.counts import COUNTS, WriteCounts
+from transforms.storage.folder import (
+    TEMPORARY,
+    MissingExtraError,
+    OutputFolder,
+    google_errors,
+    is_remote,
+)
+from transforms.storage.worker_progress import forget_progress, read_progress
+
+JOB: Final = "job.json"
+LOCK: Final = ".lock"
+
+# What a shell reports for a process that SIGINT ended.
+_INTERRUPTED: Final = 130
+
+_PACKAGES: Final = (
+    "stylebeam",
+    "apache-beam",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pillow",
+    "pyarrow",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Balance:
+    """What went in and what came of it: nothing may be lost.
+
+    Attributes:
+        name: Of the things, plural.
+        total: How many went in.
+        done: How many were done, by what happened to them.
+        failed: How many failed.
+    """
+
+    name: str
+    total: int
+    done: Mapping[str, int]
+    failed: int
+
+    @classmethod
+    def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":
+        """Return the balance of what a job plans: done, kept of an earlier run, failed.
+
+        Args:
+            name: Of the things, plural.
+            counts: With `<name>_planned`, `_done`, `_kept` and `_failed`.
+        """
+        planned, done, kept, failed = (
+            counts.get(f"{name}_{what}", 0)
+            for what in ("planned", "done", "kept", "failed")
+        )
+        return cls(name, planned, {"done": done, "kept": kept}, failed)
+
+    @property
+    def missing(self) -> int:
+        """How many were lost; 0 unless stylebeam has a defect."""
+        return self.total - sum(self.done.values()) - self.failed
+
+    @property
+    def failure_rate(self) -> float:
+        """Share that failed, in [0, 1]."""
+        return self.failed / self.total if self.total else 0.0
+
+    def sentence(self) -> str:
+        """Return the balance as one line for a person."""
+        parts = [f"{amount} {what}" for what, amount in self.done.items()]
+        return f"{self.total} {self.name} = {' + '.join(parts)} + {self.failed} failed"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the balance as job.json keeps it."""
+        return {
+            "name": self.name,
+            "total": self.total,
+            "done": dict(self.done),
+            "failed": self.failed,
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of a command on an output folder.
+
+    Attributes:
+        command: Name of the command.
+        output: Where it writes.
+        names: What it writes at the top of the folder, beside `job.json`.
+        identity: Settings that change bytes but not paths: an output is continued only
+            with the same ones.
+        config: The whole configuration, as JSON.
+        overwrite: Whether what is there is made anew.
+        max_failure_rate: Largest share of failed images, and of failed cells, that
+            still is a success, in [0, 1].
+        unit: What the progress counts, such as `cells`.
+        total: How many units the job has at most.
+        reasons: Where in the output people find why something failed.
+    """
+
+    command: str
+    output: OutputFolder
+    names: Sequence[str]
+    identity: Mapping[str, Any]
+    config: Mapping[str, Any]
+    overwrite: bool
+    max_failure_rate: float
+    unit: str
+    total: int
+    reasons: str = "failures"
+
+    def check_output(self) -> None:
+        """Check that this job may write its folder; writes nothing.
+
+        Raises:
+            UsageError: The folder cannot be written, holds something else, or belongs
+                to a job of another identity.
+        """
+        root = self.output.root
+        remote = is_remote(root)
+        if not remote:
+            _check_writable(root)
+        try:
+            with google_errors() if remote else contextlib.nullcontext():
+                job = self.output.read_json(JOB)
+        except (OSError, ValueError, MissingExtraError) as error:
+            raise UsageError(f"--output {root}: {error}") from error
+        if job is None:
+            ours = [name for name in self.names if self.output.exists(name)]
+            if ours:
+                raise UsageError(
+                    f"--output {root}: holds {', '.join(ours)} but no {JOB}, so "
+                    "stylebeam did not write it. Choose another folder."
+                )
+            return
+        if job.get("command") != self.command:
+            raise UsageError(
+                f"--output {root}: belongs to `stylebeam {job.get('command')}`. Choose "
+                "another folder."
+            )
+        found = job.get("identity", {})
+        for name in sorted({**found, **self.identity}):
+            if found.get(name) != self.identity.get(name) and not self.overwrite:
+                raise UsageError(
+                    f"--output {root}: was made with {name} {found.get(name)!r}, this "
+                    f"run has {self.identity.get(name)!r}. Use the same value, another "
+                    "folder, or --overwrite to make everything anew."
+                )
+
+    def run(
+        self,
+        build: Callable[[beam.Pipeline], PCollection[tuple[str, int]]],
+        options: PipelineOptions,
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+    ) -> int:
+        """Run a pipeline from a clean start to job.json.
+
+        Args:
+            build: Composes the pipeline and returns its counts.
+            options: Beam's.
+            balances: Returns what must add up, the main one last, from the counts.
+
+        Returns:
+            0, or 1 when more failed than is allowed or nothing was done.
+
+        Raises:
+            RuntimeError: A balance does not add up.
+            UsageError: Another run is writing this output.
+        """
+        with _only_run(self.output):
+            # Again: another run may have ended meanwhile.
+            self.check_output()
+            return self._run(build, options, balances)
+
+    def _run(
+        self,
+        build: Callable[[beam.Pipeline], PCollection[tuple[str, int]]],
+        options: PipelineOptions,
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+    ) -> int:
+        started = time.monotonic()
+        about = {
+            "command": self.command,
+            "config": self.config,
+            "identity": dict(self.identity),
+            "started": datetime.datetime.now(datetime.UTC).isoformat(),
+            "versions": _versions(),
+        }
+        self._clear()
+        # Written first, so that a killed job's output is recognised and continued.
+        self.output.write_json(JOB, {**about, "status": "running"})
+        with (
+            _interrupt_ends_at_once(self.command),
+            shown_progress(self.output, self.command, self.unit, self.total),
+        ):
+            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
+            _ = build(pipeline) | "WriteCounts" >> WriteCounts(self.output)
+            pipeline.run().wait_until_finish()
+        counts: dict[str, int] = self.output.read_json(COUNTS)
+        checked = balances(counts)
+        status = _exit_status(checked, self.max_failure_rate)
+        seconds = time.monotonic() - started
+        result = {
+            "status": "failed" if status else "done",
+            "counts": counts,
+            "balances": [balance.to_json() for balance in checked],
+            "seconds": round(seconds, 3),
+            "timings": _timings(read_progress(self.output)),
+        }
+        self.output.write_json(JOB, {**about, **result})
+        self.output.delete(TEMPORARY)
+        self._report(checked, seconds)
+        return status
+
+    def _clear(self) -> None:
+        """Remove what a killed job left half done, or everything with `overwrite`."""
+        if self.overwrite:
+            for name in self.names:
+                self.output.delete(name)
+        self.output.delete(TEMPORARY)
+        # Its rows are those of one run.
+        self.output.delete("failures")
+        forget_progress(self.output)
+
+    def _report(self, balances: Sequence[Balance], seconds: float) -> None:
+        summary = "; ".join(balance.sentence() for balance in balances)
+        print(f"{self.command}: {summary}; {seconds:.1f} s", file=sys.stderr)
+        for balance in balances:
+            if balance.missing:
+                raise RuntimeError(
+                    f"{balance.missing} {balance.name} were lost. This is a defect of "
+                    "stylebeam; please report it."
+                )
+            if balance.failure_rate > self.max_failure_rate:
+                print(
+                    f"{self.command}: {balance.failure_rate:.1%} of the {balance.name} "
+                    f"failed, --max-failure-rate {self.max_failure_rate:g} allows "
+                    f"{self.max_failure_rate:.1%}; the reasons are in "
+                    f"{self.output.path(self.reasons)}",
+                    file=sys.stderr,
+                )
+
+
+@contextlib.contextmanager
+def _only_run(output: OutputFolder) -> Iterator[None]:
+    """Keep a second run from the same output.
+
+    The kernel holds the lock and lets it go with the process, however that ends: a lock
+    file that a killed run leaves is no lock. Buckets have no such lock.
+
+    Raises:
+        UsageError: Another run is writing this output.
+    """
+    if is_remote(output.root):
+        yield
+        return
+    os.makedirs(output.root, exist_ok=True)
+    lock = filelock.FileLock(output.path(LOCK))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UsageError(
+            f"--output {output.root}: another run is writing it. Wait for its end, or "
+            "choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        # While it is held: whoever comes next makes a file of its own.
+        os.unlink(output.path(LOCK))
+        lock.release()
+
+
+@contextlib.contextmanager
+def _interrupt_ends_at_once(command: str) -> Iterator[None]:
+    """End the process on Ctrl-C: whatever is committed stays, there is nothing to save.
+
+    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
+    with its traceback.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        message = f"\n{command}: interrupted; the same command goes on from here\n"
+        os.write(2, message.encode())
+        os._exit(_INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_writable(root: str) -> None:
+    folder = os.path.abspath(root)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise UsageError(f"--output {root}: {folder} is a file, not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {root}: {folder} cannot be written.")
+
+
+def _exit_status(balances: Sequence[Balance], max_failure_rate: float) -> int:
+    nothing_done = not sum(balances[-1].done.values())
+    too_many = any(b.failure_rate > max_failure_rate for b in balances)
+    return 1 if nothing_done or too_many else 0
+
+
+def _timings(totals: Mapping[str, float]) -> dict[str, float]:
+    """Return how long the workers ran, started up and computed, in seconds."""
+    return {
+        name: round(amount, 3)
+        for name, amount in totals.items()
+        if name.endswith("_seconds")
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -1,0 +1,1 @@
+"""`stylebeam evaluate`: its options and its run, without Beam."""

@@ -1,0 +1,1 @@
+"""`stylebeam ingest`: its options and its pipeline."""

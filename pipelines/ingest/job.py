@@ -1,0 +1,256 @@
+"""`stylebeam ingest`: pictures -> a data set of TFRecord shards, as a Beam job."""
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from model.config import canonical_json
+from pipelines.command.beam_options import pipeline_options
+from pipelines.command.inputs import Inputs, find_inputs
+from pipelines.command.job import Balance, Job
+from pipelines.errors import UsageError
+from pipelines.ingest.config import IngestConfig
+from transforms.annotations.dataset_layout import (
+    MANIFEST,
+    SPLITS,
+    DatasetSettings,
+    count_shards,
+    is_shard_name,
+)
+from transforms.annotations.sources import AnnotationSource
+from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
+from transforms.ingest.finish import DATASET_INFO, FEATURES, INGEST, PREVIEW, REPORT
+from transforms.ingest.prepare import EXAMPLES, REJECTED, PrepareImages, SourceImage
+from transforms.ingest.rejected_examples import ChooseExamples
+from transforms.ingest.shards import WriteShards
+from transforms.ingest.whole_shards import Committed, find_committed
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.reading import list_checked
+from transforms.storage.folder import OutputFolder, read_file
+from transforms.storage.parquet import count_parts
+
+# What this command writes at the top of its output, besides the shards.
+OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class IngestPlan:
+    """What the launcher found out before anything is written.
+
+    Attributes:
+        inputs: The input roots.
+        listing: Every image of them.
+        settings: Of the data set.
+        identity: What decides its bytes, by the names of the flags.
+        named: How many images the captions or lists name.
+        absent: How many of these are not among the inputs.
+    """
+
+    inputs: Inputs
+    listing: Listing
+    settings: DatasetSettings
+    identity: Mapping[str, Any]
+    named: int
+    absent: int
+
+
+def plan(config: IngestConfig) -> IngestPlan:
+    """Look at the inputs and the annotations; writes nothing.
+
+    Raises:
+        UsageError: An input or a file of annotations cannot be used.
+    """
+    annotations = AnnotationSource(config.kind, config.captions, config.wikiart_list)
+    flag = "--captions" if config.captions else "--wikiart-list"
+    try:
+        named = annotations.named()
+        hashes = {
+            "captions": _sha256(config.captions) if config.captions else "",
+            "wikiart-list": [_sha256(path) for path in config.wikiart_list],
+        }
+    except (ValueError, OSError, RuntimeError) as error:
+        raise UsageError(f"{flag}: {error}") from error
+    listing = Listing()
+    present = set()
+    try:
+        inputs = find_inputs(config.input, config.output)
+        for ref in list_checked(inputs.files):
+            listing.add(ref)
+            if (name := annotations.name_of(ref.key)) in named:
+                present.add(name)
+        for root in inputs.tfds:
+            root.list_into(listing)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise UsageError(f"--input: {error}") from error
+    if not listing.count:
+        raise UsageError(f"--input {' '.join(config.input)}: no images found")
+    shards = config.shards or count_shards(listing.size, config.shard_mb)
+    identity = {
+        "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
+        "name": config.name,
+        "kind": config.kind,
+        "size": config.size,
+        "val-fraction": config.val_fraction,
+        "shards": shards,
+        "encode": config.encode,
+        "quality": config.quality,
+        "min-side": config.min_side,
+        "max-pixels": config.max_pixels,
+        **hashes,
+    }
+    settings = DatasetSettings(
+        name=config.name,
+        size=config.size,
+        val_fraction=config.val_fraction,
+        shards=shards,
+        encode=config.encode,
+        quality=config.quality,
+        min_side=config.min_side,
+        max_pixels=config.max_pixels,
+        annotations=annotations,
+        fingerprint=hashlib.sha256(canonical_json(identity)).hexdigest()[:16],
+    )
+    return IngestPlan(
+        inputs=inputs,
+        listing=listing,
+        settings=settings,
+        identity=identity,
+        named=len(named),
+        absent=len(named) - len(present),
+    )
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(read_file(path)).hexdigest()
+
+
+def build(
+    pipeline: beam.Pipeline, output: OutputFolder, plan: IngestPlan
+) -> PCollection[tuple[str, int]]:
+    """Compose the job; returns its counts."""
+    settings = plan.settings
+    committed = find_committed(output, settings)
+    parts = count_parts(plan.listing.count)
+
+    listed = (
+        pipeline
+        | "ReadListing" >> ReadListing(plan.listing.write(output))
+        | "Sources" >> beam.Map(SourceImage)
+    )
+    streamed = [
+        pipeline | f"ReadTfds{index}" >> ReadTfdsImages(root)
+        for index, root in enumerate(plan.inputs.tfds)
+    ]
+    prepared = (
+        (listed, *streamed)
+        | "AllSources" >> beam.Flatten()
+        | "PrepareImages" >> PrepareImages(output, settings, committed.shards)
+    )
+    rows = prepared.main | "WriteShards" >> WriteShards(output, settings, committed)
+    rejected = prepared[REJECTED] | "RejectedRows" >> beam.Map(_listed)
+    examples = prepared[EXAMPLES] | "ChooseExamples" >> ChooseExamples()
+    return (
+        (rows, rejected)
+        | "AllRows" >> beam.Flatten()
+        | "WriteManifest" >> WriteDatasetManifest(output, settings, committed, parts)
+        | "FinishDataset"
+        >> FinishDataset(output, settings, dict(plan.identity), examples)
+    )
+
+
+def _listed(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row]
+
+
+def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: records written, and images listed."""
+    accepted = counts.get("images_accepted", 0)
+    done = {"accepted": accepted, "duplicate": counts.get("images_duplicate", 0)}
+    failed = counts.get("images_rejected", 0)
+    written = {"written": counts.get("records_written", 0)}
+    return [
+        Balance("records", accepted, written, 0),
+        Balance("images", plan.listing.count, done, failed),
+    ]
+
+
+def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    planned = plan(config)
+    output = OutputFolder(config.output)
+    job = Job(
+        command="ingest",
+        output=output,
+        names=(*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))),
+        identity=planned.identity,
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit="images",
+        total=planned.listing.count,
+        reasons=REPORT,
+    )
+    job.check_output()
+    _tell_annotations(planned)
+    if config.dry_run:
+        _print_plan(config, planned, output)
+        return 0
+    status = job.run(
+        lambda pipeline: build(pipeline, output, planned),
+        options,
+        lambda counts: balances(planned, counts),
+    )
+    _tell_splits(planned, output)
+    print(output.path(REPORT))
+    return status
+
+
+def _tell_annotations(plan: IngestPlan) -> None:
+    if plan.absent:
+        print(
+            f"ingest: {plan.absent} of the {plan.named} images that the annotations "
+            "name are not among the inputs",
+            file=sys.stderr,
+        )
+
+
+def _tell_splits(plan: IngestPlan, output: OutputFolder) -> None:
+    """Warn of a split that is not there because nothing fell into it."""
+    splits = output.read_json(INGEST)["splits"]
+    for split in SPLITS:
+        if split not in splits and plan.settings.shards_of(split):
+            print(
+                f"ingest: no image fell into the {split} split, so it is not declared "
+                f"(--val-fraction {plan.settings.val_fraction:g})",
+                file=sys.stderr,
+            )
+
+
+def _print_plan(config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> None:
+    settings = plan.settings
+    names = settings.shard_names()
+    there: Committed = (
+        Committed() if config.overwrite else find_committed(output, settings)
+    )
+    size = f"{settings.size} px" if settings.size else "kept"
+    shards = ", ".join(f"{settings.shards_of(split)} {split}" for split in SPLITS)
+    print(
+        f"inputs   {plan.listing.count} images, {plan.listing.size} bytes\n"
+        f"output   {config.output}: data set {config.name!r}, shortest side {size}, "
+        f"encoded as {config.encode}\n"
+        f"shards   {len(names)}: {shards}\n"
+        f"there    {len(there.shards)} of {len(names)} shards; "
+        f"{len(names) - len(there.shards)} to be made\n"
+        "dry run  nothing was written"
+    )

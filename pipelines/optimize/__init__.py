@@ -1,0 +1,1 @@
+"""`stylebeam optimize`: its options, sweeps, its pipeline."""

@@ -1,0 +1,180 @@
+"""`stylebeam optimize`: Gatys style transfer as a study of many runs, a Beam job."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, PCollection
+
+from pipelines.command.beam_options import pipeline_options
+from pipelines.command.inputs import list_inputs
+from pipelines.command.job import Balance, Job
+from pipelines.command.vgg_choice import check_weights
+from pipelines.errors import UsageError
+from pipelines.optimize.config import OptimizeConfig
+from pipelines.optimize.sweep import Sweep, read_sweep
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.optimize.optimize_runs import CheckImages, OptimizeRuns, runs_of
+from transforms.optimize.report import PAGES, REPORT, WriteRunReport
+from transforms.optimize.runs import (
+    CURVES,
+    RUNS,
+    RUNS_TABLE,
+    VggChoice,
+    count_run_parts,
+)
+from transforms.optimize.settings import Setting
+from transforms.steps.try_map import WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import CompactTable
+from transforms.storage.parquet import count_parts
+
+# What this command writes at the top of its output.
+OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizePlan:
+    """What the launcher found out before anything is written.
+
+    Attributes:
+        contents: The contents, as listed.
+        styles: The styles, likewise.
+        settings: What is run on every content and style.
+        run_count: How many runs that is at most.
+        vgg: The network.
+    """
+
+    contents: Listing
+    styles: Listing
+    settings: tuple[Setting, ...]
+    run_count: int
+    vgg: VggChoice
+
+    @property
+    def image_count(self) -> int:
+        """How many images are listed in all."""
+        return self.contents.count + self.styles.count
+
+
+def plan(config: OptimizeConfig) -> OptimizePlan:
+    """Look at the inputs, the sweep and the weights; writes nothing.
+
+    Raises:
+        UsageError: One of them cannot be used, or there would be too many runs.
+    """
+    sweep = Sweep(config.settings)
+    if config.sweep is not None:
+        sweep = read_sweep(config.sweep, config.settings)
+    contents = list_inputs("--content", config.content, config.output)
+    styles = list_inputs("--style", config.style, config.output)
+    pairs = contents.count * styles.count
+    run_count = pairs * len(sweep)
+    if run_count > config.max_runs:
+        raise UsageError(
+            f"--max-runs {config.max_runs}: {contents.count} contents × {styles.count} "
+            f"styles × {len(sweep)} settings are {run_count} runs. Run fewer, or allow "
+            f"them with --max-runs {run_count}."
+        )
+    # Equal settings of a sweep are one.
+    settings = sweep.settings(config.network)
+    digest = check_weights(config.network, config.weights)
+    return OptimizePlan(
+        contents=contents,
+        styles=styles,
+        settings=settings,
+        run_count=pairs * len(settings),
+        vgg=VggChoice(config.network, digest, config.weights),
+    )
+
+
+def build(
+    pipeline: beam.Pipeline, config: OptimizeConfig, plan: OptimizePlan
+) -> PCollection[tuple[str, int]]:
+    """Compose the job; returns its counts."""
+    output = OutputFolder(config.output)
+    parts = max(count_run_parts(plan.run_count), RUNS_TABLE.parts_on_disk(output))
+
+    recovered = (
+        pipeline
+        | "Begin" >> beam.Create([None])
+        | "RecoverRuns" >> CompactTable(RUNS_TABLE, output, parts)
+    )
+    contents = (
+        pipeline
+        | "ReadContents" >> ReadListing(plan.contents.write(output, "contents"))
+        | "CheckContents" >> CheckImages(output, "content")
+    )
+    styles = (
+        pipeline
+        | "ReadStyles" >> ReadListing(plan.styles.write(output, "styles"))
+        | "CheckStyles" >> CheckImages(output, "style")
+    )
+    optimized = (
+        contents.originals
+        | "MakeRuns"
+        >> beam.FlatMap(runs_of, AsList(styles.originals), plan.settings, plan.vgg)
+        # Runs take minutes; without this, those of a content stay on one worker.
+        | "SpreadRuns" >> beam.Reshuffle()
+        | "OptimizeRuns" >> OptimizeRuns(output, plan.vgg, recovered, parts)
+    )
+    counts = (
+        contents.counts,
+        styles.counts,
+        optimized.counts,
+    ) | "AllCounts" >> beam.Flatten()
+    _ = (
+        counts
+        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+        | "WriteReport" >> WriteRunReport(output)
+    )
+    _ = (
+        (contents.failures, styles.failures, optimized.failures)
+        | "AllFailures" >> beam.Flatten()
+        | "WriteFailures" >> WriteFailures(output, count_parts(plan.image_count))
+    )
+    return counts
+
+
+def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: images listed, and runs planned over the decoded."""
+    return [
+        Balance(
+            "images",
+            plan.image_count,
+            {"decoded": counts.get("images_decoded", 0)},
+            counts.get("images_failed", 0),
+        ),
+        Balance.of_work("runs", counts),
+    ]
+
+
+def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    planned = plan(config)
+    job = Job(
+        command="optimize",
+        output=OutputFolder(config.output),
+        names=OUTPUT_NAMES,
+        # Whatever changes the bytes of a run changes the names of its files.
+        identity={},
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit="runs",
+        total=planned.run_count,
+    )
+    job.check_output()
+    status = job.run(
+        lambda pipeline: build(pipeline, config, planned),
+        options,
+        lambda counts: balances(planned, counts),
+    )
+    print(job.output.path(REPORT))
+    return status

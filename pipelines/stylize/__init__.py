@@ -1,0 +1,1 @@
+"""`stylebeam stylize`: its options, its plan, its pipeline."""

@@ -1,0 +1,250 @@
+"""`stylebeam stylize`: contents with styles, as a Beam job."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+)
+from apache_beam.pvalue import PCollection
+
+from pipelines.command.beam_options import pipeline_options
+from pipelines.command.job import JOB, Balance, Job
+from pipelines.stylize.config import StylizeConfig
+from pipelines.stylize.dry_run import dry_run
+from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
+from transforms.elements import ImageRef
+from transforms.inputs.listing import ReadListing
+from transforms.steps.try_map import WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import count_parts
+from transforms.stylize.earlier_failures import Retry
+from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
+from transforms.stylize.gallery import WriteGallery
+from transforms.stylize.handler import Network, StyleEncoder, StylizerModelHandler
+from transforms.stylize.interpolation_sheets import WriteSheets
+from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.pair_table import ReadBadPairs
+from transforms.stylize.pairing import BlendPairing
+from transforms.stylize.plan import PlanCells
+from transforms.stylize.style_bank import WriteStyleBank, existing_bank
+from transforms.stylize.stylize_images import StylizeImages
+
+# What this command writes at the top of its output.
+OUTPUT_NAMES: Final = (
+    "images",
+    "shards",
+    "manifest",
+    "failures",
+    "gallery",
+    "sheets",
+    "styles.parquet",
+)
+
+__all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
+
+
+def build(
+    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, threads: int = 0
+) -> PCollection[tuple[str, int]]:
+    """Compose the job; returns its counts."""
+    output = OutputFolder(config.output)
+    parts = max(count_parts(plan.content_count), parts_on_disk(output))
+    network = Network(
+        config.bundle,
+        plan.bundle.bundle_id,
+        config.precision,
+        config.max_tile_pixels,
+        threads,
+    )
+    cells = PlanCells(
+        output,
+        plan.settings,
+        pairing_of(config, plan),
+        config.layout,
+        config.output_format,
+        config.measured_share,
+        parts,
+    )
+    handler = StylizerModelHandler(
+        network, output, config.preserve_color, config.style_size
+    )
+    compact = CompactManifest(output, parts, config.output_format)
+
+    recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
+    styles, style_refs = _styles(pipeline, config, plan, network)
+    bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(
+        output, plan.bank_settings()
+    )
+    contents = pipeline | "ReadContents" >> ReadListing(
+        plan.contents.write(output, "contents")
+    )
+    wanted, skipped = _wanted(contents, plan.retry)
+    stylized = wanted | "StylizeImages" >> StylizeImages(
+        plan=cells,
+        handler=handler,
+        bank=bank,
+        style_refs=style_refs,
+        retry=plan.retry,
+        manifest=recovered,
+    )
+    compacted = stylized.counts | "WriteManifest" >> compact
+    if config.output_format == "files":
+        gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
+        _ = compacted | "WriteGallery" >> gallery
+        if isinstance(cells.pairing, BlendPairing):
+            _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
+    _ = (
+        (styles.failures, stylized.failures, bad.failures)
+        | "AllFailures" >> beam.Flatten()
+        | "WriteFailures" >> WriteFailures(output, parts)
+    )
+    return (
+        styles.counts,
+        stylized.counts,
+        bad.counts,
+        skipped,
+    ) | "AllCounts" >> beam.Flatten()
+
+
+def _styles(
+    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, network: Network
+) -> tuple[EncodedStyles, PCollection[tuple[str, ImageRef]]]:
+    """Compose the styles; returns them, and where those are whose pixels are needed."""
+    output = OutputFolder(config.output)
+    needed = config.preserve_color == "histogram" or config.measured_share > 0
+    gallery = config.output_format == "files"
+    none = "NoStyleRefs" >> beam.Create([]).with_output_types(tuple[str, ImageRef])
+    if plan.style_bank_alone and plan.bank is not None:
+        return pipeline | "ReadBank" >> ReadStyleBank(output, plan.bank, gallery), (
+            pipeline | none
+        )
+    refs = pipeline | "ReadStyles" >> ReadListing(plan.styles.write(output, "styles"))
+    encoded = refs | "EncodeStyles" >> EncodeStyles(
+        output,
+        plan.bank_settings(),
+        plan.bank or existing_bank(output),
+        StyleEncoder(network, output),
+        gallery,
+    )
+    style_refs = refs | "KeyStyles" >> beam.Map(_by_id) if needed else pipeline | none
+    return encoded, style_refs
+
+
+def _by_id(ref: ImageRef) -> tuple[str, ImageRef]:
+    return ref.id, ref
+
+
+def _wanted(
+    contents: PCollection[ImageRef], retry: Retry | None
+) -> tuple[PCollection[ImageRef], PCollection[tuple[str, int]]]:
+    """Return the contents that are looked at, and the count of the others."""
+    if retry is None:
+        none = "NoneSkipped" >> beam.Create([]).with_output_types(tuple[str, int])
+        return contents, contents.pipeline | none
+    wanted = contents | "KeepFailed" >> beam.Filter(_concerns, retry, True)
+    others = contents | "SkipOthers" >> beam.Filter(_concerns, retry, False)
+    return wanted, others | "CountSkipped" >> beam.Map(_skipped)
+
+
+def _concerns(ref: ImageRef, retry: Retry, wanted: bool) -> bool:
+    return retry.concerns(ref.key) is wanted
+
+
+def _skipped(_ref: ImageRef) -> tuple[str, int]:
+    return "contents_skipped", 1
+
+
+def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: images listed, and cells planned over the decoded."""
+    decoded = ("contents_decoded", "styles_decoded")
+    failed = ("contents_failed", "styles_failed")
+    images = {"decoded": sum(counts.get(name, 0) for name in decoded)}
+    if plan.retry is not None:
+        images["skipped"] = counts.get("contents_skipped", 0)
+    return [
+        Balance(
+            "images",
+            plan.content_count + plan.style_count,
+            images,
+            sum(counts.get(name, 0) for name in failed),
+        ),
+        Balance.of_work("cells", counts),
+    ]
+
+
+def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    planned = plan(config)
+    job = Job(
+        command="stylize",
+        output=OutputFolder(config.output),
+        names=OUTPUT_NAMES,
+        identity=planned.identity(config),
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit="cells",
+        total=most_cells(config, planned),
+    )
+    job.check_output()
+    _tell_bad_pairs(config, planned)
+    if config.dry_run:
+        print(dry_run(config, planned))
+        return 0
+    if planned.retry is not None and not planned.retry:
+        print("stylize: nothing failed in the last run")
+        return 0
+    status = job.run(
+        lambda pipeline: build(pipeline, config, planned, _threads(options)),
+        options,
+        lambda counts: balances(planned, counts),
+    )
+    _tell_extra(job.output)
+    files = config.output_format == "files"
+    print(job.output.path("gallery/index.html" if files else "manifest"))
+    return status
+
+
+def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
+    """Warn of rows that cannot be used, before a long job rather than after it."""
+    problems = [row["problem"] for row in plan.pairs or () if row["problem"]]
+    if problems:
+        print(
+            f"stylize: {len(problems)} rows of {config.pairing} cannot be used, "
+            f"such as {problems[0]}",
+            file=sys.stderr,
+        )
+
+
+def _tell_extra(output: OutputFolder) -> None:
+    """Say that an output holds more than this run asks for: a sample that grew, say."""
+    extra = output.read_json(JOB)["counts"].get("cells_extra", 0)
+    if extra:
+        print(
+            f"stylize: {extra} pictures of earlier runs, of styles that their "
+            "photographs do not meet in this one, stay in the output; a run with "
+            "--overwrite or to another folder has none",
+            file=sys.stderr,
+        )
+
+
+def _threads(options: PipelineOptions) -> int:
+    """Return the threads of a worker process: the cores, shared among those here."""
+    workers = options.view_as(DirectOptions).direct_num_workers
+    if options.view_as(StandardOptions).runner != "FnApiRunner" or workers == 1:
+        return 0
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // (workers or cores))

@@ -1,0 +1,227 @@
+"""What `stylebeam stylize` finds out before it writes anything."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+from model.bundle import Bundle, load_bundle
+from pipelines.command.inputs import list_inputs
+from pipelines.errors import UsageError
+from pipelines.stylize.config import PAIRINGS, StylizeConfig
+from transforms.inputs.listing import Listing
+from transforms.storage.folder import OutputFolder, read_file
+from transforms.stylize.cells import StylizeSettings
+from transforms.stylize.earlier_failures import Retry, failed_before
+from transforms.stylize.pair_table import (
+    PairFile,
+    judge_pairs,
+    write_pair_table,
+    zip_pairs,
+)
+from transforms.stylize.pairing import (
+    BlendPairing,
+    GridPairing,
+    Pairing,
+    RowsPairing,
+    SamplePairing,
+    TablePairing,
+    corner_weights,
+)
+from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
+
+_CORNER_STEPS: Final = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class StylizePlan:
+    """What the launcher found out before anything is written.
+
+    Attributes:
+        contents: The contents.
+        styles: The styles; none where they come from a bank alone.
+        style_count: How many styles are listed, or are in the bank.
+        bundle: The networks.
+        settings: What changes bytes but not paths.
+        bank: A given style bank.
+        pairs: Rows of a table of pairs; None for the other ways of pairing.
+        retry: What failed before, where only that is wanted.
+    """
+
+    contents: Listing
+    styles: Listing
+    style_count: int
+    bundle: Bundle
+    settings: StylizeSettings
+    bank: BankFile | None
+    pairs: Sequence[dict[str, Any]] | None
+    retry: Retry | None
+
+    @property
+    def content_count(self) -> int:
+        """How many contents are listed."""
+        return self.contents.count
+
+    @property
+    def style_bank_alone(self) -> bool:
+        """Whether the styles come from a bank without their pictures."""
+        return not self.styles.count
+
+    def bank_settings(self) -> BankSettings:
+        """Return what the bank of this job is bound to."""
+        return BankSettings(
+            self.bundle.encoder_sha256,
+            self.settings.style_size,
+            self.settings.precision,
+        )
+
+    def identity(self, config: StylizeConfig) -> dict[str, Any]:
+        """Return what an output is continued with only when it is the same."""
+        seed = (config.seed or 0) if config.pairing == "sample" else None
+        return {
+            **self.settings.to_json(),
+            "layout": config.layout,
+            "output_format": config.output_format,
+            "seed": seed,
+        }
+
+
+def plan(config: StylizeConfig) -> StylizePlan:
+    """Look at the inputs, the bundle and the bank; writes nothing.
+
+    Raises:
+        UsageError: One of them cannot be used.
+    """
+    try:
+        bundle = load_bundle(config.bundle, read_file)
+    except (ValueError, RuntimeError) as error:
+        flag = f"--bundle {config.bundle}" if config.bundle else "--bundle"
+        raise UsageError(f"{flag}: {error}") from error
+    settings = StylizeSettings(
+        bundle_id=bundle.bundle_id,
+        content_size=config.content_size,
+        style_size=config.style_size,
+        precision=config.precision,
+        format=config.format,
+        quality=config.quality,
+        preserve_color=config.preserve_color,
+    )
+    contents = list_inputs("--content", config.content, config.output)
+    styles = Listing()
+    bank = None
+    bank_keys: Sequence[str] = ()
+    if config.style:
+        styles = list_inputs("--style", config.style, config.output)
+    style_count = styles.count
+    if config.style_bank:
+        bank, bank_keys = _bank(config, bundle)
+        style_count = style_count or len(bank_keys)
+    _check_counts(config, contents.count, style_count)
+    return StylizePlan(
+        contents=contents,
+        styles=styles,
+        style_count=style_count,
+        bundle=bundle,
+        settings=settings,
+        bank=bank,
+        pairs=_pairs(config, contents, styles, bank_keys),
+        retry=_retry(config) if config.retry_failed else None,
+    )
+
+
+def pairing_of(config: StylizeConfig, plan: StylizePlan) -> Pairing:
+    """Return how contents meet styles; writes the table of pairs, if there is one."""
+    if plan.pairs is not None:
+        return TablePairing(write_pair_table(OutputFolder(config.output), plan.pairs))
+    return dry_pairing(config, plan)
+
+
+def dry_pairing(config: StylizeConfig, plan: StylizePlan) -> Pairing:
+    """Return how contents meet styles, with the pairs of a table in memory."""
+    if plan.pairs is not None:
+        return RowsPairing(plan.pairs)
+    if config.pairing == "sample":
+        return SamplePairing(
+            config.alpha, config.styles_per_content or 1, config.seed or 0
+        )
+    if config.pairing == "corners":
+        steps = config.corner_steps or _CORNER_STEPS
+        return BlendPairing(config.alpha, corner_weights(plan.style_count, steps))
+    return GridPairing(config.alpha)
+
+
+def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
+    """Return how many cells there are when every image can be decoded."""
+    if plan.pairs is not None:
+        return len(plan.pairs)
+    per_content = plan.style_count
+    if config.pairing == "sample":
+        per_content = config.styles_per_content or 1
+    elif config.pairing == "corners":
+        steps = config.corner_steps or _CORNER_STEPS
+        per_content = len(corner_weights(plan.style_count, steps))
+    return plan.content_count * per_content * len(config.alpha)
+
+
+def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
+    wanted = BankSettings(bundle.encoder_sha256, config.style_size, config.precision)
+    path = config.style_bank
+    try:
+        bank = check_bank(path, wanted)
+        return bank_file(path), [style.key for style in bank.styles]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--style-bank {path}: {error}") from error
+
+
+def _check_counts(config: StylizeConfig, contents: int, styles: int) -> None:
+    """Refuse a pairing that the numbers of images do not allow."""
+    count = config.styles_per_content or 1
+    if config.pairing == "sample" and count > styles:
+        raise UsageError(
+            f"--styles-per-content {count}: there are only {styles} styles. Give more "
+            "styles or a smaller number"
+        )
+    if config.pairing == "zip" and contents != styles:
+        raise UsageError(
+            f"--pairing zip: {contents} contents and {styles} styles. Give as many of "
+            "one as of the other, or a file of pairs"
+        )
+    if config.pairing == "corners" and not 2 <= styles <= 4:
+        raise UsageError(
+            f"--pairing corners: a sheet has 2, 3 or 4 styles. Received: {styles}"
+        )
+
+
+def _pairs(
+    config: StylizeConfig,
+    contents: Listing,
+    styles: Listing,
+    bank_keys: Sequence[str],
+) -> list[dict[str, Any]] | None:
+    if config.pairing in PAIRINGS and config.pairing != "zip":
+        return None
+    content_keys = [ref.key for ref in contents.refs()]
+    style_keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
+    if config.pairing == "zip":
+        return list(zip_pairs(content_keys, style_keys, config.alpha))
+    file = PairFile(config.pairing)
+    try:
+        rows = list(judge_pairs(file, set(content_keys), set(style_keys), config.alpha))
+    except (OSError, ValueError, RuntimeError) as error:
+        names = ", ".join(PAIRINGS)
+        raise UsageError(
+            f"--pairing {config.pairing}: neither one of {names} nor a file of pairs: "
+            f"{error}"
+        ) from error
+    if not rows:
+        raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
+    return rows
+
+
+def _retry(config: StylizeConfig) -> Retry:
+    output = OutputFolder(config.output)
+    if not output.exists("job.json"):
+        raise UsageError(
+            f"--retry-failed: there is no earlier run in {config.output}. Run without "
+            "this flag"
+        )
+    return failed_before(output)

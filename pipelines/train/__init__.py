@@ -1,0 +1,1 @@
+"""`stylebeam train` and `export`: options, workdir, workers, without Beam."""

@@ -1,0 +1,65 @@
+"""`stylebeam export`: a training's decoder, as a bundle and in TensorFlow's forms."""
+
+import pathlib
+from collections.abc import Sequence
+
+from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
+from model.bundle import Bundle, BundleError, load_bundle
+from model.training.checkpoints import CheckpointError, latest_decoder
+from pipelines.errors import UsageError
+from pipelines.train.export_config import ExportConfig
+from pipelines.train.workdir import BEST, Workdir
+from transforms.steps.tensorflow_start import start_tensorflow
+
+
+def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: There is no such training, or it has nothing to export yet.
+    """
+    if beam_flags:
+        raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
+    start_tensorflow()
+    bundle = find_bundle(config)
+    try:
+        bundle.save(config.output)
+        if config.saved_model is not None:
+            save_saved_model(bundle, config.saved_model)
+        if config.weights_h5 is not None:
+            pathlib.Path(config.weights_h5).parent.mkdir(parents=True, exist_ok=True)
+            save_weights_h5(bundle, config.weights_h5)
+    except OSError as error:
+        raise UsageError(f"--output {config.output}: {error}") from error
+    print(config.output)
+    return 0
+
+
+def find_bundle(config: ExportConfig) -> Bundle:
+    """Return what is to be exported.
+
+    Raises:
+        UsageError: There is none.
+    """
+    workdir = Workdir(pathlib.Path(config.workdir))
+    about = workdir.read_config()
+    if about is None:
+        raise UsageError(
+            f"--workdir {config.workdir}: holds no training. Give the --workdir of "
+            "`stylebeam train`."
+        )
+    try:
+        if config.which == "best":
+            if not workdir.has(f"{BEST}/bundle.json"):
+                raise UsageError(
+                    f"--workdir {config.workdir}: was not evaluated yet, so there is "
+                    "no best decoder. Train on, or take --which latest."
+                )
+            return load_bundle(str(workdir.root / BEST))
+        start = workdir.start()
+        decoder, step = latest_decoder(workdir.checkpoints, start)
+        return trained_bundle(
+            start, decoder, workdir.bundle_about(start, about["identity"], step)
+        )
+    except (BundleError, CheckpointError) as error:
+        raise UsageError(f"--workdir {config.workdir}: {error}") from error

@@ -1,0 +1,1 @@
+"""`stylebeam visualize`: its options and its pipeline."""

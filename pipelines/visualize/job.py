@@ -1,0 +1,205 @@
+"""`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, PCollection
+
+from model.attribution.featuremaps import receptive_field
+from model.config import ConvSpec
+from model.networks.vgg import vgg_layers
+from pipelines.command.beam_options import pipeline_options
+from pipelines.command.inputs import list_inputs
+from pipelines.command.job import Balance, Job
+from pipelines.command.vgg_choice import check_weights
+from pipelines.errors import UsageError
+from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.try_map import FAILED, WriteFailures
+from transforms.storage.folder import OutputFolder
+from transforms.storage.journal import CompactTable
+from transforms.storage.parquet import count_parts
+from transforms.visualize.gallery import WriteVisualGallery
+from transforms.visualize.handler import LookHandler
+from transforms.visualize.maps_table import MAPS, MAPS_TABLE, count_map_parts
+from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.top_images import FindTopImages
+from transforms.visualize.visualize_images import VisualizeImages, write_filters
+
+# What this command writes at the top of its output.
+OUTPUT_NAMES: Final = ("sheets", "scores", MAPS, "failures", "gallery")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class VisualizePlan:
+    """What the launcher found out before anything is written.
+
+    Attributes:
+        images: The inputs.
+        settings: The identity of the output.
+        layers: The convolutions of the network.
+    """
+
+    images: Listing
+    settings: VisualizeSettings
+    layers: tuple[ConvSpec, ...]
+
+
+def plan(config: VisualizeConfig) -> VisualizePlan:
+    """Look at the inputs and the weights; writes nothing.
+
+    Raises:
+        UsageError: An input, a layer, a channel or the weights cannot be used.
+    """
+    network = vgg_layers(config.network)
+    chosen = _chosen_layers(config.layers, network)
+    channels = Channels.parse(config.channels)
+    gradient_channels = Channels.parse(config.gradient_channels)
+    _check_channels("--channels", channels, chosen)
+    _check_channels("--gradient-channels", gradient_channels, chosen)
+    images = list_inputs("--input", config.input, config.output)
+    settings = VisualizeSettings(
+        network=config.network,
+        weights_sha256=check_weights(config.network, config.weights),
+        layers=tuple(spec.name for spec in chosen),
+        kinds=config.chosen_kinds(),
+        channels=channels,
+        gradient_channels=gradient_channels,
+        size=config.size,
+        randomization_check=config.randomization_check,
+        raw=config.raw,
+    )
+    return VisualizePlan(
+        images=images,
+        settings=settings,
+        layers=network,
+    )
+
+
+def _chosen_layers(text: str, network: Sequence[ConvSpec]) -> tuple[ConvSpec, ...]:
+    """Return the layers asked for, from the pixels inwards."""
+    names = [spec.name for spec in network]
+    wanted = names if text == ALL_LAYERS else [n.strip() for n in text.split(",")]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise UsageError(
+            f"--layers {','.join(unknown)}: no such layer. The layers are: "
+            f"{', '.join(names)}; or {ALL_LAYERS}."
+        )
+    return tuple(spec for spec in network if spec.name in wanted)
+
+
+def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -> None:
+    for spec in layers:
+        beyond = [c for c in channels.listed if c >= spec.out_channels]
+        if beyond:
+            raise UsageError(
+                f"{flag} {channels}: {spec.name} has the channels 0 to "
+                f"{spec.out_channels - 1}, not {', '.join(map(str, beyond))}."
+            )
+
+
+def build(
+    pipeline: beam.Pipeline, config: VisualizeConfig, plan: VisualizePlan
+) -> PCollection[tuple[str, int]]:
+    """Compose the job; returns its counts."""
+    output = OutputFolder(config.output)
+    settings = plan.settings
+    parts = max(count_map_parts(plan.images.count), MAPS_TABLE.parts_on_disk(output))
+
+    recovered = (
+        pipeline
+        | "Begin" >> beam.Create([None])
+        | "RecoverMaps" >> CompactTable(MAPS_TABLE, output, parts)
+    )
+    filters = (
+        pipeline
+        | "FilterLayers"
+        >> beam.Create([settings.layers] if Kind.FILTERS in settings.kinds else [])
+        | "WriteFilters"
+        >> beam.FlatMap(
+            write_filters, AsList(recovered), output, settings, config.weights, parts
+        )
+    )
+    seen = (
+        pipeline
+        | "ReadImages" >> ReadListing(plan.images.write(output))
+        | "VisualizeImages"
+        >> VisualizeImages(
+            output=output,
+            settings=settings,
+            handler=LookHandler(settings, config.weights, output),
+            recovered=recovered,
+            parts=parts,
+        )
+    )
+    counts = [filters, seen.counts]
+    failures = [seen.failures]
+    if Kind.TOP_IMAGES in settings.kinds:
+        top = seen.scored | "FindTopImages" >> FindTopImages(
+            output=output,
+            settings=settings,
+            fields={
+                layer: receptive_field(plan.layers, layer) for layer in settings.layers
+            },
+            parts=parts,
+            recovered=recovered,
+        )
+        counts.append(top[FindTopImages.COUNTS])
+        failures.append(top[FAILED])
+    all_counts = counts | "AllCounts" >> beam.Flatten()
+    _ = (
+        all_counts
+        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts)
+        | "WriteGallery" >> WriteVisualGallery(output, settings)
+    )
+    _ = (
+        failures
+        | "AllFailures" >> beam.Flatten()
+        | "WriteFailures" >> WriteFailures(output, count_parts(plan.images.count))
+    )
+    return all_counts
+
+
+def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: images listed, and sheets planned."""
+    return [
+        Balance(
+            "images",
+            plan.images.count,
+            {"decoded": counts.get("images_decoded", 0)},
+            counts.get("images_failed", 0),
+        ),
+        Balance.of_work("sheets", counts),
+    ]
+
+
+def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
+    """Run the command; returns the exit status.
+
+    Raises:
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    planned = plan(config)
+    job = Job(
+        command="visualize",
+        output=OutputFolder(config.output),
+        names=OUTPUT_NAMES,
+        identity=planned.settings.to_json(),
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit="images",
+        total=planned.images.count,
+    )
+    job.check_output()
+    status = job.run(
+        lambda pipeline: build(pipeline, config, planned),
+        options,
+        lambda counts: balances(planned, counts),
+    )
+    print(job.output.path("gallery/index.html"))
+    return status
