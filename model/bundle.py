@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import itertools
 import json
 import pathlib
 import zipfile
@@ -20,15 +19,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from model.architecture import Architecture
 from model.config import ConvSpec, canonical_json
 
-FORMAT_VERSION: Final = 1
+# Version 1 is the paper's network, AdaIN on the last layer alone; 2 any of the family.
+FORMAT_VERSION: Final = 2
 
 DEFAULT_BUNDLE: Final = str(pathlib.Path(__file__).parent / "pretrained" / "default")
-
-# A network of another range or colour order would need another version.
-INPUT_RANGE: Final = "RGB in [0, 1]; the encoder turns it into BGR * 255 - mean"
-OUTPUT_RANGE: Final = "RGB in [0, 1], not clipped"
 
 _PARTS: Final = ("encoder", "decoder")
 _DTYPES: Final = (np.float16, np.float32)
@@ -71,39 +68,60 @@ class Bundle:
         decoder: Arrays,
         about: Mapping[str, Any],
     ) -> "Bundle":
-        """Describe and seal two networks.
+        """Describe and seal the two networks of the paper: AdaIN on the last layer.
 
         Args:
             encoder_layers: The encoder's convolutions, RGB to features.
-            encoder: Its weights, `<layer>/kernel` and `<layer>/bias`, stored in the
-                dtype they have: float32 or float16. More are left out.
+            encoder: As `seal`.
             decoder_layers: The decoder's convolutions, features to RGB.
-            decoder: Its weights.
+            decoder: As `seal`.
+            about: As `seal`.
+
+        Raises:
+            BundleError: As `seal`, or the networks do not fit each other.
+        """
+        try:
+            network = Architecture(tuple(encoder_layers), tuple(decoder_layers))
+        except ValueError as error:
+            raise BundleError(str(error)) from error
+        return cls.seal(network, encoder, decoder, about)
+
+    @classmethod
+    def seal(
+        cls,
+        network: Architecture,
+        encoder: Arrays,
+        decoder: Arrays,
+        about: Mapping[str, Any],
+    ) -> "Bundle":
+        """Describe and seal the networks of a family member.
+
+        Args:
+            network: What they are made of. The paper's becomes format version 1, any
+                other version 2.
+            encoder: Weights of the encoder and of the taps' projections,
+                `<layer>/kernel` and `<layer>/bias`, stored in the dtype they have:
+                float32 or float16. More are left out.
+            decoder: Weights of the decoder and of the skips.
             about: What else bundle.json says: training, lineage, license, metrics.
 
         Raises:
-            BundleError: The networks do not fit each other, or the arrays the layers,
-                or a weight is not a finite float16 or float32.
+            BundleError: The arrays do not fit the layers, or a weight is not a finite
+                float16 or float32.
         """
         files = {
-            "encoder.npz": _npz(encoder_layers, encoder),
-            "decoder.npz": _npz(decoder_layers, decoder),
+            "encoder.npz": _npz(network.encoder_convolutions, encoder),
+            "decoder.npz": _npz(network.decoder_convolutions, decoder),
         }
         description = {
             **about,
-            "format_version": FORMAT_VERSION,
-            "encoder": {
-                "input_range": INPUT_RANGE,
-                "layers": [layer.to_json() for layer in encoder_layers],
-            },
-            "decoder": {
-                "output_range": OUTPUT_RANGE,
-                "layers": [layer.to_json() for layer in decoder_layers],
-            },
+            "format_version": 1 if network.one_tap else FORMAT_VERSION,
+            "encoder": network.encoder_json(),
+            "decoder": network.decoder_json(),
             "files": {name: _seal(data) for name, data in files.items()},
         }
         bundle = cls(description, files)
-        _check_networks(bundle)
+        _check_arrays(bundle)
         return bundle
 
     @functools.cached_property
@@ -117,14 +135,25 @@ class Bundle:
         return str(self.description["files"]["encoder.npz"]["sha256"])
 
     @functools.cached_property
+    def architecture(self) -> Architecture:
+        """What the networks are made of.
+
+        Raises:
+            ValueError: The parts do not fit one another.
+        """
+        return Architecture.from_json(
+            self.description["encoder"], self.description["decoder"]
+        )
+
+    @property
     def encoder_layers(self) -> tuple[ConvSpec, ...]:
         """The encoder's convolutions, RGB to features."""
-        return self._layers("encoder")
+        return self.architecture.encoder_layers
 
-    @functools.cached_property
+    @property
     def decoder_layers(self) -> tuple[ConvSpec, ...]:
         """The decoder's convolutions, features to RGB."""
-        return self._layers("decoder")
+        return self.architecture.decoder_layers
 
     @property
     def encoder(self) -> Arrays:
@@ -161,9 +190,6 @@ class Bundle:
         for name in ("bundle.json", *pending):
             for path in (*folder.glob(f".{name}-*"), *folder.glob(f".{name}.tmp")):
                 path.unlink()
-
-    def _layers(self, part: str) -> tuple[ConvSpec, ...]:
-        return tuple(ConvSpec.from_json(v) for v in self.description[part]["layers"])
 
 
 def _pending_name(name: str, sha256: str) -> str:
@@ -225,24 +251,19 @@ def _unseal(
         version = description["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"bundle.json of {where} is damaged: {error}") from error
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise BundleError(
-            f"The {where} has format_version {version!r}, this stylebeam reads "
+            f"The {where} has format_version {version!r}, this stylebeam reads 1 and "
             f"{FORMAT_VERSION}. Update stylebeam or export the bundle again."
         )
     try:
-        ranges = (
-            description["encoder"]["input_range"],
-            description["decoder"]["output_range"],
-        )
-        if ranges != (INPUT_RANGE, OUTPUT_RANGE):
-            raise BundleError(f"The ranges are unknown to this stylebeam: {ranges}")
+        _check_version(version, description)
         files = {
             f"{part}.npz": _read_sealed(root, f"{part}.npz", description["files"], read)
             for part in _PARTS
         }
         bundle = Bundle(description, files)
-        _check_networks(bundle)
+        _check_arrays(bundle)
     except KeyError as error:
         raise BundleError(f"bundle.json of {where} lacks {error}.") from error
     except TypeError as error:
@@ -304,11 +325,32 @@ def _seal(data: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
-def _check_networks(bundle: Bundle) -> None:
-    """Check that the layers chain, the arrays fit them, and the decoder the encoder."""
+def _check_version(version: int, description: Mapping[str, Any]) -> None:
+    """Check that the levels of a network are said in version 2 and only there."""
     for part in _PARTS:
-        layers = getattr(bundle, f"{part}_layers")
-        _check_chain(part, layers)
+        if not isinstance(description[part], Mapping):
+            raise TypeError(f"{part} is no object")
+    levels = [
+        name
+        for part, names in (
+            ("encoder", ("taps", "input_divisor")),
+            ("decoder", ("skips",)),
+        )
+        for name in names
+        if (name in description[part]) != (version == FORMAT_VERSION)
+    ]
+    if levels:
+        there = "lacks" if version == FORMAT_VERSION else "must not have"
+        raise BundleError(f"Version {version} {there} {', '.join(levels)}.")
+
+
+def _check_arrays(bundle: Bundle) -> None:
+    """Check that the arrays fit the layers."""
+    network = bundle.architecture
+    for part, layers in (
+        ("encoder", network.encoder_convolutions),
+        ("decoder", network.decoder_convolutions),
+    ):
         try:
             arrays = getattr(bundle, part)
         except ValueError as error:
@@ -332,45 +374,6 @@ def _check_networks(bundle: Bundle) -> None:
             raise BundleError(
                 f"The arrays of the {part} must be finite float16 or float32: "
                 f"{', '.join(unusable)}."
-            )
-    features = bundle.encoder_layers[-1].out_channels
-    taken = bundle.decoder_layers[0].in_channels
-    if taken != features:
-        raise BundleError(
-            f"The decoder takes {taken} channels, but the encoder gives {features}."
-        )
-    pools = sum(layer.pool_before for layer in bundle.encoder_layers)
-    doublings = sum(layer.upsample_before for layer in bundle.decoder_layers)
-    if pools != doublings:
-        raise BundleError(
-            f"The encoder halves the picture {pools} times, but the decoder doubles it "
-            f"{doublings} times."
-        )
-
-
-def _check_chain(part: str, layers: Sequence[ConvSpec]) -> None:
-    if not layers:
-        raise BundleError(f"The {part} has no layers.")
-    names = [layer.name for layer in layers]
-    if len(set(names)) < len(names):
-        raise BundleError(f"Layer names of the {part} repeat: {', '.join(names)}.")
-    for before, layer in itertools.pairwise(layers):
-        if layer.in_channels != before.out_channels:
-            raise BundleError(
-                f"Layer {layer.name} of the {part} takes {layer.in_channels} "
-                f"channels, but {before.name} gives {before.out_channels}."
-            )
-    picture = layers[0].in_channels if part == "encoder" else layers[-1].out_channels
-    if picture != 3:
-        raise BundleError(
-            f"The {part} must have the 3 channels of RGB at the picture's end. "
-            f"Received: {picture}"
-        )
-    for layer in layers:
-        if layer.upsample_before if part == "encoder" else layer.pool_before:
-            raise BundleError(
-                f"Only an encoder pools and only a decoder upsamples, "
-                f"but {layer.name} of the {part} does the other."
             )
 
 

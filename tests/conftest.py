@@ -1,3 +1,4 @@
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 
 from model.bundle import Bundle
-from model.config import ConvSpec
+from model.config import STYLE_LAYERS, ConvSpec
 from model.networks.decoder import mirror_layers
+from model.networks.family import family_member, narrow_layers
 
 # The same examples in every run; TensorFlow traces on first use, so no deadline.
 hypothesis.settings.register_profile(
@@ -91,6 +93,45 @@ def tiny_bundle(
         decoder,
         about={"license": "none, random weights", "lineage": []},
     )
+
+
+@pytest.fixture(scope="session")
+def level_bundles(
+    tiny_bundle: Bundle, random_arrays: Callable[..., dict[str, np.ndarray]]
+) -> Callable[[str], Bundle]:
+    """Return a maker of narrow networks of four taps with random weights and biases.
+
+    `linear` and `relu`: an encoder of its own widths with projections of that
+    activation; `vgg`: the encoder of the tiny bundle, without projections.
+    """
+
+    @functools.cache
+    def make(kind: str) -> Bundle:
+        layers = tiny_bundle.encoder_layers
+        arrays = dict(tiny_bundle.encoder)
+        channels = None
+        if kind != "vgg":
+            layers = narrow_layers(layers, (2, 4, 6, 8))
+            channels = dict(zip(STYLE_LAYERS, (9, 10, 11, 12), strict=True))
+        network = family_member(
+            layers,
+            decoder_channels=(7, 5, 3),
+            tap_channels=channels,
+            tap_activation="relu" if kind == "relu" else "linear",
+            input_divisor=1.0 if kind == "vgg" else 64.0,
+        )
+        if kind != "vgg":
+            arrays = random_arrays(network.encoder_convolutions, seed=2)
+            arrays["block1_conv1/kernel"] *= np.float32(64)
+        decoder = random_arrays(network.decoder_convolutions, seed=3)
+        # Pixels around grey, so that clipping hides little.
+        last = network.decoder_layers[-1].name
+        decoder[f"{last}/kernel"] *= np.float32(0.2)
+        decoder[f"{last}/bias"] += np.float32(0.5)
+        about = {"license": "none, random weights", "lineage": []}
+        return Bundle.seal(network, arrays, decoder, about)
+
+    return make
 
 
 @pytest.fixture(scope="session")

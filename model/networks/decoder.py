@@ -82,14 +82,14 @@ def build_decoder(
 def fresh_weights(
     layers: Sequence[ConvSpec], seed: int
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Return random weights to train a decoder from.
+    """Return random weights to train a decoder, or a narrow encoder, from.
 
     He et al. 2015, https://arxiv.org/abs/1502.01852: normal with variance 2 / fan-in
     before a ReLU, 1 / fan-in before the linear picture, which starts at middle grey.
     Drawn by NumPy from the seed alone, so every worker has the same ones.
 
     Args:
-        layers: The decoder's convolutions.
+        layers: The convolutions.
         seed: Of the draws.
     """
     # The 4 keeps them apart from the draws of the data.
@@ -99,7 +99,7 @@ def fresh_weights(
         gain = 2.0 if layer.activation == "relu" else 1.0
         spread = np.sqrt(gain / (layer.kernel**2 * layer.in_channels))
         kernel = rng.normal(0.0, spread, layer.kernel_shape)
-        middle = 0.0 if layer.activation == "relu" else 0.5
+        middle = 0.5 if layer.activation == "linear" and layer.out_channels == 3 else 0
         arrays[f"{layer.name}/kernel"] = kernel.astype(np.float32)
         arrays[f"{layer.name}/bias"] = np.full(layer.out_channels, middle, np.float32)
     return arrays

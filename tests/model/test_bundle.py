@@ -218,7 +218,7 @@ def test_pickled_objects_are_refused(tiny_bundle: Bundle, folder: pathlib.Path) 
         (b"{}", "is damaged: 'format_version'"),
         (b'{"format_version": 1}', "lacks 'encoder'"),
         (b'{"format_version": 1, "encoder": []}', "is damaged"),
-        (b'{"format_version": 2}', "has format_version 2, this stylebeam reads 1"),
+        (b'{"format_version": 3}', "has format_version 3, this stylebeam reads 1"),
         (b'{"format_version": "1"}', "has format_version '1'"),
     ],
 )
