@@ -34,12 +34,25 @@ class VggPreprocessing(keras.layers.Layer):
     float32 `[batch, height, width, 3]` in and out. Equal to
     `keras.applications.vgg16.preprocess_input(255 * images)`, without its habit of
     changing NumPy input in place.
+
+    Args:
+        divisor: What the result is divided by, for encoders of other widths.
+        **kwargs: Passed on to `keras.layers.Layer`.
     """
+
+    def __init__(self, divisor: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.divisor = divisor
 
     def call(self, inputs: Any) -> Any:
         """Return the preprocessed images."""
         mean = tf.constant(IMAGENET_MEAN_BGR, inputs.dtype)
-        return tf.reverse(inputs, axis=[-1]) * 255.0 - mean
+        shifted = tf.reverse(inputs, axis=[-1]) * 255.0 - mean
+        return shifted if self.divisor == 1 else shifted / self.divisor
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return super().get_config() | {"divisor": self.divisor}
 
     def compute_output_shape(
         self, input_shape: Sequence[int | None]

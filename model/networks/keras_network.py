@@ -99,7 +99,7 @@ def build_network(
             features = keras.layers.UpSampling2D(
                 2, name=f"{spec.name}_upsample", dtype=precision
             )(features)
-        features = _convolve(spec, features, precision)
+        features = convolve(spec, features, precision)
         outputs[spec.name] = features
         channels = spec.out_channels
         if all(tap in outputs for tap in wanted):
@@ -113,7 +113,8 @@ def build_network(
     return keras.Model(inputs, tapped[0] if len(tapped) == 1 else tapped, name=name)
 
 
-def _convolve(spec: ConvSpec, features: Any, precision: Policy) -> Any:
+def convolve(spec: ConvSpec, features: Any, precision: Policy) -> Any:
+    """Return features behind a convolution and its activation, as `build_network`."""
     dtype = "float32" if 3 in (spec.in_channels, spec.out_channels) else precision
     padding = "same"
     if spec.padding == "reflect" and spec.kernel > 1:

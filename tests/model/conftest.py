@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from model.adain.stylizer import Stylizer
-from model.bundle import DEFAULT_BUNDLE, load_bundle
+from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.config import ConvSpec
 
 # Two devices to test replicas on. At import, since TensorFlow allows it only before it
@@ -59,6 +60,73 @@ def numpy_network() -> Callable[..., dict[str, np.ndarray]]:
         return outputs
 
     return run
+
+
+@dataclasses.dataclass
+class NumpyLevels:
+    """A network of the family in NumPy float64, with every projection made."""
+
+    bundle: Bundle
+    convolve: Callable[..., dict[str, np.ndarray]]
+
+    def encode(self, rgb: np.ndarray) -> list[np.ndarray]:
+        """Return what AdaIN aligns, tap by tap."""
+        network = self.bundle.architecture
+        mean_bgr = np.array([103.939, 116.779, 123.68])
+        x = (rgb.astype(np.float64)[..., ::-1] * 255 - mean_bgr) / network.input_divisor
+        layers = self.convolve(network.encoder_layers, self.bundle.encoder, x)
+        return [
+            self._projected(tap.projection, self.bundle.encoder, layers[tap.layer])
+            for tap in network.taps
+        ]
+
+    def decode(self, targets: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the picture of AdaIN's features, not clipped."""
+        network, arrays = self.bundle.architecture, self.bundle.decoder
+        skips = {skip.added_to: skip for skip in network.skips}
+        x = targets[-1].astype(np.float64)
+        for spec in network.decoder_layers:
+            linear = dataclasses.replace(spec, activation="linear")
+            x = self.convolve([linear], arrays, x)[spec.name]
+            if spec.name in skips:
+                skip = skips[spec.name]
+                target = targets[network.place(skip.tap)]
+                x = x + self._projected(skip.projection, arrays, target)
+            if spec.activation == "relu":
+                x = np.maximum(x, 0)
+        return x
+
+    def moments(self, rgb: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return mean and standard deviation `[batch, channels]` of each tap."""
+        return [
+            (f.mean((1, 2)), np.sqrt(f.var((1, 2)) + 1e-5)) for f in self.encode(rgb)
+        ]
+
+    def targets(
+        self, content: np.ndarray, style: np.ndarray, alpha: float = 1.0
+    ) -> list[np.ndarray]:
+        """Return AdaIN's features, tap by tap, mixed with the content's."""
+        targets = []
+        of_style = self.moments(style)
+        for x, (style_mean, style_std) in zip(
+            self.encode(content), of_style, strict=True
+        ):
+            mean = x.mean((1, 2), keepdims=True)
+            std = np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+            t = style_std[:, None, None] * (x - mean) / std + style_mean[:, None, None]
+            targets.append(alpha * t + (1 - alpha) * x)
+        return targets
+
+    def _projected(self, spec: Any, arrays: Any, x: np.ndarray) -> np.ndarray:
+        return x if spec is None else self.convolve([spec], arrays, x)[spec.name]
+
+
+@pytest.fixture(scope="session")
+def numpy_levels(
+    numpy_network: Callable[..., dict[str, np.ndarray]],
+) -> Callable[[Bundle], NumpyLevels]:
+    """Return a maker of the networks of a bundle in NumPy float64."""
+    return lambda bundle: NumpyLevels(bundle, numpy_network)
 
 
 @pytest.fixture(scope="session")
