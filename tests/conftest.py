@@ -115,7 +115,7 @@ def level_bundles(
             channels = dict(zip(STYLE_LAYERS, (9, 10, 11, 12), strict=True))
         network = family_member(
             layers,
-            decoder_channels=(7, 5, 3),
+            decoder_channels=(7, 6, 5),
             tap_channels=channels,
             tap_activation="relu" if kind == "relu" else "linear",
             input_divisor=1.0 if kind == "vgg" else 64.0,

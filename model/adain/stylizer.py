@@ -16,7 +16,7 @@ import tensorflow as tf
 from model.adain.adain import EPSILON, adain_line, channel_moments
 from model.bundle import Bundle
 from model.config import Precision
-from model.networks.inference_network import fast_decoder, fast_encoder
+from model.networks.inference_network import FastDecoder, fast_encoder
 from model.networks.regions import cell_masks, region_moments
 from model.networks.tiling import (
     ENCODER_HALO,
@@ -93,7 +93,7 @@ class Stylizer:
         self._encoder = fast_encoder(
             bundle.encoder_layers, bundle.encoder, precision=precision
         )
-        self._decoder = fast_decoder(
+        self._decoder = FastDecoder(
             bundle.decoder_layers, bundle.decoder, precision=precision
         )
         self._stride = 2 ** sum(layer.pool_before for layer in bundle.encoder_layers)

@@ -14,19 +14,28 @@ stylizing uses these. Three exact rearrangements, all weights folded in float64:
 Reflection is made of slices, three times as fast as TensorFlow's MirrorPad.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from model.config import ConvSpec, Precision
 from model.networks.encoder import IMAGENET_MEAN_BGR
 from model.networks.keras_network import Arrays, check_arrays
+from model.networks.phases import (
+    Kernel,
+    extend,
+    fold_phases,
+    fold_upsampling,
+    phases_to_space,
+    reflect,
+    reflect_phases,
+)
 
-Transform = Callable[[tf.Tensor], tf.Tensor]
-Kernel = npt.NDArray[np.float64]
+# Features, and what is added before the ReLU.
+Step = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
 
 _GREY: Final = 128.0
 
@@ -37,6 +46,7 @@ def fast_encoder(
     *,
     precision: Precision = "float32",
     taps: Sequence[str] = (),
+    input_divisor: float = 1.0,
 ) -> Callable[[tf.Tensor], Any]:
     """Return what `build_encoder` builds, as a function to be traced.
 
@@ -45,6 +55,7 @@ def fast_encoder(
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
         precision: Of weights and activations.
         taps: Names of convolutions whose activations are wanted; none for the last.
+        input_divisor: What the preprocessed picture is divided by.
 
     Returns:
         A function from float32 RGB `[batch, height, width, 3]` in [0, 1] to features
@@ -56,6 +67,7 @@ def fast_encoder(
     check_arrays(layers, arrays, origin="the encoder")
     dtype = tf.as_dtype(precision)
     kernel, bias = _weights(layers[0], arrays)
+    kernel = kernel / input_divisor
     shift: Any = np.array(IMAGENET_MEAN_BGR[::-1], np.float32)
     if layers[0].padding == "reflect":
         # K * (255 x[::-1] - mean) = K[::-1] * (255 x - 128) + sum(K (128 - mean));
@@ -72,17 +84,20 @@ def fast_encoder(
         features = tf.cast(images * 255.0 - shift, dtype)
         tapped = {}
         for spec, convolve in zip(layers, steps, strict=True):
-            features = convolve(_halve(features) if spec.pool_before else features)
+            features = convolve(features, None)
             tapped[spec.name] = features
         return [tapped[name] for name in taps] if taps else features
 
     return encode
 
 
-def fast_decoder(
-    layers: Sequence[ConvSpec], arrays: Arrays, *, precision: Precision = "float32"
-) -> Transform:
-    """Return what `build_decoder` builds, as a function to be traced.
+class FastDecoder:
+    """What `build_decoder` builds, as a function to be traced.
+
+    Takes `[batch, h, w, channels]`; returns float32 RGB `[batch, 8 h, 8 w, 3]`
+    nominally in [0, 1], not clipped. What is added to a layer before its ReLU is given
+    by the layer's name: as large as its output, in phase order (`space_to_phases`) for
+    the layer `phased`.
 
     Args:
         layers: Its convolutions; the last gives 3 channels.
@@ -90,90 +105,63 @@ def fast_decoder(
         precision: Of weights and activations. The last bias, which holds the mean of
             the picture, is added in float32.
 
-    Returns:
-        A function from `[batch, h, w, channels]` to float32 RGB
-        `[batch, 8 h, 8 w, 3]` nominally in [0, 1], not clipped.
-
     Raises:
         ValueError: The arrays are not those of the layers.
     """
-    check_arrays(layers, arrays, origin="the decoder")
-    dtype = tf.as_dtype(precision)
-    steps: list[Transform] = []
-    *inner, last = layers
-    # Both folds need 3x3 kernels and reflection: what mirror_layers makes.
-    phased = bool(inner) and _foldable(inner[-1]) and _is_3x3(last)
-    phased = phased and last.activation == "linear" and not last.upsample_before
-    for spec in inner:
-        kernel, bias = _weights(spec, arrays)
-        if not spec.upsample_before:
-            steps.append(_convolution(spec, kernel, bias, dtype))
-        elif _foldable(spec):
-            steps.append(_upsampled_convolution(spec, kernel, bias, dtype))
-            if not (phased and spec is inner[-1]):
-                steps.append(_phases_to_space)
+
+    def __init__(
+        self,
+        layers: Sequence[ConvSpec],
+        arrays: Arrays,
+        *,
+        precision: Precision = "float32",
+    ) -> None:
+        check_arrays(layers, arrays, origin="the decoder")
+        self._dtype = tf.as_dtype(precision)
+        *inner, last = layers
+        # Both folds need 3x3 kernels and reflection: what mirror_layers makes.
+        phased = bool(inner) and _foldable(inner[-1]) and _is_3x3(last)
+        phased = phased and last.activation == "linear" and not last.upsample_before
+        self.phased = inner[-1].name if phased else None
+        self._steps = [(spec.name, self._step(spec, arrays)) for spec in inner]
+        kernel, self._bias = _weights(last, arrays)
+        self._relu = last.activation == "relu"
+        self._last = last.name
+        if phased:
+            self._finish = _phase_convolution(kernel, self._dtype)
         else:
-            steps += [_double, _convolution(spec, kernel, bias, dtype)]
-    kernel, bias = _weights(last, arrays)
-    if phased:
-        steps.append(_phase_convolution(kernel, dtype))
-    else:
-        if last.upsample_before:
-            steps.append(_double)
-        steps.append(_convolution(last, kernel, None, dtype))
+            linear = dataclasses.replace(last, activation="linear")
+            self._finish = _convolution(linear, kernel, None, self._dtype)
 
-    def decode(features: tf.Tensor) -> tf.Tensor:
-        features = tf.cast(features, dtype)
-        for step in steps:
-            features = step(features)
-        picture = tf.cast(features, tf.float32) + tf.constant(bias, tf.float32)
-        return tf.nn.relu(picture) if last.activation == "relu" else picture
+    def __call__(
+        self,
+        features: tf.Tensor,
+        added: Mapping[str, tf.Tensor] | None = None,
+        first: int = 0,
+    ) -> tf.Tensor:
+        """Return the picture.
 
-    return decode
+        Args:
+            features: What the first layer takes.
+            added: What is added to layers before their ReLU.
+            first: The layer that takes the features, if not the first.
+        """
+        added = added or {}
+        features = tf.cast(features, self._dtype)
+        for name, step in self._steps[first:]:
+            features = step(features, added.get(name))
+        picture = tf.cast(self._finish(features, None), tf.float32)
+        picture += tf.constant(self._bias, tf.float32)
+        if self._last in added:
+            picture += added[self._last]
+        return tf.nn.relu(picture) if self._relu else picture
 
-
-def fold_upsampling(kernel: Kernel) -> Kernel:
-    """Fold nearest x2 upsampling into a 3x3 kernel.
-
-    Row 2i of the result sees rows i-1 (once) and i (twice) of the small features, row
-    2i-1 sees i-1 (twice) and i (once); columns likewise. So one 2x2 window gives the
-    four pixels around its centre.
-
-    Args:
-        kernel: float64 `[3, 3, in, out]`.
-
-    Returns:
-        float64 `[2, 2, in, 4 * out]`, the output's phases (row, column) first: the odd
-        pixel before the window's centre, the even one after it.
-    """
-    before = np.array([[1.0, 1, 0], [0, 0, 1]])  # the window's rows x the kernel's
-    after = np.array([[1.0, 0, 0], [0, 1, 1]])
-    phases = np.stack([before, after])
-    folded = np.einsum("pyk,qxl,klio->yxipqo", phases, phases, kernel)
-    _, _, channels, outputs = kernel.shape
-    return folded.reshape(2, 2, channels, 4 * outputs)
-
-
-def fold_phases(kernel: Kernel) -> Kernel:
-    """Turn a 3x3 kernel on pixels into a 2x2 kernel on the phases of `fold_upsampling`.
-
-    A 2x2 window of phases holds rows 2i-1 ... 2i+2; rows 2i and 2i+1 of the result each
-    see three of them.
-
-    Args:
-        kernel: float64 `[3, 3, in, out]`.
-
-    Returns:
-        float64 `[2, 2, 4 * in, 4 * out]`.
-    """
-    _, _, channels, outputs = kernel.shape
-    folded = np.zeros((2, 2, 2, 2, channels, 2, 2, outputs))
-    for row, column in np.ndindex(2, 2):
-        for y, x in np.ndindex(3, 3):
-            cell_y, phase_y = divmod(row + y, 2)
-            cell_x, phase_x = divmod(column + x, 2)
-            folded[cell_y, cell_x, phase_y, phase_x, :, row, column] = kernel[y, x]
-    return folded.reshape(2, 2, 4 * channels, 4 * outputs)
+    def _step(self, spec: ConvSpec, arrays: Arrays) -> Step:
+        kernel, bias = _weights(spec, arrays)
+        if _foldable(spec):
+            ordered = spec.name != self.phased
+            return _upsampled_convolution(spec, kernel, bias, self._dtype, ordered)
+        return _convolution(spec, kernel, bias, self._dtype)
 
 
 def _weights(spec: ConvSpec, arrays: Arrays) -> tuple[Kernel, Kernel]:
@@ -197,99 +185,58 @@ def _constant(values: Kernel, dtype: tf.DType) -> tf.Tensor:
 
 def _convolution(
     spec: ConvSpec, kernel: Kernel, bias: Kernel | None, dtype: tf.DType
-) -> Transform:
-    def convolve(features: tf.Tensor) -> tf.Tensor:
+) -> Step:
+    def convolve(features: tf.Tensor, added: tf.Tensor | None) -> tf.Tensor:
+        if spec.pool_before:
+            features = _halve(features)
+        if spec.upsample_before:
+            features = _double(features)
         padding = "SAME"
         if spec.padding == "reflect" and spec.kernel > 1:
-            features, padding = _reflect(features, spec.kernel // 2), "VALID"
+            features, padding = reflect(features, spec.kernel // 2), "VALID"
         features = tf.nn.conv2d(features, _constant(kernel, dtype), 1, padding)
-        if bias is None:
-            return features
-        features = tf.nn.bias_add(features, _constant(bias, dtype))
-        return tf.nn.relu(features) if spec.activation == "relu" else features
+        if bias is not None:
+            features = tf.nn.bias_add(features, _constant(bias, dtype))
+        return _activated(spec, features, added)
 
     return convolve
 
 
 def _upsampled_convolution(
-    spec: ConvSpec, kernel: Kernel, bias: Kernel, dtype: tf.DType
-) -> Transform:
+    spec: ConvSpec, kernel: Kernel, bias: Kernel, dtype: tf.DType, ordered: bool
+) -> Step:
     folded = fold_upsampling(kernel)
 
-    def convolve(features: tf.Tensor) -> tf.Tensor:
-        features = _extend(features)
+    def convolve(features: tf.Tensor, added: tf.Tensor | None) -> tf.Tensor:
+        features = extend(features)
         features = tf.nn.conv2d(features, _constant(folded, dtype), 1, "VALID")
         features = tf.nn.bias_add(features, _constant(np.tile(bias, 4), dtype))
-        return tf.nn.relu(features) if spec.activation == "relu" else features
+        if ordered:
+            features = phases_to_space(features)
+        return _activated(spec, features, added)
 
     return convolve
 
 
-def _phases_to_space(phases: tf.Tensor) -> tf.Tensor:
-    # The first and the last row and column lie outside the picture.
-    return tf.nn.depth_to_space(phases, 2)[:, 1:-1, 1:-1]
+def _activated(
+    spec: ConvSpec, features: tf.Tensor, added: tf.Tensor | None
+) -> tf.Tensor:
+    if added is not None:
+        features += tf.cast(added, features.dtype)
+    return tf.nn.relu(features) if spec.activation == "relu" else features
 
 
-def _phase_convolution(kernel: Kernel, dtype: tf.DType) -> Transform:
+def _phase_convolution(kernel: Kernel, dtype: tf.DType) -> Step:
     folded = fold_phases(kernel)
 
-    def convolve(phases: tf.Tensor) -> tf.Tensor:
+    def convolve(phases: tf.Tensor, added: tf.Tensor | None) -> tf.Tensor:
+        del added  # The picture's own is added in float32.
         for axis in (1, 2):
-            phases = _reflect_phases(phases, axis)
+            phases = reflect_phases(phases, axis)
         pixels = tf.nn.conv2d(phases, _constant(folded, dtype), 1, "VALID")
         return tf.nn.depth_to_space(pixels, 2)
 
     return convolve
-
-
-def _reflect_phases(phases: tf.Tensor, axis: int) -> tf.Tensor:
-    """Put the reflection into the phases that lie outside: pixel -1 becomes pixel 1."""
-    odd, even = _split_phases(phases, axis)
-    first = _join_phases(_at(odd, axis, 1), _at(even, axis, 0), axis)
-    last = _join_phases(_at(odd, axis, -1), _at(even, axis, -2), axis)
-    return tf.concat([first, _at(phases, axis, 1, -1), last], axis)
-
-
-def _split_phases(phases: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-    if axis == 1:
-        return tuple(tf.split(phases, 2, -1))
-    return phases, phases
-
-
-def _join_phases(odd: tf.Tensor, even: tf.Tensor, axis: int) -> tf.Tensor:
-    if axis == 1:
-        return tf.concat([odd, even], -1)
-    # Phases are (row, column): the column's are every second quarter.
-    odds, evens = tf.split(odd, 4, -1), tf.split(even, 4, -1)
-    return tf.concat([odds[0], evens[1], odds[2], evens[3]], -1)
-
-
-def _at(
-    features: tf.Tensor, axis: int, start: int, stop: int | None = None
-) -> tf.Tensor:
-    """Return rows (axis 1) or columns (2) start ... stop; one where no stop."""
-    if stop is None:
-        stop = start + 1 if start != -1 else None
-    index: list[Any] = [slice(None)] * 4
-    index[axis] = slice(start, stop)
-    return features[tuple(index)]
-
-
-def _reflect(features: tf.Tensor, sides: int) -> tf.Tensor:
-    """Pad height and width by reflection, `sides` pixels, the border not repeated."""
-    for axis in (1, 2):
-        before = [_at(features, axis, i) for i in range(sides, 0, -1)]
-        after = [_at(features, axis, -2 - i) for i in range(sides)]
-        features = tf.concat([*before, features, *after], axis)
-    return features
-
-
-def _extend(features: tf.Tensor) -> tf.Tensor:
-    """Pad height and width by one, the border itself repeated."""
-    for axis in (1, 2):
-        ends = _at(features, axis, 0), _at(features, axis, -1)
-        features = tf.concat([ends[0], features, ends[1]], axis)
-    return features
 
 
 def _halve(features: tf.Tensor) -> tf.Tensor:

@@ -88,7 +88,7 @@ def _changed(network: Architecture, **changes: Any) -> None:
             lambda n: {
                 "skips": (_moved(n.skips[0], "decoder_block3_conv2"), *n.skips[1:])
             },
-            "gives 3 channels, but decoder_block3_conv2 has 7",
+            "gives 5 channels, but decoder_block3_conv2 has 7",
         ),
         (
             lambda n: {

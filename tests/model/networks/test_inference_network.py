@@ -13,7 +13,7 @@ from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from model.config import ConvSpec
 from model.networks.decoder import build_decoder
 from model.networks.encoder import build_encoder
-from model.networks.inference_network import fast_decoder, fast_encoder
+from model.networks.inference_network import FastDecoder, fast_encoder
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,7 +22,7 @@ def compare_decoders(layers: tuple[ConvSpec, ...], arrays: Arrays, h: int, w: in
     rng = np.random.default_rng(h * 100 + w)
     features = rng.normal(0, 1, (2, h, w, layers[0].in_channels)).astype(np.float32)
     plain = build_decoder(layers, arrays)(features)
-    fast = tf.function(fast_decoder(layers, arrays))(features)
+    fast = tf.function(FastDecoder(layers, arrays))(features)
     np.testing.assert_allclose(fast, plain, rtol=0, atol=1e-5)
 
 
@@ -103,9 +103,7 @@ def test_default_bundle_in_float32_and_bfloat16(
         encode = fast_encoder(
             bundle.encoder_layers, bundle.encoder, precision=precision
         )
-        decode = fast_decoder(
-            bundle.decoder_layers, bundle.decoder, precision=precision
-        )
+        decode = FastDecoder(bundle.decoder_layers, bundle.decoder, precision=precision)
         both = tf.function(lambda x, e=encode, d=decode: d(e(x)))
         found[precision] = np.clip(both(content), 0, 1)
     assert np.abs(found["float32"] - plain).max() <= 1e-4
