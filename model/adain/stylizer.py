@@ -1,30 +1,32 @@
 """The stylizer: encoder, AdaIN and decoder of a bundle, the only composition of them.
 
 T = g(alpha · AdaIN(f(c), f(s)) + (1 − alpha) · f(c)), Huang & Belongie 2017, eq. 14,
-https://arxiv.org/abs/1703.06868. The three steps are apart, so that a grid encodes each
-content and each style once. Pictures above a budget of pixels go through in tiles.
+https://arxiv.org/abs/1703.06868, at every tap alike. The three steps are apart, so that
+a grid encodes each content and each style once. Pictures above a budget of pixels go
+through in tiles. Statistics are those of all taps, one after the other.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from model.adain.adain import EPSILON, adain_line, channel_moments
+from model.adain.adain import EPSILON, adain_line
+from model.adain.tap_moments import moments_of
 from model.bundle import Bundle
 from model.config import Precision
-from model.networks.inference_network import FastDecoder, fast_encoder
-from model.networks.regions import cell_masks, region_moments
+from model.networks.level_inference import LevelDecoder, fast_level_encoder
+from model.networks.regions import cell_masks
 from model.networks.tiling import (
     ENCODER_HALO,
     HALO,
-    MAX_TILE_PIXELS,
     RunningMoments,
     Tile,
     plan_tiles,
+    tile_pixels,
 )
 from model.pixels import (
     Images,
@@ -48,17 +50,17 @@ class Content:
 
     Attributes:
         images: The padded pictures, as given.
-        features: `[batch, h, w, channels]`, on the padded picture; None where it is
-            too large and each tile is encoded when it is needed.
-        mean: Of each channel of the features, float32 `[batch, channels]`.
+        maps: Of each tap, `[batch, h, w, map channels]`, on the padded picture; None
+            where it is too large and each tile is encoded when it is needed.
+        mean: Of each channel that AdaIN aligns, float32 `[batch, channels]`.
         std: Likewise their standard deviation.
         height: Height of the picture in pixels, before padding.
         width: Width of the picture in pixels, before padding.
-        tile_pixels: Most pixels of a tile, where there are no features.
+        tile_pixels: Most pixels of a tile, where there are no maps.
     """
 
     images: Pictures
-    features: tf.Tensor | None
+    maps: Sequence[tf.Tensor] | None
     mean: Images
     std: Images
     height: int
@@ -78,36 +80,39 @@ class Stylizer:
         precision: Of the convolutions. AdaIN and its statistics, and the picture, are
             float32 always.
         max_tile_pixels: Larger pictures are encoded and decoded in tiles of at most so
-            many pixels, halo included; the result is the same.
+            many pixels, halo included; the result is the same. By default as many as
+            `tile_pixels` allows the network.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         precision: Precision = "float32",
-        max_tile_pixels: int = MAX_TILE_PIXELS,
+        max_tile_pixels: int | None = None,
     ) -> None:
         self.bundle = bundle
         self.precision = precision
-        self.max_tile_pixels = max_tile_pixels
-        self._encoder = fast_encoder(
-            bundle.encoder_layers, bundle.encoder, precision=precision
+        self._network = network = bundle.architecture
+        self.max_tile_pixels = max_tile_pixels or tile_pixels(network)
+        self._decoder = LevelDecoder(
+            network, bundle.encoder, bundle.decoder, precision=precision
         )
-        self._decoder = FastDecoder(
-            bundle.decoder_layers, bundle.decoder, precision=precision
-        )
-        self._stride = 2 ** sum(layer.pool_before for layer in bundle.encoder_layers)
-        channels = bundle.encoder_layers[-1].out_channels
-        features = tf.TensorSpec((None, None, None, channels), tf.as_dtype(precision))
-        vectors = tf.TensorSpec((None, channels), tf.float32)
+        encoder = fast_level_encoder(network, bundle.encoder, precision=precision)
+        moments = moments_of(network, bundle.encoder)
+        maps = [
+            tf.TensorSpec((None, None, None, channels), tf.as_dtype(precision))
+            for channels in network.map_channels
+        ]
+        masks = [_MASKS] * len(maps)
+        vectors = tf.TensorSpec((None, sum(network.channels)), tf.float32)
         # Without signatures every new size would be traced anew.
-        self._encode = tf.function(self._encoder, [_IMAGES])
-        self._moments = tf.function(channel_moments, [features])
-        self._region_moments = tf.function(region_moments, [features, _MASKS])
-        self._decode = tf.function(self._decode_padded, [features, vectors, vectors])
-        self._paint = tf.function(self._paint_padded, [features, vectors, vectors])
+        self._encode = tf.function(encoder, [_IMAGES])
+        self._moments = tf.function(moments.__call__, [maps])
+        self._region_moments = tf.function(moments.regions, [maps, masks])
+        self._decode = tf.function(self._decoder.__call__, [maps, vectors, vectors])
+        self._paint = tf.function(self._paint_padded, [maps, vectors, vectors])
         self._paint_masked = tf.function(
-            self._paint_regions, [features, _MASKS, vectors, vectors]
+            self._paint_regions, [maps, masks, vectors, vectors]
         )
 
     def encode_content(
@@ -121,15 +126,20 @@ class Stylizer:
         """
         self._check_images(images)
         _, height, width, _ = images.shape
-        padded = pad_to_stride(images, self._stride)
-        features = None
-        tile_pixels = max_tile_pixels or self.max_tile_pixels
-        if padded.shape[1] * padded.shape[2] <= tile_pixels:
-            features = self._encode(as_floats(padded))
-            mean, std = (value.numpy() for value in self._moments(features))
-        else:
-            mean, std = self._tiled_moments(padded, tile_pixels)
-        return Content(padded, features, mean, std, height, width, tile_pixels)
+        padded = pad_to_stride(images, self._network.stride)
+        most = max_tile_pixels or self.max_tile_pixels
+        whole = padded.shape[1] * padded.shape[2] <= most
+        maps = self._encode(as_floats(padded)) if whole else None
+        unknown = np.empty((0, 0), np.float32)
+        content = Content(padded, maps, unknown, unknown, height, width, most)
+        moments = RunningMoments()
+        for tile, parts in self._tiles(content, ENCODER_HALO):
+            mean, variance = self._moments(self._inside(parts, tile))
+            rows, columns = tile
+            pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
+            moments.add(np.full((len(images), 1), pixels), mean, variance)
+        _, mean, std = moments.result(EPSILON)
+        return dataclasses.replace(content, mean=mean, std=std)
 
     def encode_style(self, images: Pictures) -> tuple[Images, Images]:
         """Return the statistics that AdaIN needs of styles of one size.
@@ -138,14 +148,10 @@ class Stylizer:
             images: RGB `[batch, height, width, 3]`, float32 in [0, 1] or uint8.
 
         Returns:
-            Mean and standard deviation of each channel, float32 `[batch, channels]`.
+            Mean and standard deviation, float32 `[batch, channels of all taps]`.
         """
-        self._check_images(images)
-        padded = pad_to_stride(images, self._stride)
-        if padded.shape[1] * padded.shape[2] > self.max_tile_pixels:
-            return self._tiled_moments(padded, self.max_tile_pixels)
-        mean, std = self._moments(self._encode(as_floats(padded)))
-        return mean.numpy(), std.numpy()
+        encoded = self.encode_content(images)
+        return encoded.mean, encoded.std
 
     def decode(
         self,
@@ -172,9 +178,10 @@ class Stylizer:
             content.mean, content.std, style_mean, style_std, alpha
         )
         canvas = np.empty((len(scale), *content.images.shape[1:]), np.float32)
-        for tile, features in self._tiles(content):
-            picture = self._decode(features, scale, shift)
-            _put(canvas, tile, tf.clip_by_value(picture, 0.0, 1.0))
+        for tile, maps in self._tiles(content):
+            for styles, some in self._groups(content, tile, maps, len(scale)):
+                picture = self._decode(some, scale[styles], shift[styles])
+                _put(canvas[styles], tile, tf.clip_by_value(picture, 0.0, 1.0))
         return canvas[:, : content.height, : content.width]
 
     def paint(
@@ -205,7 +212,7 @@ class Stylizer:
         pixels, finite = self._painted(
             content,
             len(scale),
-            lambda features, _: self._paint(features, scale, shift),
+            lambda maps, _, styles: self._paint(maps, scale[styles], shift[styles]),
         )
         # A ReLU may turn NaN into 0, so what goes in counts too.
         return pixels, finite & np.isfinite(scale + shift).all(1)
@@ -240,20 +247,17 @@ class Stylizer:
         """
         cells = self._cell_masks(masks, content)
         moments = RunningMoments()
-        for (rows, columns), features in self._tiles(content, ENCODER_HALO):
-            stride = self._stride
-            inside = features[:, rows.inside(stride), columns.inside(stride)]
-            part = cells[:, _cells(rows.core, stride), _cells(columns.core, stride)]
-            moments.add(*(v.numpy() for v in self._region_moments(inside, part)))
+        for tile, maps in self._tiles(content, ENCODER_HALO):
+            part = self._masks_of(cells, [span.core for span in tile])
+            moments.add(*self._region_moments(self._inside(maps, tile), part))
         weight, mean, std = moments.result(EPSILON)
         if not (weight > 0).all():
             raise ValueError("A region of the mask is empty.")
         scale, shift = adain_line(mean, std, style_mean, style_std, alpha)
 
-        def paint(features: tf.Tensor, tile: Tile) -> Any:
-            outer = (_cells(span.outer, self._stride) for span in tile)
-            part = cells[(slice(None), *outer)]
-            return self._paint_masked(features, part, scale, shift)
+        def paint(maps: Sequence[tf.Tensor], tile: Tile, _: slice) -> Any:
+            part = self._masks_of(cells, [span.outer for span in tile])
+            return self._paint_masked(maps, part, scale, shift)
 
         return self._painted(content, 1, paint)
 
@@ -282,7 +286,7 @@ class Stylizer:
                 f"Received: dtype={images.dtype}, shape={images.shape}"
             )
         # Reflection takes two cells at the deepest layer: 16 pixels for three poolings.
-        least = 2 * self._stride
+        least = 2 * self._network.stride
         if min(images.shape[1:3]) < least:
             raise ValueError(
                 f"`images` must be at least {least} pixels a side. "
@@ -291,96 +295,102 @@ class Stylizer:
 
     def _tiles(
         self, content: Content, halo: int = HALO
-    ) -> Iterator[tuple[Tile, tf.Tensor]]:
-        """Yield the tiles of contents with their features, halo included."""
+    ) -> Iterator[tuple[Tile, Sequence[tf.Tensor]]]:
+        """Yield the tiles of contents with the maps of their taps, halo included."""
         _, height, width, _ = content.images.shape
-        whole = content.features is not None
+        whole = content.maps is not None
         for tile in plan_tiles(
             height,
             width,
             max_pixels=height * width if whole else content.tile_pixels,
             halo=halo,
-            align=self._stride,
+            align=self._network.stride,
         ):
-            if content.features is not None:
-                yield tile, content.features
+            if content.maps is not None:
+                yield tile, content.maps
             else:
                 rows, columns = tile
                 part = content.images[:, rows.outer, columns.outer]
                 yield tile, self._encode(as_floats(part))
 
-    def _tiled_moments(
-        self, padded: Pictures, tile_pixels: int
-    ) -> tuple[Images, Images]:
-        moments = RunningMoments()
-        unknown = np.empty((0, 0), np.float32)
-        height, width = padded.shape[1:3]
-        content = Content(padded, None, unknown, unknown, height, width, tile_pixels)
-        stride = self._stride
-        for (rows, columns), features in self._tiles(content, ENCODER_HALO):
-            inside = features[:, rows.inside(stride), columns.inside(stride)]
-            mean, std = (value.numpy() for value in self._moments(inside))
-            count = inside.shape[1] * inside.shape[2]
-            variance = std.astype(np.float64) ** 2 - EPSILON
-            moments.add(np.full((len(mean), 1), count), mean, variance)
-        _, mean, std = moments.result(EPSILON)
-        return mean, std
+    def _inside(self, maps: Sequence[tf.Tensor], tile: Tile) -> list[tf.Tensor]:
+        """Return the maps without the halo."""
+        rows, columns = tile
+        return [
+            part[:, rows.inside(stride), columns.inside(stride)]
+            for part, stride in zip(maps, self._network.tap_strides, strict=True)
+        ]
 
-    def _cell_masks(self, masks: Images, content: Content) -> Images:
-        """Return the share of each region in each cell, `[regions, h, w]`."""
-        padded = pad_to_stride(masks, self._stride, "edge").astype(np.float32)
+    def _groups(
+        self, content: Content, tile: Tile, maps: Sequence[tf.Tensor], styles: int
+    ) -> Iterator[tuple[slice, Sequence[tf.Tensor]]]:
+        """Yield styles that go through the decoder together, and their maps.
+
+        As many as fit the budget; a tile of that size fills it by itself.
+        """
+        rows, columns = (span.outer_stop - span.outer_start for span in tile)
+        size = max(1, content.tile_pixels // (rows * columns))
+        for start in range(0, styles, size):
+            group = slice(start, start + size)
+            shared = len(content.images) == 1
+            yield group, maps if shared else [part[group] for part in maps]
+
+    def _cell_masks(self, masks: Images, content: Content) -> list[Images]:
+        """Return the share of each region in each cell of each tap."""
+        padded = pad_to_stride(masks, self._network.stride, "edge").astype(np.float32)
         if padded.shape[1:] != content.images.shape[1:3]:
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
                 f"Received: {masks.shape}"
             )
-        return cell_masks(padded, self._stride)
+        return [cell_masks(padded, stride) for stride in self._network.tap_strides]
+
+    def _masks_of(
+        self, cells: Sequence[Images], pixels: Sequence[slice]
+    ) -> list[Images]:
+        """Return the part of the masks of each tap that rows and columns make."""
+        parts = []
+        for mask, stride in zip(cells, self._network.tap_strides, strict=True):
+            rows, columns = (
+                slice(span.start // stride, span.stop // stride) for span in pixels
+            )
+            parts.append(mask[:, rows, columns])
+        return parts
 
     def _painted(
-        self, content: Content, count: int, paint: Callable[[tf.Tensor, Tile], Any]
+        self,
+        content: Content,
+        count: int,
+        paint: Callable[[Sequence[tf.Tensor], Tile, slice], Any],
     ) -> tuple[Pixels, npt.NDArray[np.bool_]]:
         canvas = np.empty((count, *content.images.shape[1:]), np.uint8)
         finite = np.ones(count, np.bool_)
-        for tile, features in self._tiles(content):
-            pixels, good = paint(features, tile)
-            _put(canvas, tile, pixels)
-            finite &= good.numpy()
+        for tile, maps in self._tiles(content):
+            for styles, some in self._groups(content, tile, maps, count):
+                pixels, good = paint(some, tile, styles)
+                _put(canvas[styles], tile, pixels)
+                finite[styles] &= good.numpy()
         return canvas[:, : content.height, : content.width], finite
 
-    def _decode_padded(
-        self, features: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
-    ) -> tf.Tensor:
-        features = tf.cast(features, tf.float32)
-        target = features * scale[:, None, None, :] + shift[:, None, None, :]
-        return self._decoder(target)
-
     def _paint_padded(
-        self, features: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
+        self, maps: Sequence[tf.Tensor], scale: tf.Tensor, shift: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        return _grey_levels(self._decode_padded(features, scale, shift))
+        return _grey_levels(self._decoder(maps, scale, shift))
 
     def _paint_regions(
         self,
-        features: tf.Tensor,
-        masks: tf.Tensor,
+        maps: Sequence[tf.Tensor],
+        masks: Sequence[tf.Tensor],
         scale: tf.Tensor,
         shift: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        features = tf.cast(features, tf.float32)
-        scales, shifts = (
-            tf.einsum("rhw,rc->hwc", masks, vectors) for vectors in (scale, shift)
-        )
-        return _grey_levels(self._decoder(features * scales + shifts))
+        return _grey_levels(self._decoder.regions(maps, masks, scale, shift))
 
 
 def _grey_levels(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     finite = tf.reduce_all(tf.math.is_finite(pictures), axis=[1, 2, 3])
     levels = tf.round(tf.clip_by_value(pictures, 0.0, 1.0) * 255.0)
     return tf.cast(levels, tf.uint8), finite
-
-
-def _cells(pixels: slice, stride: int) -> slice:
-    return slice(pixels.start // stride, pixels.stop // stride)
 
 
 def _put(canvas: Any, tile: Tile, pictures: tf.Tensor) -> None:

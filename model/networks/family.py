@@ -82,32 +82,31 @@ def family_member(
             f"Received: {', '.join(unknown)}"
         )
     taps = []
-    for layer in sorted(adain_layers, key=names.index):
+    for name in sorted(adain_layers, key=names.index):
         projection = None
         if tap_channels is not None:
             projection = ConvSpec(
-                f"tap_{layer}",
-                widths[layer],
-                tap_channels[layer],
+                f"tap_{name}",
+                widths[name],
+                tap_channels[name],
                 kernel=1,
                 activation=tap_activation,
             )
-            widths[layer] = tap_channels[layer]
-        taps.append(Tap(layer, projection))
+            widths[name] = tap_channels[name]
+        taps.append(Tap(name, projection))
     mirrored = encoder_layers
     if decoder_channels is not None:
         blocks = (*reversed(decoder_channels), widths[names[-1]])
         mirrored = narrow_layers(encoder_layers, blocks)
     decoder = mirror_layers(mirrored)
-    behind = [layer for layer in decoder if layer.upsample_before]
-    firsts = [layer for layer in encoder_layers if layer.pool_before]
     # The n-th upsampling from the picture's end undoes the n-th pooling.
+    behind = [layer for layer in decoder if layer.upsample_before][::-1]
     ends = {}
     block = 0
     for layer in encoder_layers:
-        block += layer in firsts
+        block += layer.pool_before
         if block < len(behind):
-            ends[layer.name] = behind[-1 - block]
+            ends[layer.name] = behind[block]
     skips = [
         Skip(
             tap.layer,

@@ -7,7 +7,7 @@ stylizing uses these. Three exact rearrangements, all weights folded in float64:
   small features, padded symmetrically, and a depth-to-space: 2.25 times less
   arithmetic (design, section 7).
 - A last convolution behind such a layer reads its phases where they are, so that the
-  largest features of the decoder are never put in order.
+  largest features of the decoder are never put in order; not behind a skip.
 - VGG's preprocessing is pointwise, so it commutes with reflection and goes into the
   first kernel, save for a shift by 128 that makes every grey level exact in bfloat16.
 
@@ -95,15 +95,14 @@ class FastDecoder:
     """What `build_decoder` builds, as a function to be traced.
 
     Takes `[batch, h, w, channels]`; returns float32 RGB `[batch, 8 h, 8 w, 3]`
-    nominally in [0, 1], not clipped. What is added to a layer before its ReLU is given
-    by the layer's name: as large as its output, in phase order (`space_to_phases`) for
-    the layer `phased`.
+    nominally in [0, 1], not clipped.
 
     Args:
         layers: Its convolutions; the last gives 3 channels.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
         precision: Of weights and activations. The last bias, which holds the mean of
             the picture, is added in float32.
+        skips_to: The layers that something is added to.
 
     Raises:
         ValueError: The arrays are not those of the layers.
@@ -115,6 +114,7 @@ class FastDecoder:
         arrays: Arrays,
         *,
         precision: Precision = "float32",
+        skips_to: Sequence[str] = (),
     ) -> None:
         check_arrays(layers, arrays, origin="the decoder")
         self._dtype = tf.as_dtype(precision)
@@ -122,8 +122,13 @@ class FastDecoder:
         # Both folds need 3x3 kernels and reflection: what mirror_layers makes.
         phased = bool(inner) and _foldable(inner[-1]) and _is_3x3(last)
         phased = phased and last.activation == "linear" and not last.upsample_before
-        self.phased = inner[-1].name if phased else None
-        self._steps = [(spec.name, self._step(spec, arrays)) for spec in inner]
+        # A skip would have to be put into phase order, which costs what it saves.
+        phased = phased and inner[-1].name not in skips_to
+        unordered = inner[-1].name if phased else None
+        self._steps = [
+            (spec.name, self._step(spec, arrays, spec.name != unordered))
+            for spec in inner
+        ]
         kernel, self._bias = _weights(last, arrays)
         self._relu = last.activation == "relu"
         self._last = last.name
@@ -143,7 +148,7 @@ class FastDecoder:
 
         Args:
             features: What the first layer takes.
-            added: What is added to layers before their ReLU.
+            added: What is added to layers before their ReLU, as large as their output.
             first: The layer that takes the features, if not the first.
         """
         added = added or {}
@@ -156,10 +161,9 @@ class FastDecoder:
             picture += added[self._last]
         return tf.nn.relu(picture) if self._relu else picture
 
-    def _step(self, spec: ConvSpec, arrays: Arrays) -> Step:
+    def _step(self, spec: ConvSpec, arrays: Arrays, ordered: bool) -> Step:
         kernel, bias = _weights(spec, arrays)
         if _foldable(spec):
-            ordered = spec.name != self.phased
             return _upsampled_convolution(spec, kernel, bias, self._dtype, ordered)
         return _convolution(spec, kernel, bias, self._dtype)
 

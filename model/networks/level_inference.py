@@ -8,6 +8,7 @@ its kernel from the same product.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,7 @@ from model.architecture import Architecture, Tap
 from model.config import ConvSpec, Precision
 from model.networks.inference_network import FastDecoder, fast_encoder
 from model.networks.keras_network import Arrays, check_arrays
-from model.networks.phases import reflect, space_to_phases
+from model.networks.phases import reflect
 
 
 def fast_level_encoder(
@@ -90,7 +91,12 @@ class LevelDecoder:
     ) -> None:
         check_arrays(network.decoder_convolutions, decoder, origin="the decoder")
         self._network = network
-        self._decode = FastDecoder(network.decoder_layers, decoder, precision=precision)
+        self._decode = FastDecoder(
+            network.decoder_layers,
+            decoder,
+            precision=precision,
+            skips_to=[skip.added_to for skip in network.skips],
+        )
         self._last = _Level(network.taps[-1], encoder)
         self._skips = [
             (
@@ -120,10 +126,9 @@ class LevelDecoder:
         lines = self._split(scale, shift)
         added = {}
         for layer, place, level in self._skips:
-            cells = _Cells(maps[place], layer == self._decode.phased)
             matrix, bias = level.folded(*lines[place])
-            values = tf.matmul(cells.values, matrix) + bias[:, None]
-            added[layer] = cells.map_of(values)
+            values = tf.matmul(_rows(maps[place]), matrix) + bias[:, None]
+            added[layer] = _map_of(values, maps[place])
         if self._start is None:
             target = self._last.target(maps[-1], *lines[-1])
             return self._decode(target, added)
@@ -149,11 +154,9 @@ class LevelDecoder:
         lines = self._split(scale, shift)
         added = {}
         for layer, place, level in self._skips:
-            phased = layer == self._decode.phased
-            cells = _Cells(maps[place], phased)
-            shares = _Cells(masks[place][..., None], phased).values
-            parts = (shares, *level.folded(*lines[place]))
-            added[layer] = cells.map_of(_mixed(cells.values, parts))
+            parts = (_rows(masks[place][..., None]), *level.folded(*lines[place]))
+            values = _mixed(_rows(maps[place])[0], parts)
+            added[layer] = _map_of(values[None], maps[place])
         scales, shifts = (
             tf.einsum("rhw,rc->hwc", masks[-1], vectors)[None] for vectors in lines[-1]
         )
@@ -179,7 +182,7 @@ class LevelDecoder:
         first = network.decoder_layers[0]
         constant_stays_constant = first.padding == "reflect" or first.kernel == 1
         added = any(skip.added_to == first.name for skip in network.skips)
-        alone = len(network.decoder_layers) == 1 or first.name == self._decode.phased
+        alone = len(network.decoder_layers) == 1
         if (
             network.taps[-1].linear is None
             or network.map_channels[-1] >= network.channels[-1]
@@ -262,8 +265,8 @@ class _FoldedStart:
         # [channels, windows * out]
         channels, out = first.in_channels, first.out_channels
         places = first.kernel**2
-        self._kernel = kernel.reshape(places, channels, out)
-        self._kernel = self._kernel.transpose(1, 0, 2).reshape(channels, places * out)
+        by_channel = kernel.reshape(places, channels, out).transpose(1, 0, 2)
+        self._kernel = by_channel.reshape(channels, places * out)
 
     def __call__(
         self, features: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
@@ -279,9 +282,8 @@ class _FoldedStart:
             tf.transpose(folded, [0, 2, 1, 3]), [-1, places * width, out]
         )
         bias = constant @ self._sum + self._bias
-        shape = tf.shape(features)
         padded = reflect(features, first.kernel // 2)
-        height, breadth = shape[1], shape[2]
+        height, breadth = tf.shape(features)[1], tf.shape(features)[2]
         windows = tf.concat(
             [
                 padded[:, y : y + height, x : x + breadth]
@@ -290,67 +292,40 @@ class _FoldedStart:
             ],
             -1,
         )
-        windows = tf.reshape(windows, [shape[0], height * breadth, places * width])
-        values = tf.matmul(windows, folded) + bias[:, None]
-        values = tf.reshape(values, [-1, height, breadth, out])
+        values = _map_of(tf.matmul(_rows(windows), folded) + bias[:, None], features)
         return tf.nn.relu(values) if first.activation == "relu" else values
 
 
-class _Cells:
-    """A map as rows of channels, in phase order where a layer wants that.
-
-    Args:
-        features: `[batch, h, w, channels]`.
-        phased: Whether in phase order.
-    """
-
-    def __init__(self, features: tf.Tensor, phased: bool) -> None:
-        self._phases = 4 if phased else 1
-        ordered = space_to_phases(features) if phased else features
-        shape = tf.shape(ordered)
-        self._height, self._width = shape[1], shape[2]
-        self.values = tf.cast(
-            tf.reshape(
-                ordered,
-                [
-                    shape[0],
-                    self._height * self._width * self._phases,
-                    int(features.shape[-1]),
-                ],
-            ),
-            tf.float32,
-        )
-
-    def map_of(self, values: tf.Tensor) -> tf.Tensor:
-        """Return rows of channels, `[batch, cells, channels]`, as a map again."""
-        channels = self._phases * int(values.shape[-1])
-        return tf.reshape(values, [-1, self._height, self._width, channels])
+def _rows(features: tf.Tensor) -> tf.Tensor:
+    """Return `[batch, h, w, channels]` as float32 `[batch, h w, channels]`."""
+    shape = tf.shape(features)
+    rows = tf.reshape(features, [shape[0], -1, int(features.shape[-1])])
+    return tf.cast(rows, tf.float32)
 
 
-def _mixed(
-    cells: tf.Tensor, parts: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-) -> tf.Tensor:
-    """Return sum_r m_r (cells M_r + bias_r), `[1, cells, out]`, one region at a time.
+def _map_of(rows: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Return `[batch, h w, channels]` as high and wide as features are."""
+    shape = tf.shape(features)
+    return tf.reshape(rows, [-1, shape[1], shape[2], int(rows.shape[-1])])
+
+
+def _mixed(rows: tf.Tensor, parts: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Return sum_r m_r (rows M_r + bias_r), `[cells, out]`, one region at a time.
 
     All at once would be so many maps of the picture's size.
     """
-    cells = cells[0]
-    out = int(parts[1].shape[-1])
-    zero = tf.zeros([tf.shape(cells)[0], out])
 
     def add(
         total: tf.Tensor, part: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     ) -> tf.Tensor:
         share, matrix, bias = part
-        return total + share * (cells @ matrix + bias)
+        return total + share * (rows @ matrix + bias)
 
-    return tf.foldl(add, parts, zero)[None]
+    return tf.foldl(add, parts, tf.zeros([tf.shape(rows)[0], int(parts[1].shape[-1])]))
 
 
-def _pointwise(
-    spec: ConvSpec | None, arrays: Arrays
-) -> tuple[tf.Tensor, tf.Tensor] | tuple[None, None]:
-    """Return matrix `[in, out]` and bias of a 1x1 convolution, float32 NumPy arrays."""
+def _pointwise(spec: ConvSpec | None, arrays: Arrays) -> tuple[Any, Any]:
+    """Return matrix `[in, out]` and bias of a 1x1 convolution; None twice for none."""
     if spec is None:
         return None, None
     kernel, bias = (arrays[f"{spec.name}/{part}"] for part in ("kernel", "bias"))

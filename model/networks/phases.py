@@ -63,12 +63,6 @@ def phases_to_space(phases: tf.Tensor) -> tf.Tensor:
     return tf.nn.depth_to_space(phases, 2)[:, 1:-1, 1:-1]
 
 
-def space_to_phases(pixels: tf.Tensor) -> tf.Tensor:
-    """Return pixels in phase order, zeros where a phase lies outside."""
-    around = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    return tf.nn.space_to_depth(tf.pad(pixels, around), 2)
-
-
 def reflect_phases(phases: tf.Tensor, axis: int) -> tf.Tensor:
     """Put the reflection into the phases that lie outside: pixel -1 becomes pixel 1."""
     odd, even = _split_phases(phases, axis)

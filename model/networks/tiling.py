@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from model.architecture import Architecture
+
 # The encoder sees 26 px (VGG-16) or 30 px (VGG-19) beyond a feature, the decoder four
 # features of 8 px more. Multiples of the stride, so that tiles share the grid of cells.
 ENCODER_HALO: Final = 32
@@ -21,10 +23,37 @@ HALO: Final = 64
 # No smaller budget leaves more of a tile than its halo.
 LEAST_TILE_PIXELS: Final = 256 * 256
 
-# Below 1 GB in the decoder at VGG's width, and 1.3 times the work of the whole.
+# Below 1 GB in the paper's network at VGG's width, and 1.3 times the work of the whole.
 MAX_TILE_PIXELS: Final = 1024 * 1024
 
+# What that network holds at a time, 800 bytes a pixel: so may the tile of any other.
+TILE_BYTES: Final = 800 * MAX_TILE_PIXELS
+
 Moments = npt.NDArray[np.float64]
+
+
+def tile_pixels(network: Architecture) -> int:
+    """Return the most pixels of a tile, halo included, that a network should be given.
+
+    float32: the maps of all taps, which are there until the picture is, and the layer
+    that takes most beside them: what it is given, that padded, and what it gives.
+    """
+    maps = sum(
+        channels / stride**2
+        for channels, stride in zip(
+            network.map_channels, network.tap_strides, strict=True
+        )
+    )
+    most = 0.0
+    stride = 1
+    skips = {skip.added_to for skip in network.skips}
+    for layer in (*network.encoder_layers, *network.decoder_layers):
+        stride = stride * 2 if layer.pool_before else stride
+        stride = stride // 2 if layer.upsample_before else stride
+        given = 2 * layer.in_channels / (4 if layer.upsample_before else 1)
+        gives = (2 if layer.name in skips else 1) * layer.out_channels
+        most = max(most, (given + gives) / stride**2)
+    return int(TILE_BYTES / (4 * (maps + most)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
