@@ -16,12 +16,11 @@ from apache_beam.ml.inference.base import ModelHandler
 from model.bundle import load_bundle
 from model.config import Precision
 from model.networks.tiling import LEAST_TILE_PIXELS
-from transforms.elements import ImageError, ImageRef, Reason
+from transforms.elements import ImageError, ImageRef, PreserveColor, Reason
 from transforms.images.load import LoadedImage
 from transforms.steps.tensorflow_start import without_greeting
 from transforms.storage.folder import OutputFolder, read_file
 from transforms.storage.worker_progress import progress_of
-from transforms.stylize.cells import PreserveColor
 from transforms.stylize.plan import Painting
 
 if TYPE_CHECKING:

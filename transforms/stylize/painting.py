@@ -10,10 +10,9 @@ import tensorflow as tf
 from model.adain.keep_colors import keep_chroma, match_colors
 from model.adain.stylizer import Content, to_float
 from model.networks.tiling import LEAST_TILE_PIXELS
-from transforms.elements import ImageError, Reason
+from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
 from transforms.stylize.blend import blend
-from transforms.stylize.cells import PreserveColor
 from transforms.stylize.handler import (
     Painted,
     Pixels,
