@@ -21,7 +21,7 @@ from pipelines.stylize.dry_run import dry_run
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import ImageRef
 from transforms.inputs.listing import ReadListing
-from transforms.steps.try_map import WriteFailures
+from transforms.steps.write_failures import WriteFailures
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import count_parts
 from transforms.stylize.earlier_failures import Retry

@@ -19,7 +19,8 @@ from transforms.elements import ImageStatus
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
 from transforms.ingest.whole_shards import manifest_parts
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 
 REPORT: Final = "report.html"
 PREVIEW: Final = "preview.jpg"

@@ -35,7 +35,8 @@ from transforms.optimize.optimize_runs import preview_name
 from transforms.optimize.settings import RunSettings, flag_of, shown_value
 from transforms.pages.gallery_pages import make_environment
 from transforms.pages.line_chart import HEIGHT, WIDTH, Chart, log_chart, thin
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
 from transforms.storage.parquet import read_rows
 

@@ -19,7 +19,8 @@ from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.elements import ImageError, ImageRef, PreserveColor, Reason
 from transforms.images.load import LoadedImage
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.storage.folder import OutputFolder, read_file
+from transforms.storage.files import read_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.plan import Painting
 
