@@ -27,9 +27,10 @@ from transforms.storage.parquet import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
-from transforms.stylize.handler import Network, StyleEncoder, StylizerModelHandler
+from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.interpolation_sheets import WriteSheets
 from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pair_table import ReadBadPairs
 from transforms.stylize.pairing import BlendPairing
 from transforms.stylize.plan import PlanCells

@@ -18,7 +18,7 @@ from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import StyleShare
-from transforms.stylize.handler import StyleEncoder
+from transforms.stylize.network import StyleEncoder
 from transforms.stylize.style_bank import (
     BankFile,
     BankSettings,

@@ -13,16 +13,10 @@ from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
 from transforms.stylize.blend import blend
-from transforms.stylize.handler import (
-    Painted,
-    Pixels,
-    SharedStylizer,
-    StylizeBlock,
-    Vectors,
-    network_error,
-)
+from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, Vectors
 from transforms.stylize.masks import load_regions
 from transforms.stylize.measure import measured
+from transforms.stylize.network import SharedStylizer, network_error
 from transforms.stylize.plan import Painting
 
 _NOT_FINITE: Final = "The network gave NaN or infinity."
