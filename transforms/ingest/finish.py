@@ -14,8 +14,9 @@ from transforms.annotations.dataset_layout import (
     DatasetSettings,
     shard_name,
 )
-from transforms.annotations.dataset_pictures import contact_sheet, read_picture
+from transforms.annotations.dataset_pictures import read_picture
 from transforms.elements import ImageStatus
+from transforms.images.contact_sheets import overview
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
 from transforms.ingest.tfds_metadata import (
@@ -85,7 +86,7 @@ def finish_dataset(
     first = sorted(accepted, key=lambda row: row["sha256"])[:_SHEET_PICTURES]
     if first:
         pixels = [read_picture(output, settings, row) for row in first]
-        output.write(PREVIEW, contact_sheet(pixels))
+        output.write(PREVIEW, overview(pixels))
     else:
         output.delete(PREVIEW)
     summary = _summary(settings, identity, rows, splits)
