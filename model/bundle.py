@@ -8,39 +8,28 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from model.architecture import Architecture
 from model.config import ConvSpec, canonical_json
+from model.npz import Arrays, read_npz, write_npz
 
 # Version 1 is the paper's network, AdaIN on the last layer alone; 2 any of the family.
 FORMAT_VERSION: Final = 2
 
 DEFAULT_BUNDLE: Final = str(pathlib.Path(__file__).parent / "pretrained" / "default")
 
+# Whose encoder measures every bundle: the paper's network, VGG-16, so that figures can
+# be compared whatever the default is.
+RULER_BUNDLE: Final = DEFAULT_BUNDLE
+
 _PARTS: Final = ("encoder", "decoder")
 _DTYPES: Final = (np.float16, np.float32)
-
-# What zipfile and NumPy raise on damaged archives beside ValueError; the last one on an
-# unknown compression.
-_DAMAGE: Final = (
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-)
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class BundleError(ValueError):
@@ -109,10 +98,13 @@ class Bundle:
             BundleError: The arrays do not fit the layers, or a weight is not a finite
                 float16 or float32.
         """
-        files = {
-            "encoder.npz": _npz(network.encoder_convolutions, encoder),
-            "decoder.npz": _npz(network.decoder_convolutions, decoder),
-        }
+        try:
+            files = {
+                "encoder.npz": write_npz(network.encoder_convolutions, encoder),
+                "decoder.npz": write_npz(network.decoder_convolutions, decoder),
+            }
+        except ValueError as error:
+            raise BundleError(str(error)) from error
         description = {
             **about,
             "format_version": 1 if network.one_tap else FORMAT_VERSION,
@@ -131,8 +123,23 @@ class Bundle:
 
     @property
     def encoder_sha256(self) -> str:
-        """Sha256 of the stored encoder weights: what a style bank is bound to."""
+        """Sha256 of the stored encoder weights."""
         return str(self.description["files"]["encoder.npz"]["sha256"])
+
+    @functools.cached_property
+    def style_code(self) -> Mapping[str, str]:
+        """What the statistics of a style are bound to, as text.
+
+        The weights; with several taps or projections also which taps, in their order,
+        and the sha256 of what the encoder is made of: equal weights may be read in
+        other ways.
+        """
+        code = {"encoder_sha256": self.encoder_sha256}
+        if not self.architecture.one_tap:
+            encoder = canonical_json(self.description["encoder"])
+            code["taps"] = " ".join(tap.layer for tap in self.architecture.taps)
+            code["network_sha256"] = hashlib.sha256(encoder).hexdigest()
+        return code
 
     @functools.cached_property
     def architecture(self) -> Architecture:
@@ -273,26 +280,6 @@ def _unseal(
     return bundle
 
 
-def read_npz(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of an .npz file; pickled objects are refused.
-
-    Raises:
-        ValueError: The bytes are not a whole .npz of plain arrays.
-    """
-    # np.load would take a bare .npy too, and calls anything else a pickle.
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        raise ValueError("not an .npz file, or only a part of one")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
-        raise ValueError(f"a damaged .npz file: {error}") from error
-    strange = [n for n, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if strange:
-        raise ValueError(f"members that are no arrays: {', '.join(strange)}")
-    return arrays
-
-
 def _read_sealed(
     root: str,
     name: str,
@@ -375,17 +362,3 @@ def _check_arrays(bundle: Bundle) -> None:
                 f"The arrays of the {part} must be finite float16 or float32: "
                 f"{', '.join(unusable)}."
             )
-
-
-def _npz(layers: Sequence[ConvSpec], arrays: Arrays) -> bytes:
-    """Return the arrays as .npz bytes; in the order of the layers, so always the same.
-
-    NumPy dates the members 1980-01-01, so that no clock gets in.
-    """
-    names = [f"{layer.name}/{part}" for layer in layers for part in ("kernel", "bias")]
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise BundleError(f"The weights lack the arrays {', '.join(missing)}.")
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{name: arrays[name] for name in names})
-    return buffer.getvalue()

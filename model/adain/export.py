@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.adain.adain import adain, channel_moments
-from model.bundle import Arrays, Bundle
+from model.bundle import Bundle
 from model.config import ConvSpec
 from model.networks.decoder import build_decoder
 from model.networks.encoder import IMAGENET_MEAN_BGR

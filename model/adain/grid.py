@@ -100,11 +100,16 @@ class Means:
         """Count a result in."""
         m = cell.measured
         if cell.style is None:
-            values = {"identity_ssim": m.ssim, "identity_rmse": m.rmse}
+            values = {
+                "identity_ssim": m.ssim,
+                "identity_rmse": m.rmse,
+                "identity_mae": m.mae,
+            }
         else:
             values = {
                 "total": m.total,
                 "content": m.content_loss,
+                "photo": m.photo_loss,
                 "style": m.style_loss,
                 **{f"style/{tap}": loss for tap, loss in m.style_losses.items()},
                 "ssim": m.ssim,
@@ -117,8 +122,8 @@ class Means:
         """Return the means.
 
         Returns:
-            `total` (content + 10 · style), `content`, `style`, `style/<layer>` and
-            `ssim` over the stylized; `identity_ssim` and `identity_rmse` over the
-            identity test.
+            `total` (content + 10 · style), `content`, `photo` (content against the
+            photograph itself), `style`, `style/<layer>` and `ssim` over the stylized;
+            `identity_ssim`, `identity_rmse` and `identity_mae` over the identity test.
         """
         return {name: sum_ / self._counts[name] for name, sum_ in self._sums.items()}

@@ -46,12 +46,17 @@ class Measurement:
         style_losses: Of each tap; none where no style was asked for.
         ssim: Structural similarity of the result to the content, in [-1, 1].
         rmse: Root mean square difference to the content, in grey levels of 255.
+        mae: Mean absolute difference to the content, likewise.
+        photo_loss: mean((f(T) − f(c))²) at the deepest tap: against the photograph
+            itself, fair to pictures that were made without AdaIN.
     """
 
     content_loss: float
     style_losses: Mapping[str, float]
     ssim: float
     rmse: float
+    mae: float
+    photo_loss: float
 
     @property
     def style_loss(self) -> float:
@@ -118,7 +123,8 @@ class Ruler:
     the statistics of a million pixels, and by some 0.5 % of a small style loss.)
 
     Args:
-        bundle: Whose encoder it is: of the packaged bundle, to be comparable.
+        bundle: Whose encoder it is: that of `model.bundle.RULER_BUNDLE`, to be
+            comparable.
         precision: Of the convolutions.
         max_tile_pixels: Larger pictures are measured in tiles, halo included.
     """
@@ -190,7 +196,7 @@ class Ruler:
         originals, _ = self._padded(content.image, None)
         line = adain_line(*content.moments[-1], *goal.moments[-1], goal.alpha)
         moments = [RunningMoments() for _ in self.taps]
-        total, cells = 0.0, 0
+        total, photo, cells = 0.0, 0.0, 0
         for tile in self._tiles(padded):
             features, found = self._see(padded, regions, tile)
             for running, values in zip(moments, found, strict=True):
@@ -202,14 +208,17 @@ class Ruler:
             count = features.shape[1] * features.shape[2]
             loss = content_loss(features, _target(before, line, mask))
             total += count * float(loss)
+            photo += count * float(content_loss(features, before))
             cells += count
         of_picture = [running.result(EPSILON)[1:] for running in moments]
-        ssim, rmse = self._compare(picture, content.image)
+        ssim, rmse, mae = self._compare(picture, content.image)
         return Measurement(
             content_loss=total / cells,
             style_losses=self._style_losses(of_picture, content.shares, goal),
             ssim=ssim,
             rmse=rmse,
+            mae=mae,
+            photo_loss=photo / cells,
         )
 
     @property
@@ -275,12 +284,17 @@ class Ruler:
             losses += weights[region] / weights.sum() * np.array(of_region)
         return {tap: float(v) for tap, v in zip(self.taps, losses, strict=True)}
 
-    def _compare(self, picture: Pictures, content: Pictures) -> tuple[float, float]:
-        """Return SSIM and RMSE, strip by strip: strips share no window."""
+    def _compare(
+        self, picture: Pictures, content: Pictures
+    ) -> tuple[float, float, float]:
+        """Return SSIM, RMSE and mean absolute difference, strip by strip.
+
+        Strips share no window.
+        """
         height, width, _ = picture.shape
         beyond = _SSIM_WINDOW - 1
         step = max(1, self.max_tile_pixels // width - beyond)
-        similarity = squares = 0.0
+        similarity = squares = absolute = 0.0
         for start in range(0, height - beyond, step):
             stop = min(start + step, height - beyond)
             pair = [as_floats(i[start : stop + beyond]) for i in (picture, content)]
@@ -290,8 +304,10 @@ class Ruler:
             rows = stop - start + (beyond if stop == height - beyond else 0)
             difference = pair[0][:rows] - pair[1][:rows]
             squares += float(np.square(difference).sum(dtype=np.float64))
+            absolute += float(np.abs(difference).sum(dtype=np.float64))
         rmse = 255 * float(np.sqrt(squares / picture.size))
-        return similarity / (height - beyond), rmse
+        mae = 255 * absolute / picture.size
+        return similarity / (height - beyond), rmse, mae
 
     def _deepest_inside(self, images: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
         return _inside(self._encoder(images)[-1], box // self._stride)

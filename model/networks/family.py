@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from model.architecture import Architecture, Skip, Tap
-from model.bundle import Arrays, Bundle
+from model.bundle import Bundle
 from model.config import STYLE_LAYERS, Activation, ConvSpec
 from model.networks.decoder import mirror_layers
+from model.npz import Arrays
 
 # What the narrow encoders' input is divided by, so that it is of the order of 1.
 INPUT_DIVISOR: Final = 64.0

@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from model.bundle import read_npz
 from model.config import ConvSpec, Network
 from model.networks.encoder import vgg_layers
 from model.networks.keras_network import check_arrays
+from model.npz import read_npz
 
 PRETRAINED: Final = pathlib.Path(__file__).parents[1] / "pretrained"
 

@@ -13,7 +13,7 @@ import tqdm
 from model.adain.grid import Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
-from model.bundle import DEFAULT_BUNDLE, load_bundle
+from model.bundle import DEFAULT_BUNDLE, RULER_BUNDLE, load_bundle
 from model.training.dataset import load_index
 from pipelines.command.job import Job
 from pipelines.errors import UsageError
@@ -103,7 +103,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     _job(config, output).check_output()
     contents = _squares("--content", config.content, config.size)
     styles = _squares("--style", config.style, config.size)
-    ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
+    ruler = Ruler(load_bundle(RULER_BUNDLE))
     grid = Grid(ruler, Stylizer(bundle), styles)
     means, page = Means(), EvaluationPage(styles.readable)
     style_keys = [style.key for style in styles.readable]
@@ -198,7 +198,9 @@ def _report(config: EvaluateConfig, summary: dict[str, Any]) -> int:
         f"evaluate: {total} images = {total - failed} decoded + {failed} failed; "
         f"total {means['total']:.4f} = content {means['content']:.4f} + 10 × style "
         f"{means['style']:.4f}; SSIM {means['ssim']:.3f}; identity SSIM "
-        f"{means['identity_ssim']:.3f}",
+        f"{means['identity_ssim']:.3f}; content against the photograph "
+        f"{means['photo']:.4f}; identity {means['identity_rmse']:.1f} RMSE, "
+        f"{means['identity_mae']:.1f} mean grey levels",
         file=sys.stderr,
     )
     print(OutputFolder(config.output).path(PAGE))

@@ -70,7 +70,7 @@ class StylizePlan:
     def bank_settings(self) -> BankSettings:
         """Return what the bank of this job is bound to."""
         return BankSettings(
-            self.bundle.encoder_sha256,
+            self.bundle.style_code,
             self.settings.style_size,
             self.settings.precision,
         )
@@ -164,7 +164,7 @@ def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
 
 
 def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
-    wanted = BankSettings(bundle.encoder_sha256, config.style_size, config.precision)
+    wanted = BankSettings(bundle.style_code, config.style_size, config.precision)
     path = config.style_bank
     try:
         bank = check_bank(path, wanted)

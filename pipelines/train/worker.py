@@ -16,7 +16,7 @@ from model.adain.export import trained_bundle
 from model.adain.grid import Cell, Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
-from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.bundle import RULER_BUNDLE, Bundle, load_bundle
 from model.training.checkpoints import CheckpointError, Checkpoints
 from model.training.pairs import training_pairs
 from model.training.trainer import Trainer, batches_of, learning_rate
@@ -264,7 +264,7 @@ class _Judge:
     """Evaluates decoders on the fixed grid of the val splits."""
 
     def __init__(self, plan: TrainPlan) -> None:
-        self._ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
+        self._ruler = Ruler(load_bundle(RULER_BUNDLE))
         self._contents, self._styles = (
             list(square_pictures(index, index.some(_GRID_SIDE), _GRID_PIXELS))
             for index in (plan.held_out_content, plan.held_out_style)

@@ -17,11 +17,11 @@ from model.bundle import (
     BundleError,
     load_bundle,
     read_local,
-    read_npz,
 )
 from model.config import ConvSpec, canonical_json
 from model.networks.decoder import mirror_layers
 from model.networks.encoder import layers_to
+from model.npz import read_npz
 
 Arrays = dict[str, np.ndarray]
 Change = Callable[[dict[str, Any]], None]

@@ -85,6 +85,8 @@ def _row(cell: Cell, content: str, styles: Sequence[str]) -> dict[str, Any]:
         "total": measured.total,
         "ssim": measured.ssim,
         "rmse": measured.rmse,
+        "mae": measured.mae,
+        "photo_loss": measured.photo_loss,
     }
 
 

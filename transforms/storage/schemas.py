@@ -195,8 +195,11 @@ EVALUATION: Final = pa.schema(
         ("total", pa.float64()),
         # To the content, in [-1, 1].
         ("ssim", pa.float64()),
-        # To the content, in grey levels of 255.
+        # To the content, in grey levels of 255: root mean square, mean absolute.
         ("rmse", pa.float64()),
+        ("mae", pa.float64()),
+        # Content loss against the photograph itself instead of AdaIN's target.
+        ("photo_loss", pa.float64()),
     ]
 )
 

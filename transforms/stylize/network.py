@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.bundle import load_bundle
+from model.bundle import RULER_BUNDLE, load_bundle
 from model.config import Precision
-from model.networks.tiling import LEAST_TILE_PIXELS
+from model.networks.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
 from transforms.elements import ImageError, Reason
 from transforms.images.load import LoadedImage
 from transforms.steps.tensorflow_start import without_greeting
@@ -34,14 +34,14 @@ class Network:
         bundle: Path of the bundle; None for the packaged one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
-        max_tile_pixels: Larger pictures go through in tiles.
+        max_tile_pixels: Larger pictures go through in tiles; None for as many as fit.
         threads: Of this process for one operation; 0 leaves it to TensorFlow.
     """
 
     bundle: str | None
     bundle_id: str
     precision: Precision
-    max_tile_pixels: int
+    max_tile_pixels: int | None
     threads: int = 0
 
 
@@ -70,7 +70,8 @@ class SharedStylizer:
 
     def ruler(self) -> "Ruler":
         """Return what measures pictures."""
-        return _load_ruler(self._network)
+        network = self._network
+        return _load_ruler(network.precision, network.max_tile_pixels)
 
     def seen(self, image: LoadedImage) -> "Seen":
         """Return what the ruler sees of a content; the last one is kept."""
@@ -142,14 +143,13 @@ def _use_threads(threads: int) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _load_ruler(network: Network) -> "Ruler":
+def _load_ruler(precision: Precision, max_tile_pixels: int | None) -> "Ruler":
     from model.adain.ruler import Ruler
 
-    bundle = load_bundle(network.bundle, read_file)
     # The ruler keeps the largest layer of a tile for its statistics, beside what the
     # stylizer holds: a tile as large as the stylizer's would cost 0.7 GB more.
-    most = max(LEAST_TILE_PIXELS, network.max_tile_pixels // 4)
-    return Ruler(bundle, network.precision, most)
+    most = max(LEAST_TILE_PIXELS, (max_tile_pixels or MAX_TILE_PIXELS) // 4)
+    return Ruler(load_bundle(RULER_BUNDLE), precision, most)
 
 
 class StyleEncoder:

@@ -556,6 +556,53 @@ def test_style_bank_of_another_encoder_exits_2(run, inputs, random_arrays, tiny_
     assert "made with encoder_sha256" in err
 
 
+def test_four_taps_stylize_blend_and_continue(run, inputs, level_bundles, files_of):
+    """A bank of all taps; kept cells, the bank alone, and other networks refused."""
+    import pyarrow.parquet as pq
+
+    level_bundles("linear").save(inputs / "bundle")
+    assert run("--alpha", "0.5,1")[0] == 0
+    table = pq.read_table(inputs / "out" / "styles.parquet")
+    assert {len(mean) for mean in table["mean"].to_pylist()} == {9 + 10 + 11 + 12}
+    metadata = table.schema.metadata
+    assert metadata[b"taps"].split() == [
+        b"block1_conv1",
+        b"block2_conv1",
+        b"block3_conv1",
+        b"block4_conv1",
+    ]
+    before = files_of(inputs / "out" / "images")
+    status, _, err = run("--alpha", "0.5,1")
+    assert status == 0
+    assert "0 done" in err
+    assert files_of(inputs / "out" / "images") == before
+    assert run("--pairing", "corners", output="corners")[0] == 0
+    bank = str(inputs / "out" / "styles.parquet")
+    assert run("--style-bank", bank, style=None, output="alone")[0] == 0
+    assert run("--max-tile-pixels", "65536", output="tiled")[0] == 0
+
+
+def test_bank_of_another_network_with_the_same_weights_exits_2(
+    run, inputs, level_bundles, tiny_bundle
+):
+    """Behind one encoder, one tap and four: the sha256 of the weights tells nothing."""
+    run()
+    paper = str(inputs / "out" / "styles.parquet")
+    levels = level_bundles("vgg")
+    assert levels.encoder_sha256 == tiny_bundle.encoder_sha256
+    levels.save(inputs / "bundle")
+    status, _, err = run("--style-bank", paper, output="new")
+    assert status == 2
+    assert "made with taps none, this run has block1_conv1 block2_conv1" in err
+    assert run(output="levels")[0] == 0
+    bank = str(inputs / "levels" / "styles.parquet")
+    tiny_bundle.save(inputs / "bundle")
+    status, _, err = run("--style-bank", bank, output="new")
+    assert status == 2
+    assert "made with taps block1_conv1 block2_conv1" in err
+    assert not (inputs / "new").exists()
+
+
 REFUSED = {
     "--styles-per-content 9: there are only 2": (
         *("--pairing", "sample"),

@@ -16,7 +16,7 @@ def square(key, level):
 
 
 def cell(content, style, total):
-    measured = Measurement(total, {"block1_conv1": 0.0}, 0.5, 10.0)
+    measured = Measurement(total, {"block1_conv1": 0.0}, 0.5, 10.0, 7.0, 3.0)
     return Cell(content, style, np.zeros((SIDE, SIDE, 3), np.float32), measured)
 
 
@@ -67,4 +67,6 @@ def test_means_are_those_of_all_cells():
     result = means.result()
     assert result["total"] == 3.0
     assert result["identity_rmse"] == 10.0
+    assert result["identity_mae"] == 7.0
+    assert result["photo"] == 3.0
     assert result["ssim"] == 0.5
