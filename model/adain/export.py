@@ -1,6 +1,6 @@
 """A trained decoder as a bundle, a SavedModel and a weights file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -9,37 +9,37 @@ import tensorflow as tf
 from model.adain.adain import adain, channel_moments
 from model.bundle import Bundle
 from model.config import ConvSpec
-from model.networks.decoder import build_decoder
 from model.networks.encoder import IMAGENET_MEAN_BGR
+from model.networks.level_network import build_level_decoder
+from model.npz import Arrays
 
 _IMAGES: Final = (None, None, None, 3)
 
 
-def trained_bundle(start: Bundle, decoder: Arrays, about: Mapping[str, Any]) -> Bundle:
-    """Return the bundle of a trained decoder, its weights rounded to float16.
+def trained_bundle(start: Bundle, weights: Arrays, about: Mapping[str, Any]) -> Bundle:
+    """Return the bundle of trained networks, what learnt rounded to float16.
 
     Args:
-        start: What the training started from; its encoder stays as it is.
-        decoder: The trained weights.
+        start: What the training started from; what did not learn stays as it is.
+        weights: The trained weights, of the decoder and of an encoder that learnt.
         about: What else bundle.json says.
 
     Raises:
         BundleError: A weight is not a finite float16.
     """
-    half = {name: array.astype(np.float16) for name, array in decoder.items()}
-    return Bundle.create(
-        start.encoder_layers, start.encoder, start.decoder_layers, half, about
-    )
+    half = {name: array.astype(np.float16) for name, array in weights.items()}
+    encoder = {**start.encoder, **half}
+    return Bundle.seal(start.architecture, encoder, half, about)
 
 
 def save_weights_h5(bundle: Bundle, path: str) -> None:
-    """Write the decoder's weights as Keras does, for `load_weights`.
+    """Write the decoder's weights, and its skips', as Keras does, for `load_weights`.
 
     Args:
         bundle: Whose decoder.
         path: Must end in `.weights.h5`, as Keras wants it.
     """
-    build_decoder(bundle.decoder_layers, bundle.decoder).save_weights(path)
+    build_level_decoder(bundle.architecture, bundle.decoder).save_weights(path)
 
 
 def save_saved_model(bundle: Bundle, folder: str) -> None:
@@ -48,7 +48,8 @@ def save_saved_model(bundle: Bundle, folder: str) -> None:
     Its signatures take and return float32; pictures are RGB `[batch, height, width, 3]`
     in [0, 1] of any size from 16 pixels a side:
 
-    - `encode_style(image)` → `mean`, `std`, `[batch, channels]`
+    - `encode_style(image)` → `mean`, `std`, `[batch, channels]`, of all taps one after
+      the other
     - `stylize(content, mean, std, alpha)` → `image` of the content's size; mean and std
       `[batch or 1, channels]`, alpha a scalar in [0, 1]
     - `stylize_image(content, style, alpha)` → `image` of the content's size; the style
@@ -70,17 +71,14 @@ class PlainStylizer(tf.Module):
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(name="stylizer")
-        self._encoder_layers = list(bundle.encoder_layers)
-        self._decoder_layers = list(bundle.decoder_layers)
-        self._channels = bundle.encoder_layers[-1].out_channels
-        self._stride = 2 ** sum(layer.pool_before for layer in bundle.encoder_layers)
+        self._network = bundle.architecture
         self.encoder_weights = _variables(bundle.encoder)
         self.decoder_weights = _variables(bundle.decoder)
 
     def signatures(self) -> dict[str, Any]:
         """Return the functions to be saved, by the names of their signatures."""
         image = tf.TensorSpec(_IMAGES, tf.float32)
-        moments = tf.TensorSpec((None, self._channels), tf.float32)
+        moments = tf.TensorSpec((None, sum(self._network.channels)), tf.float32)
         scalar = tf.TensorSpec((), tf.float32)
         functions = {
             "encode_style": (self._encode_style, {"image": image}),
@@ -103,16 +101,25 @@ class PlainStylizer(tf.Module):
         return concrete
 
     def _encode_style(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        mean, std = channel_moments(self._encode(image))
+        found = [channel_moments(tap) for tap in self._encode(image)]
+        mean, std = (tf.concat(parts, 1) for parts in zip(*found, strict=True))
         return {"mean": mean, "std": std}
 
     def _stylize(
         self, content: tf.Tensor, mean: tf.Tensor, std: tf.Tensor, alpha: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         shape = tf.shape(content)
-        target = adain(self._encode(content), mean, std, alpha)
-        output = _convolve(self._decoder_layers, self.decoder_weights, target)
-        output = tf.clip_by_value(output, 0.0, 1.0)
+        channels = list(self._network.channels)
+        targets = [
+            adain(features, style_mean, style_std, alpha)
+            for features, style_mean, style_std in zip(
+                self._encode(content),
+                tf.split(mean, channels, 1),
+                tf.split(std, channels, 1),
+                strict=True,
+            )
+        ]
+        output = tf.clip_by_value(self._decode(targets), 0.0, 1.0)
         return {"image": output[:, : shape[1], : shape[2]]}
 
     def _stylize_image(
@@ -121,13 +128,46 @@ class PlainStylizer(tf.Module):
         moments = self._encode_style(style)
         return self._stylize(content, moments["mean"], moments["std"], alpha)
 
-    def _encode(self, image: tf.Tensor) -> tf.Tensor:
+    def _encode(self, image: tf.Tensor) -> list[tf.Tensor]:
+        """Return what AdaIN aligns, tap by tap."""
+        network = self._network
         shape = tf.shape(image)
-        pads = [[0, 0], [0, -shape[1] % self._stride], [0, -shape[2] % self._stride]]
-        image = tf.pad(image, [*pads, [0, 0]], mode="REFLECT")
+        pads = [
+            [0, 0],
+            [0, -shape[1] % network.stride],
+            [0, -shape[2] % network.stride],
+            [0, 0],
+        ]
+        image = tf.pad(image, pads, mode="REFLECT")
         mean = tf.constant(IMAGENET_MEAN_BGR, tf.float32)
-        image = tf.reverse(image, axis=[-1]) * 255.0 - mean
-        return _convolve(self._encoder_layers, self.encoder_weights, image)
+        features = tf.reverse(image, axis=[-1]) * 255.0 - mean
+        features /= network.input_divisor
+        projections = {tap.layer: tap.projection for tap in network.taps}
+        aligned = []
+        for layer in network.encoder_layers:
+            features = _convolve(layer, self.encoder_weights, features)
+            if layer.name in projections:
+                projection = projections[layer.name]
+                aligned.append(
+                    features
+                    if projection is None
+                    else _convolve(projection, self.encoder_weights, features)
+                )
+        return aligned
+
+    def _decode(self, targets: list[tf.Tensor]) -> tf.Tensor:
+        """Return the picture of AdaIN's features, tap by tap."""
+        network, weights = self._network, self.decoder_weights
+        skips = {skip.added_to: skip for skip in network.skips}
+        features = targets[-1]
+        for layer in network.decoder_layers:
+            added = None
+            if layer.name in skips:
+                skip = skips[layer.name]
+                target = targets[network.place(skip.tap)]
+                added = _convolve(skip.projection, weights, target)
+            features = _convolve(layer, weights, features, added)
+        return features
 
 
 def _variables(arrays: Arrays) -> dict[str, tf.Variable]:
@@ -139,20 +179,22 @@ def _variables(arrays: Arrays) -> dict[str, tf.Variable]:
 
 
 def _convolve(
-    layers: Sequence[ConvSpec], weights: Mapping[str, tf.Variable], features: tf.Tensor
+    layer: ConvSpec,
+    weights: Mapping[str, tf.Variable],
+    features: tf.Tensor,
+    added: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    for layer in layers:
-        if layer.pool_before:
-            features = tf.nn.max_pool2d(features, 2, 2, "VALID")
-        if layer.upsample_before:
-            features = tf.repeat(tf.repeat(features, 2, axis=1), 2, axis=2)
-        side = [layer.kernel // 2] * 2
-        mode = "REFLECT" if layer.padding == "reflect" else "CONSTANT"
-        features = tf.pad(features, [[0, 0], side, side, [0, 0]], mode=mode)
-        features = tf.nn.conv2d(
-            features, weights[f"{layer.name}_kernel"], 1, padding="VALID"
-        )
-        features = tf.nn.bias_add(features, weights[f"{layer.name}_bias"])
-        if layer.activation == "relu":
-            features = tf.nn.relu(features)
-    return features
+    if layer.pool_before:
+        features = tf.nn.max_pool2d(features, 2, 2, "VALID")
+    if layer.upsample_before:
+        features = tf.repeat(tf.repeat(features, 2, axis=1), 2, axis=2)
+    side = [layer.kernel // 2] * 2
+    mode = "REFLECT" if layer.padding == "reflect" else "CONSTANT"
+    features = tf.pad(features, [[0, 0], side, side, [0, 0]], mode=mode)
+    features = tf.nn.conv2d(
+        features, weights[f"{layer.name}_kernel"], 1, padding="VALID"
+    )
+    features = tf.nn.bias_add(features, weights[f"{layer.name}_bias"])
+    if added is not None:
+        features += added
+    return tf.nn.relu(features) if layer.activation == "relu" else features

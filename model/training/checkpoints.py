@@ -5,13 +5,13 @@ import logging
 import pathlib
 import shutil
 import tempfile
-from typing import Final
+from typing import Any, Final
 
 import tensorflow as tf
 
 from model.bundle import Bundle
-from model.networks.decoder import build_decoder
 from model.networks.keras_network import Arrays, get_weights
+from model.networks.level_network import build_level_decoder, build_level_encoder
 from model.training.trainer import Trainer
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class CheckpointError(RuntimeError):
 
 @dataclasses.dataclass
 class Checkpoints:
-    """The checkpoints of a training: decoder, optimizer, step and best so far.
+    """The checkpoints of a training: what learns, optimizer, step and best so far.
 
     TensorFlow writes a checkpoint under a temporary name, renames it, and then names it
     in the file `checkpoint`, so that a killed process leaves the former one valid.
@@ -60,6 +60,7 @@ class Checkpoints:
             optimizer=self.trainer.optimizer,
             step=self.trainer.step,
             best=self.trainer.best,
+            **({"encoder": self.trainer.encoder} if self.trainer.encoder else {}),
         )
         self._manager = tf.train.CheckpointManager(
             self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
@@ -147,19 +148,26 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
     return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
 
 
-def latest_decoder(folder: pathlib.Path, start: Bundle) -> tuple[Arrays, int]:
-    """Return the decoder of the latest checkpoint that is whole, and its step.
+def latest_weights(
+    folder: pathlib.Path, start: Bundle, *, encoder: bool = False
+) -> tuple[Arrays, int]:
+    """Return what learnt up to the latest checkpoint that is whole, and its step.
 
     Args:
         folder: Of the checkpoints.
         start: What the training started from.
+        encoder: Whether the encoder learnt too.
 
     Raises:
         CheckpointError: There is none.
     """
-    decoder = build_decoder(start.decoder_layers)
+    parts = {"decoder": build_level_decoder(start.architecture)}
+    if encoder:
+        parts["encoder"] = build_level_encoder(
+            start.architecture, start.encoder, trainable=True
+        )
     step = tf.Variable(0, dtype=tf.int64)
-    state = tf.train.Checkpoint(decoder=decoder, step=step)
+    state = tf.train.Checkpoint(step=step, **parts)
     for number in saved_steps(folder):
         path = str(folder / f"{_NAME}-{number}")
         try:
@@ -168,7 +176,10 @@ def latest_decoder(folder: pathlib.Path, start: Bundle) -> tuple[Arrays, int]:
         except _DAMAGE:
             _LOGGER.warning("The checkpoint %s is damaged; taking an older one.", path)
             continue
-        return get_weights(decoder), int(step.numpy())
+        weights: dict[str, Any] = {}
+        for network in parts.values():
+            weights |= get_weights(network)
+        return weights, int(step.numpy())
     raise CheckpointError(f"There is no checkpoint in {folder} that can be read.")
 
 

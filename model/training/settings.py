@@ -1,17 +1,22 @@
 """What decides the outcome of a training, as plain data; imports no TensorFlow."""
 
 import dataclasses
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from model.config import STRIDE, Precision
 
 Schedule = Literal["inverse-time", "cosine"]
 Optimizer = Literal["adam", "sgd"]
+ContentTarget = Literal["adain", "photograph"]
 SCHEDULES: Final = get_args(Schedule)
 OPTIMIZERS: Final = get_args(Optimizer)
+CONTENT_TARGETS: Final = get_args(ContentTarget)
 
 # At the deepest layer reflection takes a cell from beyond the border cell.
 LEAST_CROP: Final = 2 * STRIDE
+
+# Settings that workdirs of version 1 do not have.
+_LATER: Final = ("content_target", "train_encoder")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +41,9 @@ class TrainingSettings:
         seed: Of the draws and of fresh weights.
         optimizer: `sgd` is for comparing runs: Adam divides by the root of the
             second moment, which turns the rounding of tiny gradients into steps.
+        content_target: What the content loss compares with: `adain`, the features that
+            AdaIN asks for, or `photograph`, those of the content itself.
+        train_encoder: Whether the encoder learns together with the decoder.
     """
 
     # Steps, batch, rate and decay as in the authors' code and its ports.
@@ -54,6 +62,19 @@ class TrainingSettings:
     precision: Precision = "float32"
     seed: int = 0
     optimizer: Optimizer = "adam"
+    content_target: ContentTarget = "adain"
+    train_encoder: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values as a workdir keeps them.
+
+        What came later is left out at its default, which is what older trainings did.
+        """
+        values = dataclasses.asdict(self)
+        for field in dataclasses.fields(self):
+            if field.name in _LATER and values[field.name] == field.default:
+                del values[field.name]
+        return values
 
     def complaint(self) -> tuple[str, object, str] | None:
         """Return the first wrong value: its name, itself, and what was expected."""

@@ -1,7 +1,9 @@
 """The training of a decoder: one step, distributed over any number of workers.
 
-The encoder is fixed; the decoder learns to turn AdaIN's features into pictures whose
-features are those again (Huang & Belongie 2017, https://arxiv.org/abs/1703.06868).
+The decoder learns to turn AdaIN's features into pictures whose features are those again
+(Huang & Belongie 2017, https://arxiv.org/abs/1703.06868). The losses look through a
+fixed encoder: the network's own, or, where that one has projections or learns too, that
+of a judge.
 """
 
 import dataclasses
@@ -19,11 +21,14 @@ from model.adain.losses import (
     style_taps,
     total_variation_loss,
 )
-from model.config import ConvSpec
-from model.networks.decoder import build_decoder
+from model.bundle import Bundle
+from model.config import Policy
 from model.networks.encoder import build_encoder
-from model.networks.keras_network import Arrays, check_arrays, get_weights, set_weights
+from model.networks.keras_network import get_weights, set_weights
+from model.networks.level_network import build_level_decoder, build_level_encoder
 from model.training.settings import TrainingSettings
+
+Moments = tuple[tf.Tensor, tf.Tensor]
 
 # The cosine schedule ends at this share of the learning rate.
 COSINE_FLOOR: Final = 0.02
@@ -74,28 +79,24 @@ class Trainer:
     """A decoder in training and all that a checkpoint holds of it.
 
     `step` counts the updates; `best` is the lowest held-out total so far, kept for
-    whoever evaluates.
+    whoever evaluates. `encoder` learns with the decoder, or is None.
 
     Args:
         settings: What decides the outcome.
-        encoder_layers: The encoder's convolutions.
-        encoder: Its weights.
-        decoder_layers: The decoder's convolutions.
-        decoder: The weights to start from.
+        start: The networks to start from.
+        judge: Whose encoder the losses look through, where the start's does not itself.
         strategy: Over which devices and workers.
         workers: How many processes there are.
 
     Raises:
-        ValueError: Arrays do not fit their layers, or the batch does not divide.
+        ValueError: The batch does not divide.
     """
 
     def __init__(
         self,
         settings: TrainingSettings,
-        encoder_layers: Sequence[ConvSpec],
-        encoder: Arrays,
-        decoder_layers: Sequence[ConvSpec],
-        decoder: Arrays,
+        start: Bundle,
+        judge: Bundle,
         strategy: tf.distribute.Strategy | None = None,
         workers: int = 1,
     ) -> None:
@@ -108,28 +109,45 @@ class Trainer:
                 f"The batch of {settings.batch_size} must be a multiple of the "
                 f"{self.replicas} replicas that share it."
             )
-        check_arrays(decoder_layers, decoder, origin="the decoder to start from")
-        self.taps = style_taps(encoder_layers)
+        network = start.architecture
+        plain = all(tap.projection is None for tap in network.taps)
+        # Whether AdaIN acts on what the losses look at anyway.
+        self._one_look = (
+            plain and network.input_divisor == 1 and not settings.train_encoder
+        )
+        looking = start if self._one_look else judge
+        self.taps = style_taps(looking.encoder_layers)
+        aligned = [tap.layer for tap in network.taps] if self._one_look else []
+        looked_at = [*self.taps, *(tap for tap in aligned if tap not in self.taps)]
+        self._aligned = [looked_at.index(tap) for tap in aligned]
+        # bfloat16 has 8 bits of mantissa: updates of 1e-4 would be lost, so the weights
+        # are float32 and only the convolutions bfloat16.
+        policy: Policy = (
+            "mixed_bfloat16" if settings.precision == "bfloat16" else settings.precision
+        )
         # Everything with variables under the scope, or updates fail obscurely.
         with self.strategy.scope():
-            self._encoder = build_encoder(
-                encoder_layers, encoder, taps=self.taps, precision=settings.precision
+            self.judge = build_encoder(
+                looking.encoder_layers,
+                looking.encoder,
+                taps=looked_at,
+                precision=settings.precision,
             )
-            self.decoder = build_decoder(
-                decoder_layers,
-                # bfloat16 has 8 bits of mantissa: updates of 1e-4 would be lost, so
-                # the weights are float32 and only the convolutions bfloat16.
-                precision=(
-                    "mixed_bfloat16"
-                    if settings.precision == "bfloat16"
-                    else settings.precision
-                ),
-            )
-            set_weights(self.decoder, decoder)
+            self._encoder = None
+            if not self._one_look:
+                self._encoder = build_level_encoder(
+                    network,
+                    start.encoder,
+                    precision=policy,
+                    trainable=settings.train_encoder,
+                )
+            self.encoder = self._encoder if settings.train_encoder else None
+            self.decoder = build_level_decoder(network, precision=policy)
+            set_weights(self.decoder, start.decoder)
             optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
             self.optimizer = optimizers[settings.optimizer](settings.learning_rate)
             # Before strategy.run, which cannot create variables.
-            self.optimizer.build(self.decoder.trainable_variables)
+            self.optimizer.build(self._variables)
             self.step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
             self.best = tf.Variable(
                 math.inf, dtype=tf.float64, name="best", trainable=False
@@ -137,8 +155,14 @@ class Trainer:
         # Not compiled by XLA: on CPUs it loses oneDNN's convolutions.
         self._run = tf.function(self._run_replicas, jit_compile=False)
 
+    @property
+    def _variables(self) -> list[Any]:
+        """What learns: the decoder, then the encoder where it does."""
+        of_encoder = self.encoder.trainable_variables if self.encoder else []
+        return [*self.decoder.trainable_variables, *of_encoder]
+
     def train_step(self, batch: Any, *, stop: bool = False) -> StepResult:
-        """Update the decoder once.
+        """Update what learns once.
 
         Args:
             batch: Contents and styles, float32 RGB `[batch, crop, crop, 3]` in [0, 1]
@@ -166,41 +190,78 @@ class Trainer:
     def losses(self, content: tf.Tensor, style: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the losses of a batch, float32 scalars.
 
-        Only the way from the decoder's weights to the losses is differentiable: the
-        target and the style's statistics are constants.
+        Only the way from what learns to the losses is differentiable: the target and
+        the style's statistics, by the judge, are constants.
 
         Args:
             content: float32 RGB `[batch, height, width, 3]` in [0, 1].
             style: Of the same shape.
         """
-        target, moments = self._encode(content, style)
-        return self._losses_against(target, moments)
+        return self._losses_against(content, style, *self._look(content, style))
 
     def weights(self) -> dict[str, Any]:
-        """Return the decoder's weights, float32, by `<layer>/kernel` and `/bias`."""
-        return get_weights(self.decoder)
+        """Return what learns, float32, by `<layer>/kernel` and `<layer>/bias`."""
+        of_encoder = get_weights(self.encoder) if self.encoder else {}
+        return {**get_weights(self.decoder), **of_encoder}
 
-    def _encode(
+    def _look(
         self, content: tf.Tensor, style: tf.Tensor
-    ) -> tuple[tf.Tensor, list[tuple[tf.Tensor, tf.Tensor]]]:
-        """Return AdaIN's target and the style's statistics at every tap."""
+    ) -> tuple[list[tf.Tensor], tf.Tensor, list[Moments]]:
+        """Return what the losses hold a picture against; all of it constant.
+
+        Returns:
+            AdaIN's features at every tap of the network, where the losses look through
+            its encoder; the target of the content loss; the style's statistics.
+        """
         count = tf.shape(content)[0]
         # In one batch: larger matrix products, one pass over the weights.
-        features = self._encoder(tf.concat([content, style], axis=0), training=False)
+        features = self.judge(tf.concat([content, style], axis=0), training=False)
         features = tf.nest.flatten(features)
         moments = [channel_moments(tap[count:]) for tap in features]
-        return tf.stop_gradient(adain(features[-1][:count], *moments[-1])), moments
+        aligned = [
+            tf.stop_gradient(adain(features[i][:count], *moments[i]))
+            for i in self._aligned
+        ]
+        last = len(self.taps) - 1
+        if self.settings.content_target == "photograph":
+            target = features[last][:count]
+        elif self._one_look:
+            target = aligned[-1]
+        else:
+            target = adain(features[last][:count], *moments[last])
+        return aligned, tf.stop_gradient(target), moments[: len(self.taps)]
+
+    def _picture(
+        self, content: tf.Tensor, style: tf.Tensor, aligned: list[tf.Tensor]
+    ) -> tf.Tensor:
+        """Return the stylized contents, not clipped."""
+        if self._encoder is not None:
+            count = tf.shape(content)[0]
+            maps = self._encoder(tf.concat([content, style], axis=0), training=True)
+            aligned = [
+                adain(tap[:count], *channel_moments(tap[count:]))
+                for tap in tf.nest.flatten(maps)
+            ]
+        return self.decoder(aligned if len(aligned) > 1 else aligned[0], training=True)
 
     def _losses_against(
-        self, target: tf.Tensor, moments: Sequence[tuple[tf.Tensor, tf.Tensor]]
+        self,
+        content: tf.Tensor,
+        style: tf.Tensor,
+        aligned: list[tf.Tensor],
+        target: tf.Tensor,
+        moments: Sequence[Moments],
     ) -> dict[str, tf.Tensor]:
         settings = self.settings
-        output = self.decoder(target, training=True)
-        features = tf.nest.flatten(self._encoder(output, training=False))
-        content = content_loss(features[-1], target)
+        output = self._picture(content, style, aligned)
+        features = tf.nest.flatten(self.judge(output, training=False))
+        features = features[: len(self.taps)]
+        content_part = content_loss(features[-1], target)
         layers = style_losses([channel_moments(tap) for tap in features], moments)
-        style = tf.add_n(layers)
-        total = settings.content_weight * content + settings.style_weight * style
+        style_part = tf.add_n(layers)
+        total = (
+            settings.content_weight * content_part + settings.style_weight * style_part
+        )
         variation = total_variation_loss(output)
         if settings.tv_weight:
             total += settings.tv_weight * variation
@@ -208,8 +269,8 @@ class Trainer:
             f"style/{tap}": loss for tap, loss in zip(self.taps, layers, strict=True)
         }
         return {
-            "content": content,
-            "style": style,
+            "content": content_part,
+            "style": style_part,
             "tv": variation,
             "total": total,
             **by_layer,
@@ -227,11 +288,11 @@ class Trainer:
     def _replica_step(
         self, content: tf.Tensor, style: tf.Tensor, stop: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        target, moments = self._encode(content, style)
-        variables = [v.value for v in self.decoder.trainable_variables]
+        looked = self._look(content, style)
+        variables = [v.value for v in self._variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            losses = self._losses_against(target, moments)
+            losses = self._losses_against(content, style, *looked)
             # Gradients are summed over replicas: without the division the step would
             # grow with their number.
             scaled = losses["total"] / self.replicas
@@ -254,9 +315,7 @@ class Trainer:
         # apply_gradients sums over replicas, where now all have the same.
         self.optimizer.apply_gradients(
             (gradient / self.replicas, variable)
-            for gradient, variable in zip(
-                gradients, self.decoder.trainable_variables, strict=True
-            )
+            for gradient, variable in zip(gradients, self._variables, strict=True)
         )
         return {**sums, "gradient_norm": norm}
 

@@ -79,7 +79,7 @@ class TrainConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the outcome, beside data and networks."""
-        values = dataclasses.asdict(self.settings)
+        values = self.settings.identity()
         return {name: v for name, v in values.items() if name not in CHANGEABLE}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
-from model.training.checkpoints import CheckpointError, latest_decoder
+from model.training.checkpoints import CheckpointError, latest_weights
 from pipelines.errors import UsageError
 from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
@@ -57,9 +57,13 @@ def find_bundle(config: ExportConfig) -> Bundle:
                 )
             return load_bundle(str(workdir.root / BEST))
         start = workdir.start()
-        decoder, step = latest_decoder(workdir.checkpoints, start)
+        weights, step = latest_weights(
+            workdir.checkpoints,
+            start,
+            encoder=about["identity"].get("train_encoder", False),
+        )
         return trained_bundle(
-            start, decoder, workdir.bundle_about(start, about["identity"], step)
+            start, weights, workdir.bundle_about(start, about["identity"], step)
         )
     except (BundleError, CheckpointError) as error:
         raise UsageError(f"--workdir {config.workdir}: {error}") from error

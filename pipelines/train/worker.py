@@ -60,10 +60,8 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
     start = workdir.start()
     trainer = Trainer(
         config.settings,
-        start.encoder_layers,
-        start.encoder,
-        start.decoder_layers,
-        start.decoder,
+        start,
+        load_bundle(RULER_BUNDLE),
         strategy,
         cluster.workers,
     )

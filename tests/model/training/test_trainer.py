@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from model.adain.losses import style_taps
+from model.bundle import Bundle
 from model.networks.decoder import fresh_weights, mirror_layers
 from model.training.settings import TrainingSettings
 from model.training.trainer import Trainer, batches_of, learning_rate
@@ -16,16 +17,17 @@ SETTINGS = TrainingSettings(steps=20, batch_size=4, crop=32, tv_weight=0.5)
 def make_trainer(tiny_encoder_layers, random_arrays):
     """Return a maker of trainers of the tiny network, all with the same start."""
     decoder_layers = mirror_layers(tiny_encoder_layers)
+    start = Bundle.create(
+        tiny_encoder_layers,
+        random_arrays(tiny_encoder_layers),
+        decoder_layers,
+        fresh_weights(decoder_layers, seed=3),
+        about={},
+    )
 
     def make(strategy=None, **changes):
-        return Trainer(
-            dataclasses.replace(SETTINGS, **changes),
-            tiny_encoder_layers,
-            random_arrays(tiny_encoder_layers),
-            decoder_layers,
-            fresh_weights(decoder_layers, seed=3),
-            strategy,
-        )
+        settings = dataclasses.replace(SETTINGS, **changes)
+        return Trainer(settings, start, start, strategy)
 
     return make
 
@@ -123,9 +125,9 @@ def test_losses_and_gradients_equal_float64_finite_differences(
 
 def test_encoder_stays_as_it_is(make_trainer, batches):
     trainer = make_trainer()
-    before = [v.numpy() for v in trainer._encoder.variables]
+    before = [v.numpy() for v in trainer.judge.variables]
     trainer.train_step(batches[0])
-    for old, new in zip(before, trainer._encoder.variables, strict=True):
+    for old, new in zip(before, trainer.judge.variables, strict=True):
         np.testing.assert_array_equal(old, new.numpy())
 
 
