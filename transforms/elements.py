@@ -8,6 +8,9 @@ import enum
 import hashlib
 import re
 import unicodedata
+from typing import Literal
+
+PreserveColor = Literal["none", "luminance", "histogram"]
 
 
 class Reason(enum.StrEnum):

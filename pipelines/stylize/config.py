@@ -19,7 +19,8 @@ from model.options import (
 )
 from pipelines.command import flags
 from pipelines.command.flags import require
-from transforms.stylize.cells import Layout, OutputFormat, PictureFormat, PreserveColor
+from transforms.elements import PreserveColor
+from transforms.stylize.cells import Layout, OutputFormat, PictureFormat
 
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from transforms.annotations.dataset_layout import DatasetSettings, shard_of_row
 from transforms.images.decoder import Pixels, decode_image
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 
 _COLUMNS: Final = 8
 _CELL: Final = 160

@@ -12,7 +12,7 @@ from typing import Any, Final
 from model.config import Network, canonical_json
 from model.gatys.settings import GatysSettings
 from model.options import Option, option, options_of, wrong_value, zero_or_at_least
-from transforms.stylize.cells import PreserveColor
+from transforms.elements import PreserveColor
 
 # Of every picture: a report compares pixels, which JPEG would change.
 FORMAT: Final = "png"
