@@ -15,6 +15,7 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.training.dataset import load_index
+from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import Job
 from pipelines.errors import UsageError
 from pipelines.evaluate.config import EvaluateConfig
@@ -91,8 +92,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    if beam_flags:
-        raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
+    refuse_beam_flags(beam_flags)
     started = time.monotonic()
     start_tensorflow()
     try:
