@@ -5,7 +5,8 @@
 The type and the default are those of the field. Help, range and the rest lie in its
 metadata, so the flag of a command, its line in the documentation and the check of its
 value all follow from the field. A field whose type is a dataclass of options is a group
-of them. Imports neither TensorFlow nor Beam.
+of them. It stands in `model` because the settings of a training and of an optimised
+picture are flags too. Imports neither TensorFlow nor Beam.
 """
 
 import dataclasses

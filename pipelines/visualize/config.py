@@ -53,7 +53,7 @@ class VisualizeConfig:
         "compare gradients with those of a randomised network, which halves the "
         "speed; on unless refused",
     )
-    raw: bool = option(False, "also keep the maps as numbers, in .npz files")
+    raw: bool = option(False, "keep the maps as numbers too, in .npz files")
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
 
