@@ -281,7 +281,7 @@ def until_names(browser, selector, names):
     browser.until(f"{expression} === '{','.join(names)}'")
 
 
-def until_sheets(browser, letters):
+def until_contents(browser, letters):
     until_names(browser, ".origin .cap .name", [f"{letter}.jpg" for letter in letters])
 
 
@@ -298,25 +298,25 @@ def test_sort_orders_contents_best_first_and_unmeasured_last(sortable):
     until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
     for name, order in {**SORTED, "by name": "0abc"}.items():
         choose(sortable, name)
-        until_sheets(sortable, order)
+        until_contents(sortable, order)
     # A grid has its order by name.
     choose(sortable, "SSIM")
-    until_sheets(sortable, SORTED["SSIM"])
-    sortable.click("[data-view=grid]")
+    until_contents(sortable, SORTED["SSIM"])
+    sortable.click("[data-value=grid]")
     until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
     assert sortable.ask("document.getElementById('sort').value") == ""
 
 
-def test_sort_orders_the_pictures_of_a_sheet_and_arrows_follow(sortable):
+def test_sort_orders_the_tiles_of_a_content_and_arrows_follow(sortable):
     from selenium.webdriver import Keys
 
-    tiles = '.sheet[aria-label="a.jpg"] .tile:not(.origin) .cap'
+    tiles = '.content[aria-label="a.jpg"] .tile:not(.origin) .cap'
     choose(sortable, "SSIM")
     until_names(sortable, tiles, ["s.jpg", "t.jpg"])
     choose(sortable, "content loss")
     until_names(sortable, tiles, ["t.jpg", "s.jpg"])
 
-    sortable.click('.sheet[aria-label="a.jpg"] .tile:not(.origin) .cell')
+    sortable.click('.content[aria-label="a.jpg"] .tile:not(.origin) .cell')
     until_light_is_loaded(sortable)
     assert picture_name(sortable) == path_of("a.jpg", "t.jpg")
     sortable.press(Keys.ARROW_RIGHT)
@@ -334,12 +334,12 @@ def test_gallery_without_metrics_has_no_sort(browser, tmp_path):
     assert not browser.find("#sorts").is_displayed()
 
 
-def test_sheet_of_one_content_shows_style_swatches(browser, tmp_path):
+def test_tiles_of_one_content_show_style_swatches(browser, tmp_path):
     browser.open(write_output(tmp_path, ["a.jpg"], [f"s{k}.jpg" for k in range(25)]))
 
     assert browser.texts(".origin .name") == ["a.jpg"]
     assert browser.ask("document.querySelectorAll('.tile .swatches').length") == 25
-    browser.click("[data-view=grid]")
+    browser.click("[data-value=grid]")
     browser.until("document.querySelectorAll('.grid .cell').length === 25")
 
 

@@ -101,8 +101,8 @@ def test_tiles_are_cut_out_of_their_sheets(page):
     # Where the browser puts the sheet's corner is where the tile begins.
     assert page.ask(
         """[...document.querySelectorAll('main .map')].every(map => {
-          const [left, top] = map.tile_, box = map.getBoundingClientRect();
-          const style = getComputedStyle(map), [width, height] = map.sheet_.size;
+          const {left, top} = map.tile, box = map.getBoundingClientRect();
+          const style = getComputedStyle(map), {width, height} = map.sheet;
           const place = style.backgroundPosition.split(' ').map(parseFloat);
           const size = style.backgroundSize.split(' ').map(parseFloat);
           const shown = [size[0] / 100 * box.width, size[1] / 100 * box.height];
@@ -177,7 +177,7 @@ def test_rules_stand_side_by_side_with_their_correlations(page):
     )
     assert len(set(tops)) == 1
     page.click("#parts [data-value=negative]")
-    page.until("document.querySelector('.rules .map').tile_[5] === 'negative'")
+    page.until("document.querySelector('.rules .map').tile.part === 'negative'")
 
 
 def test_hovering_names_the_channel_and_clicking_enlarges(page):
