@@ -13,21 +13,18 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from transforms.optimize.comparisons import (
-    TERMS,
     Effect,
     choose_baseline,
     common_effects,
-    conclusions,
     differences,
     find_effects,
     key,
     settings_of,
-    shown_change,
-    step_of,
     swept,
 )
 from transforms.optimize.optimize_runs import preview_name
 from transforms.optimize.settings import RunSettings, flag_of, shown_value
+from transforms.optimize.wording import TERMS, conclusions, shown_change, step_of
 from transforms.pages.gallery_pages import WritePages, write_index_page
 from transforms.pages.line_chart import log_chart, thin
 from transforms.pages.render import render
