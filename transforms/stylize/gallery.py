@@ -53,7 +53,6 @@ class PageSummary:
         cells: Cells on this page, failed ones too.
         done: Cells with a picture.
         first: Key of the first content.
-        last: Key of the last content.
     """
 
     part: str
@@ -62,7 +61,6 @@ class PageSummary:
     cells: int
     done: int
     first: str
-    last: str
 
     @property
     def name(self) -> str:
@@ -206,20 +204,18 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
             "bundle": bundle_id,
             "done": done,
             "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
-            "pages": named_columns(
-                [
-                    {
-                        "name": page.name,
-                        "contents": page.contents,
-                        "cells": page.cells,
-                        "first": page.first,
-                        "last": page.last,
-                    }
-                    for page in ordered
-                ]
-            ),
+            "pages": named_columns([_entry(page) for page in ordered]),
         },
     )
+
+
+def _entry(page: PageSummary) -> dict[str, Any]:
+    return {
+        "name": page.name,
+        "contents": page.contents,
+        "cells": page.cells,
+        "first": page.first,
+    }
 
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
@@ -249,7 +245,6 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
             cells=len(rows),
             done=sum(row["status"] == CellStatus.DONE for row in rows),
             first=rows[0]["content_key"],
-            last=rows[-1]["content_key"],
         )
         output.write(summary.file, data_script(summary.name, page_data(rows)))
         previous = contents[-1]
