@@ -10,8 +10,6 @@ import shlex
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from transforms.optimize.comparisons import (
     Effect,
     choose_baseline,
@@ -28,10 +26,9 @@ from transforms.optimize.wording import TERMS, conclusions, shown_change, step_o
 from transforms.pages.gallery_pages import WritePages, write_index_page
 from transforms.pages.line_chart import log_chart, thin
 from transforms.pages.render import render
-from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
-from transforms.storage.parquet import read_rows
+from transforms.storage.parquet import read_rows, stream_rows
 
 REPORT: Final = "report.html"
 PAGES: Final = "report"
@@ -69,8 +66,8 @@ class PairEntry:
     Attributes:
         content_key: Key of the content.
         style_key: Key of the style.
-        content_id: Its id.
-        style_id: Its id.
+        content_id: Id of the content.
+        style_id: Id of the style.
         part: Name of the part of the table with its runs.
         runs: How many they are.
         effects: What each change of a setting did.
@@ -104,21 +101,21 @@ class PairEntry:
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
     """Write the page of each content and style of one part; yield their entries."""
-    for _, owned in itertools.groupby(_rows(output.path(part)), key=_pair):
+    for _, owned in itertools.groupby(stream_rows(output.path(part)), key=_pair):
         rows = list(owned)
         baseline = choose_baseline(rows)
         first = rows[0]
         others = [row for row in rows if row is not baseline]
         names = list(swept(rows))
         entry = PairEntry(
-            first["content_key"],
-            first["style_key"],
-            first["content_id"],
-            first["style_id"],
-            part,
-            len(rows),
-            tuple(find_effects(rows, baseline)),
-            tuple(
+            content_key=first["content_key"],
+            style_key=first["style_key"],
+            content_id=first["content_id"],
+            style_id=first["style_id"],
+            part=part,
+            runs=len(rows),
+            effects=tuple(find_effects(rows, baseline)),
+            pictures=tuple(
                 LabelledPicture(row["path"], label(row, baseline, names))
                 for row in [baseline, *others][:_PICTURES_A_PAIR]
             ),
@@ -129,12 +126,6 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
 
 def _pair(row: Row) -> tuple[str, str]:
     return row["content_key"], row["style_key"]
-
-
-def _rows(path: str) -> Iterator[Row]:
-    with open_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(64):
-            yield from batch.to_pylist()
 
 
 def label(row: Row, baseline: Row, names: Sequence[str]) -> str:

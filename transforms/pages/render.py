@@ -16,15 +16,15 @@ from markupsafe import Markup
 from transforms.pages.page_data import script_json
 
 
-def render(name: str, **values: Any) -> bytes:
+def render(template: str, /, **values: Any) -> bytes:
     """Return a page as UTF-8; equal values give equal bytes.
 
     Args:
-        name: Of a template.
+        template: Its name.
         **values: What the template names; one that is missing is an error. `data`
             becomes JSON inside the page, for its scripts.
     """
-    return _environment().get_template(name).render(values).encode()
+    return _environment().get_template(template).render(values).encode()
 
 
 def data_url(jpeg: bytes) -> str:
