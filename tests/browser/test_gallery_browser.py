@@ -393,6 +393,61 @@ def test_missing_previews_fall_back(browser, tmp_path):
     assert all("ERR_FILE_NOT_FOUND" in entry["message"] for entry in missing)
 
 
+def test_a_page_that_is_missing_is_named(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg"])
+    (tmp_path / "gallery" / "pages" / "00000-000.js").unlink()
+
+    browser.open(url)
+
+    browser.until("document.querySelector('main > .message')")
+    assert browser.texts("main > .message") == [
+        "The page gallery/pages/00000-000.js is missing or cannot be read."
+    ]
+    missing = browser.driver.get_log("browser")  # the browser's own remarks
+    assert all("ERR_FILE_NOT_FOUND" in entry["message"] for entry in missing)
+
+
+def test_a_page_of_an_earlier_version_is_named(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg"])
+    page = tmp_path / "gallery" / "pages" / "00000-000.js"
+    page.write_text("/* Announces nothing. */")
+
+    browser.open(url)
+
+    browser.until("document.querySelector('main > .message')")
+    assert "00000-000.js is missing or cannot be read" in browser.texts(".message")[0]
+
+
+def test_blends_and_masks_are_named_with_their_shares(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg", "t.jpg"], failed=[(0, 1)])
+    output = OutputFolder(str(tmp_path))
+    part = "manifest/part-00000-of-00001.parquet"
+    rows = pq.read_table(io.BytesIO(output.read(part))).to_pylist()
+    rows[0]["styles"] = [
+        {**rows[s]["styles"][0], "weight": weight, "mask_sha256": mask}
+        for s, weight, mask in ((0, 0.75, None), (1, 0.25, "00ff"))
+    ]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, STYLIZE_MANIFEST), file)
+    output.write(part, file.getvalue())
+    gallery.write_index(
+        list(gallery.write_pages(part, output)), output, "A <b>gallery</b>", "b"
+    )
+
+    browser.open(url)
+
+    browser.until("document.querySelectorAll('a.cell').length === 1")
+    label = browser.ask("document.querySelector('a.cell img').alt")
+    assert label == ("a.jpg in the style of 75 % s.jpg + 25 % t.jpg (masked), alpha 1")
+    browser.click("a.cell")
+    until_light_is_loaded(browser)
+    assert browser.texts("#refs .what") == [
+        "Content",
+        "Style · 75 %",
+        "Style · 25 % · masked",
+    ]
+
+
 def test_gallery_without_pictures_says_so(browser, tmp_path):
     browser.open(write_output(tmp_path, ["a.jpg"], ["s.jpg"], failed=[(0, 0)]))
 
