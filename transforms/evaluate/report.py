@@ -34,7 +34,7 @@ class Square:
     """A picture of the grid.
 
     Attributes:
-        key: Of the picture.
+        key: Key of the picture.
         read: Returns it, float32 RGB `[side, side, 3]` in [0, 1].
     """
 
@@ -97,7 +97,7 @@ class EvaluationPage:
     """The page, its pictures inside; equal results give equal bytes.
 
     Args:
-        styles: Of the grid, in order.
+        styles: Styles of the grid, in order.
     """
 
     def __init__(self, styles: Sequence[Square]) -> None:

@@ -50,10 +50,10 @@ def report_html(
 
     Args:
         output: The data set, its shards complete.
-        settings: Of the data set.
+        settings: Settings of the data set.
         summary: What goes into `ingest.json`.
-        rows: Of the manifest, by key.
-        examples: Of rejected images, by reason and key.
+        rows: Rows of the manifest, by key.
+        examples: Examples of rejected images, by reason and key.
     """
     sized = [row for row in rows if row["original_width"]]
     sides = [min(row["original_width"], row["original_height"]) for row in sized]

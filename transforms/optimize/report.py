@@ -148,8 +148,8 @@ def pair_html(output: OutputFolder, rows: Sequence[Row], root: str) -> bytes:
     """Return the page of one content and style; equal rows give equal bytes.
 
     Args:
-        output: Whose curves.
-        rows: Of all runs of the two images.
+        output: The folder of the job, which has the curves.
+        rows: Rows of all runs of the two images.
         root: What leads from the page to the output folder: empty or `../`.
     """
     baseline = choose_baseline(rows)

@@ -26,8 +26,8 @@ def write_index_page(
         output: Where to.
         index: Name of the index.
         html: The index.
-        folder: Of the pages, which holds no other files.
-        wanted: Names of those that the index knows.
+        folder: Where the pages are; it holds no other files.
+        wanted: Names of the pages that the index knows.
 
     Returns:
         The name of the index.

@@ -36,8 +36,8 @@ class Chart:
         x_ticks: Marks along the bottom.
         y_ticks: Marks along the left.
         ends: Left, right, top and bottom of the plot in pixels.
-        width: Of all in pixels.
-        height: Of all in pixels.
+        width: Pixels of the whole chart.
+        height: Pixels of the whole chart.
     """
 
     lines: tuple[str, ...]

@@ -35,8 +35,8 @@ def data_script(name: str, data: Any) -> bytes:
     return f"stylebeam.page({script_json(name)},{script_json(data)});\n".encode()
 
 
-def named_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return rows as one list of field names and a list of values for each row.
+def field_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return rows as a list of field names and a list of values for each row.
 
     Names once instead of in every row: a page may have thousands of rows. A field that
     is None in every row is left out.
@@ -44,7 +44,7 @@ def named_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Args:
         rows: All with the same fields, in the same order.
 
-    >>> named_columns([{"key": "a", "ssim": None}, {"key": "b", "ssim": None}])
+    >>> field_table([{"key": "a", "ssim": None}, {"key": "b", "ssim": None}])
     {'fields': ['key'], 'rows': [['a'], ['b']]}
     """
     fields = [

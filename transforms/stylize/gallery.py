@@ -13,7 +13,7 @@ from typing import Any
 
 from transforms.elements import CellStatus
 from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
-from transforms.pages.page_data import data_script, named_columns
+from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import stream_rows
@@ -112,7 +112,7 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     Args:
         rows: Rows of STYLIZE_MANIFEST.
     """
-    contents, styles, columns, bundles = _Table(), _Table(), _Table(), _Table()
+    contents, styles, columns, bundles = _Entries(), _Entries(), _Entries(), _Entries()
     cells = []
     for row in rows:
         content = {
@@ -146,14 +146,14 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
         )
     return {
         "bundles": bundles.entries,
-        "cells": named_columns(cells),
+        "cells": field_table(cells),
         "columns": columns.entries,
         "contents": contents.entries,
         "styles": styles.entries,
     }
 
 
-class _Table:
+class _Entries:
     """Entries by their place, each once."""
 
     def __init__(self) -> None:
@@ -204,7 +204,7 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
             "bundle": bundle_id,
             "done": done,
             "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
-            "pages": named_columns([_entry(page) for page in ordered]),
+            "pages": field_table([_entry(page) for page in ordered]),
         },
     )
 

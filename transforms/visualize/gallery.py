@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
-from transforms.pages.page_data import data_script, named_columns
+from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
@@ -32,9 +32,9 @@ class ImageEntry:
     Attributes:
         key: Key of the image; empty for the collection.
         id: Its id.
-        width: Of the image as it was looked at; 0 for the collection.
-        height: Of the image as it was looked at; 0 for the collection.
-        sheets: Only of the collection: its sheets; None for an image.
+        width: Pixels of the image as it was looked at; 0 for the collection.
+        height: Pixels of the image as it was looked at; 0 for the collection.
+        sheets: Those of the collection; None for an image, whose script has them.
     """
 
     key: str
@@ -63,7 +63,7 @@ def sheet_data(rows: Sequence[Row]) -> dict[str, Any]:
         "scale": first["scale"],
         "width": first["sheet_width"],
         "height": first["sheet_height"],
-        "tiles": named_columns([_tile(row, strip) for row in rows]),
+        "tiles": field_table([_tile(row, strip) for row in rows]),
     }
 
 
@@ -112,7 +112,7 @@ def index_html(
     Args:
         title: Heading of the gallery, any text.
         settings: What was shown.
-        entries: Of every image and of the collection, in any order.
+        entries: Those of every image and of the collection, in any order.
     """
     ordered = sorted(entries, key=lambda entry: (entry.key, entry.id))
     images = [
@@ -123,7 +123,7 @@ def index_html(
     data = {
         "caveat": CAVEAT,
         "common": [sheet for entry in ordered for sheet in entry.sheets or ()],
-        "images": named_columns(images),
+        "images": field_table(images),
         "kinds": [str(kind) for kind in settings.kinds],
         "layers": list(settings.layers),
         "rules": [str(rule) for rule in settings.rules],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.pages.page_data import data_script, named_columns, script_json
+from transforms.pages.page_data import data_script, field_table, script_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -34,19 +34,19 @@ def test_a_data_script_is_one_call():
 
 
 def test_fields_are_named_once_in_the_order_of_the_rows():
-    table = named_columns([{"b": 1, "a": "x"}, {"b": 0, "a": ""}])
+    table = field_table([{"b": 1, "a": "x"}, {"b": 0, "a": ""}])
     assert table == {"fields": ["b", "a"], "rows": [[1, "x"], [0, ""]]}
 
 
 def test_a_field_that_no_row_has_is_left_out():
     rows = [{"a": 1, "b": None, "c": None}, {"a": None, "b": None, "c": 0}]
-    assert named_columns(rows) == {"fields": ["a", "c"], "rows": [[1, None], [None, 0]]}
+    assert field_table(rows) == {"fields": ["a", "c"], "rows": [[1, None], [None, 0]]}
 
 
 def test_no_rows_have_no_fields():
-    assert named_columns([]) == {"fields": [], "rows": []}
+    assert field_table([]) == {"fields": [], "rows": []}
 
 
 def test_a_row_without_a_field_of_the_others_is_an_error():
     with pytest.raises(KeyError):
-        named_columns([{"a": 1}, {"b": 1}])
+        field_table([{"a": 1}, {"b": 1}])
