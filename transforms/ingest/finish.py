@@ -90,9 +90,7 @@ def finish_dataset(
     else:
         output.delete(PREVIEW)
     summary = _summary(settings, identity, rows, splits)
-    output.write(
-        REPORT, report_html(output, settings, summary, rows, examples).encode()
-    )
+    output.write(REPORT, report_html(output, settings, summary, rows, examples))
     output.write_json(FEATURES, features_json())
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
