@@ -116,12 +116,12 @@ def write_study() -> Callable[..., list[str]]:
     from types import SimpleNamespace
 
     from transforms.elements import ImageRef
+    from transforms.images.thumbnails import preview
     from transforms.optimize.optimize_runs import preview_name
     from transforms.optimize.runs import RUNS_TABLE, Original, Run, VggChoice, write_run
     from transforms.optimize.settings import RunSettings
     from transforms.storage.folder import OutputFolder
     from transforms.storage.parquet import write_table
-    from transforms.stylize.gallery import preview
 
     def write(
         output: OutputFolder,

@@ -1,3 +1,5 @@
+import ast
+import graphlib
 import importlib.metadata
 import pathlib
 import re
@@ -133,28 +135,148 @@ class TestContracts:
         assert process.returncode == 0, process.stdout
         assert "0 broken" in process.stdout
 
+    @pytest.fixture
+    def skeleton(self, tmp_path: pathlib.Path) -> pathlib.Path:
+        """The tree of packages without a line of code."""
+        shutil.copy(ROOT / "pyproject.toml", tmp_path)
+        for package in PACKAGES:
+            modules = [*(ROOT / package).glob("*.py"), *(ROOT / package).glob("*/*.py")]
+            for module in modules:
+                copy = tmp_path / module.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.touch()
+        return tmp_path
+
     @pytest.mark.parametrize(
         ("module", "line", "contract"),
         [
             ("model/bad.py", "import apache_beam", "model knows nothing of Beam"),
             ("model/bad.py", "import transforms", "pipelines -> transforms -> model"),
             ("transforms/bad.py", "import pipelines", "transforms -> model"),
+            ("model/networks/bad.py", "import model.adain.losses", "rooms of model"),
+            ("model/gatys/bad.py", "import model.training", "rooms of model"),
+            ("model/bad.py", "", "rooms of model"),
+            ("transforms/images/bad.py", "import transforms.steps", "of transforms"),
+            ("transforms/bad.py", "", "rooms of transforms"),
+            (
+                "transforms/visualize/bad.py",
+                "import transforms.stylize.cells",
+                "job rooms of transforms are independent",
+            ),
+            ("pipelines/command/bad.py", "import pipelines.train", "of pipelines"),
+            (
+                "pipelines/evaluate/bad.py",
+                "import pipelines.train.plan",
+                "job rooms of pipelines are independent",
+            ),
         ],
     )
     def test_broken_contract_is_found(
-        self, tmp_path: pathlib.Path, module: str, line: str, contract: str
+        self, skeleton: pathlib.Path, module: str, line: str, contract: str
     ) -> None:
-        shutil.copy(ROOT / "pyproject.toml", tmp_path)
-        for package in PACKAGES:
-            (tmp_path / package).mkdir()
-            (tmp_path / package / "__init__.py").touch()
-        assert self.lint(tmp_path).returncode == 0
+        assert self.lint(skeleton).returncode == 0
 
-        (tmp_path / module).write_text(f"{line}\n", "utf-8")
-        process = self.lint(tmp_path)
+        (skeleton / module).write_text(f"{line}\n", "utf-8")
+        process = self.lint(skeleton)
 
         assert process.returncode == 1
         assert re.search(rf"{contract}.*BROKEN", process.stdout), process.stdout
+
+
+def imports_of(folder: pathlib.Path) -> dict[str, set[str]]:
+    """Return which of our modules each module imports.
+
+    Late imports and those for type checkers count: a circle is one, however it is hid.
+    """
+    files = {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path
+        for package in PACKAGES
+        for path in (folder / package).rglob("*.py")
+    }
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    found: dict[str, set[str]] = {}
+    for name, path in files.items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    full = f"{node.module}.{alias.name}"
+                    names.add(full if full in files else str(node.module))
+        found[name] = names & files.keys()
+    return found
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str]:
+    """Return modules that import one another, the first again at the end."""
+    try:
+        graphlib.TopologicalSorter(imports).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+class TestCircles:
+    def test_no_modules_import_one_another(self) -> None:
+        assert circle_in(imports_of(ROOT)) == []
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "from transforms.stylize import b",
+            "def f():\n    from transforms.stylize.b import c",
+            "if TYPE_CHECKING:\n    import transforms.stylize.b",
+        ],
+    )
+    def test_circle_is_found(self, tmp_path: pathlib.Path, line: str) -> None:
+        room = tmp_path / "transforms" / "stylize"
+        room.mkdir(parents=True)
+        (room / "a.py").write_text(line, "utf-8")
+        (room / "b.py").write_text("from transforms.stylize import a", "utf-8")
+
+        assert set(circle_in(imports_of(tmp_path))) == {
+            "transforms.stylize.a",
+            "transforms.stylize.b",
+        }
+
+
+class TestSizes:
+    """How large a room and a module may be: what one reader takes in."""
+
+    def test_no_room_has_over_20_modules(self) -> None:
+        rooms = [
+            room
+            for package in PACKAGES
+            for room in [ROOT / package, *(ROOT / package).glob("*/")]
+        ]
+        counts = {
+            str(room.relative_to(ROOT)): sum(
+                path.name != "__init__.py" for path in room.glob("*.py")
+            )
+            for room in rooms
+        }
+
+        assert {room: count for room, count in counts.items() if count > 20} == {}
+
+    def test_no_module_has_over_400_lines(self) -> None:
+        lines = {
+            str(path.relative_to(ROOT)): path.read_text("utf-8").count("\n")
+            for package in PACKAGES
+            for path in (ROOT / package).rglob("*.py")
+        }
+
+        assert {name: count for name, count in lines.items() if count > 400} == {}
+
+    def test_every_room_says_what_it_is(self) -> None:
+        silent = [
+            str(path.relative_to(ROOT))
+            for package in PACKAGES
+            for path in (ROOT / package).rglob("__init__.py")
+            if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        ]
+
+        assert silent == []
 
 
 class TestPins:

@@ -8,6 +8,10 @@ import enum
 import hashlib
 import re
 import unicodedata
+from typing import Final, Literal, get_args
+
+PreserveColor = Literal["none", "luminance", "histogram"]
+PRESERVE_COLOR: Final[tuple[PreserveColor, ...]] = get_args(PreserveColor)
 
 
 class Reason(enum.StrEnum):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from model.config import ConvSpec
 
@@ -82,16 +83,8 @@ def rank_correlation(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float
     >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([9.0, 5.0, 1.0]))
     -1.0
     """
-    a, b = _ranks(first), _ranks(second)
+    a, b = rankdata(first, axis=None), rankdata(second, axis=None)
     a -= a.mean()
     b -= b.mean()
     norm = np.sqrt((a @ a) * (b @ b))
     return float((a @ b) / norm) if norm > 0 else None
-
-
-def _ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the rank of each value from 0, ties sharing the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count) - 1
-    mean: npt.NDArray[np.float64] = last - (count - 1) / 2
-    return mean[place.ravel()]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pipelines.errors import UsageError
 from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
 from transforms.inputs.listing import Listing
-from transforms.inputs.reading import InputRoot, list_checked, parse_inputs
-from transforms.storage.folder import is_remote
+from transforms.inputs.reading import list_checked
+from transforms.inputs.roots import InputRoot, parse_inputs
+from transforms.storage.files import is_remote
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
 

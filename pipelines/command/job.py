@@ -22,13 +22,8 @@ from pipelines.command.beam_options import local_runner
 from pipelines.command.progress_bar import shown_progress
 from pipelines.errors import UsageError
 from transforms.storage.counts import COUNTS, WriteCounts
-from transforms.storage.folder import (
-    TEMPORARY,
-    MissingExtraError,
-    OutputFolder,
-    google_errors,
-    is_remote,
-)
+from transforms.storage.files import MissingExtraError, google_errors, is_remote
+from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
 JOB: Final = "job.json"

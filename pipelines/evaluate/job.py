@@ -27,9 +27,11 @@ from transforms.evaluate.report import (
     failures_table,
 )
 from transforms.images.center_crop import square_picture
-from transforms.inputs.reading import list_checked, parse_inputs, read_image
+from transforms.inputs.reading import list_checked, read_image
+from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.storage.folder import TEMPORARY, OutputFolder, read_file
+from transforms.storage.files import read_file
+from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import write_table
 
 TABLE: Final = "evaluation.parquet"

@@ -22,17 +22,19 @@ from transforms.annotations.dataset_layout import (
     count_shards,
     is_shard_name,
 )
-from transforms.annotations.sources import AnnotationSource
+from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
-from transforms.ingest.finish import DATASET_INFO, FEATURES, INGEST, PREVIEW, REPORT
-from transforms.ingest.prepare import EXAMPLES, REJECTED, PrepareImages, SourceImage
+from transforms.ingest.finish import INGEST, PREVIEW, REPORT
+from transforms.ingest.prepare import EXAMPLES, REJECTED, PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
+from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
 from transforms.ingest.whole_shards import Committed, find_committed
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import list_checked
-from transforms.storage.folder import OutputFolder, read_file
+from transforms.storage.files import read_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import count_parts
 
 # What this command writes at the top of its output, besides the shards.

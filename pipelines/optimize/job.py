@@ -25,7 +25,7 @@ from transforms.optimize.runs import (
     count_run_parts,
 )
 from transforms.optimize.settings import Setting
-from transforms.steps.try_map import WriteFailures
+from transforms.steps.write_failures import WriteFailures
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import CompactTable
 from transforms.storage.parquet import count_parts

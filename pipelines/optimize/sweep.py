@@ -30,7 +30,7 @@ from transforms.optimize.settings import (
     Setting,
     flag_of,
 )
-from transforms.storage.folder import read_file
+from transforms.storage.files import read_file
 
 _TABLES: Final = ("settings", "sweep", "run")
 _NAMES: Final = {flag_of(name): name for name in SETTING_NAMES}

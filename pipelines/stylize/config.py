@@ -18,7 +18,8 @@ from pipelines.command.flags import (
     set_defaults,
     values_of,
 )
-from transforms.stylize.cells import Layout, OutputFormat, PictureFormat, PreserveColor
+from transforms.elements import PreserveColor
+from transforms.stylize.cells import Layout, OutputFormat, PictureFormat
 
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 

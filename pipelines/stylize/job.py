@@ -21,15 +21,16 @@ from pipelines.stylize.dry_run import dry_run
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import ImageRef
 from transforms.inputs.listing import ReadListing
-from transforms.steps.try_map import WriteFailures
+from transforms.steps.write_failures import WriteFailures
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
-from transforms.stylize.handler import Network, StyleEncoder, StylizerModelHandler
+from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.interpolation_sheets import WriteSheets
 from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pair_table import ReadBadPairs
 from transforms.stylize.pairing import BlendPairing
 from transforms.stylize.plan import PlanCells

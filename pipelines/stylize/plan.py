@@ -9,7 +9,8 @@ from pipelines.command.inputs import list_inputs
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
 from transforms.inputs.listing import Listing
-from transforms.storage.folder import OutputFolder, read_file
+from transforms.storage.files import read_file
+from transforms.storage.folder import OutputFolder
 from transforms.stylize.cells import StylizeSettings
 from transforms.stylize.earlier_failures import Retry, failed_before
 from transforms.stylize.pair_table import (

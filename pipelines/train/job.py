@@ -20,7 +20,7 @@ from pipelines.train.processes import run_workers
 from pipelines.train.workdir import Workdir
 from transforms.images.center_crop import square_pictures
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.storage.folder import read_file
+from transforms.storage.files import read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.

@@ -17,7 +17,8 @@ from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.steps.try_map import FAILED, WriteFailures
+from transforms.steps.try_map import FAILED
+from transforms.steps.write_failures import WriteFailures
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import CompactTable
 from transforms.storage.parquet import count_parts

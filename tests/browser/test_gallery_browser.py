@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from transforms.elements import image_id
+from transforms.images import thumbnails
 from transforms.storage.folder import OutputFolder
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize import gallery
@@ -41,10 +42,10 @@ def write_output(
     """
     output = OutputFolder(str(folder))
     for index, key in enumerate(contents):
-        preview = gallery.preview(picture(index))
+        preview = thumbnails.preview(picture(index))
         output.write(f"gallery/content/{image_id(key)}.jpg", preview)
     for index, key in enumerate(styles):
-        preview = gallery.preview(picture(index + 10, 80, 80))
+        preview = thumbnails.preview(picture(index + 10, 80, 80))
         output.write(f"gallery/style/{image_id(key)}.jpg", preview)
     rows = [[] for _ in range(parts)]
     for c, content in enumerate(contents):
@@ -57,9 +58,9 @@ def write_output(
                 done = (c, s) not in failed
                 if done:
                     pixels = picture(c * 5 + s)
-                    output.write(f"images/{path}", gallery.preview(pixels))
+                    output.write(f"images/{path}", thumbnails.preview(pixels))
                     output.write(
-                        f"gallery/thumbs/{path}", gallery.thumbnail(pixels, 48)
+                        f"gallery/thumbs/{path}", thumbnails.thumbnail(pixels, 48)
                     )
                 rows[c % parts].append(
                     {

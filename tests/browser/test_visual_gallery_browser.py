@@ -7,10 +7,10 @@ import pytest
 
 from transforms.elements import ImageRef, image_id
 from transforms.images.load import LoadedImage
+from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
-from transforms.stylize.gallery import preview
 from transforms.visualize import feature_sheets as map_sheets
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.gallery import write_images, write_index

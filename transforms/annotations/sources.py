@@ -11,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
-from transforms.storage.folder import read_file
+from transforms.elements import ImageRef
+from transforms.storage.files import read_file
 
 Kind = Literal["folder", "coco", "wikiart"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -191,3 +192,18 @@ def _listed_name(key: str) -> str:
 
 def _base_name(key: str) -> str:
     return key.rpartition("/")[2]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceImage:
+    """One input; its bytes, where they are here already, never cross a shuffle.
+
+    Attributes:
+        ref: Where it is.
+        data: Its bytes; None where they are still to be read.
+        annotation: What is known of it; None where it follows from the key.
+    """
+
+    ref: ImageRef
+    data: bytes | None = None
+    annotation: Annotation | None = None

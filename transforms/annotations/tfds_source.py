@@ -11,11 +11,10 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.annotations.sources import NO_ID, Annotation
+from transforms.annotations.sources import NO_ID, Annotation, SourceImage
 from transforms.elements import ImageRef
-from transforms.ingest.prepare import SourceImage
 from transforms.inputs.listing import Listing
-from transforms.storage.folder import is_remote
+from transforms.storage.files import is_remote
 
 SCHEME: Final = "tfds:"
 

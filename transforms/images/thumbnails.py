@@ -1,12 +1,18 @@
 """Small pictures for people: previews of originals, beside the pictures themselves."""
 
+import io
+
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.gallery import CONTENT, THUMBS, preview, thumbnail
+
+THUMBS = "gallery/thumbs"
+CONTENT = "gallery/content"
+STYLE = "gallery/style"
 
 
 def content_preview_name(content_id: str) -> str:
@@ -58,3 +64,34 @@ def thumbnail_name(path: str) -> str:
     'gallery/thumbs/cat/waves.jpg'
     """
     return f"{THUMBS}/{path.removeprefix('images/').rsplit('.', 1)[0]}.jpg"
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8], height: int = 192) -> bytes:
+    """Return the small JPEG of a picture that the grid shows.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB.
+        height: Height of the thumbnail in pixels; less where the picture is smaller
+            or more than four times as wide as high. Never enlarged.
+    """
+    return _shrunk_jpeg(pixels, (4 * height, height), quality=82)
+
+
+def preview(pixels: npt.NDArray[np.uint8], longest: int = 1024) -> bytes:
+    """Return the JPEG of an original that stands beside the pictures made from it.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB.
+        longest: Longest side in pixels; less where the original is smaller.
+    """
+    return _shrunk_jpeg(pixels, (longest, longest), quality=90)
+
+
+def _shrunk_jpeg(
+    pixels: npt.NDArray[np.uint8], box: tuple[int, int], quality: int
+) -> bytes:
+    image = Image.fromarray(pixels)
+    image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return file.getvalue()

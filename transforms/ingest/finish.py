@@ -14,36 +14,26 @@ from transforms.annotations.dataset_layout import (
     DatasetSettings,
     shard_name,
 )
-from transforms.annotations.dataset_pictures import contact_sheet, read_picture
+from transforms.annotations.dataset_pictures import read_picture
 from transforms.elements import ImageStatus
+from transforms.images.contact_sheets import overview
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
+from transforms.ingest.tfds_metadata import (
+    DATASET_INFO,
+    FEATURES,
+    DatasetShard,
+    dataset_info,
+    features_json,
+)
 from transforms.ingest.whole_shards import manifest_parts
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 
 REPORT: Final = "report.html"
 PREVIEW: Final = "preview.jpg"
-FEATURES: Final = "features.json"
-DATASET_INFO: Final = "dataset_info.json"
 INGEST: Final = "ingest.json"
 
-# The version that TFDS shows; its format is the one of `FORMAT_VERSION`.
-_TFDS_VERSION: Final = "1.0.0"
-
-_TFDS: Final = "tensorflow_datasets.core.features"
-_TEXT: Final = {"pythonClassName": f"{_TFDS}.text_feature.Text", "text": {}}
-_INT64: Final = {
-    "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
-    "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
-}
-_IMAGE: Final = {
-    "pythonClassName": f"{_TFDS}.image_feature.Image",
-    "image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}},
-}
-_TEXTS: Final = {
-    "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
-    "sequence": {"feature": _TEXT, "length": "-1"},
-}
 
 _SHEET_PICTURES: Final = 64
 
@@ -66,15 +56,6 @@ _COLUMNS: Final = [
     "image_offset",
     "image_length",
 ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Shard:
-    """One shard as the manifest has it."""
-
-    name: str
-    images: int
-    size: int
 
 
 def finish_dataset(
@@ -105,7 +86,7 @@ def finish_dataset(
     first = sorted(accepted, key=lambda row: row["sha256"])[:_SHEET_PICTURES]
     if first:
         pixels = [read_picture(output, settings, row) for row in first]
-        output.write(PREVIEW, contact_sheet(pixels))
+        output.write(PREVIEW, overview(pixels))
     else:
         output.delete(PREVIEW)
     summary = _summary(settings, identity, rows, splits)
@@ -114,7 +95,7 @@ def finish_dataset(
     )
     output.write_json(FEATURES, features_json())
     output.write_json(INGEST, summary)
-    output.write_json(DATASET_INFO, _dataset_info(settings, summary, splits))
+    output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
     for name in settings.shard_names():
         if not any(
             name == shard.name for shards in splits.values() for shard in shards
@@ -122,26 +103,6 @@ def finish_dataset(
             output.delete(name)  # of a split that nothing fell into
     output.delete(JOURNAL)
     return len(accepted)
-
-
-def features_json() -> dict[str, Any]:
-    """Return what `tfds.features.FeaturesDict.save_config` writes for our records.
-
-    Written out, so that a worker needs no TensorFlow for it.
-    """
-    texts = ("key", "sha256", "source", "label", "artist", "title")
-    numbers = ("height", "width", "original_height", "original_width", "coco_id")
-    return {
-        "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
-        "featuresDict": {
-            "features": {
-                "image": _IMAGE,
-                "captions": _TEXTS,
-                **dict.fromkeys(texts, _TEXT),
-                **dict.fromkeys(numbers, _INT64),
-            }
-        },
-    }
 
 
 def _read_manifest(output: OutputFolder) -> pa.Table:
@@ -154,7 +115,7 @@ def _read_manifest(output: OutputFolder) -> pa.Table:
 
 def _splits(
     settings: DatasetSettings, accepted: list[dict[str, Any]]
-) -> dict[str, list[_Shard]]:
+) -> dict[str, list[DatasetShard]]:
     """Return the shards of each split that has images."""
     images = Counter((row["split"], row["shard"]) for row in accepted)
     sizes: Counter[tuple[str, int]] = Counter()
@@ -162,7 +123,7 @@ def _splits(
         sizes[row["split"], row["shard"]] += row["byte_length"]
     return {
         split: [
-            _Shard(
+            DatasetShard(
                 shard_name(settings.name, split, shard, settings.shards_of(split)),
                 images[split, shard],
                 sizes[split, shard],
@@ -174,7 +135,7 @@ def _splits(
     }
 
 
-def _check_shards(output: OutputFolder, splits: dict[str, list[_Shard]]) -> None:
+def _check_shards(output: OutputFolder, splits: dict[str, list[DatasetShard]]) -> None:
     for shards in splits.values():
         for shard in shards:
             size = output.size(shard.name)
@@ -193,7 +154,7 @@ def _summary(
     settings: DatasetSettings,
     identity: dict[str, Any],
     rows: list[dict[str, Any]],
-    splits: dict[str, list[_Shard]],
+    splits: dict[str, list[DatasetShard]],
 ) -> dict[str, Any]:
     """Return the content of `ingest.json`."""
     statuses = Counter(row["status"] for row in rows)
@@ -215,31 +176,4 @@ def _summary(
             }
             for split, shards in splits.items()
         },
-    }
-
-
-def _dataset_info(
-    settings: DatasetSettings,
-    summary: dict[str, Any],
-    splits: dict[str, list[_Shard]],
-) -> dict[str, Any]:
-    """Return TFDS's description of the data set, its DatasetInfo as protobuf JSON."""
-    images = summary["images"]
-    return {
-        "name": settings.name,
-        "version": _TFDS_VERSION,
-        "fileFormat": "tfrecord",
-        "description": (
-            f"{images['accepted']} pictures, ingested by stylebeam "
-            f"(fingerprint {settings.fingerprint})."
-        ),
-        "splits": [
-            {
-                "name": split,
-                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-                "numBytes": str(sum(shard.size for shard in shards)),
-                "shardLengths": [str(shard.images) for shard in shards],
-            }
-            for split, shards in splits.items()
-        ],
     }

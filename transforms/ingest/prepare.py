@@ -5,28 +5,26 @@ records to one spill file in the temporary folder of the output. What goes on is
 in that file a record is.
 """
 
-import contextlib
 import dataclasses
 import hashlib
-import json
-import uuid
 from collections.abc import Collection, Iterator
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.annotations.dataset_layout import DatasetSettings
-from transforms.annotations.sources import Annotation
+from transforms.annotations.sources import SourceImage
 from transforms.elements import ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
 from transforms.images.perceptual_hash import perceptual_hash
 from transforms.ingest.rejected_examples import rejected_example
+from transforms.ingest.spill import PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
-from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.folder import OutputFolder
 from transforms.storage.tfrecords import encode_example, frame_record
 from transforms.storage.worker_progress import progress_of
 
@@ -34,57 +32,6 @@ Row = dict[str, Any]
 
 REJECTED: Final = "rejected"
 EXAMPLES: Final = "examples"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SourceImage:
-    """One input; its bytes, where they are here already, never cross a shuffle.
-
-    Attributes:
-        ref: Where it is.
-        data: Its bytes; None where they are still to be read.
-        annotation: What is known of it; None where it follows from the key.
-    """
-
-    ref: ImageRef
-    data: bytes | None = None
-    annotation: Annotation | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PreparedImage:
-    """An accepted image.
-
-    Attributes:
-        row: Its row of the manifest but for its place.
-        frame: Its record with the frame of TFRecord.
-        image_offset: Where in the record, without its frame, the picture begins.
-    """
-
-    row: Row
-    frame: bytes
-    image_offset: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpilledRecord:
-    """Where a record waits for the writer of its shard: what crosses the shuffle.
-
-    Attributes:
-        key: Of the image.
-        sha256: Of the source's bytes.
-        path: Of the spill file.
-        offset: First byte of the row (JSON); the framed record follows it.
-        row_length: Bytes of the row.
-        frame_length: Bytes of the framed record.
-    """
-
-    key: str
-    sha256: str
-    path: str
-    offset: int
-    row_length: int
-    frame_length: int
 
 
 def prepare_image(
@@ -210,7 +157,7 @@ class _PrepareDoFn(beam.DoFn):
         self._settings = settings
         self._shards = frozenset(committed)
         self._committed: frozenset[str] = frozenset()
-        self._spill: _SpillFile | None = None
+        self._spill: SpillFile | None = None
         self._metric = {
             what: Metrics.counter("PrepareImages", f"images_{what}")
             for what in ("accepted", "rejected", "committed")
@@ -242,7 +189,7 @@ class _PrepareDoFn(beam.DoFn):
             yield TaggedOutput(EXAMPLES, rejected_example(row, data))
             return
         if self._spill is None:
-            self._spill = _SpillFile(self._output)
+            self._spill = SpillFile(self._output)
         spilled = self._spill.append(prepared)
         self._metric["accepted"].inc()
         progress.add(images_done=1)
@@ -254,36 +201,3 @@ class _PrepareDoFn(beam.DoFn):
             self._spill.close()
             self._spill = None
         progress_of(self._output).flush()
-
-
-class _SpillFile:
-    """The records of one bundle.
-
-    One file a bundle, not one a bundle and shard: a process may have only so many
-    files open, and a store of objects dislikes many small ones. The writers of the
-    shards read their ranges out of it.
-    """
-
-    def __init__(self, output: OutputFolder) -> None:
-        name = f"{TEMPORARY}/spill/{uuid.uuid4().hex}"
-        self._path = output.path(name)
-        self._stack = contextlib.ExitStack()
-        self._file: IO[bytes] = self._stack.enter_context(output.create(name))
-        self._end = 0
-
-    def append(self, image: PreparedImage) -> SpilledRecord:
-        row = json.dumps({**image.row, "image_offset": image.image_offset}).encode()
-        self._file.write(row)
-        self._file.write(image.frame)
-        start, self._end = self._end, self._end + len(row) + len(image.frame)
-        return SpilledRecord(
-            image.row["key"],
-            image.row["sha256"],
-            self._path,
-            start,
-            len(row),
-            len(image.frame),
-        )
-
-    def close(self) -> None:
-        self._stack.close()

@@ -11,7 +11,7 @@ from apache_beam.transforms.combiners import ToList, Top
 
 from transforms.elements import ImageError
 from transforms.images.decoder import decode_image
-from transforms.stylize.gallery import thumbnail
+from transforms.images.thumbnails import thumbnail
 
 EXAMPLES_A_REASON: Final = 12
 

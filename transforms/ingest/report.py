@@ -8,11 +8,11 @@ from typing import Any, Final
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.dataset_pictures import read_picture
 from transforms.elements import ImageStatus
-from transforms.images.perceptual_hash import near_duplicates
+from transforms.images.thumbnails import thumbnail
+from transforms.ingest.near_duplicates import near_duplicates
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.pages.gallery_pages import template
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.gallery import thumbnail
 
 Row = dict[str, Any]
 

@@ -13,9 +13,10 @@ from apache_beam.pvalue import PCollection
 
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.elements import ImageStatus
-from transforms.ingest.prepare import SpilledRecord
+from transforms.ingest.spill import SpilledRecord
 from transforms.ingest.whole_shards import Committed, commit_shard, committed_rows
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.tfrecords import FRAME_HEAD
 
 Row = dict[str, Any]

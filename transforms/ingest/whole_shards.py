@@ -22,7 +22,8 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.elements import ImageStatus
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import part_of_name, write_table
 from transforms.storage.schemas import INGEST_MANIFEST
 

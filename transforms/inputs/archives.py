@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from transforms.elements import ImageError, ImageRef, Reason
-from transforms.storage import folder as output
+from transforms.storage import files
 
 MAX_BYTES = 1 << 30
 """No member above this size is read: it would be a bomb, not a picture."""
@@ -72,7 +72,7 @@ def check_archive(path: str, kind: ArchiveKind) -> None:
         if kind is ArchiveKind.ZIP:
             _zip(path)
         else:
-            with output.open_file(path) as file:
+            with files.open_file(path) as file:
                 tarfile.open(fileobj=file, mode="r:").close()
     except (*_BROKEN_MEMBER, tarfile.TarError) as error:
         raise ValueError(f"not a readable {kind} archive: {error}") from error
@@ -119,7 +119,7 @@ def _list_zip(path: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _list_tar(path: str) -> Iterator[tuple[str, int, int]]:
-    with output.open_file(path) as file:
+    with files.open_file(path) as file:
         file.seek(0, io.SEEK_END)
         length = file.tell()
         file.seek(0)
@@ -150,7 +150,7 @@ def _read_tar_member(ref: ImageRef) -> bytes:
     """Read a tar member from where the listing saw it."""
     if ref.offset < 0:
         raise _bad(ref, "a link or a sparse file, whose bytes are not in one place")
-    with output.open_file(ref.path) as file:
+    with files.open_file(ref.path) as file:
         file.seek(ref.offset)
         data = file.read(ref.size)
     if len(data) < ref.size:
@@ -183,7 +183,7 @@ def _zip(path: str) -> zipfile.ZipFile:
     Any number of threads may read from a ZipFile at once.
     """
     stamp = (0, 0)
-    if not output.is_remote(path):
+    if not files.is_remote(path):
         status = os.stat(path)
         stamp = (status.st_mtime_ns, status.st_size)
     with _ZIP_LOCK:
@@ -196,5 +196,5 @@ _ZIP_LOCK = threading.Lock()
 @functools.lru_cache(maxsize=8)  # references of several archives arrive interleaved
 def _cached_zip(path: str, stamp: tuple[int, int]) -> zipfile.ZipFile:
     # Local files are opened by ZipFile itself, which then closes them when it goes.
-    file = output.open_file(path) if output.is_remote(path) else path
+    file = files.open_file(path) if files.is_remote(path) else path
     return zipfile.ZipFile(file)

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from transforms.storage import folder as output
+from transforms.storage import files
 
 EVERYTHING = "**"
 """The glob of all files below a folder."""
@@ -33,7 +33,7 @@ def walk_folder(folder: str, patterns: Iterable[str]) -> Iterator[tuple[str, str
     tails = frozenset(tuple(pattern.split("/")) for pattern in patterns)
     if not tails:
         return iter(())
-    if output.is_remote(folder):
+    if files.is_remote(folder):
         return _walk_remote(f"{folder.rstrip('/')}/", tails)
     return _walk(folder, "", tails, ())
 
@@ -44,7 +44,7 @@ def is_hidden(name: str) -> bool:
 
 
 def _walk_remote(base: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
-    (match,) = output.filesystems().match([f"{base}**"])
+    (match,) = files.filesystems().match([f"{base}**"])
     for file in sorted(match.metadata_list, key=lambda file: file.path):
         name = file.path.removeprefix(base)
         *folders, last = name.split("/")

@@ -17,7 +17,8 @@ import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import ImageRef
-from transforms.storage.folder import TEMPORARY, OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import TEMPORARY, OutputFolder
 
 _FOLDER: Final = f"{TEMPORARY}/listing"
 _REFS_A_FILE: Final = 8192

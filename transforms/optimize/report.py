@@ -18,24 +18,22 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.optimize.comparisons import (
-    TERMS,
     Effect,
     choose_baseline,
     common_effects,
-    conclusions,
     differences,
     find_effects,
     key,
     settings_of,
-    shown_change,
-    step_of,
     swept,
 )
 from transforms.optimize.optimize_runs import preview_name
 from transforms.optimize.settings import RunSettings, flag_of, shown_value
+from transforms.optimize.wording import TERMS, conclusions, shown_change, step_of
 from transforms.pages.gallery_pages import make_environment
 from transforms.pages.line_chart import HEIGHT, WIDTH, Chart, log_chart, thin
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
 from transforms.storage.parquet import read_rows
 

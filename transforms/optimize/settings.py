@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from model.config import PRECISIONS, Network, canonical_json
 from model.gatys.settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
-from transforms.stylize.cells import PRESERVE_COLOR, PreserveColor
+from transforms.elements import PRESERVE_COLOR, PreserveColor
 
 # Of every picture: a report compares pixels, which JPEG would change.
 FORMAT: Final = "png"

@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
-import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Failure, ImageError
-from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import stable_part, write_table
-from transforms.storage.schemas import FAILURES
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -78,55 +74,3 @@ class _TryMapDoFn(beam.DoFn):
         else:
             self._done.inc()
             yield result
-
-
-@dataclasses.dataclass
-class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
-    """Writes the failures of a job as `failures/part-*.parquet`, sorted.
-
-    Input: `Failure`. Output: the names of the parts. The parts of an earlier run are
-    replaced: the rows are those of this run's inputs. Idempotent.
-
-    Attributes:
-        output: Where to.
-        parts: How many parts; a failure's part is a function of its key.
-    """
-
-    output: OutputFolder
-    parts: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, failures: PCollection[Failure]) -> PCollection[str]:
-        """Wire the step."""
-        # Every part is written, also an empty one: what is not there was not written.
-        seeds = failures.pipeline | "Parts" >> beam.Create(
-            [(part, None) for part in range(self.parts)]
-        )
-        return (
-            (
-                failures | "KeyByPart" >> beam.Map(_key_by_part, self.parts),
-                seeds,
-            )
-            | "Flatten" >> beam.Flatten()
-            | "GroupByPart" >> beam.GroupByKey()
-            | "WritePart" >> beam.Map(_write_part, self.output, self.parts)
-        )
-
-
-def _key_by_part(failure: Failure, parts: int) -> tuple[int, Failure | None]:
-    return stable_part(failure.key, parts), failure
-
-
-def _write_part(
-    grouped: tuple[int, Iterable[Failure | None]], output: OutputFolder, parts: int
-) -> str:
-    part, failures = grouped
-    rows = sorted(
-        (dataclasses.asdict(failure) for failure in failures if failure is not None),
-        key=lambda row: tuple(row.values()),
-    )
-    name = f"failures/part-{part:05d}-of-{parts:05d}.parquet"
-    write_table(output, name, pa.Table.from_pylist(rows, FAILURES))
-    return name

@@ -2,13 +2,11 @@
 
 A file of an output folder is written under a temporary name in `.tmp` of the same
 folder and renamed, so that a killed job leaves no half file under a final name; on
-Google Cloud Storage an object appears only when it is complete. Paths may be local or
-any URL that Beam's FileSystems knows, such as `gs://`.
+Google Cloud Storage an object appears only when it is complete.
 """
 
 import contextlib
 import dataclasses
-import importlib.util
 import json
 import mimetypes
 import os
@@ -17,9 +15,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from model.config import canonical_json
+from transforms.storage import files
 
 TEMPORARY = ".tmp"
 
@@ -33,70 +32,6 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
 }
-
-
-class MissingExtraError(RuntimeError):
-    """A path needs an optional package that is not installed."""
-
-
-def is_remote(path: str) -> bool:
-    """Return whether the path is a URL, such as `gs://bucket/name`."""
-    return "://" in path
-
-
-def filesystems() -> Any:
-    """Return Beam's FileSystems, checked to know `gs://`.
-
-    Raises:
-        MissingExtraError: Google Cloud support is not installed.
-    """
-    from apache_beam.io import filesystems
-
-    # Without it Beam goes on with the storage client alone, as nobody, and retries for
-    # minutes.
-    if importlib.util.find_spec("google_auth_httplib2") is None:
-        raise MissingExtraError(
-            "gs:// paths need Google Cloud support, which is not installed. "
-            "Run: pip install 'stylebeam[gcp]'"
-        )
-    return filesystems.FileSystems
-
-
-def open_file(path: str) -> BinaryIO:
-    """Open a local or remote file for reading bytes, seekable.
-
-    Raises:
-        OSError: The file cannot be opened.
-        MissingExtraError: The path is remote and its support is not installed.
-    """
-    if is_remote(path):
-        from apache_beam.io.filesystem import CompressionTypes
-
-        return filesystems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return open(path, "rb")
-
-
-@contextlib.contextmanager
-def google_errors() -> Iterator[None]:
-    """Turn what the Google Cloud Storage client raises into `OSError`."""
-    from google.api_core import exceptions  # late: local files do not need it
-
-    try:
-        yield
-    except exceptions.NotFound as error:
-        raise FileNotFoundError(str(error)) from error
-    except (exceptions.GoogleAPIError, exceptions.RetryError) as error:
-        raise OSError(str(error)) from error
-
-
-def read_file(path: str) -> bytes:
-    """Return the bytes of a local or remote file.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    with open_file(path) as file:
-        return file.read()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,7 +71,7 @@ class OutputFolder:
         Raises:
             OSError: The file cannot be written; nothing is left under `name`.
         """
-        if is_remote(self.root):
+        if files.is_remote(self.root):
             with self._create_remote(name) as file:
                 yield file
             return
@@ -166,7 +101,7 @@ class OutputFolder:
         with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as buffer:
             yield buffer
             buffer.seek(0)
-            with filesystems().create(
+            with files.filesystems().create(
                 self.path(name),
                 mime_type=content_type,
                 compression_type=CompressionTypes.UNCOMPRESSED,
@@ -179,7 +114,7 @@ class OutputFolder:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        return read_file(self.path(name))
+        return files.read_file(self.path(name))
 
     def read_json(self, name: str) -> Any:
         """Return the value of a JSON file, or None where there is no such file."""
@@ -187,8 +122,8 @@ class OutputFolder:
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there."""
-        if is_remote(self.root):
-            return bool(filesystems().exists(self.path(name)))
+        if files.is_remote(self.root):
+            return bool(files.filesystems().exists(self.path(name)))
         return os.path.exists(self.path(name))
 
     def names(self, folder: str) -> list[str]:
@@ -198,8 +133,8 @@ class OutputFolder:
             folder: Name of the folder; empty for the root itself.
         """
         prefix = f"{folder}/" if folder else ""
-        if is_remote(self.root):
-            (match,) = filesystems().match([self.path(f"{prefix}*")])
+        if files.is_remote(self.root):
+            (match,) = files.filesystems().match([self.path(f"{prefix}*")])
             paths = [metadata.path for metadata in match.metadata_list]
             return sorted(prefix + path.rsplit("/", 1)[1] for path in paths)
         try:
@@ -210,8 +145,8 @@ class OutputFolder:
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, None where there is none."""
-        if is_remote(self.root):
-            (match,) = filesystems().match([self.path(name)])
+        if files.is_remote(self.root):
+            (match,) = files.filesystems().match([self.path(name)])
             sizes = [metadata.size_in_bytes for metadata in match.metadata_list]
             return sizes[0] if sizes else None
         try:
@@ -222,8 +157,8 @@ class OutputFolder:
     def delete(self, name: str) -> None:
         """Delete a file or a whole folder; a name that is not there is no error."""
         path = self.path(name)
-        if is_remote(self.root):
-            remote = filesystems()
+        if files.is_remote(self.root):
+            remote = files.filesystems()
             if remote.exists(path) or any(
                 match.metadata_list for match in remote.match([f"{path}/**"], [1])
             ):

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 
 # A part of this many contents is read and sorted within some hundred MB.
 _CONTENTS_A_PART = 4096

@@ -15,11 +15,11 @@ import google_crc32c
 FRAME_HEAD: Final = 12
 """Bytes before a record: its length (8) and the checksum of that (4)."""
 
-Value = bytes | str | int | Sequence[str]
+Value = bytes | str | int | float | Sequence[str] | Sequence[float]
 
 # Protocol buffers: field number and wire type 2 (length-delimited).
 _FIELD_1: Final = 0x0A
-_BYTES_LIST, _INT64_LIST = 0x0A, 0x1A
+_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 0x0A, 0x12, 0x1A
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
     buffers differ in the order, so no two names of ours do.)
 
     Args:
-        features: By name: text (UTF-8), a list of texts, or an int64.
+        features: By name: text (UTF-8), an int64, a number of single precision, or a
+            list of texts or of such numbers.
         image: The encoded picture, which becomes the feature `image`.
 
     Returns:
@@ -91,10 +92,12 @@ def _feature(value: Value) -> bytes:
         # Two's complement, as protocol buffers write negative numbers.
         number = _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
         return _tagged(_INT64_LIST, _tagged(_FIELD_1, number))
-    if isinstance(value, bytes):
-        texts = [value]
-    else:
-        texts = [t.encode() for t in ([value] if isinstance(value, str) else value)]
+    items = [value] if isinstance(value, bytes | str | float) else value
+    numbers = [item for item in items if isinstance(item, float)]
+    if numbers:
+        packed = struct.pack(f"<{len(numbers)}f", *numbers)
+        return _tagged(_FLOAT_LIST, _tagged(_FIELD_1, packed))
+    texts = [i if isinstance(i, bytes) else str(i).encode() for i in items]
     return _tagged(_BYTES_LIST, b"".join(_tagged(_FIELD_1, text) for text in texts))
 
 

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from transforms.storage.folder import TEMPORARY, OutputFolder, is_remote
+from transforms.storage.files import is_remote
+from transforms.storage.folder import TEMPORARY, OutputFolder
 
 _FOLDER: Final = f"{TEMPORARY}/progress"
 _SECONDS_BETWEEN_WRITES: Final = 0.2

@@ -1,18 +1,22 @@
-"""Cuts the pictures of a content into blocks that the network takes at a time."""
+"""Blocks: one content and some of its pictures, what the network takes at a time."""
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.networks.tiling import MAX_TILE_PIXELS
-from transforms.elements import ImageRef
+from transforms.elements import ImageError, ImageRef
 from transforms.images.load import LoadedImage
 from transforms.stylize.blend import blend
-from transforms.stylize.handler import StylizeBlock
 from transforms.stylize.plan import Painting, PlannedContent
 from transforms.stylize.style_bank import BankFile, StyleBank, shared_bank
+
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 # Pixels in the network at a time: a batch of four at 256 px. More is no faster.
 BLOCK_PIXELS = 4 * 256 * 256
@@ -20,6 +24,77 @@ BLOCK_PIXELS = 4 * 256 * 256
 # Pixels of finished pictures that a block holds: a content in tiles is encoded once for
 # all pictures of its block.
 CANVAS_PIXELS = 64 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StylizeBlock:
+    """One content and some of its pictures: what the network sees at a time.
+
+    Attributes:
+        content: The decoded content.
+        refs: All contents with its bytes.
+        paintings: The pictures to make.
+        style_mean: float32 [paintings, channels], blends blended; of a masked picture,
+            which is alone in its block, [styles, channels].
+        style_std: Likewise.
+        styles: Where the styles are, by id: only where their pixels are needed.
+    """
+
+    content: LoadedImage
+    paintings: Sequence[Painting]
+    style_mean: Vectors
+    style_std: Vectors
+    styles: Mapping[str, ImageRef] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of pictures, which RunInference counts."""
+        return len(self.paintings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Painted:
+    """A picture.
+
+    Attributes:
+        pixels: uint8 RGB [height, width, 3] of the content's size.
+        note: What a reader should know of it.
+        metrics: Its quality, where that was wanted and can be measured.
+    """
+
+    pixels: Pixels
+    note: str | None = None
+    metrics: Mapping[str, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StylizedBlock:
+    """What becomes of a block, while the network may still be at it.
+
+    Attributes:
+        block: What was asked for; its pixels are in memory anyway.
+        future: For each painting the picture, or why there is none.
+    """
+
+    block: StylizeBlock
+    future: "concurrent.futures.Future[list[Painted | ImageError]]"
+
+    @property
+    def pictures(self) -> list[Painted | ImageError]:
+        """The pictures, waited for."""
+        return self.future.result()
+
+    def __reduce__(self) -> Any:
+        """Wait for the pictures: Beam pickles a few elements to learn their size."""
+        return _finished_block, (self.block, self.pictures)
+
+
+def _finished_block(
+    block: StylizeBlock, pictures: list[Painted | ImageError]
+) -> StylizedBlock:
+    future: concurrent.futures.Future[list[Painted | ImageError]]
+    future = concurrent.futures.Future()
+    future.set_result(pictures)
+    return StylizedBlock(block, future)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

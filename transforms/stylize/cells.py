@@ -4,16 +4,14 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal
 
 from model.config import Precision, canonical_json
-from transforms.elements import ImageRef, image_id
+from transforms.elements import ImageRef, PreserveColor, image_id
 
 PictureFormat = Literal["jpg", "png"]
-PreserveColor = Literal["none", "luminance", "histogram"]
 Layout = Literal["grid", "tree"]
 OutputFormat = Literal["files", "tfrecord", "webdataset"]
-PRESERVE_COLOR: Final = get_args(PreserveColor)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,14 +12,13 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import Failure, ImageRef
 from transforms.images.load import load_image
-from transforms.images.thumbnails import write_preview
+from transforms.images.thumbnails import STYLE, write_preview
 from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import StyleShare
-from transforms.stylize.gallery import STYLE
-from transforms.stylize.handler import StyleEncoder
+from transforms.stylize.network import StyleEncoder
 from transforms.stylize.style_bank import (
     BankFile,
     BankSettings,

@@ -6,17 +6,13 @@ the list of the pages. A page is a script, `gallery/pages/<part>-<number>.js`.
 
 import dataclasses
 import functools
-import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
-import numpy.typing as npt
 from apache_beam.pvalue import PCollection
-from PIL import Image
 
 from transforms.elements import CellStatus
 from transforms.pages.gallery_pages import (
@@ -29,9 +25,6 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import stream_rows
 
 PAGES = "gallery/pages"
-THUMBS = "gallery/thumbs"
-CONTENT = "gallery/content"
-STYLE = "gallery/style"
 
 # What a browser lays out without a pause; also the most that one page script holds.
 CONTENTS_PER_PAGE = 100
@@ -86,37 +79,6 @@ class PageSummary:
     def file(self) -> str:
         """Name of the script inside the output folder."""
         return f"{PAGES}/{self.name}.js"
-
-
-def thumbnail(pixels: npt.NDArray[np.uint8], height: int = 192) -> bytes:
-    """Return the small JPEG of a picture that the grid shows.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        height: Height of the thumbnail in pixels; less where the picture is smaller
-            or more than four times as wide as high. Never enlarged.
-    """
-    return _shrunk_jpeg(pixels, (4 * height, height), quality=82)
-
-
-def preview(pixels: npt.NDArray[np.uint8], longest: int = 1024) -> bytes:
-    """Return the JPEG of an original that stands beside the pictures made from it.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        longest: Longest side in pixels; less where the original is smaller.
-    """
-    return _shrunk_jpeg(pixels, (longest, longest), quality=90)
-
-
-def _shrunk_jpeg(
-    pixels: npt.NDArray[np.uint8], box: tuple[int, int], quality: int
-) -> bytes:
-    image = Image.fromarray(pixels)
-    image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return file.getvalue()
 
 
 def split_pages(

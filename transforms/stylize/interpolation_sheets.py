@@ -1,7 +1,6 @@
 """Interpolation sheets: what lies between two, three or four styles, as one picture."""
 
 import dataclasses
-import io
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +8,9 @@ from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
-from PIL import Image
 
 from transforms.elements import CellStatus
+from transforms.images.contact_sheets import draw_contact_sheet, sheet_jpeg
 from transforms.images.decoder import decode_image
 from transforms.images.thumbnails import thumbnail_name
 from transforms.storage.folder import OutputFolder
@@ -20,7 +19,6 @@ from transforms.stylize.pairing import BlendPairing
 
 SHEETS: Final = "sheets"
 
-_GAP: Final = 4
 _WHITE: Final = (255, 255, 255)
 
 Row = Mapping[str, Any]
@@ -101,21 +99,15 @@ def _sheet(
     weights: Sequence[tuple[float, ...]],
 ) -> bytes | None:
     places = sheet_places(len(weights[0]), len(weights))
-    sheet: Image.Image | None = None
-    for wanted, (column, line) in zip(weights, places, strict=True):
-        row = cells.get(wanted)
-        if row is None:
-            continue
-        data = output.read(thumbnail_name(row["path"]))
-        picture = Image.fromarray(decode_image(data, min_side=1).pixels)
-        width, height = picture.width + _GAP, picture.height + _GAP
-        if sheet is None:
-            columns, lines = (1 + math.floor(max(p[i] for p in places)) for i in (0, 1))
-            size = (columns * width + _GAP, lines * height + _GAP)
-            sheet = Image.new("RGB", size, _WHITE)
-        sheet.paste(picture, (_GAP + round(column * width), _GAP + line * height))
-    if sheet is None:
+    pictures = {
+        place: decode_image(
+            output.read(thumbnail_name(cells[wanted]["path"])), min_side=1
+        ).pixels
+        for wanted, place in zip(weights, places, strict=True)
+        if wanted in cells
+    }
+    if not pictures:
         return None
-    buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+    columns, lines = (1 + math.floor(max(p[axis] for p in places)) for axis in (0, 1))
+    sheet = draw_contact_sheet(pictures, columns, lines, paper=_WHITE)
+    return sheet_jpeg(sheet, quality=90)

@@ -16,7 +16,8 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection
 
-from transforms.storage.folder import OutputFolder, open_file
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import part_of_name, read_rows, stable_part, write_table
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.cells import OutputFormat

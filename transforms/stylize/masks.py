@@ -10,7 +10,7 @@ from PIL import Image
 
 from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
-from transforms.storage.folder import read_file
+from transforms.storage.files import read_file
 from transforms.stylize.pairing import Recipe
 
 Mask = npt.NDArray[np.float32]

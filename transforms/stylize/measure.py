@@ -11,14 +11,9 @@ from model.config import STYLE_LAYERS
 from transforms.elements import ImageError, ImageRef
 from transforms.images.load import style_pixels
 from transforms.stylize.blend import blend
-from transforms.stylize.handler import (
-    Painted,
-    Pixels,
-    SharedStylizer,
-    StylizeBlock,
-    network_error,
-)
+from transforms.stylize.blocks import Painted, Pixels, StylizeBlock
 from transforms.stylize.masks import load_regions
+from transforms.stylize.network import SharedStylizer, network_error
 
 
 def measured(

@@ -10,20 +10,13 @@ import tensorflow as tf
 from model.adain.keep_colors import keep_chroma, match_colors
 from model.adain.stylizer import Content, to_float
 from model.networks.tiling import LEAST_TILE_PIXELS
-from transforms.elements import ImageError, Reason
+from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
 from transforms.stylize.blend import blend
-from transforms.stylize.cells import PreserveColor
-from transforms.stylize.handler import (
-    Painted,
-    Pixels,
-    SharedStylizer,
-    StylizeBlock,
-    Vectors,
-    network_error,
-)
+from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, Vectors
 from transforms.stylize.masks import load_regions
 from transforms.stylize.measure import measured
+from transforms.stylize.network import SharedStylizer, network_error
 from transforms.stylize.plan import Painting
 
 _NOT_FINITE: Final = "The network gave NaN or infinity."

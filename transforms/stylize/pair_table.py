@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import Failure, Reason
-from transforms.storage.folder import TEMPORARY, OutputFolder, open_file, read_file
+from transforms.storage.files import open_file, read_file
+from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import read_rows, write_table
 from transforms.storage.schemas import PAIRS
 from transforms.stylize.pairing import Pairing, TablePairing

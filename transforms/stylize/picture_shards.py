@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.storage.folder import OutputFolder
+from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
 from transforms.stylize.cells import OutputFormat
 
 SHARDS: Final = "shards"
@@ -140,26 +141,8 @@ def _about(row: Row) -> dict[str, Any]:
 
 
 def _tfrecord(row: Row, data: bytes) -> _Entry:
-    # Late: a run that changes nothing does without TensorFlow.
-    import tensorflow as tf
-    from apache_beam.io.tfrecordio import _TFRecordUtil
-
-    train = tf.train
-    features = {"image": train.Feature(bytes_list=train.BytesList(value=[data]))}
-    for name, value in _about(row).items():
-        values = value if isinstance(value, list) else [value]
-        if isinstance(values[0], str):
-            encoded = [v.encode("utf-8") for v in values]
-            features[name] = train.Feature(bytes_list=train.BytesList(value=encoded))
-        elif isinstance(values[0], float):
-            features[name] = train.Feature(float_list=train.FloatList(value=values))
-        else:
-            features[name] = train.Feature(int64_list=train.Int64List(value=values))
-    example = train.Example(features=train.Features(feature=features))
-    record = example.SerializeToString(deterministic=True)
-    framed = io.BytesIO()
-    _TFRecordUtil.write_record(framed, record)
-    return _Entry(framed.getvalue(), framed.getvalue().index(data))
+    example = encode_example(_about(row), data)
+    return _Entry(frame_record(example.data), FRAME_HEAD + example.image_offset)
 
 
 def _tar_members(row: Row, data: bytes) -> _Entry:

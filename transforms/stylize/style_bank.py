@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 
-from transforms.storage.folder import OutputFolder, open_file, read_file
+from transforms.storage.files import open_file, read_file
+from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import table_bytes
 from transforms.storage.schemas import STYLE_BANK
 from transforms.stylize.cells import StyleShare

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+CAPTION: Final = 17
+
 Pixels = npt.NDArray[np.uint8]
 
 GAP: Final = 6

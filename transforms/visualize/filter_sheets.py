@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from transforms.visualize import canvas
 from transforms.visualize.canvas import GAP, MARGIN, Canvas, Pixels
-from transforms.visualize.feature_sheets import statistics
-from transforms.visualize.settings import Kind, Sheet, Tile, sheet_path
+from transforms.visualize.settings import Kind
+from transforms.visualize.sheet import Sheet, Tile, sheet_path, statistics
 
 _FIRST: Final = 64
 _COLUMNS: Final = 16

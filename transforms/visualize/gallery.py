@@ -24,8 +24,9 @@ from transforms.pages.gallery_pages import (
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
 from transforms.storage.parquet import stream_rows
-from transforms.visualize.feature_sheets import CAVEAT, TITLES
+from transforms.visualize.gradient_sheets import CAVEAT
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
+from transforms.visualize.sheet import TITLES
 
 IMAGES: Final = "gallery/images"
 

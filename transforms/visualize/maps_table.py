@@ -8,7 +8,8 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import JournaledTable, Row, is_intact, sha256
 from transforms.storage.parquet import count_parts
 from transforms.storage.schemas import VISUALIZE_MAPS
-from transforms.visualize.settings import COLLECTION, Sheet
+from transforms.visualize.settings import COLLECTION
+from transforms.visualize.sheet import Sheet
 
 MAPS: Final = "maps.parquet"
 

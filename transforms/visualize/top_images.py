@@ -15,14 +15,8 @@ from transforms.storage.folder import OutputFolder
 from transforms.visualize import canvas
 from transforms.visualize.canvas import GAP, MARGIN, Canvas, Pixels
 from transforms.visualize.maps_table import Owner, commit_maps, is_done, write_sheet
-from transforms.visualize.settings import (
-    COLLECTION,
-    Kind,
-    Sheet,
-    Tile,
-    VisualizeSettings,
-    sheet_path,
-)
+from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
+from transforms.visualize.sheet import Sheet, Tile, sheet_path
 from transforms.visualize.top_scores import (
     WINNERS,
     Excitation,

@@ -24,9 +24,9 @@ from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
 from transforms.storage.journal import Row
 from transforms.storage.worker_progress import progress_of
-from transforms.visualize.feature_sheets import draw_sheets
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.handler import Look, LookHandler, Unlooked, Unseen
+from transforms.visualize.image_sheets import draw_sheets
 from transforms.visualize.maps_table import (
     Owner,
     commit_maps,
@@ -34,12 +34,8 @@ from transforms.visualize.maps_table import (
     write_file,
     write_sheet,
 )
-from transforms.visualize.settings import (
-    COLLECTION,
-    Kind,
-    VisualizeSettings,
-    scores_path,
-)
+from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
+from transforms.visualize.sheet import scores_path
 from transforms.visualize.top_scores import Winners, image_winners, pack_scores
 
 COUNTS = "counts"

@@ -19,7 +19,7 @@ from model.adain.stylizer import Stylizer, to_float, to_uint8
 from pipelines import cli
 from pipelines.stylize import job as stylize
 from transforms.images.decoder import encode_image, resize_image
-from transforms.stylize import handler as inference
+from transforms.stylize import network
 
 CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
 STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
@@ -103,7 +103,7 @@ def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
 
         monkeypatch.setattr(Stylizer, name, counted)
     # Loading traces the functions once, with a grey picture.
-    inference._load_stylizer.cache_clear()
+    network._load_stylizer.cache_clear()
     run()
     warm_up = 1
     assert calls["encode_content"] == len(CONTENT_SIZES) + warm_up
@@ -124,7 +124,7 @@ def test_second_run_loads_no_network_and_changes_no_byte(
     def never(*_):
         raise AssertionError("a network was loaded")
 
-    monkeypatch.setattr(inference, "_load_stylizer", never)
+    monkeypatch.setattr(network, "_load_stylizer", never)
     status, _, err = run("--pairing", pairing)
     assert status == 0
     assert f"{cells} cells = 0 done + {cells} kept + 0 failed" in err

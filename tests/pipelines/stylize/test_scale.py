@@ -17,7 +17,7 @@ from PIL import Image
 
 from model.adain.stylizer import to_uint8
 from transforms.inputs import listing
-from transforms.stylize import handler as inference
+from transforms.stylize import network
 
 
 def rows_of(folder, name="manifest"):
@@ -383,7 +383,7 @@ def test_equal_bytes_are_computed_once_and_written_to_every_path(
         return pictures
 
     monkeypatch.setattr(Stylizer, "paint", counted)
-    inference._load_stylizer.cache_clear()
+    network._load_stylizer.cache_clear()
     _, _, err = run()
     assert "8 cells = 8 done" in err
     assert len(painted) == 6 + 1  # one to warm up
@@ -414,7 +414,7 @@ def test_styles_of_equal_bytes_are_encoded_once_and_each_gets_its_column(
         return encode(self, images)
 
     monkeypatch.setattr(Stylizer, "encode_style", counted)
-    inference._load_stylizer.cache_clear()
+    network._load_stylizer.cache_clear()
     status, _, err = run()
     assert status == 0
     assert len(encoded) == 2 + 1  # one to warm up

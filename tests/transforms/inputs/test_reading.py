@@ -17,16 +17,11 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import ImageError, ImageRef, Reason, image_id
-from transforms.inputs import archives
-from transforms.inputs import reading as read
+from transforms.inputs import archives, reading
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.inputs.reading import (
-    list_checked,
-    list_images,
-    parse_inputs,
-    read_image,
-)
-from transforms.storage import folder as output
+from transforms.inputs.reading import list_checked, list_images, read_image
+from transforms.inputs.roots import parse_inputs
+from transforms.storage import files
 from transforms.storage.folder import OutputFolder
 
 ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system
@@ -553,7 +548,7 @@ class TestKeys:
             def add(self, key):
                 held.append(key)
 
-        monkeypatch.setattr(read, "set", Spy, raising=False)
+        monkeypatch.setattr(reading, "set", Spy, raising=False)
         assert count_checked(parse_inputs([str(tmp_path / "x")])) == 50
         assert held == []
 
@@ -574,7 +569,7 @@ class TestReading:
         def broken(path):
             raise OSError(5, "Input/output error", path)
 
-        monkeypatch.setattr(output, "open_file", broken)
+        monkeypatch.setattr(files, "open_file", broken)
         with pytest.raises(ImageError) as caught:
             read_image(self.ref(tmp_path / "a.jpg"))
         assert caught.value.reason == Reason.UNREADABLE
@@ -589,11 +584,11 @@ class TestReading:
         def no_memory(path):
             raise MemoryError
 
-        monkeypatch.setattr(output, "open_file", no_memory)
+        monkeypatch.setattr(files, "open_file", no_memory)
         assert reason(self.ref(tmp_path)) == Reason.OUT_OF_MEMORY
 
     def test_programming_error_is_not_an_image_failure(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(output, "open_file", None)
+        monkeypatch.setattr(files, "open_file", None)
         with pytest.raises(TypeError):
             read_image(self.ref(tmp_path))
 
@@ -643,7 +638,7 @@ class TestRemote:
             "gs://b/t.tar": tarred,
         }
         fake = FakeFileSystems(objects)
-        monkeypatch.setattr(output, "filesystems", lambda: fake)
+        monkeypatch.setattr(files, "filesystems", lambda: fake)
         return objects
 
     @pytest.mark.parametrize(

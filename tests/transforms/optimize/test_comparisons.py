@@ -8,12 +8,11 @@ from transforms.optimize.comparisons import (
     Effect,
     choose_baseline,
     common_effects,
-    conclusions,
     find_effects,
-    sentence,
     swept,
 )
 from transforms.optimize.settings import RunSettings
+from transforms.optimize.wording import conclusions, sentence
 
 NUMBERS = itertools.count()
 

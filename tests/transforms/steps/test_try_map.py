@@ -8,7 +8,8 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Failure, ImageError, ImageRef, Reason
-from transforms.steps.try_map import FAILED, TryMap, WriteFailures
+from transforms.steps.try_map import FAILED, TryMap
+from transforms.steps.write_failures import WriteFailures
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows

@@ -5,13 +5,9 @@ import types
 
 import pytest
 
-from transforms.storage import folder as output_module
-from transforms.storage.folder import (
-    TEMPORARY,
-    MissingExtraError,
-    OutputFolder,
-    open_file,
-)
+from transforms.storage import files
+from transforms.storage.files import MissingExtraError, open_file
+from transforms.storage.folder import TEMPORARY, OutputFolder
 
 
 @pytest.fixture
@@ -127,7 +123,7 @@ class FakeBucket:
 @pytest.fixture
 def bucket(monkeypatch):
     fake = FakeBucket()
-    monkeypatch.setattr(output_module, "filesystems", lambda: fake)
+    monkeypatch.setattr(files, "filesystems", lambda: fake)
     return fake
 
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
-VALUES = st.one_of(TEXTS, st.integers(-(2**63), 2**63 - 1), st.lists(TEXTS, max_size=4))
+FLOATS = st.floats(width=32, allow_nan=False)
+VALUES = st.one_of(
+    TEXTS,
+    st.integers(-(2**63), 2**63 - 1),
+    FLOATS,
+    st.lists(TEXTS, max_size=4),
+    st.lists(FLOATS, min_size=1, max_size=4),
+)
 
 
 def by_tensorflow(features, image):
@@ -19,8 +26,11 @@ def by_tensorflow(features, image):
         if isinstance(value, int):
             entries[name].int64_list.value.append(value)
         else:
-            texts = [value] if isinstance(value, str) else value
-            entries[name].bytes_list.value.extend(text.encode() for text in texts)
+            values = [value] if isinstance(value, str | float) else value
+            if values and isinstance(values[0], float):
+                entries[name].float_list.value.extend(values)
+                continue
+            entries[name].bytes_list.value.extend(text.encode() for text in values)
             entries[name].bytes_list.SetInParent()
     return example.SerializeToString(deterministic=True)
 

@@ -3,14 +3,12 @@ import itertools
 import json
 import re
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam import Create
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
-from PIL import Image
 
 from transforms.elements import image_id
 from transforms.storage.folder import OutputFolder
@@ -265,38 +263,6 @@ def test_write_gallery_without_parts_says_so(output):
 
     assert b"nothing was stylized" in output.read("gallery/index.html")
     assert output.names("gallery/pages") == []
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        ((600, 800), (256, 192)),
-        ((100, 50), (50, 100)),
-        ((400, 8000), (768, 38)),
-    ],
-)
-def test_thumbnail_shrinks_only(shape, expected):
-    pixels = np.full((*shape, 3), 90, np.uint8)
-
-    image = Image.open(io.BytesIO(gallery.thumbnail(pixels)))
-
-    assert (image.format, image.size) == ("JPEG", expected)
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [((1500, 3000), (1024, 512)), ((2048, 1024), (512, 1024)), ((70, 90), (90, 70))],
-)
-def test_preview_bounds_the_longest_side(shape, expected):
-    pixels = np.zeros((*shape, 3), np.uint8)
-    pixels[..., 0] = 200
-
-    data = gallery.preview(pixels)
-
-    image = Image.open(io.BytesIO(data))
-    assert (image.format, image.size) == ("JPEG", expected)
-    np.testing.assert_allclose(np.asarray(image).mean((0, 1)), [200, 0, 0], atol=3)
-    assert data == gallery.preview(pixels)
 
 
 def test_measured_cells_carry_what_they_are_sorted_by():

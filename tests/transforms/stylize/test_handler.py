@@ -12,13 +12,10 @@ from model.adain.stylizer import Stylizer, to_float, to_uint8
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.images.load import LoadedImage
 from transforms.storage.folder import OutputFolder
-from transforms.stylize import handler as inference
-from transforms.stylize.handler import (
-    Network,
-    StyleEncoder,
-    StylizeBlock,
-    StylizerModelHandler,
-)
+from transforms.stylize import network
+from transforms.stylize.blocks import StylizeBlock
+from transforms.stylize.handler import StylizerModelHandler
+from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pairing import Recipe
 from transforms.stylize.plan import Painting
 
@@ -56,7 +53,7 @@ class FakeStylizer:
 @pytest.fixture
 def fake(monkeypatch):
     stylizer = FakeStylizer()
-    monkeypatch.setattr(inference, "_load_stylizer", lambda *_: stylizer)
+    monkeypatch.setattr(network, "_load_stylizer", lambda *_: stylizer)
     return stylizer
 
 
@@ -168,7 +165,7 @@ def test_loading_the_handler_builds_no_network(monkeypatch, handler):
     def never(*_):
         raise AssertionError("a network was built")
 
-    monkeypatch.setattr(inference, "_load_stylizer", never)
+    monkeypatch.setattr(network, "_load_stylizer", never)
     handler.load_model()
 
 

@@ -10,21 +10,12 @@ from transforms.elements import ImageRef
 from transforms.images.load import LoadedImage
 from transforms.visualize import canvas
 from transforms.visualize.canvas import Canvas
-from transforms.visualize.feature_sheets import (
-    draw_sheets,
-    gradient_caption,
-    gradient_views,
-    statistics,
-)
 from transforms.visualize.filter_sheets import draw_filters
+from transforms.visualize.gradient_sheets import gradient_caption, gradient_views
 from transforms.visualize.handler import Gradient, Look
-from transforms.visualize.settings import (
-    Channels,
-    Kind,
-    Tile,
-    VisualizeSettings,
-    sheet_path,
-)
+from transforms.visualize.image_sheets import draw_sheets
+from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.sheet import Tile, sheet_path, statistics
 
 
 def pixels_of(data):

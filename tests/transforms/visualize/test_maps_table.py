@@ -16,7 +16,8 @@ from transforms.visualize.maps_table import (
     write_file,
     write_sheet,
 )
-from transforms.visualize.settings import Kind, Sheet, Tile
+from transforms.visualize.settings import Kind
+from transforms.visualize.sheet import Sheet, Tile
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Which pictures of a collection look nearly the same."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+NEAR_BITS = 3
+
+
+_BANDS = NEAR_BITS + 1
+
+
+# A bucket of so many pictures is one of flat or near-flat pictures, all alike to this
+# hash; comparing them all would take hours and tell nothing.
+_LARGEST_BUCKET = 1000
+
+
+def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
+    """Return groups of pictures that look nearly the same.
+
+    Two pictures belong together when their hashes differ in at most `NEAR_BITS` bits,
+    and so do those that others link. Found by bands: hashes that close agree in at
+    least one of `NEAR_BITS + 1` stretches of 16 bits, so nobody compares all pairs.
+
+    Args:
+        hashes: Of `perceptual_hash`.
+
+    Returns:
+        Positions in `hashes`; groups of two and more, each sorted, by their first.
+    """
+    values = np.array([int(text, 16) for text in hashes], np.uint64)
+    # Equal hashes first: only one of each is compared.
+    unique, inverse = np.unique(values, return_inverse=True)
+    links = [np.empty((0, 2), np.intp)]
+    for band in range(_BANDS):
+        keys = (unique >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        for members in _buckets(keys):
+            if len(members) > _LARGEST_BUCKET:
+                continue
+            bits = np.bitwise_count(unique[members][:, None] ^ unique[members][None, :])
+            links.append(members[np.argwhere(np.triu(bits <= NEAR_BITS, 1))])
+    left, right = np.concatenate(links).T
+    linked = coo_array((np.ones(len(left)), (left, right)), (len(unique), len(unique)))
+    _, labels = connected_components(linked, directed=False)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(labels[inverse]):
+        groups[int(label)].append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _buckets(keys: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of each key that occurs more than once."""
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order])) + 1
+    return [part for part in np.split(order, starts) if len(part) > 1]

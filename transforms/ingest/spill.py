@@ -1,0 +1,81 @@
+"""Spill files: where prepared records wait for the writers of their shards."""
+
+import contextlib
+import dataclasses
+import json
+import uuid
+from typing import IO
+
+from transforms.ingest.prepare import Row
+from transforms.storage.folder import TEMPORARY, OutputFolder
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An accepted image.
+
+    Attributes:
+        row: Its row of the manifest but for its place.
+        frame: Its record with the frame of TFRecord.
+        image_offset: Where in the record, without its frame, the picture begins.
+    """
+
+    row: Row
+    frame: bytes
+    image_offset: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpilledRecord:
+    """Where a record waits for the writer of its shard: what crosses the shuffle.
+
+    Attributes:
+        key: Of the image.
+        sha256: Of the source's bytes.
+        path: Of the spill file.
+        offset: First byte of the row (JSON); the framed record follows it.
+        row_length: Bytes of the row.
+        frame_length: Bytes of the framed record.
+    """
+
+    key: str
+    sha256: str
+    path: str
+    offset: int
+    row_length: int
+    frame_length: int
+
+
+class SpillFile:
+    """The records of one bundle.
+
+    One file a bundle, not one a bundle and shard: a process may have only so many
+    files open, and a store of objects dislikes many small ones. The writers of the
+    shards read their ranges out of it.
+    """
+
+    def __init__(self, output: OutputFolder) -> None:
+        name = f"{TEMPORARY}/spill/{uuid.uuid4().hex}"
+        self._path = output.path(name)
+        self._stack = contextlib.ExitStack()
+        self._file: IO[bytes] = self._stack.enter_context(output.create(name))
+        self._end = 0
+
+    def append(self, image: PreparedImage) -> SpilledRecord:
+        """Write a row and its record, and return where they are."""
+        row = json.dumps({**image.row, "image_offset": image.image_offset}).encode()
+        self._file.write(row)
+        self._file.write(image.frame)
+        start, self._end = self._end, self._end + len(row) + len(image.frame)
+        return SpilledRecord(
+            image.row["key"],
+            image.row["sha256"],
+            self._path,
+            start,
+            len(row),
+            len(image.frame),
+        )
+
+    def close(self) -> None:
+        """Give the file its name; before that nobody may read it."""
+        self._stack.close()
