@@ -26,9 +26,9 @@ from transforms.optimize.runs import (
 )
 from transforms.optimize.settings import Setting
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.committed_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)

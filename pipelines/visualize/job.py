@@ -19,9 +19,9 @@ from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.committed_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE, count_map_parts

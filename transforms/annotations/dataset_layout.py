@@ -20,7 +20,6 @@ Encode = Literal["jpeg", "png", "keep"]
 ENCODES: Final[tuple[Encode, ...]] = get_args(Encode)
 
 MANIFEST: Final = "manifest"
-JOURNAL: Final = f"{MANIFEST}/.journal"
 
 _SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val)\.tfrecord-(\d{5,})-of-(\d{5,})")
 

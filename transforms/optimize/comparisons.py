@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from transforms.optimize.settings import RunSettings
 from transforms.optimize.wording import TERMS, sentence, shown_change
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 
 # Settings with which a loss is another quantity. `network` is not a flag of a sweep but
 # of a job; an output may hold the runs of several.

@@ -34,8 +34,7 @@ from transforms.pages.gallery_pages import make_environment
 from transforms.pages.line_chart import HEIGHT, WIDTH, Chart, log_chart, thin
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
-from transforms.storage.parquet import read_rows
+from transforms.storage.parquet import Row, read_rows
 
 REPORT: Final = "report.html"
 PAGES: Final = "report"

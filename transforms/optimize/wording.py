@@ -7,7 +7,7 @@ from typing import Final
 
 from transforms.optimize.comparisons import HARDLY, SAME, Effect, find_effects, swept
 from transforms.optimize.settings import flag_of, shown_value
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 
 # Columns of `runs.parquet` that are compared, and what people call them.
 TERMS: Final[Mapping[str, str]] = {

@@ -4,9 +4,10 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing import test_pipeline
 
+from transforms.storage.committed_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import read_rows, stable_part
+from transforms.storage.parquet import read_rows
+from transforms.storage.parts import stable_part
 from transforms.visualize.maps_table import (
     MAPS_TABLE,
     Owner,
