@@ -7,10 +7,11 @@ cross a shuffle. Something is done when its rows are committed and the files tha
 tell of are intact.
 """
 
+import abc
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -259,12 +260,14 @@ class CommittedTable:
         return owned
 
 
-class Packer(Protocol):
+class Packer(abc.ABC):
     """Moves the files of a part's rows to where they stay."""
 
+    @abc.abstractmethod
     def pack(self, output: OutputFolder, part: int, rows: list[Row]) -> list[Row]:
         """Copy the files of a part and return the rows that say where they are."""
 
+    @abc.abstractmethod
     def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
         """Remove the copies that none of all rows tells of."""
 

@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from transforms.storage.committed_table import Packer
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
@@ -85,7 +86,7 @@ class _Format:
 
 
 @dataclasses.dataclass(frozen=True)
-class PackShards:
+class PackShards(Packer):
     """The pictures of a part of the manifest become shards, named by what is in them.
 
     So new shards never take the place of those that the committed manifest still points
