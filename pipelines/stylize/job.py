@@ -22,9 +22,8 @@ from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.write_failures import WriteFailures
-from transforms.storage.committed_table import CompactTable
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parts import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
@@ -58,7 +57,7 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = max(count_parts(plan.content_count), MANIFEST_TABLE.parts_on_disk(output))
+    parts = MANIFEST_TABLE.count_parts(output, plan.content_count)
     network = Network(
         config.bundle,
         plan.bundle.bundle_id,

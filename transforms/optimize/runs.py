@@ -17,7 +17,6 @@ from transforms.optimize.settings import FORMAT, RunSettings
 from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, table_bytes
-from transforms.storage.parts import count_parts
 from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 
 if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
@@ -40,15 +39,9 @@ RUNS_TABLE: Final = CommittedTable(
     owner=("pair_id", "setting"),
     order=("content_key", "style_key", "path"),
     files=_files,
+    # A part is read for every one of its runs.
+    weight=64,
 )
-
-# A part is read as a whole, and for every one of its runs.
-_CONTENTS_A_RUN: Final = 64
-
-
-def count_run_parts(runs: int) -> int:
-    """Return how many parts the rows of so many runs have: a power of two."""
-    return count_parts(runs * _CONTENTS_A_RUN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,25 +2,23 @@
 
 A table is a folder of Parquet parts. While a job runs, the rows of what is finished are
 committed as small files in `<folder>/.journal`. At the end, and at the start for what a
-killed job left, the journal is merged into the parts and removed. Only names of files
-cross a shuffle. Something is done when its rows are committed and the files that they
-tell of are intact.
+killed job left, the journal is merged into the parts and removed (`CompactTable`).
+Something is done when its rows are committed and the files that they tell of are
+intact.
 """
 
-import abc
 import dataclasses
 import hashlib
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import AsList, PCollection
 
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, read_table, write_table
-from transforms.storage.parts import GroupByKnownKey, part_name, parts_in, stable_part
+from transforms.storage.parts import count_parts, part_name, parts_in, stable_part
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 
@@ -81,6 +79,8 @@ class CommittedTable:
         joint: What is between the names of a journal file; the first is the first
             column of its owners.
         fingerprint: What the rows count under. Those under another one do not count.
+        weight: How many contents of `stylize` one image, or run, is as large as: a part
+            is read as a whole.
     """
 
     folder: str
@@ -90,6 +90,7 @@ class CommittedTable:
     files: Callable[[Row], Iterable[StoredFile]] = _no_files
     joint: str = "@"
     fingerprint: str = ""
+    weight: int = 1
 
     @property
     def journal(self) -> str:
@@ -102,13 +103,10 @@ class CommittedTable:
 
     def journal_names(self, output: OutputFolder) -> dict[str, str]:
         """Return the first column of the owners in each journal file by its name."""
-        endings = f"{self.journal}/", ".parquet"
         return {
-            name: name.removeprefix(endings[0])
-            .removesuffix(endings[1])
-            .rsplit(self.joint, 1)[0]
+            name: pathlib.PurePosixPath(name).stem.rsplit(self.joint, 1)[0]
             for name in output.names(self.journal)
-            if name.endswith(endings[1])
+            if name.endswith(".parquet")
         }
 
     def part_name(self, part: int, parts: int) -> str:
@@ -119,6 +117,13 @@ class CommittedTable:
         """Return the number of parts that are there; 0 where none is."""
         found = parts_in(output, self.folder).values()
         return max((parts for _, parts in found), default=0)
+
+    def count_parts(self, output: OutputFolder, images: int) -> int:
+        """Return how many parts so many images, or runs, need: a power of two.
+
+        Never fewer than are there.
+        """
+        return max(count_parts(images * self.weight), self.parts_on_disk(output))
 
     def commit(self, output: OutputFolder, rows: Sequence[Row], *names: str) -> None:
         """Commit all rows of some owners: from here on they are done.
@@ -258,102 +263,3 @@ class CommittedTable:
             owner = tuple(row[column] for column in self.owner)
             owned.setdefault(owner, []).append(row)
         return owned
-
-
-class Packer(abc.ABC):
-    """Moves the files of a part's rows to where they stay."""
-
-    @abc.abstractmethod
-    def pack(self, output: OutputFolder, part: int, rows: list[Row]) -> list[Row]:
-        """Copy the files of a part and return the rows that say where they are."""
-
-    @abc.abstractmethod
-    def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
-        """Remove the copies that none of all rows tells of."""
-
-
-@dataclasses.dataclass
-class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
-    """Merges the journal and the parts that are there into sorted parts.
-
-    Input: anything; the merge begins when all of it is there. Output: the names of the
-    parts. Idempotent; a part is rewritten only where the journal has rows for it.
-
-    Attributes:
-        table: Which.
-        output: Where it is.
-        parts: How many parts, a power of two, not fewer than are there.
-        packer: Moves the files; None where they stay as they are.
-    """
-
-    table: CommittedTable
-    output: OutputFolder
-    parts: int
-    packer: Packer | None = None
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, barrier: PCollection[Any]) -> PCollection[str]:
-        """Compose the step."""
-        start = barrier.pipeline | "Start" >> beam.Create([self.output])
-        nothing = barrier | "Barrier" >> beam.Filter(_never)
-        merged = (
-            start
-            # The barrier as a side input: nothing is listed before all is committed.
-            | "ListJournal"
-            >> beam.FlatMap(_list, self.table, self.parts, AsList(nothing))
-            | "GroupByPart" >> GroupByKnownKey(range(self.parts))
-            | "MergePart"
-            >> beam.Map(_merge_part, self.table, self.output, self.parts, self.packer)
-        )
-        return start | "Clean" >> beam.FlatMap(
-            _clean, self.table, self.parts, self.packer, AsList(merged)
-        )
-
-
-def _never(_element: Any) -> bool:
-    return False
-
-
-def _list(
-    output: OutputFolder, table: CommittedTable, parts: int, _barrier: list[Any]
-) -> Iterator[tuple[int, str]]:
-    for name, owner in table.journal_names(output).items():
-        yield stable_part(owner, parts), name
-
-
-def _merge_part(
-    grouped: tuple[int, list[str]],
-    table: CommittedTable,
-    output: OutputFolder,
-    parts: int,
-    packer: Packer | None,
-) -> str:
-    part, journal = grouped
-    name = table.part_name(part, parts)
-    if journal or not output.exists(name):
-        rows = table.merged(output, part, parts, journal)
-        if packer is not None:
-            rows = packer.pack(output, part, rows)
-        table.write(output, name, rows)
-    return name
-
-
-def _clean(
-    output: OutputFolder,
-    table: CommittedTable,
-    parts: int,
-    packer: Packer | None,
-    names: list[str],
-) -> list[str]:
-    """Remove what the merged parts replace: the journal last, since it is the truth."""
-    for name, numbers in parts_in(output, table.folder).items():
-        if numbers[1] != parts:
-            output.delete(name)
-    if packer is not None:
-        packer.clean(
-            output, (row for name in names for row in table.rows(output, name))
-        )
-    output.delete(table.journal)
-    return sorted(names)

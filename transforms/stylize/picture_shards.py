@@ -10,10 +10,10 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from transforms.storage.committed_table import Packer
+from transforms.storage.compact_table import Packer
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
@@ -71,21 +71,6 @@ class _Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Format:
-    """How the pictures of a shard follow each other.
-
-    Attributes:
-        suffix: Of a shard's name.
-        frame: Returns what stands for a picture.
-        ending: What closes a shard.
-    """
-
-    suffix: str
-    frame: Callable[[Row, bytes], _Entry]
-    ending: bytes = b""
-
-
-@dataclasses.dataclass(frozen=True)
 class PackShards(Packer):
     """The pictures of a part of the manifest become shards, named by what is in them.
 
@@ -111,10 +96,12 @@ class PackShards(Packer):
         ]
 
     def _pack(self, output: OutputFolder, prefix: str, rows: list[Row]) -> list[Row]:
-        form = _FORMATS[self.output_format]
+        frame, suffix, ending = _tfrecord, "tfrecord", b""
+        if self.output_format == "webdataset":
+            frame, suffix, ending = _tar_members, "tar", bytes(2 * tarfile.BLOCKSIZE)
         ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in rows)
         digest = hashlib.sha256(ids.encode()).hexdigest()[:12]
-        name = f"{SHARDS}/{prefix}-{digest}.{form.suffix}"
+        name = f"{SHARDS}/{prefix}-{digest}.{suffix}"
         placed = []
         with output.create(name) as file:
             length = 0
@@ -124,11 +111,11 @@ class PackShards(Packer):
                 if data is None:
                     placed.append(row)
                     continue
-                entry = form.frame(row, data)
+                entry = frame(row, data)
                 file.write(entry.framed)
                 placed.append({**row, "shard": name, "offset": length + entry.offset})
                 length += len(entry.framed)
-            file.write(form.ending)
+            file.write(ending)
         return placed
 
     def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
@@ -190,9 +177,3 @@ def _tar_member(name: str, data: bytes) -> bytes:
     info.size = len(data)  # its time, owner and mode are TarInfo's: always the same
     header = info.tobuf(tarfile.PAX_FORMAT)
     return header + data + b"\0" * (-len(data) % tarfile.BLOCKSIZE)
-
-
-_FORMATS: Final[Mapping[str, _Format]] = {
-    "tfrecord": _Format("tfrecord", _tfrecord),
-    "webdataset": _Format("tar", _tar_members, b"\0" * (2 * tarfile.BLOCKSIZE)),
-}

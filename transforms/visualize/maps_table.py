@@ -7,7 +7,6 @@ from typing import Final
 from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
-from transforms.storage.parts import count_parts
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.visualize.settings import COLLECTION
 from transforms.visualize.sheet import Sheet
@@ -27,16 +26,9 @@ MAPS_TABLE: Final = CommittedTable(
     owner=("image_id",),
     order=("image_key", "image_id"),
     files=_files,
+    # An image has some hundred rows where a content of `stylize` has some.
+    weight=64,
 )
-
-# An image has some hundred rows where a content of `stylize` has some; a part is read
-# as a whole.
-_CONTENTS_AN_IMAGE: Final = 64
-
-
-def count_map_parts(images: int) -> int:
-    """Return how many parts the maps of so many images have: a power of two."""
-    return count_parts(images * _CONTENTS_AN_IMAGE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing import test_pipeline
 
-from transforms.storage.committed_table import CompactTable
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows, write_table
 from transforms.storage.parts import stable_part
