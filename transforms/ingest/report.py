@@ -12,8 +12,7 @@ from transforms.ingest.near_duplicates import near_duplicates
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
-
-Row = dict[str, Any]
+from transforms.storage.parquet import Row
 
 _LABELS: Final = 60
 _GROUPS: Final = 12

@@ -7,6 +7,7 @@ import uuid
 from typing import IO, Any
 
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.parquet import Row
 
 Row = dict[str, Any]
 

@@ -32,8 +32,7 @@ from transforms.pages.gallery_pages import WritePages, write_index_page
 from transforms.pages.line_chart import log_chart, thin
 from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
-from transforms.storage.parquet import read_rows, stream_rows
+from transforms.storage.parquet import Row, read_rows, stream_rows
 
 REPORT: Final = "report.html"
 PAGES: Final = "report"

@@ -16,8 +16,7 @@ from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
 from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
-from transforms.storage.parquet import stream_rows
+from transforms.storage.parquet import Row, stream_rows
 from transforms.visualize.gradient_sheets import CAVEAT
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
 from transforms.visualize.sheet import TITLES
