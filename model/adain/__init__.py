@@ -2,3 +2,8 @@
 
 Builds on `model.networks`; knows nothing of training, Gatys runs or attribution.
 """
+
+from model.adain.adain import AdaptiveInstanceNormalization, adain, channel_moments
+
+# Here `adain` is the function. Its module is reached by `from model.adain.adain`.
+__all__ = ["AdaptiveInstanceNormalization", "adain", "channel_moments"]
