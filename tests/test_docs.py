@@ -38,6 +38,15 @@ def command_lines(text: str) -> list[str]:
     return [line for line in [*found, *inline] if line.startswith("stylebeam ")]
 
 
+def anchors(path: pathlib.Path) -> set[str]:
+    """Return what links may name behind `#` in a document: its headings."""
+    text = _FENCED.sub("", path.read_text("utf-8"))
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+
 COMMANDS = [
     pytest.param(line, id=f"{name_of(path)}: {line[:60]}")
     for path in DOCUMENTS
@@ -80,14 +89,28 @@ def test_docs_have_commands_and_the_check_finds_them() -> None:
 
 
 def test_every_command_has_its_table_of_options(tables: ModuleType) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-
     for name in tables.commands():
-        assert f"<!-- options: {name} -->\n" in readme, (
-            f"README.md has no table of options for `{name}`: put an empty one (see "
-            "that of stylize) and run `make docs`"
+        page = tables.page_of(name)
+        text = page.read_text("utf-8")
+        assert f"<!-- options: {name} -->\n" in text, (
+            f"{name_of(page)} has no table of options for `{name}`: put an empty one "
+            "(see that of stylize) and run `make docs`"
         )
-    assert tables.with_tables(readme) == readme, "run `make docs`"
+        assert tables.with_tables(text) == text, "run `make docs`"
+
+
+def test_a_command_has_one_table_of_options(tables: ModuleType) -> None:
+    found = [
+        name
+        for path in DOCUMENTS
+        for name in re.findall(r"<!-- options: (\w+) -->", path.read_text("utf-8"))
+    ]
+
+    assert sorted(found) == sorted(tables.commands())
+
+
+def test_readme_is_read_in_one_go() -> None:
+    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 200
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
@@ -106,12 +129,13 @@ def test_relative_links_and_pictures_exist(path: pathlib.Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_headings_that_are_linked_exist(path: pathlib.Path) -> None:
     text = _FENCED.sub("", path.read_text("utf-8"))
-    anchors = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
+    missing = [
+        f"{target}#{anchor}"
+        for target, anchor in re.findall(r"\]\(([^)\s:#]*)#([^)]+)\)", text)
+        if anchor not in anchors(path.parent / target if target else path)
+    ]
 
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) - anchors == set()
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
