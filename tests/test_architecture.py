@@ -64,7 +64,7 @@ class TestNames:
             assert (ROOT / package / "py.typed").is_file()
 
     def test_tests_are_no_package(self) -> None:
-        # A tests/transforms/__init__.py would shadow the real transforms.
+        # An `__init__.py` in tests/transforms would shadow the real transforms.
         assert not list((ROOT / "tests").rglob("__init__.py"))
 
     def test_no_module_edits_the_import_path(self) -> None:

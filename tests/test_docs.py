@@ -1,7 +1,11 @@
+import ast
 import importlib.util
+import io
 import pathlib
 import re
 import shlex
+import textwrap
+import tokenize
 from types import ModuleType
 
 import pytest
@@ -144,6 +148,130 @@ def test_no_path_of_anybodys_machine(path: pathlib.Path) -> None:
 
     assert not re.search(r"(?<![\w.])/(home|root|Users|work|tmp|opt)/\w", text)
     assert str(ROOT) not in text
+
+
+PYTHON = sorted(
+    path
+    for folder in ("model", "transforms", "pipelines", "tests", "examples")
+    for path in (ROOT / folder).rglob("*.py")
+)
+INFRA = sorted(
+    path
+    for path in (ROOT / "infra").rglob("*")
+    if path.is_file() and path.suffix not in (".md", ".pyc")
+)
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+
+# A path with a placeholder behind it (`pipelines/<command>`) is none.
+_PATH = re.compile(
+    r"(?<![\w./<-])"
+    r"((?:model|transforms|pipelines|tests|docs|infra|examples|benchmarks)/[\w./-]*\w)"
+    r"(?!\w*[<*{…])"
+)
+_DOTTED = re.compile(r"(?<![\w./-])((?:model|transforms|pipelines)(?:\.[A-Za-z_]\w*)+)")
+
+
+def prose_of(path: pathlib.Path) -> str:
+    """Return what a file tells a person: of Python, its comments and docstrings."""
+    text = path.read_text("utf-8")
+    if path.suffix != ".py":
+        # What released versions had stays as it was.
+        return re.split(r"^## \[\d", text, maxsplit=1, flags=re.MULTILINE)[0]
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, documented)
+    ]
+    return "\n".join([*comments, *docstrings])
+
+
+def path_exists(name: str) -> bool:
+    return (ROOT / name).exists() or (ROOT / f"{name}.py").exists()
+
+
+def defined_in(file: pathlib.Path) -> set[str]:
+    """Return the names that a module defines or imports, by its text alone."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def dotted_exists(name: str) -> bool:
+    """Return whether `a.b.c` is a module, or the name of something in one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        module = ROOT.joinpath(*parts[:count])
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            if file.is_file():
+                return count == len(parts) or parts[count] in defined_in(file)
+    return False
+
+
+def missing_paths(prose: str) -> list[str]:
+    paths = {match[1] for match in _PATH.finditer(prose)}
+    dotted = {match[1] for match in _DOTTED.finditer(prose)}
+    missing = {name for name in paths if not path_exists(name)}
+    return sorted(missing | {name for name in dotted if not dotted_exists(name)})
+
+
+def test_paths_named_in_prose_exist() -> None:
+    missing = {
+        name_of(path): found
+        for path in [*DOCUMENTS, *INFRA, *PYTHON, *BENCHMARKS]
+        if (found := missing_paths(prose_of(path)))
+    }
+
+    assert missing == {}
+
+
+def test_missing_path_is_found() -> None:
+    prose = "`model/decoder.py`, model.networks.decoder.build_decoder, model.decoder, "
+    prose += "pipelines/<command>/config.py, transforms/images, (model.bundle.Bundel)"
+
+    assert missing_paths(prose) == [
+        "model.bundle.Bundel",
+        "model.decoder",
+        "model/decoder.py",
+    ]
+
+
+def imports_in(text: str) -> list[str]:
+    """Return the import statements in the Python blocks of a document."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [
+        ast.unparse(node)
+        for block in blocks
+        for node in ast.walk(ast.parse(textwrap.dedent(block)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    sorted(
+        {line for path in DOCUMENTS for line in imports_in(path.read_text("utf-8"))}
+    ),
+)
+def test_import_that_docs_show_runs(statement: str) -> None:
+    exec(statement, {})
+
+
+def test_adain_stays_importable_where_it_was() -> None:
+    assert "from model.adain import adain, channel_moments" in imports_in(
+        (ROOT / "docs" / "saving-and-loading.md").read_text("utf-8")
+    )
 
 
 def test_pictures_are_small() -> None:
