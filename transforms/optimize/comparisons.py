@@ -119,10 +119,10 @@ class Effect:
 
     Attributes:
         setting: Name of the setting.
-        before: Its value in the baseline.
-        after: Its other value.
-        changes: Of each term that can be compared, after / before - 1.
-        layers: Likewise of losses by layer that both runs have, where their term as a
+        before: Value of the setting in the baseline.
+        after: The other value.
+        changes: For each term that can be compared, after / before - 1.
+        layers: The same for losses by layer that both runs have, where their term as a
             whole cannot be compared.
     """
 
