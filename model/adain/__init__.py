@@ -1,6 +1,7 @@
 """AdaIN style transfer: the arithmetic, the stylizer, and what judges its pictures.
 
-Builds on `model.networks`; knows nothing of training, Gatys runs or attribution.
+This room builds on `model.networks`. It knows nothing of training, Gatys runs or
+attribution.
 """
 
 from model.adain.adain import AdaptiveInstanceNormalization, adain, channel_moments
