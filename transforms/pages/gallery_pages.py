@@ -39,7 +39,7 @@ def script_json(value: Any) -> str:
 
 
 def make_environment() -> jinja2.Environment:
-    """Return an environment for `transforms/pages/templates` that escapes what it is given.
+    """Return an environment for `transforms/pages/templates` that escapes values.
 
     Whoever has filters of its own adds them.
     """
@@ -74,7 +74,7 @@ def _human_bytes(size: int) -> str:
 
 
 def template(name: str) -> jinja2.Template:
-    """Return a template of `transforms/pages/templates`: what it is given is escaped."""
+    """Return a template of `transforms/pages/templates`, which escapes values."""
     return _environment().get_template(name)
 
 
