@@ -88,7 +88,7 @@ def build_convolutions(
         kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
         bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
         if not built:
-            kernel = kernel[:, :, ::-1]  # For RGB, not BGR.
+            kernel = kernel[:, :, ::-1]  # From BGR to RGB.
         turned = None
         if precision == "float32" and spec.in_channels >= _MANY_CHANNELS:
             turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))

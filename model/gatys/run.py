@@ -189,7 +189,7 @@ class _Run:
         self._values: Any = ()
         self._snapshots: list[tuple[int, Pixels]] = []
         wanted, steps = settings.snapshots, settings.steps
-        # Without the last, which is the result.
+        # The last one is left out: it is the result.
         self._kept = {steps * i // (wanted + 1) for i in range(1, wanted + 1)} - {0}
 
     def level(self, picture: tf.Tensor, targets: Targets, steps: int) -> tf.Tensor:

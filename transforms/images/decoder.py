@@ -82,7 +82,7 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
 _SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
 
 # What Pillow's file classes raise on hostile bytes, caught around their calls alone.
-# Not AttributeError, NameError, ImportError or AssertionError: those are bugs.
+# AttributeError, NameError, ImportError and AssertionError are bugs and not caught.
 _BROKEN = (
     OSError,  # Pillow's own word for most faults
     SyntaxError,  # "not identified by this driver", broken PNG chunks

@@ -111,7 +111,7 @@ def _locate(argument: str, path: str) -> Iterator[InputRoot]:
         yield from _locate_glob(argument, path)
         return
     if not files.is_remote(path):
-        # Not resolved: links are how people name things.
+        # The path is not resolved: links are how people name things.
         path = os.path.abspath(path)
     if is_folder:
         yield InputRoot("", None, path, patterns=(EVERYTHING,))

@@ -44,7 +44,7 @@ _SEARCH: Final = frozenset(
 # What only decides which pictures are kept on the way.
 _IDLE: Final = frozenset({"snapshots"})
 
-# Less is the last digit of a loss, which nobody sees.
+# A smaller change is the last digit of a loss, which nobody sees.
 HARDLY: Final = 0.02
 SAME: Final = 0.0005
 

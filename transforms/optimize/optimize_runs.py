@@ -33,7 +33,7 @@ from transforms.storage.worker_progress import progress_of
 
 COUNTS: Final = "counts"
 
-# Of the previews in the report.
+# Shortest side of the previews in the report, in pixels.
 _PREVIEW_SIDE: Final = 384
 
 
