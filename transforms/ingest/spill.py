@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import json
 import uuid
-from typing import IO
+from typing import IO, Any
 
-from transforms.ingest.prepare import Row
 from transforms.storage.folder import TEMPORARY, OutputFolder
+
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.optimize.comparisons import (
+    TERMS,
     Effect,
     choose_baseline,
-    common_effects,
     differences,
     find_effects,
     key,
@@ -29,7 +29,12 @@ from transforms.optimize.comparisons import (
 )
 from transforms.optimize.optimize_runs import preview_name
 from transforms.optimize.settings import RunSettings, flag_of, shown_value
-from transforms.optimize.wording import TERMS, conclusions, shown_change, step_of
+from transforms.optimize.wording import (
+    common_effects,
+    conclusions,
+    shown_change,
+    step_of,
+)
 from transforms.pages.gallery_pages import make_environment
 from transforms.pages.line_chart import HEIGHT, WIDTH, Chart, log_chart, thin
 from transforms.storage.files import open_file
