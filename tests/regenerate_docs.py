@@ -58,7 +58,9 @@ def _default(action: argparse.Action) -> str:
         return "required"
     if action.default in (None, "", ()):
         return ""
-    return f"`{action.default}`" if _takes(action) else "off"
+    if not _takes(action):
+        return "on" if action.default else "off"
+    return f"`{action.default}`"
 
 
 def with_tables(text: str) -> str:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from pipelines.cli import build_parser
+from pipelines.cli import build_parser, config_from_args
 from pipelines.command.beam_options import pipeline_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -67,7 +67,7 @@ def test_command_in_the_docs_parses(line: str) -> None:
 
     args, beam_flags = build_parser().parse_known_args(words)
 
-    args.flags.config_from_args(args)
+    config_from_args(args)
     pipeline_options(beam_flags)
 
 

@@ -17,7 +17,6 @@ Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 
 Encode = Literal["jpeg", "png", "keep"]
-ENCODES: Final[tuple[Encode, ...]] = get_args(Encode)
 
 MANIFEST: Final = "manifest"
 JOURNAL: Final = f"{MANIFEST}/.journal"

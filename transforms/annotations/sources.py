@@ -9,13 +9,12 @@ import functools
 import io
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from transforms.elements import ImageRef
 from transforms.storage.files import read_file
 
 Kind = Literal["folder", "coco", "wikiart"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 NO_ID: Final = -1
 
