@@ -228,7 +228,11 @@ def _check_size(name: str, size: int, most: int) -> None:
 
 
 def _rebuild_tensor(
-    storage: _Storage, offset: int, shape: Sequence[int], strides: Sequence[int], *_: Any
+    storage: _Storage,
+    offset: int,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    *_: Any,
 ) -> _Tensor:
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
