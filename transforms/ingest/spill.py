@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import IO
 
-from transforms.ingest.prepare import Row
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.parquet import Row
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What changed when one setting changed: comparisons of runs, and their sentences.
+"""What changed when one setting changed: comparisons of runs.
 
 Pure functions on rows of `runs.parquet` of one content and style. A term is compared
 only where it means the same in both runs: losses of other layers, sums over other
@@ -6,13 +6,20 @@ sizes and totals of other weights are not.
 """
 
 import dataclasses
-import statistics
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.optimize.settings import RunSettings
-from transforms.optimize.wording import TERMS, sentence, shown_change
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
+
+# Columns of `runs.parquet` that are compared, and what people call them.
+TERMS: Final[Mapping[str, str]] = {
+    "content": "content loss",
+    "style": "style loss",
+    "tv": "total variation",
+    "high_frequency_energy": "high-frequency energy",
+    "total": "total loss",
+}
 
 # Settings with which a loss is another quantity. `network` is not a flag of a sweep but
 # of a job; an output may hold the runs of several.
@@ -44,7 +51,7 @@ _SEARCH: Final = frozenset(
 # What only decides which pictures are kept on the way.
 _IDLE: Final = frozenset({"snapshots"})
 
-# Less is the last digit of a loss, which nobody sees.
+# A smaller change is the last digit of a loss, which nobody sees.
 HARDLY: Final = 0.02
 SAME: Final = 0.0005
 
@@ -119,10 +126,10 @@ class Effect:
 
     Attributes:
         setting: Name of the setting.
-        before: Its value in the baseline.
-        after: Its other value.
-        changes: Of each term that can be compared, after / before - 1.
-        layers: Likewise of losses by layer that both runs have, where their term as a
+        before: Value of the setting in the baseline.
+        after: The other value.
+        changes: For each term that can be compared, after / before - 1.
+        layers: The same for losses by layer that both runs have, where their term as a
             whole cannot be compared.
     """
 
@@ -171,40 +178,3 @@ def _relative(pairs: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     return {
         name: after / before - 1 for name, (before, after) in pairs.items() if before
     }
-
-
-def common_effects(found: Sequence[Sequence[Effect]]) -> list[tuple[Effect, int, str]]:
-    """Return the effects that several pairs of images have in common.
-
-    Args:
-        found: The effects of each pair.
-
-    Returns:
-        For each change its effect, medians over the pairs, how many pairs have it, and
-        its sentence with the ranges; by how many, then as first met.
-    """
-    groups: dict[Hashable, list[Effect]] = {}
-    for effects in found:
-        for one in effects:
-            same = (one.setting, key(one.before), key(one.after))
-            groups.setdefault(same, []).append(one)
-    common = []
-    for group in groups.values():
-        first = group[0]
-        changes: dict[str, list[float]] = {}
-        for effect in group:
-            for term, change in effect.changes.items():
-                changes.setdefault(term, []).append(change)
-        median = {term: statistics.median(values) for term, values in changes.items()}
-        effect = Effect(first.setting, first.before, first.after, median)
-        ends = {
-            term: [shown_change(min(values)), shown_change(max(values))]
-            for term, values in changes.items()
-        }
-        ranges = {
-            term: f"{low} to {high}"
-            for term, (low, high) in ends.items()
-            if low != high
-        }
-        common.append((effect, len(group), sentence(effect, ranges)))
-    return sorted(common, key=lambda item: -item[1])

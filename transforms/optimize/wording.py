@@ -2,21 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+import statistics
+from collections.abc import Hashable, Mapping, Sequence
 
-from transforms.optimize.comparisons import HARDLY, SAME, Effect, find_effects, swept
+from transforms.optimize.comparisons import (
+    HARDLY,
+    SAME,
+    TERMS,
+    Effect,
+    find_effects,
+    key,
+    swept,
+)
 from transforms.optimize.settings import flag_of, shown_value
-from transforms.storage.journal import Row
-
-# Columns of `runs.parquet` that are compared, and what people call them.
-TERMS: Final[Mapping[str, str]] = {
-    "content": "content loss",
-    "style": "style loss",
-    "tv": "total variation",
-    "high_frequency_energy": "high-frequency energy",
-    "total": "total loss",
-}
+from transforms.storage.parquet import Row
 
 
 def shown_change(change: float) -> str:
@@ -165,3 +164,40 @@ def _strongest(effects: Sequence[Effect]) -> list[str]:
             most.setdefault(step_of(first), []).append(what)
     said = [f"{change} moved {_listed(terms)} most" for change, terms in most.items()]
     return [f"Of {len(effects)} changes, {'; '.join(said)}."] if said else []
+
+
+def common_effects(found: Sequence[Sequence[Effect]]) -> list[tuple[Effect, int, str]]:
+    """Return the effects that several pairs of images have in common.
+
+    Args:
+        found: The effects of each pair.
+
+    Returns:
+        For each change its effect, medians over the pairs, how many pairs have it, and
+        its sentence with the ranges; by how many, then as first met.
+    """
+    groups: dict[Hashable, list[Effect]] = {}
+    for effects in found:
+        for one in effects:
+            same = (one.setting, key(one.before), key(one.after))
+            groups.setdefault(same, []).append(one)
+    common = []
+    for group in groups.values():
+        first = group[0]
+        changes: dict[str, list[float]] = {}
+        for effect in group:
+            for term, change in effect.changes.items():
+                changes.setdefault(term, []).append(change)
+        median = {term: statistics.median(values) for term, values in changes.items()}
+        effect = Effect(first.setting, first.before, first.after, median)
+        ends = {
+            term: [shown_change(min(values)), shown_change(max(values))]
+            for term, values in changes.items()
+        }
+        ranges = {
+            term: f"{low} to {high}"
+            for term, (low, high) in ends.items()
+            if low != high
+        }
+        common.append((effect, len(group), sentence(effect, ranges)))
+    return sorted(common, key=lambda item: -item[1])

@@ -7,12 +7,11 @@ import pytest
 from transforms.optimize.comparisons import (
     Effect,
     choose_baseline,
-    common_effects,
     find_effects,
     swept,
 )
 from transforms.optimize.settings import RunSettings
-from transforms.optimize.wording import conclusions, sentence
+from transforms.optimize.wording import common_effects, conclusions, sentence
 
 NUMBERS = itertools.count()
 
