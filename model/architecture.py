@@ -2,7 +2,8 @@
 
 One tap at the encoder's end is the network of Huang & Belongie 2017. Further taps reach
 the decoder through skips: 1x1 projections of AdaIN's features, each added to a layer
-behind its convolution and before its ReLU (docs/adr/0011). Imports no TensorFlow.
+behind its convolution and before its ReLU (docs/adr/0012-network-family.md). Imports no
+TensorFlow.
 """
 
 import dataclasses

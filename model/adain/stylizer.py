@@ -245,10 +245,10 @@ class Stylizer:
         Raises:
             ValueError: `alpha` is outside [0, 1], or a region is empty.
         """
-        cells = self._cell_masks(masks, content)
+        padded = self._padded_masks(masks, content)
         moments = RunningMoments()
         for tile, maps in self._tiles(content, ENCODER_HALO):
-            part = self._masks_of(cells, [span.core for span in tile])
+            part = self._cells(padded, *(span.core for span in tile))
             moments.add(*self._region_moments(self._inside(maps, tile), part))
         weight, mean, std = moments.result(EPSILON)
         if not (weight > 0).all():
@@ -256,7 +256,7 @@ class Stylizer:
         scale, shift = adain_line(mean, std, style_mean, style_std, alpha)
 
         def paint(maps: Sequence[tf.Tensor], tile: Tile, _: slice) -> Any:
-            part = self._masks_of(cells, [span.outer for span in tile])
+            part = self._cells(padded, *(span.outer for span in tile))
             return self._paint_masked(maps, part, scale, shift)
 
         return self._painted(content, 1, paint)
@@ -335,27 +335,19 @@ class Stylizer:
             shared = len(content.images) == 1
             yield group, maps if shared else [part[group] for part in maps]
 
-    def _cell_masks(self, masks: Images, content: Content) -> list[Images]:
-        """Return the share of each region in each cell of each tap."""
-        padded = pad_to_stride(masks, self._network.stride, "edge").astype(np.float32)
+    def _padded_masks(self, masks: Images, content: Content) -> Images:
+        padded = pad_to_stride(masks, self._network.stride, "edge")
         if padded.shape[1:] != content.images.shape[1:3]:
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
                 f"Received: {masks.shape}"
             )
-        return [cell_masks(padded, stride) for stride in self._network.tap_strides]
+        return padded.astype(np.float32, copy=False)
 
-    def _masks_of(
-        self, cells: Sequence[Images], pixels: Sequence[slice]
-    ) -> list[Images]:
-        """Return the part of the masks of each tap that rows and columns make."""
-        parts = []
-        for mask, stride in zip(cells, self._network.tap_strides, strict=True):
-            rows, columns = (
-                slice(span.start // stride, span.stop // stride) for span in pixels
-            )
-            parts.append(mask[:, rows, columns])
-        return parts
+    def _cells(self, padded: Images, rows: slice, columns: slice) -> list[Images]:
+        """Return the share of each region in each cell of a tile, tap by tap."""
+        part = padded[:, rows, columns]
+        return [cell_masks(part, stride) for stride in self._network.tap_strides]
 
     def _painted(
         self,
