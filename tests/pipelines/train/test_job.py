@@ -414,3 +414,29 @@ def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
     (row,) = pq.read_table(tmp_path / "out" / "failures").to_pylist()
     assert (row["key"], row["stage"]) == ("broken.jpg", "evaluate")
     assert pathlib.Path(tmp_path / "out" / "index.html").exists()
+
+
+def test_four_taps_train_resume_export_and_are_judged(
+    train_command, datasets, level_bundles, tmp_path, capfd
+):
+    """An encoder of its own learns; the same command goes on; the best is kept."""
+    level_bundles("linear").save(tmp_path / "init")
+    flags = ("--train-encoder", "--content-target", "photograph", "--eval-every", "2")
+    flags += ("--init", str(tmp_path / "init"), "--checkpoint-every", "1")
+    workdir = tmp_path / "work"
+    assert cli.main(train_command(workdir, "--steps", "1", *flags)) == 0
+    assert cli.main(train_command(workdir, "--steps", "2", *flags)) == 0
+    assert [r["step"] for r in rows(workdir) if r["kind"] == "train"] == [1, 2]
+    best = load_bundle(str(workdir / "bundle"))
+    init = load_bundle(str(tmp_path / "init"))
+    assert best.architecture == init.architecture
+    assert best.encoder_sha256 != init.encoder_sha256
+    held_out = best.description["metrics"]["held_out"]
+    assert {"photo", "identity_rmse", "identity_mae"} <= set(held_out)
+    latest = ("--which", "latest", "--output", str(tmp_path / "latest"))
+    assert cli.main(["export", "--workdir", str(workdir), *latest]) == 0
+    exported = load_bundle(str(tmp_path / "latest"))
+    assert exported.encoder_sha256 == best.encoder_sha256
+    capfd.readouterr()
+    assert cli.main(train_command(workdir, "--steps", "3", *flags[1:])) == 2
+    assert "--train-encoder" in capfd.readouterr().err
