@@ -50,6 +50,11 @@ class StylizeBlock:
         """Return the number of pictures, which RunInference counts."""
         return len(self.paintings)
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the content's pixels."""
+        return self.content.pixels.nbytes
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Painted:
