@@ -35,7 +35,7 @@ from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import list_checked
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)

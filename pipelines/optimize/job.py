@@ -22,13 +22,12 @@ from transforms.optimize.runs import (
     RUNS,
     RUNS_TABLE,
     VggChoice,
-    count_run_parts,
 )
 from transforms.optimize.settings import Setting
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)
@@ -94,7 +93,7 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = max(count_run_parts(plan.run_count), RUNS_TABLE.parts_on_disk(output))
+    parts = RUNS_TABLE.count_parts(output, plan.run_count)
 
     recovered = (
         pipeline

@@ -15,17 +15,18 @@ from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
 from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.interpolation_sheets import WriteSheets
-from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pair_table import ReadBadPairs
 from transforms.stylize.pairing import BlendPairing
+from transforms.stylize.picture_shards import packer_of
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
 from transforms.stylize.stylize_images import StylizeImages
@@ -49,7 +50,7 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = max(count_parts(plan.content_count), parts_on_disk(output))
+    parts = MANIFEST_TABLE.count_parts(output, plan.content_count)
     network = Network(
         config.bundle,
         plan.bundle.bundle_id,
@@ -68,7 +69,9 @@ def build(
     handler = StylizerModelHandler(
         network, output, config.preserve_color, config.style_size
     )
-    compact = CompactManifest(output, parts, config.output_format)
+    compact = CompactTable(
+        MANIFEST_TABLE, output, parts, packer_of(config.output_format)
+    )
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
     styles, style_refs = _styles(pipeline, config, plan, network)

@@ -19,12 +19,12 @@ from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
-from transforms.visualize.maps_table import MAPS, MAPS_TABLE, count_map_parts
+from transforms.visualize.maps_table import MAPS, MAPS_TABLE
 from transforms.visualize.settings import Channels, Kind, VisualizeSettings
 from transforms.visualize.top_images import FindTopImages
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
@@ -108,7 +108,7 @@ def build(
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
     settings = plan.settings
-    parts = max(count_map_parts(plan.images.count), MAPS_TABLE.parts_on_disk(output))
+    parts = MAPS_TABLE.count_parts(output, plan.images.count)
 
     recovered = (
         pipeline

@@ -19,7 +19,6 @@ SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 Encode = Literal["jpeg", "png", "keep"]
 
 MANIFEST: Final = "manifest"
-JOURNAL: Final = f"{MANIFEST}/.journal"
 
 _SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val)\.tfrecord-(\d{5,})-of-(\d{5,})")
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.optimize.settings import RunSettings
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 
 # Columns of `runs.parquet` that are compared, and what people call them.
 TERMS: Final[Mapping[str, str]] = {

@@ -22,7 +22,7 @@ from apache_beam.pvalue import PBegin, PCollection
 from transforms.elements import Failure, Reason
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
-from transforms.storage.parquet import read_rows, write_table
+from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
 from transforms.stylize.pairing import Pairing, TablePairing
 
@@ -30,8 +30,6 @@ PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"
 
 _COLUMNS: Final = ("content", "style", "weights", "alpha", "mask")
 _STAGE: Final = "ReadPairs"
-
-Row = dict[str, Any]
 
 
 class _BadPairError(Exception):

@@ -1,7 +1,7 @@
 """Which images of the whole collection excite a channel most, and where."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -12,6 +12,7 @@ from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.images.load import load_bytes, load_image
 from transforms.steps.try_map import FAILED
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import GroupByKnownKey
 from transforms.visualize import canvas
 from transforms.visualize.canvas import GAP, MARGIN, Canvas, Pixels
 from transforms.visualize.maps_table import Owner, commit_maps, is_done, write_sheet
@@ -68,15 +69,11 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Any]):
             _DrawTopImagesDoFn(self.output, self.settings, self.fields, self.parts),
             AsList(self.recovered),
         )
-        # Every layer is drawn, also one that nothing excites.
-        layers = scored.pipeline | "Layers" >> beam.Create(
-            [(layer, None) for layer in self.settings.layers]
-        )
-        winners = scored | "Best" >> beam.CombinePerKey(WinnersCombineFn())
         return (
-            (layers, winners)
-            | "WithAllLayers" >> beam.Flatten()
-            | "GroupByLayer" >> beam.GroupByKey()
+            scored
+            | "Best" >> beam.CombinePerKey(WinnersCombineFn())
+            # A layer that nothing excites is drawn too.
+            | "GroupByLayer" >> GroupByKnownKey(self.settings.layers)
             | "DrawTopImages" >> draw.with_outputs(FAILED, main=self.COUNTS)
         )
 
@@ -95,13 +92,12 @@ class _DrawTopImagesDoFn(beam.DoFn):
         self._parts = parts
 
     def process(
-        self, grouped: tuple[str, Iterable[Winners | None]], _recovered: list[str]
+        self, grouped: tuple[str, list[Winners]], _recovered: list[str]
     ) -> Iterator[Any]:
         layer, several = grouped
         rows = [
             row
             for winners in several
-            if winners is not None
             for row in chosen_rows(winners, self._settings.channels)
         ]
         made_of = [

@@ -22,7 +22,7 @@ from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.handler import Look, LookHandler, Unlooked, Unseen
