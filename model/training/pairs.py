@@ -30,7 +30,7 @@ def training_pairs(
     Contents and styles are shuffled apart, so the pairs change every epoch.
 
     A share of the pairs is an identity: the content is its own style. Half of these are
-    tinted: each colour is multiplied by a number in [0, 1] (a quarter of the numbers are
+    tinted: each colour is multiplied by a number in [0, 1] (a quarter of these are
     0, a quarter 1), so that pure colours occur. Other pairs ask for the statistics of
     paintings only. Alpha below 1 blends towards those of the photograph, which are then
     left to chance.
