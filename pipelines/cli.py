@@ -17,6 +17,7 @@ from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
 from pipelines.errors import UsageError
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.import_weights.config import ImportWeightsConfig
 from pipelines.ingest.config import IngestConfig
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.stylize.config import StylizeConfig
@@ -45,6 +46,11 @@ _COMMANDS: Final = {
     ),
     "export": _Command(
         ExportConfig, "pipelines.train.export", "export a trained decoder as a bundle"
+    ),
+    "import-weights": _Command(
+        ImportWeightsConfig,
+        "pipelines.import_weights.job",
+        "make a bundle of weights that others published",
     ),
     "evaluate": _Command(
         EvaluateConfig, "pipelines.evaluate.job", "measure the quality of a bundle"

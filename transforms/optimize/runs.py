@@ -49,8 +49,8 @@ class Original:
     """A content or a style that can be decoded; what crosses shuffles.
 
     Attributes:
-        ref: Where its bytes are.
-        sha256: Of its bytes.
+        ref: Where the bytes are.
+        sha256: The sha256 of the bytes.
     """
 
     ref: ImageRef
@@ -63,7 +63,7 @@ class VggChoice:
 
     Attributes:
         network: Which VGG.
-        sha256: Of its weights.
+        sha256: The sha256 of its weights.
         source: Path of the weights; None for the packaged ones.
     """
 
@@ -80,8 +80,8 @@ class Run:
         content: The content.
         style: The style.
         settings: The settings.
-        setting: Their id.
-        name: What the sweep file calls them; may be empty.
+        setting: Id of the settings.
+        name: What the sweep file calls the settings; may be empty.
     """
 
     content: Original
@@ -103,12 +103,12 @@ class Run:
 
     @property
     def path(self) -> str:
-        """Of the picture, relative to the output."""
+        """Path of the picture, relative to the output."""
         return f"{self.folder}.{FORMAT}"
 
     @property
     def curve_path(self) -> str:
-        """Of the file with the losses of every step."""
+        """Path of the file with the losses of every step."""
         return f"{CURVES}/{self.pair_id}-{self.setting}.parquet"
 
     def failure(self, stage: str, error: ImageError) -> Failure:
@@ -120,7 +120,7 @@ class Run:
         """Return 16 hexadecimal digits that change with everything that changes bytes.
 
         Args:
-            network_sha256: Of the weights.
+            network_sha256: The sha256 of the network's weights.
         """
         made_of = {
             **self.settings.made_of(network_sha256),

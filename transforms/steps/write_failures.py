@@ -21,8 +21,8 @@ class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
     replaced: the rows are those of this run's inputs. Idempotent.
 
     Attributes:
-        output: Where to.
-        parts: How many parts; a failure's part is a function of its key.
+        output: Output folder of the job.
+        parts: Number of parts; a failure's part is a function of its key.
     """
 
     output: OutputFolder
@@ -32,7 +32,7 @@ class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
         super().__init__()
 
     def expand(self, failures: PCollection[Failure]) -> PCollection[str]:
-        """Wire the step."""
+        """Group the failures by part, and write each part."""
         return (
             failures
             | "KeyByPart" >> beam.Map(_key_by_part, self.parts)

@@ -33,15 +33,15 @@ MAPS_TABLE: Final = CommittedTable(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom rows belong to: an image, or the whole collection.
+    """What rows belong to: an image, or the whole collection.
 
     Attributes:
         cell_id: Changes whenever what is made of it would.
         id: Id of the image, or `collection`, or `collection-<layer>`.
         key: Key of the image; empty for the collection.
-        sha256: Of the image's bytes.
-        width: Of the image as looked at.
-        height: Likewise.
+        sha256: The sha256 of the image's bytes.
+        width: Width of the image as looked at, in pixels.
+        height: Height of the image as looked at, in pixels.
     """
 
     cell_id: str

@@ -45,11 +45,11 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Any]):
     winners are those of the last run and that is intact is kept.
 
     Attributes:
-        output: Where to.
+        output: Output folder of the job.
         settings: Which layers and channels.
         fields: Receptive field of each layer.
-        parts: Of the maps.
-        recovered: Their names, as soon as they can be read.
+        parts: Number of parts of the maps.
+        recovered: Names of the parts, as soon as they can be read.
     """
 
     COUNTS = "counts"
@@ -175,7 +175,7 @@ def draw_top_images(
 
     Args:
         layer: Name of the layer.
-        rows: Its channels with their excitations, the strongest first.
+        rows: Channels with their excitations, the strongest first.
         crops: uint8 [h, w, 3] for each (channel, image id): the receptive field of the
             strongest neuron, cut off at the border of the image; None where the image
             could not be read again.
