@@ -13,7 +13,7 @@ from pipelines.cli import build_parser
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 
-_TABLE = re.compile(r"(<!-- options: (\w+) -->\n).*?(<!-- /options -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- /options -->)", re.DOTALL)
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

@@ -22,7 +22,7 @@ DOCUMENTS = sorted(
 )
 
 _FENCED = re.compile(r"^```.*?\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_INLINE = re.compile(r"`(stylebeam \w+ --[^`]*)`")
+_INLINE = re.compile(r"`(stylebeam [\w-]+ --[^`]*)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
 
@@ -107,7 +107,7 @@ def test_a_command_has_one_table_of_options(tables: ModuleType) -> None:
     found = [
         name
         for path in DOCUMENTS
-        for name in re.findall(r"<!-- options: (\w+) -->", path.read_text("utf-8"))
+        for name in re.findall(r"<!-- options: ([\w-]+) -->", path.read_text("utf-8"))
     ]
 
     assert sorted(found) == sorted(tables.commands())
