@@ -8,7 +8,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Failure, ImageError, ImageRef, Reason
-from transforms.steps.try_map import FAILED, TryMap
+from transforms.steps.try_map import TryMap
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
@@ -32,12 +32,12 @@ def divide(number):
 def test_errors_of_one_image_become_failures():
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
         results = pipeline | beam.Create([1, 2, 3, 4]) | TryMap(halve, "Halve", refs_of)
-        assert_that(results.main, equal_to([1, 2]), "results")
+        assert_that(results.done, equal_to([1, 2]), "results")
         failures = [
             Failure(f"{n}.jpg", "root", "Halve", Reason.CORRUPT, f"{n} is odd")
             for n in (1, 3)
         ]
-        assert_that(results[FAILED], equal_to(failures), "failures")
+        assert_that(results.failed, equal_to(failures), "failures")
     counters = pipeline.result.metrics().query()["counters"]
     found = {c.key.metric.name: c.committed for c in counters}
     assert found["done"] == found["failed"] == 2
