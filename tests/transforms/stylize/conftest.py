@@ -1,4 +1,4 @@
-"""A bank of two styles, a plan, and a network that mixes colours."""
+"""A bank of two styles, a plan, a network that mixes colours, and the tiny one."""
 
 import dataclasses
 import threading
@@ -6,11 +6,14 @@ import threading
 import numpy as np
 import pytest
 
+from model.adain.stylizer import to_uint8
+from transforms.images.load import LoadedImage, style_pixels
 from transforms.storage.folder import OutputFolder
 from transforms.stylize import network
+from transforms.stylize.blocks import StylizeBlock
 from transforms.stylize.cells import StyleShare, StylizeSettings
-from transforms.stylize.pairing import GridPairing
-from transforms.stylize.plan import PlanCells
+from transforms.stylize.pairing import GridPairing, Recipe
+from transforms.stylize.plan import Painting, PlanCells
 from transforms.stylize.style_bank import BankSettings, EncodedStyle
 
 
@@ -92,3 +95,50 @@ def plan(output: OutputFolder):
 def sharded(plan):
     """The same into shards."""
     return dataclasses.replace(plan, output_format="tfrecord")
+
+
+@pytest.fixture
+def tiny_model(tmp_path, tiny_bundle, output):
+    """The tiny network as a worker has it."""
+    tiny_bundle.save(tmp_path / "bundle")
+    chosen = network.Network(
+        str(tmp_path / "bundle"), tiny_bundle.bundle_id, "float32", 1 << 20
+    )
+    return network.SharedStylizer(chosen, output)
+
+
+@pytest.fixture
+def style_refs(listed):
+    """Two styles as files."""
+    return [listed(f"{n}.png", 36, 44, seed=n) for n in (1, 2)]
+
+
+@pytest.fixture
+def recipe(style_refs):
+    """Return a maker of recipes, of the two styles by number."""
+    shares = [StyleShare(ref.id, ref.key, ref.key) for ref in style_refs]
+
+    def make(*places, alpha=1.0, masks=()):
+        return Recipe(tuple(shares[place] for place in places), places, alpha, masks)
+
+    return make
+
+
+@pytest.fixture
+def make_block(tiny_model, style_refs, listed, picture):
+    """Return a maker of a content's block, of recipes with one style each."""
+
+    def make(*recipes):
+        stylizer = tiny_model.get()
+        vectors = [
+            stylizer.encode_style(style_pixels(style_refs[recipe.places[0]], 0)[None])
+            for recipe in recipes
+        ]
+        mean, std = (np.concatenate(part) for part in zip(*vectors, strict=True))
+        pixels = to_uint8(picture(40, 48, seed=5))
+        content = LoadedImage(listed("c.png"), "c0", pixels, 48, 40)
+        paintings = [Painting(recipe, ()) for recipe in recipes]
+        styles = {ref.id: ref for ref in style_refs}
+        return StylizeBlock(content, paintings, mean, std, styles)
+
+    return make
