@@ -161,20 +161,16 @@ def test_training_killed_while_it_saves_its_bundle_goes_on(
         assert (tmp_path / "bundle" / name).read_bytes() == expected
 
 
-def damage(path, middle=True):
+def damage(path):
     data = bytearray(path.read_bytes())
-    if middle:
-        data[len(data) // 2] ^= 0xFF
-    else:
-        del data[len(data) // 2 :]
+    data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("middle", [True, False], ids=["flipped bit", "truncated"])
 def test_damaged_checkpoint_falls_back_with_a_warning(
-    copied, trained, train_command, caplog, middle
+    copied, trained, train_command, caplog
 ):
-    damage(copied / "checkpoints" / "ckpt-3.data-00000-of-00001", middle)
+    damage(copied / "checkpoints" / "ckpt-3.data-00000-of-00001")
     assert cli.main(train_command(copied, *STEPS)) == 0
     assert "ckpt-3 is damaged" in caplog.text
     strip = ("seconds", "input_seconds")
@@ -188,7 +184,7 @@ def test_damaged_checkpoint_falls_back_with_a_warning(
 
 def test_training_without_a_whole_checkpoint_stops(copied, train_command, capfd):
     for path in (copied / "checkpoints").glob("*.data*"):
-        damage(path, middle=False)
+        damage(path)
     assert cli.main(train_command(copied, *STEPS)) == 1
     assert "None of the 2 checkpoints" in capfd.readouterr().err
 

@@ -7,10 +7,10 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.elements import Count
+from transforms.elements import Count, ImageError
 from transforms.images.decoder import decode_image
 from transforms.images.load import load_bytes
-from transforms.optimize import handler
+from transforms.optimize import handler, optimize_runs
 from transforms.optimize.optimize_runs import (
     CheckImages,
     OptimizeRuns,
@@ -138,6 +138,14 @@ def test_failures_are_told_and_the_others_go_on(run, make_run, listed):
         ],
     )
     assert [row["path"] for row in rows] == [good.path]
+
+
+def test_who_is_too_small_is_told_what_is_needed(make_run, listed, vgg):
+    deep = {"steps": 3, "pyramid": 3, "content_layers": ("block5_conv1",)}
+    run = make_run(listed("a.png", 33, 47), listed("s.png", 40, 36, seed=1), **deep)
+    needed = "at least 64 on each side.*--size.*--pyramid"
+    with pytest.raises(ImageError, match=needed):
+        optimize_runs._Load(vgg)(run)
 
 
 def test_a_run_that_cannot_be_written_fails(output, run, make_run, listed):

@@ -26,6 +26,7 @@ class MixingStylizer:
     def __init__(self) -> None:
         self.contents = 0
         self.styles = 0
+        self.painted = 0
         self._lock = threading.Lock()
 
     def encode_content(self, images, tile_pixels=None):
@@ -40,6 +41,7 @@ class MixingStylizer:
         return grey, grey / 2
 
     def paint(self, content, mean, std, alphas):
+        self.painted += len(mean)
         grey = mean[:, :1, None, None]
         strength = np.asarray(alphas)[:, None, None, None]
         pictures = (1 - strength) * content + strength * grey

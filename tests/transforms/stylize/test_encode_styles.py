@@ -43,12 +43,13 @@ def encode(output, any_network, bank_settings):
 
 def test_vectors_counts_and_failures(output, mixing, encode, grey, listed):
     styles = [grey("a.pgm", 60), grey("b.pgm", 60), grey("c.pgm", 200)]
-    bad = [listed("gone.png"), listed("text.png", data=b"no picture")]
+    bad = [listed("gone.png")]
+    bad += [listed(key, data=b"no picture") for key in ("text.png", "twin.png")]
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
         result = pipeline | beam.Create([*bad, *styles]) | encode()
         expected = [("a.pgm", 60, 30), ("b.pgm", 60, 30), ("c.pgm", 200, 100)]
         assert_that(result.encoded | beam.Map(told), equal_to(expected), "encoded")
-        sums = [(Count.STYLES_DECODED, 3), (Count.STYLES_FAILED, 2)]
+        sums = [(Count.STYLES_DECODED, 3), (Count.STYLES_FAILED, 3)]
         assert_that(sums_of(result.counts), equal_to(sums), "counts")
         failures = result.failures | "Name" >> beam.Map(
             lambda f: (f.key, f.stage, str(f.reason))
@@ -56,6 +57,7 @@ def test_vectors_counts_and_failures(output, mixing, encode, grey, listed):
         named = [
             ("gone.png", "ReadStyle", "not_found"),
             ("text.png", "EncodeStyle", "not_an_image"),
+            ("twin.png", "EncodeStyle", "not_an_image"),
         ]
         assert_that(failures, equal_to(named), "failures")
     assert mixing.styles == 2  # of equal bytes once

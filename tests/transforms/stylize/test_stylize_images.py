@@ -72,7 +72,8 @@ def test_every_content_meets_every_style_once(output, plan, run, mixing, listed)
     ]
     for row, grey in zip(rows, (60, 200) * 2, strict=True):
         assert (decode_image(output.read(row["path"])).pixels == grey).all()
-    assert mixing.contents == 2
+    # A content is encoded once, not once a cell.
+    assert (mixing.contents, mixing.painted) == (2, 4)
     assert len(output.names("gallery/content")) == 2
     # Again: nothing is done, all is kept.
     kept = {k: v for k, v in sums.items() if k != Count.CELLS_DONE}
@@ -88,7 +89,12 @@ def test_contents_of_equal_bytes_are_computed_once(plan, run, mixing, listed):
         {Count.CONTENTS_DECODED: 2, Count.CELLS_PLANNED: 4, Count.CELLS_DONE: 4},
     )
     assert len({row["path"] for row in rows}) == 4
-    assert mixing.contents == 1
+    assert len({row["sha256"] for row in rows}) == mixing.painted == 2
+    # One that comes later is copied.
+    contents.append(listed("c.png", 33, 47))
+    sums = {Count.CONTENTS_DECODED: 3, Count.CELLS_PLANNED: 6, Count.CELLS_KEPT: 4}
+    assert len(run(plan, contents, {**sums, Count.CELLS_DONE: 2})) == 6
+    assert mixing.painted == 2
 
 
 def test_failures_are_told_and_the_others_go_on(plan, run, mixing, listed):
@@ -130,6 +136,23 @@ def test_a_cell_that_the_network_fails_on_fails_alone(
 
 def _path(listed, style):
     return f"images/{listed('a.png').id}/{style}.png"
+
+
+def test_a_cell_that_could_not_be_written_is_made_next(
+    output, plan, run, mixing, listed
+):
+    content, victim = listed("a.png", 33, 47), _path(listed, "t-0")
+    output.write(f"{victim}/in-the-way", b"")
+    sums = {Count.CONTENTS_DECODED: 1, Count.CELLS_PLANNED: 2, Count.CELLS_DONE: 1}
+    failed = [(victim, "Write", "write_error")]
+    rows = run(plan, [content], {**sums, Count.CELLS_FAILED: 1}, failed)
+    assert [(row["status"], bool(row["sha256"])) for row in rows] == [
+        ("done", True),
+        ("failed", False),
+    ]
+    output.delete(victim)
+    rows = run(plan, [content], {**sums, Count.CELLS_KEPT: 1})
+    assert [row["status"] for row in rows] == ["done", "done"]
 
 
 def test_a_content_that_cannot_be_paired_is_a_failed_cell(plan, run, mixing, listed):
