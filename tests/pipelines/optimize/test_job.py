@@ -196,6 +196,7 @@ def test_pictures_are_those_of_the_model(run, inputs):
     )
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_second_run_loads_no_network_and_changes_no_byte(
     run, inputs, files_of, monkeypatch
 ):
@@ -212,6 +213,7 @@ def test_second_run_loads_no_network_and_changes_no_byte(
     assert files_of(inputs / "out") == before
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_what_is_missing_or_damaged_is_made_again_and_nothing_else(
     run, inputs, files_of
 ):
@@ -231,6 +233,7 @@ def test_what_is_missing_or_damaged_is_made_again_and_nothing_else(
     assert kept.stat().st_mtime_ns == written
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_a_sweep_is_extended_on_the_same_output(run, inputs, files_of):
     run(content="contents/a.png")
     before = files_of(inputs / "out" / "runs")
@@ -251,6 +254,7 @@ def test_a_sweep_is_extended_on_the_same_output(run, inputs, files_of):
     assert "Along tv-weight" in report
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_other_defaults_lose_nothing(run, inputs, files_of, monkeypatch):
     run(content="contents/a.png")
     before = files_of(inputs / "out")
@@ -304,6 +308,7 @@ def test_command_of_the_report_repeats_a_run(run, inputs):
     assert again["sha256"] == row["sha256"]
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_a_run_that_diverges_is_a_failure_row_and_others_go_on(
     run, inputs, monkeypatch
 ):
@@ -333,6 +338,7 @@ def test_a_run_that_diverges_is_a_failure_row_and_others_go_on(
     assert failures(inputs / "out") == []
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_bad_images_are_failure_rows_and_take_no_part(run, inputs):
     (inputs / "contents" / "page.jpg").write_text("<html></html>")
     (inputs / "styles" / "empty.png").write_bytes(b"")
