@@ -56,5 +56,5 @@ test-slow: $(VENV)/.dev-installed ## the slow tests only
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
 
-docs: $(VENV)/.dev-installed ## rewrite the tables of options in the README
+docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/
 	$(BIN)/python tests/regenerate_docs.py

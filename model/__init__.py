@@ -1,1 +1,76 @@
-"""Arrays in, arrays out: networks, losses, bundles; TensorFlow and NumPy only."""
+"""Arrays in, arrays out: networks, losses, bundles; TensorFlow and NumPy only.
+
+The names of `__all__` may be imported from here. A module is loaded when its first name
+is asked for, so `import model` alone imports nothing heavy.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from model.adain.adain import AdaptiveInstanceNormalization, channel_moments
+    from model.adain.export import save_saved_model, save_weights_h5
+    from model.adain.losses import content_loss, style_losses, total_variation_loss
+    from model.adain.ruler import Ruler
+    from model.adain.stylizer import Stylizer
+    from model.attribution.gradients import Attribution
+    from model.bundle import Bundle, load_bundle
+    from model.gatys.run import Gatys
+    from model.gatys.settings import GatysSettings
+    from model.networks.decoder import build_decoder
+    from model.networks.encoder import build_encoder
+
+__all__ = [
+    "AdaptiveInstanceNormalization",
+    "Attribution",
+    "Bundle",
+    "Gatys",
+    "GatysSettings",
+    "Ruler",
+    "Stylizer",
+    "build_decoder",
+    "build_encoder",
+    "channel_moments",
+    "content_loss",
+    "load_bundle",
+    "save_saved_model",
+    "save_weights_h5",
+    "style_losses",
+    "total_variation_loss",
+]
+
+_HOMES: Final[Mapping[str, str]] = {
+    "AdaptiveInstanceNormalization": "model.adain.adain",
+    "Attribution": "model.attribution.gradients",
+    "Bundle": "model.bundle",
+    "Gatys": "model.gatys.run",
+    "GatysSettings": "model.gatys.settings",
+    "Ruler": "model.adain.ruler",
+    "Stylizer": "model.adain.stylizer",
+    "build_decoder": "model.networks.decoder",
+    "build_encoder": "model.networks.encoder",
+    "channel_moments": "model.adain.adain",
+    "content_loss": "model.adain.losses",
+    "load_bundle": "model.bundle",
+    "save_saved_model": "model.adain.export",
+    "save_weights_h5": "model.adain.export",
+    "style_losses": "model.adain.losses",
+    "total_variation_loss": "model.adain.losses",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, loading the module that it lives in (PEP 562).
+
+    Raises:
+        AttributeError: There is no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names in here and those that are loaded when asked for."""
+    return sorted({*globals(), *__all__})

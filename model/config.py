@@ -18,9 +18,6 @@ Precision = Literal["float32", "bfloat16"]
 # Keras's dtype policies; the mixed one trains, with float32 weights.
 Policy = Literal["float32", "bfloat16", "mixed_bfloat16"]
 
-NETWORKS: Final = get_args(Network)
-PRECISIONS: Final = get_args(Precision)
-
 # Where AdaIN works (relu4_1) and what its style loss compares (relu1_1 … relu4_1):
 # Huang & Belongie 2017, section 6, https://arxiv.org/abs/1703.06868.
 ADAIN_LAYER: Final = "block4_conv1"

@@ -1,1 +1,1 @@
-"""One job a module, and the command line that starts them."""
+"""The command line, and one room a job."""

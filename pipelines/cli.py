@@ -11,37 +11,63 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
 from pipelines.errors import UsageError
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.import_weights.config import ImportWeightsConfig
+from pipelines.ingest.config import IngestConfig
+from pipelines.optimize.config import OptimizeConfig
+from pipelines.stylize.config import StylizeConfig
+from pipelines.train.config import TrainConfig
+from pipelines.train.export_config import ExportConfig
+from pipelines.visualize.config import VisualizeConfig
 from transforms.steps.tensorflow_start import without_greeting
 
 
 class _Command(NamedTuple):
-    """A subcommand: the module of its flags, cheap to import, that of its job, help."""
+    """A subcommand: its configuration, the module of its job, what it does."""
 
-    flags: str
+    config: type
     job: str
     summary: str
 
 
-def _command(room: str, summary: str) -> _Command:
-    return _Command(f"pipelines.{room}.config", f"pipelines.{room}.job", summary)
-
-
 _COMMANDS: Final = {
-    "ingest": _command("ingest", "make a data set of pictures that TFDS reads"),
-    "train": _command("train", "train a decoder on ingested data sets"),
-    "export": _Command(
-        "pipelines.train.export_config",
-        "pipelines.train.export",
-        "export a trained decoder as a bundle",
+    "ingest": _Command(
+        IngestConfig,
+        "pipelines.ingest.job",
+        "make a data set of pictures that TFDS reads",
     ),
-    "evaluate": _command("evaluate", "measure the quality of a bundle"),
-    "stylize": _command("stylize", "stylize every content with every style"),
-    "optimize": _command("optimize", "optimise pictures the Gatys way, and compare"),
-    "visualize": _command("visualize", "show what a network sees in every image"),
+    "train": _Command(
+        TrainConfig, "pipelines.train.job", "train a decoder on ingested data sets"
+    ),
+    "export": _Command(
+        ExportConfig, "pipelines.train.export", "export a trained decoder as a bundle"
+    ),
+    "import-weights": _Command(
+        ImportWeightsConfig,
+        "pipelines.import_weights.job",
+        "make a bundle of weights that others published",
+    ),
+    "evaluate": _Command(
+        EvaluateConfig, "pipelines.evaluate.job", "measure the quality of a bundle"
+    ),
+    "stylize": _Command(
+        StylizeConfig, "pipelines.stylize.job", "stylize every content with every style"
+    ),
+    "optimize": _Command(
+        OptimizeConfig,
+        "pipelines.optimize.job",
+        "optimise pictures the Gatys way, and compare",
+    ),
+    "visualize": _Command(
+        VisualizeConfig,
+        "pipelines.visualize.job",
+        "show what a network sees in every image",
+    ),
 }
 
 
@@ -65,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("stylebeam")
     parser.add_argument("--version", action="version", version=f"stylebeam {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (flags, _, summary) in _COMMANDS.items():
+    for name, (config, _, summary) in _COMMANDS.items():
         command = commands.add_parser(
             name,
             help=summary,
@@ -73,9 +99,20 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(flags=importlib.import_module(flags))
-        command.get_default("flags").add_arguments(command)
+        add_flags(command, config)
     return parser
+
+
+def config_from_args(args: argparse.Namespace) -> Any:
+    """Return the configuration of the command that was asked for.
+
+    Args:
+        args: From the parser of `build_parser`.
+
+    Raises:
+        UsageError: A value is out of range, or two flags exclude each other.
+    """
+    return make_config(_COMMANDS[args.command].config, vars(args))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for ours in ("model", "transforms", "pipelines"):
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
-        config = args.flags.config_from_args(args)
+        config = config_from_args(args)
         with without_greeting():
             job = importlib.import_module(_COMMANDS[args.command].job)
         return int(job.run(config, beam_flags))

@@ -1,4 +1,4 @@
-"""Rewrite the tables of options in the README from the parser.
+"""Rewrite the tables of options in docs/ from the parser.
 
     make docs
 
@@ -11,9 +11,9 @@ import re
 
 from pipelines.cli import build_parser
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
 
-_TABLE = re.compile(r"(<!-- options: (\w+) -->\n).*?(<!-- /options -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- /options -->)", re.DOTALL)
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -58,7 +58,9 @@ def _default(action: argparse.Action) -> str:
         return "required"
     if action.default in (None, "", ()):
         return ""
-    return f"`{action.default}`" if _takes(action) else "off"
+    if not _takes(action):
+        return "on" if action.default else "off"
+    return f"`{action.default}`"
 
 
 def with_tables(text: str) -> str:
@@ -67,9 +69,15 @@ def with_tables(text: str) -> str:
     return _TABLE.sub(lambda m: f"{m[1]}{options_table(parsers[m[2]])}{m[3]}", text)
 
 
+def page_of(command: str) -> pathlib.Path:
+    """Return the page of a command; `export` stands on that of `train`."""
+    return DOCS / f"{'train' if command == 'export' else command}.md"
+
+
 def main() -> None:
-    """Rewrite the README."""
-    README.write_text(with_tables(README.read_text("utf-8")), "utf-8")
+    """Rewrite the pages of the commands."""
+    for page in sorted({page_of(command) for command in commands()}):
+        page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

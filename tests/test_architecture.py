@@ -1,5 +1,6 @@
 import ast
 import graphlib
+import importlib
 import importlib.metadata
 import pathlib
 import re
@@ -11,6 +12,8 @@ import time
 import tomllib
 
 import pytest
+
+import model
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -61,7 +64,7 @@ class TestNames:
             assert (ROOT / package / "py.typed").is_file()
 
     def test_tests_are_no_package(self) -> None:
-        # A tests/transforms/__init__.py would shadow the real transforms.
+        # An `__init__.py` in tests/transforms would shadow the real transforms.
         assert not list((ROOT / "tests").rglob("__init__.py"))
 
     def test_no_module_edits_the_import_path(self) -> None:
@@ -117,6 +120,15 @@ class TestImportCost:
         modules = modules_after(f"import {package}")
 
         assert not modules & {"tensorflow", "keras", "apache_beam", "numpy"}
+
+    def test_public_names_of_model_come_when_asked_for(self) -> None:
+        assert set(model.__all__) == set(model._HOMES)
+        assert set(model.__all__) <= set(dir(model))
+        for name, home in model._HOMES.items():
+            assert getattr(model, name) is getattr(importlib.import_module(home), name)
+
+        with pytest.raises(AttributeError, match="has no attribute 'stylizer_of_cats'"):
+            _ = model.stylizer_of_cats
 
     def test_launcher_of_a_job_imports_no_tensorflow(self) -> None:
         assert "tensorflow" not in modules_after("import pipelines.stylize.job")

@@ -1,12 +1,16 @@
+import ast
 import importlib.util
+import io
 import pathlib
 import re
 import shlex
+import textwrap
+import tokenize
 from types import ModuleType
 
 import pytest
 
-from pipelines.cli import build_parser
+from pipelines.cli import build_parser, config_from_args
 from pipelines.command.beam_options import pipeline_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -18,7 +22,7 @@ DOCUMENTS = sorted(
 )
 
 _FENCED = re.compile(r"^```.*?\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_INLINE = re.compile(r"`(stylebeam \w+ --[^`]*)`")
+_INLINE = re.compile(r"`(stylebeam [\w-]+ --[^`]*)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
 
@@ -36,6 +40,15 @@ def command_lines(text: str) -> list[str]:
     found = [line.removeprefix(".venv/bin/") for line in found]
     inline = [" ".join(command.split()) for command in _INLINE.findall(text)]
     return [line for line in [*found, *inline] if line.startswith("stylebeam ")]
+
+
+def anchors(path: pathlib.Path) -> set[str]:
+    """Return what links may name behind `#` in a document: its headings."""
+    text = _FENCED.sub("", path.read_text("utf-8"))
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
 
 
 COMMANDS = [
@@ -67,7 +80,7 @@ def test_command_in_the_docs_parses(line: str) -> None:
 
     args, beam_flags = build_parser().parse_known_args(words)
 
-    args.flags.config_from_args(args)
+    config_from_args(args)
     pipeline_options(beam_flags)
 
 
@@ -80,14 +93,28 @@ def test_docs_have_commands_and_the_check_finds_them() -> None:
 
 
 def test_every_command_has_its_table_of_options(tables: ModuleType) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-
     for name in tables.commands():
-        assert f"<!-- options: {name} -->\n" in readme, (
-            f"README.md has no table of options for `{name}`: put an empty one (see "
-            "that of stylize) and run `make docs`"
+        page = tables.page_of(name)
+        text = page.read_text("utf-8")
+        assert f"<!-- options: {name} -->\n" in text, (
+            f"{name_of(page)} has no table of options for `{name}`: put an empty one "
+            "(see that of stylize) and run `make docs`"
         )
-    assert tables.with_tables(readme) == readme, "run `make docs`"
+        assert tables.with_tables(text) == text, "run `make docs`"
+
+
+def test_a_command_has_one_table_of_options(tables: ModuleType) -> None:
+    found = [
+        name
+        for path in DOCUMENTS
+        for name in re.findall(r"<!-- options: ([\w-]+) -->", path.read_text("utf-8"))
+    ]
+
+    assert sorted(found) == sorted(tables.commands())
+
+
+def test_readme_is_read_in_one_go() -> None:
+    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 200
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
@@ -106,12 +133,13 @@ def test_relative_links_and_pictures_exist(path: pathlib.Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_headings_that_are_linked_exist(path: pathlib.Path) -> None:
     text = _FENCED.sub("", path.read_text("utf-8"))
-    anchors = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
+    missing = [
+        f"{target}#{anchor}"
+        for target, anchor in re.findall(r"\]\(([^)\s:#]*)#([^)]+)\)", text)
+        if anchor not in anchors(path.parent / target if target else path)
+    ]
 
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) - anchors == set()
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
@@ -120,6 +148,130 @@ def test_no_path_of_anybodys_machine(path: pathlib.Path) -> None:
 
     assert not re.search(r"(?<![\w.])/(home|root|Users|work|tmp|opt)/\w", text)
     assert str(ROOT) not in text
+
+
+PYTHON = sorted(
+    path
+    for folder in ("model", "transforms", "pipelines", "tests", "examples")
+    for path in (ROOT / folder).rglob("*.py")
+)
+INFRA = sorted(
+    path
+    for path in (ROOT / "infra").rglob("*")
+    if path.is_file() and path.suffix not in (".md", ".pyc")
+)
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+
+# A path with a placeholder behind it (`pipelines/<command>`) is none.
+_PATH = re.compile(
+    r"(?<![\w./<-])"
+    r"((?:model|transforms|pipelines|tests|docs|infra|examples|benchmarks)/[\w./-]*\w)"
+    r"(?!\w*[<*{…])"
+)
+_DOTTED = re.compile(r"(?<![\w./-])((?:model|transforms|pipelines)(?:\.[A-Za-z_]\w*)+)")
+
+
+def prose_of(path: pathlib.Path) -> str:
+    """Return what a file tells a person: of Python, its comments and docstrings."""
+    text = path.read_text("utf-8")
+    if path.suffix != ".py":
+        # What released versions had stays as it was.
+        return re.split(r"^## \[\d", text, maxsplit=1, flags=re.MULTILINE)[0]
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, documented)
+    ]
+    return "\n".join([*comments, *docstrings])
+
+
+def path_exists(name: str) -> bool:
+    return (ROOT / name).exists() or (ROOT / f"{name}.py").exists()
+
+
+def defined_in(file: pathlib.Path) -> set[str]:
+    """Return the names that a module defines or imports, by its text alone."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def dotted_exists(name: str) -> bool:
+    """Return whether `a.b.c` is a module, or the name of something in one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        module = ROOT.joinpath(*parts[:count])
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            if file.is_file():
+                return count == len(parts) or parts[count] in defined_in(file)
+    return False
+
+
+def missing_paths(prose: str) -> list[str]:
+    paths = {match[1] for match in _PATH.finditer(prose)}
+    dotted = {match[1] for match in _DOTTED.finditer(prose)}
+    missing = {name for name in paths if not path_exists(name)}
+    return sorted(missing | {name for name in dotted if not dotted_exists(name)})
+
+
+def test_paths_named_in_prose_exist() -> None:
+    missing = {
+        name_of(path): found
+        for path in [*DOCUMENTS, *INFRA, *PYTHON, *BENCHMARKS]
+        if (found := missing_paths(prose_of(path)))
+    }
+
+    assert missing == {}
+
+
+def test_missing_path_is_found() -> None:
+    prose = "`model/decoder.py`, model.networks.decoder.build_decoder, model.decoder, "
+    prose += "pipelines/<command>/config.py, transforms/images, (model.bundle.Bundel)"
+
+    assert missing_paths(prose) == [
+        "model.bundle.Bundel",
+        "model.decoder",
+        "model/decoder.py",
+    ]
+
+
+def imports_in(text: str) -> list[str]:
+    """Return the import statements in the Python blocks of a document."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [
+        ast.unparse(node)
+        for block in blocks
+        for node in ast.walk(ast.parse(textwrap.dedent(block)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    sorted(
+        {line for path in DOCUMENTS for line in imports_in(path.read_text("utf-8"))}
+    ),
+)
+def test_import_that_docs_show_runs(statement: str) -> None:
+    exec(statement, {})
+
+
+def test_adain_stays_importable_where_it_was() -> None:
+    assert "from model.adain import adain, channel_moments" in imports_in(
+        (ROOT / "docs" / "saving-and-loading.md").read_text("utf-8")
+    )
 
 
 def test_pictures_are_small() -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-SHIPPED = {
+SHIPPED: set[str] = {
     "model/py.typed",
     "model/pretrained/vgg16.json",
     "model/pretrained/vgg16.npz",
@@ -22,7 +22,10 @@ SHIPPED = {
     "pipelines/__main__.py",
     "pipelines/py.typed",
     "transforms/py.typed",
-    "transforms/templates/stylize.html",
+    *(
+        f"transforms/pages/templates/{path.name}"
+        for path in (ROOT / "transforms" / "pages" / "templates").iterdir()
+    ),
 }
 PACKAGES = {"model", "pipelines", "transforms"}
 

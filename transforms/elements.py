@@ -8,10 +8,9 @@ import enum
 import hashlib
 import re
 import unicodedata
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 PreserveColor = Literal["none", "luminance", "histogram"]
-PRESERVE_COLOR: Final[tuple[PreserveColor, ...]] = get_args(PreserveColor)
 
 
 class Reason(enum.StrEnum):

@@ -1,4 +1,4 @@
 """Looking into a network: feature maps, gradients, the randomisation check.
 
-Builds on `model.networks` alone.
+This room builds on `model.networks` alone.
 """

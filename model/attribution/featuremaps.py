@@ -13,7 +13,8 @@ from model.config import ConvSpec
 def most_active(features: npt.NDArray[Any], count: int) -> list[int]:
     """Return the channels with the largest mean activation, the largest first.
 
-    Of equal channels the lower number comes first; all that fire not at all are equal.
+    If two channels are equal, the lower number comes first. All channels that do not
+    fire are equal.
 
     Args:
         features: float [height, width, channels], after the ReLU.
@@ -33,8 +34,8 @@ def peaks(
         features: float [height, width, channels].
 
     Returns:
-        float32 [channels] activation, int32 [channels] row and int32 [channels] column
-        of the first largest, row by row.
+        float32 [channels] activation, int32 [channels] row and int32 [channels] column.
+        Where several are largest, the first is taken, row by row.
     """
     height, width, channels = features.shape
     flat = features.reshape(height * width, channels)

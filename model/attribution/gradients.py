@@ -38,7 +38,7 @@ class Attribution:
         layers: Zero-padded convolutions with ReLU, in order; the first takes RGB.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`, for the input of
             `VggPreprocessing`.
-        dtype: Of everything; `float64` is for comparing with finite differences.
+        dtype: Type of all numbers; `float64` is for comparing with finite differences.
 
     Raises:
         ValueError: A layer is of another kind, or the arrays are not its weights.
@@ -65,7 +65,7 @@ class Attribution:
         self._first_changed = 0
 
     def to_layer(self, layer: str, changed: Arrays) -> "Attribution":
-        """Return the network that ends at a layer, some weights being others.
+        """Return the network that ends at a layer, with some of its weights changed.
 
         What is not changed is shared, so that a randomised twin costs the memory of
         its new weights alone.
@@ -145,8 +145,9 @@ class Attribution:
         gradient to the first of its largest inputs, as TensorFlow's does.
 
         Args:
-            activations: From `activations`; only `layer` and those before are used.
-            layer: Where the objective is.
+            activations: What `activations` returned; only `layer` and the layers before
+                it are used.
+            layer: The layer of the objective.
             rule: How a ReLU is passed on the way back.
             targets: Channels, or None for the maximum neurons.
             maps_at_a_time: How many maps go back together; bounds the memory (about
@@ -188,7 +189,7 @@ class Attribution:
 
 
 class _Weights(NamedTuple):
-    """Weights of one convolution, and those of its way back."""
+    """Weights of one convolution, forward and on the way back."""
 
     kernel: tf.Tensor
     kernel_back: tf.Tensor

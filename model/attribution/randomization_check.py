@@ -32,8 +32,8 @@ def randomized_weights(
     Args:
         layers: Convolutions in order.
         layer: The deepest layer that is drawn anew.
-        depth: How many are, from `layer` towards the pixels; all of them where there
-            are fewer.
+        depth: How many layers are drawn, from `layer` towards the pixels; all of them
+            where there are fewer.
 
     Returns:
         `<name>/kernel` and `<name>/bias` of those layers, float32.
@@ -70,8 +70,8 @@ def magnitude(gradient: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def rank_correlation(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float | None:
     """Return Spearman's rank correlation of two maps, in [-1, 1].
 
-    Pearson's correlation of the ranks, ties taking the mean of their ranks. 1: the
-    same order of pixels; 0: none of it is left.
+    It is Pearson's correlation of the ranks; equal values take the mean of their ranks.
+    1 means the same order of pixels, 0 that none of the order is left.
 
     Args:
         first: float, any shape.

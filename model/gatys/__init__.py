@@ -1,4 +1,4 @@
 """Style transfer by optimisation of one picture, after Gatys et al. (2016).
 
-Builds on `model.networks` alone; knows nothing of AdaIN or of training.
+This room builds on `model.networks` alone. It knows nothing of AdaIN or of training.
 """

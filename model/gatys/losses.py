@@ -23,9 +23,8 @@ TV_EPSILON: Final = 1e-6
 def gram_matrix(features: tf.Tensor) -> Any:
     """Return the Gram matrix of features: G_ij = Σ_k F_ik F_jk.
 
-    Eq. 3, with k over the M places; in float32.
-
-    Its gradient is F (dG + dGᵀ), one product where a tape would make two.
+    This is eq. 3, with k over the M places, in float32. Its gradient is F (dG + dGᵀ),
+    one product where a tape would make two.
 
     Args:
         features: F of one image, `[1, height, width, channels]`, any float dtype.
@@ -51,7 +50,7 @@ def places(features: tf.Tensor) -> tf.Tensor:
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Return how far features are from the content's: ½ Σ (F − P)².
 
-    Eq. 1, a sum: it grows with the picture, as the style loss does not.
+    This is eq. 1. It is a sum and grows with the picture; the style loss does not.
 
     Args:
         features: F, `[1, height, width, channels]`, any float dtype.
@@ -77,8 +76,8 @@ def style_loss(
     Args:
         gram: G of the picture, float32 `[channels, channels]`.
         places: M, how many places it sums up.
-        style_gram: A of the style, likewise.
-        style_places: M', likewise.
+        style_gram: A of the style, float32 `[channels, channels]`.
+        style_places: M', how many places A sums up.
 
     Returns:
         float32 scalar, not yet weighted by w_l.

@@ -26,9 +26,9 @@ class Convolution:
     """A convolution with ReLU, zero padding and stride 1, and its way back.
 
     Attributes:
-        spec: What it is.
-        kernel: Its weights.
-        bias: Its bias.
+        spec: Description of the layer.
+        kernel: Weights of the layer.
+        bias: Bias of the layer.
         turned: The weights of the transposed convolution that equals it: turned by 180
             degrees, the two channel axes exchanged. None where that is no faster.
     """
@@ -39,7 +39,7 @@ class Convolution:
     turned: tf.Tensor | None
 
     def __call__(self, features: tf.Tensor) -> tf.Tensor:
-        """Return its activations, of the precision of its weights."""
+        """Return the activations of the layer, in the precision of its weights."""
 
         @tf.custom_gradient
         def convolve(features: tf.Tensor) -> Any:
@@ -69,9 +69,9 @@ def build_convolutions(
         layers: Zero-padded convolutions with ReLU, in order; the first takes RGB.
         arrays: Their weights, for the input of
             `model.networks.encoder.VggPreprocessing`.
-        precision: Of weights and activations, save for the first convolution, which
-            stays in float32, as in `model.networks.keras_network`: it holds the
-            picture's own precision.
+        precision: Type of weights and activations. The first convolution stays in
+            float32, as in `model.networks.keras_network`: it holds the picture's own
+            precision.
 
     Raises:
         ValueError: A layer is of another kind, or the arrays are not its weights.
@@ -88,7 +88,7 @@ def build_convolutions(
         kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
         bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
         if not built:
-            kernel = kernel[:, :, ::-1]  # For RGB, not BGR.
+            kernel = kernel[:, :, ::-1]  # From BGR to RGB.
         turned = None
         if precision == "float32" and spec.in_channels >= _MANY_CHANNELS:
             turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
@@ -105,7 +105,7 @@ def activations(
     """Return the activations of every layer of a picture.
 
     Args:
-        network: Its convolutions, from the first.
+        network: Convolutions of the network, from the first.
         picture: float32 RGB `[1, height, width, 3]` in [0, 255].
 
     Returns:

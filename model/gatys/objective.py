@@ -35,8 +35,8 @@ class Terms:
     """Which losses there are, in the order of an objective's values.
 
     Attributes:
-        content_layers: Where features are compared.
-        style_layers: Where Gram matrices are compared.
+        content_layers: Layers whose features are compared.
+        style_layers: Layers whose Gram matrices are compared.
         tv: The form of the total variation, the last value.
     """
 
@@ -99,9 +99,9 @@ class Objective:
     Immutable once built; any number of threads may use it.
 
     Args:
-        network: All its convolutions. Losses and Gram matrices are float32, whatever
-            their precision.
-        terms: Which losses.
+        network: All convolutions of the network. Losses and Gram matrices are float32,
+            whatever their precision.
+        terms: Which losses there are.
     """
 
     def __init__(self, network: Sequence[Convolution], terms: Terms) -> None:
@@ -162,7 +162,7 @@ class Objective:
 
         Args:
             state: The state before.
-            rate: Of learning, in grey levels, float32 scalar.
+            rate: Learning rate in grey levels, float32 scalar.
             factors: What each value counts.
             targets: What the picture is compared with.
         """

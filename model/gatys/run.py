@@ -61,14 +61,14 @@ class GatysResult:
     Attributes:
         picture: uint8 RGB `[height, width, 3]`, of the content's size.
         snapshots: Pictures on the way with their steps, all of the content's size.
-        curve: The losses at the start and after each update. Those of a coarse level
-            are of its small picture, of which content loss and total variation are
-            sums: between two levels they jump.
-        losses_by_layer: Of the final picture: `content/<layer>` ½ Σ (F − P)² and
+        curve: The losses at the start and after each update. On a coarse level the
+            picture is small; content loss and total variation are sums over it, so
+            they jump between two levels.
+        losses_by_layer: Losses of the final picture: `content/<layer>` ½ Σ (F − P)² and
             `style/<layer>` E_l, not weighted.
-        steps: Updates done.
-        stopped_early: Whether those are fewer than asked for: a plateau, or L-BFGS
-            found no better picture.
+        steps: Number of updates done.
+        stopped_early: Whether there were fewer updates than asked for, because of a
+            plateau or because L-BFGS found no better picture.
     """
 
     picture: Pixels
@@ -90,7 +90,7 @@ class Gatys:
             whatever it is given, with maximum pooling.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`, for the input of
             `model.networks.encoder.VggPreprocessing`.
-        precision: Of the convolutions.
+        precision: Type of the convolutions.
 
     Raises:
         ValueError: A layer is of another kind, or the arrays are not its weights.
@@ -189,7 +189,7 @@ class _Run:
         self._values: Any = ()
         self._snapshots: list[tuple[int, Pixels]] = []
         wanted, steps = settings.snapshots, settings.steps
-        # Without the last, which is the result.
+        # The last one is left out: it is the result.
         self._kept = {steps * i // (wanted + 1) for i in range(1, wanted + 1)} - {0}
 
     def level(self, picture: tf.Tensor, targets: Targets, steps: int) -> tf.Tensor:
@@ -228,7 +228,10 @@ class _Run:
         return state.picture
 
     def _lbfgs(self, picture: tf.Tensor, targets: Targets, steps: int) -> tf.Tensor:
-        """Byrd, Lu, Nocedal & Zhu 1995, https://doi.org/10.1137/0916069."""
+        """Return the picture after L-BFGS.
+
+        Byrd, Lu, Nocedal & Zhu 1995, https://doi.org/10.1137/0916069.
+        """
         shape = tuple(picture.shape)
         # SciPy's first step has the length 1, from which it takes its first curvature.
         # In this unit a pixel moves by about one grey level; in grey levels the first
@@ -282,7 +285,8 @@ class _Run:
                 "gtol": 0.0,
             },
         )
-        return tf.clip_by_value(as_picture(found.x), 0.0, 255.0)  # Of rounding.
+        # Rounding may leave the range.
+        return tf.clip_by_value(as_picture(found.x), 0.0, 255.0)
 
     def _record(self, picture: tf.Tensor, values: Any) -> bool:
         """Note the losses of a picture; return whether the level is at its end."""

@@ -1,4 +1,5 @@
 """Training a decoder: settings, pairs of crops, the step, checkpoints.
 
-Builds on `model.networks` and `model.adain`; reads data sets, starts no processes.
+This room builds on `model.networks` and `model.adain`. It reads data sets and starts no
+processes.
 """

@@ -1,14 +1,13 @@
 """What decides the outcome of a training, as plain data; imports no TensorFlow."""
 
 import dataclasses
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from model.config import STRIDE, Precision
+from model.options import NOT_NEGATIVE, SEED, SHARE, Range, at_least, option
 
 Schedule = Literal["inverse-time", "cosine"]
 Optimizer = Literal["adam", "sgd"]
-SCHEDULES: Final = get_args(Schedule)
-OPTIMIZERS: Final = get_args(Optimizer)
 
 # At the deepest layer reflection takes a cell from beyond the border cell.
 LEAST_CROP: Final = 2 * STRIDE
@@ -16,65 +15,58 @@ LEAST_CROP: Final = 2 * STRIDE
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSettings:
-    """What decides the outcome of a training, beside the data and the networks.
-
-    Attributes:
-        steps: Updates in all.
-        batch_size: Pairs a step, over all workers.
-        crop: Side of the training crops in pixels, a multiple of 8.
-        content_weight: Factor of the content loss.
-        style_weight: Factor of the style loss.
-        tv_weight: Factor of the total variation.
-        identity_share: Of the pairs whose content is its own style, in [0, 1].
-        learning_rate: Its highest value.
-        lr_schedule: How it falls: `inverse-time` lr / (1 + decay · step), `cosine` to
-            2 % at the last step.
-        lr_decay: Decay of `inverse-time` a step.
-        warmup_steps: Steps over which the rate rises linearly to its value.
-        clip_norm: Largest global norm of the gradient; 0 for no limit.
-        precision: Of the convolutions; weights, statistics and losses are float32.
-        seed: Of the draws and of fresh weights.
-        optimizer: `sgd` is for comparing runs: Adam divides by the root of the
-            second moment, which turns the rounding of tiny gradients into steps.
-    """
+    """What decides the outcome of a training, beside the data and the networks."""
 
     # Steps, batch, rate and decay as in the authors' code and its ports.
-    steps: int = 160_000
-    batch_size: int = 8
-    crop: int = 256
-    content_weight: float = 1.0
-    style_weight: float = 10.0
-    tv_weight: float = 0.0
-    identity_share: float = 0.0
-    learning_rate: float = 1e-4
-    lr_schedule: Schedule = "inverse-time"
-    lr_decay: float = 5e-5
-    warmup_steps: int = 0
-    clip_norm: float = 0.0
-    precision: Precision = "float32"
-    seed: int = 0
-    optimizer: Optimizer = "adam"
-
-    def complaint(self) -> tuple[str, object, str] | None:
-        """Return the first wrong value: its name, itself, and what was expected."""
-        for name, right, expected in (
-            ("steps", self.steps >= 1, "at least 1"),
-            ("batch_size", self.batch_size >= 1, "at least 1"),
-            (
-                "crop",
-                self.crop >= LEAST_CROP and self.crop % STRIDE == 0,
-                f"a multiple of {STRIDE}, at least {LEAST_CROP}",
-            ),
-            ("content_weight", self.content_weight >= 0, "not negative"),
-            ("style_weight", self.style_weight >= 0, "not negative"),
-            ("tv_weight", self.tv_weight >= 0, "not negative"),
-            ("identity_share", 0 <= self.identity_share <= 1, "a share in [0, 1]"),
-            ("learning_rate", self.learning_rate > 0, "positive"),
-            ("lr_decay", self.lr_decay >= 0, "not negative"),
-            ("warmup_steps", self.warmup_steps >= 0, "not negative"),
-            ("clip_norm", self.clip_norm >= 0, "0 (no limit) or positive"),
-            ("seed", 0 <= self.seed < 2**47, "0 to 2^47 - 1"),
-        ):
-            if not right:
-                return name, getattr(self, name), expected
-        return None
+    steps: int = option(160_000, "how often the decoder is updated in all", at_least(1))
+    batch_size: int = option(
+        8, "pairs of pictures in a step, over all workers", at_least(1)
+    )
+    crop: int = option(
+        256,
+        "side of the training crops",
+        Range(
+            lambda side: side >= LEAST_CROP and side % STRIDE == 0,
+            f"a multiple of {STRIDE}, at least {LEAST_CROP}",
+        ),
+        metavar="PIXELS",
+    )
+    content_weight: float = option(1.0, "factor of the content loss", NOT_NEGATIVE)
+    style_weight: float = option(10.0, "factor of the style loss", NOT_NEGATIVE)
+    tv_weight: float = option(0.0, "factor of the total variation", NOT_NEGATIVE)
+    identity_share: float = option(
+        0.0,
+        "how many of the pairs have the photograph as its own style, for an alpha "
+        "below 1",
+        SHARE,
+        metavar="SHARE",
+    )
+    learning_rate: float = option(
+        1e-4,
+        "highest value of the learning rate",
+        Range(lambda rate: rate > 0, "positive"),
+    )
+    lr_schedule: Schedule = option(
+        "inverse-time",
+        "how the learning rate falls: inverse-time divides it by 1 + decay × step, "
+        "cosine brings it to a fiftieth at the last step",
+    )
+    lr_decay: float = option(5e-5, "decay of --lr-schedule inverse-time", NOT_NEGATIVE)
+    warmup_steps: int = option(
+        0, "steps over which the learning rate rises to its value", NOT_NEGATIVE
+    )
+    clip_norm: float = option(
+        0.0,
+        "largest global norm of the gradient",
+        at_least(0, "0 (no limit) or positive"),
+    )
+    # Weights, statistics and losses are float32.
+    precision: Precision = option("float32", "type of the numbers in the convolutions")
+    seed: int = option(
+        0, "another number draws other pairs, crops and fresh weights", SEED
+    )
+    # Adam divides by the root of the second moment, which turns the rounding of tiny
+    # gradients into steps.
+    optimizer: Optimizer = option(
+        "adam", "adam for training, sgd for comparing runs number by number"
+    )

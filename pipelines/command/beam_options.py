@@ -3,7 +3,8 @@
 import contextlib
 import io
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from apache_beam.options.pipeline_options import (
@@ -83,3 +84,33 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         # A cloud runner logs where the job can be watched.
         logging.getLogger("apache_beam").setLevel(logging.INFO)
     return options
+
+
+@contextlib.contextmanager
+def shared_cores(options: PipelineOptions) -> Iterator[None]:
+    """Share the cores among the worker processes of this machine, for a block.
+
+    By itself TensorFlow starts as many threads in each process as there are cores. The
+    workers inherit this environment, which TensorFlow reads when it starts. Variables
+    that are set already are obeyed. With one worker, or elsewhere, nothing happens.
+
+    Args:
+        options: Beam's.
+    """
+    workers = options.view_as(DirectOptions).direct_num_workers
+    if options.view_as(StandardOptions).runner != _LOCAL_RUNNER or workers == 1:
+        yield
+        return
+    cores = len(os.sched_getaffinity(0))
+    # 0 workers are as many as there are cores.
+    wanted = {
+        "TF_NUM_INTRAOP_THREADS": str(max(1, cores // (workers or cores))),
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]

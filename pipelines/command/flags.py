@@ -1,16 +1,47 @@
-"""Flags that several commands have, and how a value is refused.
+"""The flags of a command, from the fields of its configuration.
 
-Imports neither TensorFlow nor Beam.
+`model.options` says what a field knows of itself. Here it becomes a flag of the parser,
+and what was typed becomes the configuration. Imports neither TensorFlow nor Beam.
 """
 
 import argparse
-import dataclasses
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from model.config import NETWORKS
+from model.options import SHARE, Option, option, options_of, wrong_value
 from pipelines.errors import UsageError
 
-IMAGES: Final = "folders (with all below), globs, image files, .zip or .tar archives"
+IMAGES: Final = (
+    "folders (with all below), globs, image files, .zip or .tar archives; NAME=P names "
+    "an input"
+)
+WEIGHTS: Final = (
+    "file of the network's weights, a Keras notop .h5 or an .npz (default: vgg16 is "
+    "packaged, vgg19 is downloaded by Keras)"
+)
+
+_Config = TypeVar("_Config")
+
+
+def max_failure_rate(what: str) -> float:
+    """Return the field `max_failure_rate`; `what` goes on after "a larger share of"."""
+    return option(
+        0.01, f"exit with 1 when a larger share of {what}", SHARE, metavar="SHARE"
+    )
+
+
+def overwrite() -> bool:
+    """Return the field `overwrite`."""
+    return option(False, "make everything in the output folder anew")
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of a field.
+
+    >>> flag_of("max_failure_rate")
+    '--max-failure-rate'
+    """
+    return f"--{name.replace('_', '-')}"
 
 
 def require(condition: bool, flag: str, value: object, expected: str) -> None:
@@ -23,58 +54,100 @@ def require(condition: bool, flag: str, value: object, expected: str) -> None:
         raise UsageError(f"{flag} {value}: expected {expected}.")
 
 
-def require_share(flag: str, value: float) -> None:
-    """Refuse what is no share in [0, 1].
+def check_ranges(config: Any) -> None:
+    """Refuse a configuration with a value out of the range of its field.
 
     Raises:
-        UsageError: It is none.
+        UsageError: There is one.
     """
-    require(0 <= value <= 1, flag, value, "a share in [0, 1]")
+    if wrong := wrong_value(config):
+        name, value, expected = wrong
+        require(False, flag_of(name), value, expected)
 
 
-def add_network(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add `--network` and `--weights`: what a VGG is asked for, and where it is."""
-    parser.add_argument("--network", choices=NETWORKS, help=what)
+def refuse_beam_flags(flags: Sequence[str]) -> None:
+    """Refuse all flags that are not ours, for a command that runs without Beam.
+
+    Raises:
+        UsageError: There are some.
+    """
+    if flags:
+        raise UsageError(f"unrecognized arguments: {' '.join(flags)}")
+
+
+def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
+    """Add a flag for each option of a configuration, in the order of its fields."""
+    options = dict(_options(config))
+    groups: dict[str, Any] = {}
+    for name, about in options.items():
+        if other := about.instead_of:
+            groups[name] = groups[other] = parser.add_mutually_exclusive_group()
+    for name, about in options.items():
+        _add_flag(groups.get(name, parser), name, about)
+    # After all are added: argparse itself tells defaults in one of its actions.
+    parser.set_defaults(**{name: _shown(about) for name, about in options.items()})
+
+
+def _options(config: type) -> Iterator[tuple[str, Option]]:
+    """Yield the options of a configuration and of its groups, by name."""
+    for name, about in options_of(config).items():
+        if isinstance(about, Option):
+            yield name, about
+        else:
+            yield from _options(about)
+
+
+def _add_flag(parser: Any, name: str, about: Option) -> None:
+    if about.type is bool:
+        action = argparse.BooleanOptionalAction if about.default else "store_true"
+        parser.add_argument(flag_of(name), action=action, help=about.text)
+        return
+    several = about.many and about.read is None
     parser.add_argument(
-        "--weights",
-        metavar="W",
-        help="its weights, a Keras notop .h5 or an .npz (default: vgg16 is packaged, "
-        "vgg19 is downloaded by Keras)",
+        flag_of(name),
+        type=None if about.read or about.type is str else about.type,
+        nargs="+" if several else None,
+        choices=about.choices or None,
+        required=about.required,
+        metavar=about.metavar,
+        help=about.text,
     )
 
 
-def add_failure_rate(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add `--max-failure-rate`; `what` goes on after "a larger share of"."""
-    parser.add_argument(
-        "--max-failure-rate",
-        type=float,
-        metavar="SHARE",
-        help=f"exit with 1 when a larger share of {what}",
-    )
+def _shown(about: Option) -> Any:
+    """Return a default as it is typed, for the help."""
+    if about.many and about.read:
+        return ",".join(
+            f"{value:g}" if about.type is float else value for value in about.default
+        )
+    return about.default
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Add `--overwrite`."""
-    parser.add_argument(
-        "--overwrite", action="store_true", help="make everything in D anew"
-    )
-
-
-def set_defaults(parser: argparse.ArgumentParser, config: type, **others: Any) -> None:
-    """Take the defaults of the flags from a configuration.
+def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
+    """Return a configuration from values by the names of its fields.
 
     Args:
-        parser: With the flags.
-        config: Dataclass whose fields have their names.
-        **others: Defaults that are another thing on the command line.
+        config: Dataclass of options.
+        values: Of all its options and those of its groups, lists and words as typed.
+
+    Raises:
+        UsageError: A value cannot be read or is out of range, or two exclude each
+            other.
     """
-    fields = dataclasses.fields(config)
-    defaults = {
-        f.name: f.default for f in fields if f.default is not dataclasses.MISSING
-    }
-    parser.set_defaults(**{**defaults, **others})
+    given = {}
+    kind: type = config
+    for name, about in options_of(kind).items():
+        if isinstance(about, Option):
+            given[name] = _value(name, about, values[name])
+        else:
+            given[name] = make_config(about, values)
+    return config(**given)
 
 
-def values_of(args: argparse.Namespace, config: type) -> dict[str, Any]:
-    """Return the values of the flags that are fields of a configuration."""
-    return {f.name: getattr(args, f.name) for f in dataclasses.fields(config)}
+def _value(name: str, about: Option, value: Any) -> Any:
+    if about.read and isinstance(value, str):
+        try:
+            return about.read(value)
+        except ValueError as error:
+            raise UsageError(f"{flag_of(name)} {value}: expected {error}.") from error
+    return tuple(value) if about.many else value

@@ -1,4 +1,7 @@
-"""What every Beam command shares: its output folder, job.json, balances, exit code."""
+"""One run of a command on an output folder: lock, job.json, balances, exit status.
+
+Knows nothing of Beam: `evaluate` runs without it.
+"""
 
 import contextlib
 import dataclasses
@@ -13,15 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import apache_beam as beam
 import filelock
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.pvalue import PCollection
 
-from pipelines.command.beam_options import local_runner
 from pipelines.command.progress_bar import shown_progress
 from pipelines.errors import UsageError
-from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.files import MissingExtraError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
@@ -168,15 +166,13 @@ class Job:
 
     def run(
         self,
-        build: Callable[[beam.Pipeline], PCollection[tuple[str, int]]],
-        options: PipelineOptions,
+        work: Callable[[], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
     ) -> int:
-        """Run a pipeline from a clean start to job.json.
+        """Do the work of a command, from a clean start to job.json.
 
         Args:
-            build: Composes the pipeline and returns its counts.
-            options: Beam's.
+            work: Does it and returns its counts.
             balances: Returns what must add up, the main one last, from the counts.
 
         Returns:
@@ -189,12 +185,11 @@ class Job:
         with _only_run(self.output):
             # Again: another run may have ended meanwhile.
             self.check_output()
-            return self._run(build, options, balances)
+            return self._run(work, balances)
 
     def _run(
         self,
-        build: Callable[[beam.Pipeline], PCollection[tuple[str, int]]],
-        options: PipelineOptions,
+        work: Callable[[], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
     ) -> int:
         started = time.monotonic()
@@ -212,10 +207,7 @@ class Job:
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
-            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
-            _ = build(pipeline) | "WriteCounts" >> WriteCounts(self.output)
-            pipeline.run().wait_until_finish()
-        counts: dict[str, int] = self.output.read_json(COUNTS)
+            counts = dict(work())
         checked = balances(counts)
         status = _exit_status(checked, self.max_failure_rate)
         seconds = time.monotonic() - started

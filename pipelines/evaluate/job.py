@@ -4,18 +4,16 @@ import dataclasses
 import functools
 import itertools
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
-
-import tqdm
 
 from model.adain.grid import Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import DEFAULT_BUNDLE, load_bundle
 from model.training.dataset import load_index
-from pipelines.command.job import Job
+from pipelines.command.flags import refuse_beam_flags
+from pipelines.command.job import Balance, Job
 from pipelines.errors import UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from transforms.elements import Failure, ImageError
@@ -31,8 +29,9 @@ from transforms.inputs.reading import list_checked, read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.storage.files import read_file
-from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
+from transforms.storage.worker_progress import progress_of
 
 TABLE: Final = "evaluation.parquet"
 PAGE: Final = "index.html"
@@ -91,83 +90,110 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    if beam_flags:
-        raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
-    started = time.monotonic()
+    refuse_beam_flags(beam_flags)
     start_tensorflow()
     try:
         bundle = load_bundle(config.bundle or DEFAULT_BUNDLE, read_file)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"--bundle {config.bundle}: {error}") from error
-    output = OutputFolder(config.output)
-    _job(config, output).check_output()
     contents = _squares("--content", config.content, config.size)
     styles = _squares("--style", config.style, config.size)
-    ruler = Ruler(load_bundle(DEFAULT_BUNDLE))
-    grid = Grid(ruler, Stylizer(bundle), styles)
+    output = OutputFolder(config.output)
+    job = Job(
+        command="evaluate",
+        output=output,
+        names=(TABLE, PAGE, SUMMARY, "failures"),
+        identity={},
+        config=dataclasses.asdict(config),
+        overwrite=False,
+        max_failure_rate=config.max_failure_rate,
+        unit="cells",
+        # Each content meets each style and itself.
+        total=len(contents.sources) * (len(styles.sources) + 1),
+    )
+    job.check_output()
+    grid = Grid(Ruler(load_bundle(DEFAULT_BUNDLE)), Stylizer(bundle), styles)
+    pictures = iter(contents)
+    # Read before the job begins: without any content nothing may be written.
+    pictures = itertools.chain([next(pictures)], pictures)
+    about = {
+        "bundle_id": bundle.bundle_id,
+        "bundle_name": bundle.description.get("name"),
+        "ruler_encoder_sha256": grid.ruler.encoder_sha256,
+        "size": config.size,
+    }
+    status = job.run(
+        lambda: evaluate(output, grid, pictures, contents, styles, about), balances
+    )
+    _tell_means(output.read_json(SUMMARY)["means"])
+    print(output.path(PAGE))
+    return status
+
+
+def evaluate(
+    output: OutputFolder,
+    grid: Grid,
+    pictures: Iterator[Picture],
+    contents: Squares,
+    styles: Squares,
+    about: Mapping[str, Any],
+) -> dict[str, int]:
+    """Write the table, the page, the failures and the summary; returns the counts.
+
+    Args:
+        output: Where to.
+        grid: Of the styles.
+        pictures: The contents that can be read, taken from `contents`.
+        contents: The contents.
+        styles: The styles, read.
+        about: What the summary says beside the results.
+    """
+    progress = progress_of(output)
     means, page = Means(), EvaluationPage(styles.readable)
     style_keys = [style.key for style in styles.readable]
-    pictures = iter(contents)
-    # Before the table is begun: without any content nothing may be written.
-    first = next(pictures)
-    with (
-        evaluation_table(output, TABLE) as append,
-        tqdm.tqdm(
-            total=len(contents.sources) * (len(grid) + 1),
-            unit=" pictures",
-            desc="evaluate",
-            disable=None,
-        ) as bar,
-    ):
-        for index, picture in enumerate(itertools.chain([first], pictures)):
+    done = 0
+    with evaluation_table(output, TABLE) as append:
+        for index, picture in enumerate(pictures):
             cells = []
             for cell in grid.cells(index, picture):
                 means.add(cell)
                 cells.append(cell)
-                bar.update()
+                progress.add(cells_done=1)
             append(cells, contents.readable[-1].key, style_keys)
             page.add(contents.readable[-1], cells)
+            done += len(cells)
+    progress.flush()
     failures = contents.failures + styles.failures
     summary = {
-        "bundle_id": bundle.bundle_id,
-        "bundle_name": bundle.description.get("name"),
-        "ruler_encoder_sha256": ruler.encoder_sha256,
-        "size": config.size,
+        **about,
         "contents": len(contents.readable),
         "styles": len(styles.readable),
         "failed_images": len(failures),
         "means": means.result(),
     }
-    output.write_json(
-        "job.json",
-        {
-            "command": "evaluate",
-            "config": dataclasses.asdict(config),
-            "identity": {},
-            "status": "done",
-            "seconds": round(time.monotonic() - started, 3),
-        },
-    )
     write_table(output, FAILURES, failures_table(failures))
     output.write(PAGE, page.html(summary))
     output.write_json(SUMMARY, summary)
-    output.delete(TEMPORARY)
-    return _report(config, summary)
+    return {
+        "images_listed": len(contents.sources) + len(styles.sources),
+        "images_decoded": len(contents.readable) + len(styles.readable),
+        "images_failed": len(failures),
+        "cells_planned": len(contents.readable) * (len(styles.readable) + 1),
+        "cells_done": done,
+    }
 
 
-def _job(config: EvaluateConfig, output: OutputFolder) -> Job:
-    """Return the job, for its check of the output."""
-    return Job(
-        command="evaluate",
-        output=output,
-        names=(TABLE, PAGE, SUMMARY, "failures"),
-        identity={},
-        config={},
-        overwrite=False,
-        max_failure_rate=config.max_failure_rate,
-        unit="cells",
-        total=0,
-    )
+def balances(counts: Mapping[str, int]) -> list[Balance]:
+    """Return what must add up: images listed, and cells planned over the decoded."""
+    return [
+        Balance(
+            "images",
+            counts["images_listed"],
+            {"decoded": counts["images_decoded"]},
+            counts["images_failed"],
+        ),
+        Balance("cells", counts["cells_planned"], {"done": counts["cells_done"]}, 0),
+    ]
 
 
 def _squares(flag: str, arguments: Sequence[str], size: int) -> Squares:
@@ -191,15 +217,10 @@ def _sources(arguments: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
         yield ref.key, ref.source, lambda ref=ref: read_image(ref)
 
 
-def _report(config: EvaluateConfig, summary: dict[str, Any]) -> int:
-    means, failed = summary["means"], summary["failed_images"]
-    total = summary["contents"] + summary["styles"] + failed
+def _tell_means(means: Mapping[str, float]) -> None:
     print(
-        f"evaluate: {total} images = {total - failed} decoded + {failed} failed; "
-        f"total {means['total']:.4f} = content {means['content']:.4f} + 10 × style "
-        f"{means['style']:.4f}; SSIM {means['ssim']:.3f}; identity SSIM "
+        f"evaluate: total {means['total']:.4f} = content {means['content']:.4f} + 10 × "
+        f"style {means['style']:.4f}; SSIM {means['ssim']:.3f}; identity SSIM "
         f"{means['identity_ssim']:.3f}",
         file=sys.stderr,
     )
-    print(OutputFolder(config.output).path(PAGE))
-    return 1 if failed > config.max_failure_rate * total else 0

@@ -10,9 +10,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.config import canonical_json
-from pipelines.command.beam_options import pipeline_options
 from pipelines.command.inputs import Inputs, find_inputs
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Balance
+from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.dataset_layout import (
@@ -36,7 +36,7 @@ from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import list_checked
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
@@ -134,9 +134,10 @@ def _sha256(path: str) -> str:
 
 
 def build(
-    pipeline: beam.Pipeline, output: OutputFolder, plan: IngestPlan
+    pipeline: beam.Pipeline, config: IngestConfig, plan: IngestPlan
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
+    output = OutputFolder(config.output)
     settings = plan.settings
     committed = find_committed(output, settings)
     parts = count_parts(plan.listing.count)
@@ -189,34 +190,39 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    options = pipeline_options(beam_flags)
-    planned = plan(config)
-    output = OutputFolder(config.output)
-    job = Job(
-        command="ingest",
-        output=output,
-        names=(*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))),
-        identity=planned.identity,
-        config=dataclasses.asdict(config),
-        overwrite=config.overwrite,
-        max_failure_rate=config.max_failure_rate,
-        unit="images",
-        total=planned.listing.count,
-        reasons=REPORT,
+    return run_job(
+        Command(
+            name="ingest",
+            plan=plan,
+            names=_names,
+            identity=lambda config, plan: plan.identity,
+            unit="images",
+            total=lambda config, plan: plan.listing.count,
+            begin=_begin,
+            build=build,
+            balances=balances,
+            end=_end,
+            reasons=REPORT,
+        ),
+        config,
+        beam_flags,
     )
-    job.check_output()
-    _tell_annotations(planned)
+
+
+def _names(output: OutputFolder) -> list[str]:
+    return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
+
+
+def _begin(config: IngestConfig, plan: IngestPlan) -> bool:
+    _tell_annotations(plan)
     if config.dry_run:
-        _print_plan(config, planned, output)
-        return 0
-    status = job.run(
-        lambda pipeline: build(pipeline, output, planned),
-        options,
-        lambda counts: balances(planned, counts),
-    )
-    _tell_splits(planned, output)
-    print(output.path(REPORT))
-    return status
+        _print_plan(config, plan)
+    return not config.dry_run
+
+
+def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
+    _tell_splits(plan, output)
+    return REPORT
 
 
 def _tell_annotations(plan: IngestPlan) -> None:
@@ -240,8 +246,8 @@ def _tell_splits(plan: IngestPlan, output: OutputFolder) -> None:
             )
 
 
-def _print_plan(config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> None:
-    settings = plan.settings
+def _print_plan(config: IngestConfig, plan: IngestPlan) -> None:
+    output, settings = OutputFolder(config.output), plan.settings
     names = settings.shard_names()
     there: Committed = (
         Committed() if config.overwrite else find_committed(output, settings)

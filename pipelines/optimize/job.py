@@ -7,9 +7,9 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from pipelines.command.beam_options import pipeline_options
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Balance
+from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
@@ -23,13 +23,12 @@ from transforms.optimize.runs import (
     RUNS,
     RUNS_TABLE,
     VggChoice,
-    count_run_parts,
 )
 from transforms.optimize.settings import Setting
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = ("runs", RUNS, CURVES, "failures", PAGES, REPORT)
@@ -95,7 +94,7 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = max(count_run_parts(plan.run_count), RUNS_TABLE.parts_on_disk(output))
+    parts = RUNS_TABLE.count_parts(output, plan.run_count)
 
     recovered = (
         pipeline
@@ -157,25 +156,19 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    options = pipeline_options(beam_flags)
-    planned = plan(config)
-    job = Job(
-        command="optimize",
-        output=OutputFolder(config.output),
-        names=OUTPUT_NAMES,
-        # Whatever changes the bytes of a run changes the names of its files.
-        identity={},
-        config=dataclasses.asdict(config),
-        overwrite=config.overwrite,
-        max_failure_rate=config.max_failure_rate,
-        unit="runs",
-        total=planned.run_count,
+    return run_job(
+        Command(
+            name="optimize",
+            plan=plan,
+            names=lambda output: OUTPUT_NAMES,
+            # Whatever changes the bytes of a run changes the names of its files.
+            identity=lambda config, plan: {},
+            unit="runs",
+            total=lambda config, plan: plan.run_count,
+            build=build,
+            balances=balances,
+            end=lambda config, plan, output: REPORT,
+        ),
+        config,
+        beam_flags,
     )
-    job.check_output()
-    status = job.run(
-        lambda pipeline: build(pipeline, config, planned),
-        options,
-        lambda counts: balances(planned, counts),
-    )
-    print(job.output.path(REPORT))
-    return status

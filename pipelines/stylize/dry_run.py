@@ -11,7 +11,7 @@ from transforms.images.load import load_bytes
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
 from transforms.stylize.cells import StyleShare
-from transforms.stylize.manifest import parts_on_disk
+from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import load_bank
 
@@ -66,7 +66,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
         config.layout,
         config.output_format,
         config.measured_share,
-        parts_on_disk(output),
+        MANIFEST_TABLE.parts_on_disk(output),
         dry=True,
     )
     styles, lost = _styles(plan)

@@ -1,21 +1,14 @@
 """`stylebeam stylize`: contents with styles, as a Beam job."""
 
-import dataclasses
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    PipelineOptions,
-    StandardOptions,
-)
 from apache_beam.pvalue import PCollection
 
-from pipelines.command.beam_options import pipeline_options
-from pipelines.command.job import JOB, Balance, Job
+from pipelines.command.job import JOB, Balance
+from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
@@ -23,17 +16,18 @@ from transforms.elements import Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_one
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
 from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.interpolation_sheets import WriteSheets
-from transforms.stylize.manifest import CompactManifest, parts_on_disk
+from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pair_table import ReadBadPairs
 from transforms.stylize.pairing import BlendPairing
+from transforms.stylize.picture_shards import packer_of
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
 from transforms.stylize.stylize_images import StylizeImages
@@ -53,17 +47,16 @@ __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
 
 
 def build(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, threads: int = 0
+    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = max(count_parts(plan.content_count), parts_on_disk(output))
+    parts = MANIFEST_TABLE.count_parts(output, plan.content_count)
     network = Network(
         config.bundle,
         plan.bundle.bundle_id,
         config.precision,
         config.max_tile_pixels,
-        threads,
     )
     cells = PlanCells(
         output,
@@ -77,7 +70,9 @@ def build(
     handler = StylizerModelHandler(
         network, output, config.preserve_color, config.style_size
     )
-    compact = CompactManifest(output, parts, config.output_format)
+    compact = CompactTable(
+        MANIFEST_TABLE, output, parts, packer_of(config.output_format)
+    )
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
     styles, style_refs = _styles(pipeline, config, plan, network)
@@ -186,36 +181,38 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    options = pipeline_options(beam_flags)
-    planned = plan(config)
-    job = Job(
-        command="stylize",
-        output=OutputFolder(config.output),
-        names=OUTPUT_NAMES,
-        identity=planned.identity(config),
-        config=dataclasses.asdict(config),
-        overwrite=config.overwrite,
-        max_failure_rate=config.max_failure_rate,
-        unit="cells",
-        total=most_cells(config, planned),
+    return run_job(
+        Command(
+            name="stylize",
+            plan=plan,
+            names=lambda output: OUTPUT_NAMES,
+            identity=lambda config, plan: plan.identity(config),
+            unit="cells",
+            total=most_cells,
+            begin=_begin,
+            build=build,
+            balances=balances,
+            end=_end,
+        ),
+        config,
+        beam_flags,
     )
-    job.check_output()
-    _tell_bad_pairs(config, planned)
+
+
+def _begin(config: StylizeConfig, plan: StylizePlan) -> bool:
+    _tell_bad_pairs(config, plan)
     if config.dry_run:
-        print(dry_run(config, planned))
-        return 0
-    if planned.retry is not None and not planned.retry:
+        print(dry_run(config, plan))
+        return False
+    if plan.retry is not None and not plan.retry:
         print("stylize: nothing failed in the last run")
-        return 0
-    status = job.run(
-        lambda pipeline: build(pipeline, config, planned, _threads(options)),
-        options,
-        lambda counts: balances(planned, counts),
-    )
-    _tell_extra(job.output)
-    files = config.output_format == "files"
-    print(job.output.path("gallery/index.html" if files else "manifest"))
-    return status
+        return False
+    return True
+
+
+def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str:
+    _tell_extra(output)
+    return "gallery/index.html" if config.output_format == "files" else "manifest"
 
 
 def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
@@ -239,12 +236,3 @@ def _tell_extra(output: OutputFolder) -> None:
             "--overwrite or to another folder has none",
             file=sys.stderr,
         )
-
-
-def _threads(options: PipelineOptions) -> int:
-    """Return the threads of a worker process: the cores, shared among those here."""
-    workers = options.view_as(DirectOptions).direct_num_workers
-    if options.view_as(StandardOptions).runner != "FnApiRunner" or workers == 1:
-        return 0
-    cores = len(os.sched_getaffinity(0))
-    return max(1, cores // (workers or cores))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
 from model.training.checkpoints import CheckpointError, latest_decoder
+from pipelines.command.flags import refuse_beam_flags
 from pipelines.errors import UsageError
 from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
@@ -18,8 +19,7 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: There is no such training, or it has nothing to export yet.
     """
-    if beam_flags:
-        raise UsageError(f"unrecognized arguments: {' '.join(beam_flags)}")
+    refuse_beam_flags(beam_flags)
     start_tensorflow()
     bundle = find_bundle(config)
     try:

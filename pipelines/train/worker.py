@@ -22,8 +22,8 @@ from model.training.pairs import training_pairs
 from model.training.trainer import Trainer, batches_of, learning_rate
 from pipelines.train.cluster import Cluster
 from pipelines.train.config import TrainConfig
-from pipelines.train.job import TrainPlan, start_bundle
 from pipelines.train.log import TrainingLog
+from pipelines.train.plan import TrainPlan, start_bundle
 from pipelines.train.processes import PREEMPTED
 from pipelines.train.workdir import BEST, Workdir
 from transforms.images.center_crop import square_pictures

@@ -10,21 +10,21 @@ from apache_beam.pvalue import AsList, PCollection
 from model.attribution.featuremaps import receptive_field
 from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
-from pipelines.command.beam_options import pipeline_options
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Balance
+from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.write_failures import WriteFailures
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import count_parts
+from transforms.storage.parts import count_parts
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
-from transforms.visualize.maps_table import MAPS, MAPS_TABLE, count_map_parts
+from transforms.visualize.maps_table import MAPS, MAPS_TABLE
 from transforms.visualize.settings import Channels, Kind, VisualizeSettings
 from transforms.visualize.sheet import SCORES
 from transforms.visualize.top_images import FindTopImages
@@ -109,7 +109,7 @@ def build(
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
     settings = plan.settings
-    parts = max(count_map_parts(plan.images.count), MAPS_TABLE.parts_on_disk(output))
+    parts = MAPS_TABLE.count_parts(output, plan.images.count)
 
     recovered = (
         pipeline
@@ -184,24 +184,18 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    options = pipeline_options(beam_flags)
-    planned = plan(config)
-    job = Job(
-        command="visualize",
-        output=OutputFolder(config.output),
-        names=OUTPUT_NAMES,
-        identity=planned.settings.to_json(),
-        config=dataclasses.asdict(config),
-        overwrite=config.overwrite,
-        max_failure_rate=config.max_failure_rate,
-        unit="images",
-        total=planned.images.count,
+    return run_job(
+        Command(
+            name="visualize",
+            plan=plan,
+            names=lambda output: OUTPUT_NAMES,
+            identity=lambda config, plan: plan.settings.to_json(),
+            unit="images",
+            total=lambda config, plan: plan.images.count,
+            build=build,
+            balances=balances,
+            end=lambda config, plan, output: "gallery/index.html",
+        ),
+        config,
+        beam_flags,
     )
-    job.check_output()
-    status = job.run(
-        lambda pipeline: build(pipeline, config, planned),
-        options,
-        lambda counts: balances(planned, counts),
-    )
-    print(job.output.path("gallery/index.html"))
-    return status

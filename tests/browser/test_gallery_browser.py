@@ -281,7 +281,7 @@ def until_names(browser, selector, names):
     browser.until(f"{expression} === '{','.join(names)}'")
 
 
-def until_sheets(browser, letters):
+def until_contents(browser, letters):
     until_names(browser, ".origin .cap .name", [f"{letter}.jpg" for letter in letters])
 
 
@@ -298,25 +298,25 @@ def test_sort_orders_contents_best_first_and_unmeasured_last(sortable):
     until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
     for name, order in {**SORTED, "by name": "0abc"}.items():
         choose(sortable, name)
-        until_sheets(sortable, order)
+        until_contents(sortable, order)
     # A grid has its order by name.
     choose(sortable, "SSIM")
-    until_sheets(sortable, SORTED["SSIM"])
-    sortable.click("[data-view=grid]")
+    until_contents(sortable, SORTED["SSIM"])
+    sortable.click("[data-value=grid]")
     until_names(sortable, ".side .name", ["0.jpg", "a.jpg", "b.jpg", "c.jpg"])
     assert sortable.ask("document.getElementById('sort').value") == ""
 
 
-def test_sort_orders_the_pictures_of_a_sheet_and_arrows_follow(sortable):
+def test_sort_orders_the_tiles_of_a_content_and_arrows_follow(sortable):
     from selenium.webdriver import Keys
 
-    tiles = '.sheet[aria-label="a.jpg"] .tile:not(.origin) .cap'
+    tiles = '.content[aria-label="a.jpg"] .tile:not(.origin) .cap'
     choose(sortable, "SSIM")
     until_names(sortable, tiles, ["s.jpg", "t.jpg"])
     choose(sortable, "content loss")
     until_names(sortable, tiles, ["t.jpg", "s.jpg"])
 
-    sortable.click('.sheet[aria-label="a.jpg"] .tile:not(.origin) .cell')
+    sortable.click('.content[aria-label="a.jpg"] .tile:not(.origin) .cell')
     until_light_is_loaded(sortable)
     assert picture_name(sortable) == path_of("a.jpg", "t.jpg")
     sortable.press(Keys.ARROW_RIGHT)
@@ -334,12 +334,12 @@ def test_gallery_without_metrics_has_no_sort(browser, tmp_path):
     assert not browser.find("#sorts").is_displayed()
 
 
-def test_sheet_of_one_content_shows_style_swatches(browser, tmp_path):
+def test_tiles_of_one_content_show_style_swatches(browser, tmp_path):
     browser.open(write_output(tmp_path, ["a.jpg"], [f"s{k}.jpg" for k in range(25)]))
 
     assert browser.texts(".origin .name") == ["a.jpg"]
     assert browser.ask("document.querySelectorAll('.tile .swatches').length") == 25
-    browser.click("[data-view=grid]")
+    browser.click("[data-value=grid]")
     browser.until("document.querySelectorAll('.grid .cell').length === 25")
 
 
@@ -391,6 +391,61 @@ def test_missing_previews_fall_back(browser, tmp_path):
     browser.until("document.querySelectorAll('.swatches .missing').length === 2")
     missing = browser.driver.get_log("browser")  # the browser's own remarks
     assert all("ERR_FILE_NOT_FOUND" in entry["message"] for entry in missing)
+
+
+def test_a_page_that_is_missing_is_named(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg"])
+    (tmp_path / "gallery" / "pages" / "00000-000.js").unlink()
+
+    browser.open(url)
+
+    browser.until("document.querySelector('main > .message')")
+    assert browser.texts("main > .message") == [
+        "The page gallery/pages/00000-000.js is missing or cannot be read."
+    ]
+    missing = browser.driver.get_log("browser")  # the browser's own remarks
+    assert all("ERR_FILE_NOT_FOUND" in entry["message"] for entry in missing)
+
+
+def test_a_page_of_an_earlier_version_is_named(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg"])
+    page = tmp_path / "gallery" / "pages" / "00000-000.js"
+    page.write_text("/* Announces nothing. */")
+
+    browser.open(url)
+
+    browser.until("document.querySelector('main > .message')")
+    assert "00000-000.js is missing or cannot be read" in browser.texts(".message")[0]
+
+
+def test_blends_and_masks_are_named_with_their_shares(browser, tmp_path):
+    url = write_output(tmp_path, ["a.jpg"], ["s.jpg", "t.jpg"], failed=[(0, 1)])
+    output = OutputFolder(str(tmp_path))
+    part = "manifest/part-00000-of-00001.parquet"
+    rows = pq.read_table(io.BytesIO(output.read(part))).to_pylist()
+    rows[0]["styles"] = [
+        {**rows[s]["styles"][0], "weight": weight, "mask_sha256": mask}
+        for s, weight, mask in ((0, 0.75, None), (1, 0.25, "00ff"))
+    ]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, STYLIZE_MANIFEST), file)
+    output.write(part, file.getvalue())
+    gallery.write_index(
+        list(gallery.write_pages(part, output)), output, "A <b>gallery</b>", "b"
+    )
+
+    browser.open(url)
+
+    browser.until("document.querySelectorAll('a.cell').length === 1")
+    label = browser.ask("document.querySelector('a.cell img').alt")
+    assert label == ("a.jpg in the style of 75 % s.jpg + 25 % t.jpg (masked), alpha 1")
+    browser.click("a.cell")
+    until_light_is_loaded(browser)
+    assert browser.texts("#refs .what") == [
+        "Content",
+        "Style · 75 %",
+        "Style · 25 % · masked",
+    ]
 
 
 def test_gallery_without_pictures_says_so(browser, tmp_path):

@@ -11,10 +11,10 @@ from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
-from transforms.visualize import feature_sheets as map_sheets
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.gallery import write_images, write_index
 from transforms.visualize.handler import Gradient, Look
+from transforms.visualize.image_sheets import draw_sheets
 from transforms.visualize.maps_table import MAPS, Owner, write_sheet
 from transforms.visualize.settings import GRADIENTS, Channels, Kind, VisualizeSettings
 from transforms.visualize.top_images import draw_top_images
@@ -59,7 +59,7 @@ def gallery(tmp_path_factory):
             for rule in GRADIENTS
         }
         owner = Owner("c", image.ref.id, key, "0", 60, 40)
-        for sheet in map_sheets.draw_sheets(Look(image, features, gradients), settings):
+        for sheet in draw_sheets(Look(image, features, gradients), settings):
             rows += write_sheet(output, owner, sheet)
         output.write(f"gallery/content/{image.ref.id}.jpg", preview(pixels))
     for layer in LAYERS:
@@ -101,8 +101,8 @@ def test_tiles_are_cut_out_of_their_sheets(page):
     # Where the browser puts the sheet's corner is where the tile begins.
     assert page.ask(
         """[...document.querySelectorAll('main .map')].every(map => {
-          const [left, top] = map.tile_, box = map.getBoundingClientRect();
-          const style = getComputedStyle(map), [width, height] = map.sheet_.size;
+          const {left, top} = map.tile, box = map.getBoundingClientRect();
+          const style = getComputedStyle(map), {width, height} = map.sheet;
           const place = style.backgroundPosition.split(' ').map(parseFloat);
           const size = style.backgroundSize.split(' ').map(parseFloat);
           const shown = [size[0] / 100 * box.width, size[1] / 100 * box.height];
@@ -177,7 +177,7 @@ def test_rules_stand_side_by_side_with_their_correlations(page):
     )
     assert len(set(tops)) == 1
     page.click("#parts [data-value=negative]")
-    page.until("document.querySelector('.rules .map').tile_[5] === 'negative'")
+    page.until("document.querySelector('.rules .map').tile.part === 'negative'")
 
 
 def test_hovering_names_the_channel_and_clicking_enlarges(page):
@@ -196,6 +196,18 @@ def test_hovering_names_the_channel_and_clicking_enlarges(page):
 def test_filters_belong_to_the_collection(page):
     page.click("[data-value=filters]")
     page.until("document.querySelectorAll('main .map').length === 8")
+
+
+def test_images_are_filtered_by_words_of_their_names(page):
+    page.find("#filter").send_keys("ALERT quote")
+    page.until("document.querySelectorAll('.pick:not([hidden])').length === 1")
+    assert page.texts(".pick:not([hidden]) span") == [KEYS[1]]
+
+
+def test_a_page_gives_the_window_one_name(page):
+    assert page.ask("typeof stylebeam.records") == "function"
+    for name in ("INDEX", "loaded", "state", "make", "render"):
+        assert page.ask(f"typeof {name}") == "undefined"
 
 
 def test_a_link_opens_what_it_names(page, gallery):

@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-from pipelines.cli import build_parser
+from pipelines.cli import build_parser, config_from_args
 from pipelines.command.beam_options import pipeline_options
 
 INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"
@@ -97,4 +97,4 @@ def test_scheduled_command_parses(name):
     (command,) = re.findall(r"stylebeam (stylize --.*)", text)
     args, rest = build_parser().parse_known_args(shlex.split(command))
     assert rest == []
-    args.flags.config_from_args(args)
+    config_from_args(args)

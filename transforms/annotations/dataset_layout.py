@@ -17,10 +17,8 @@ Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 
 Encode = Literal["jpeg", "png", "keep"]
-ENCODES: Final[tuple[Encode, ...]] = get_args(Encode)
 
 MANIFEST: Final = "manifest"
-JOURNAL: Final = f"{MANIFEST}/.journal"
 
 _SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val)\.tfrecord-(\d{5,})-of-(\d{5,})")
 
@@ -30,17 +28,17 @@ class DatasetSettings:
     """What decides the bytes of a data set, besides its inputs.
 
     Attributes:
-        name: Of the data set, `[a-z][a-z0-9_]*`.
+        name: Name of the data set, `[a-z][a-z0-9_]*`.
         size: Shortest side in pixels that larger pictures are shrunk to; 0 keeps all.
         val_fraction: Share of the val split, in [0, 1].
         shards: How many shards the train split has.
         encode: How pictures are stored.
-        quality: Of JPEG, 1 to 100.
+        quality: Quality of JPEG pictures, 1 to 100.
         min_side: Smallest accepted shortest side of a source, in pixels.
         max_pixels: Largest accepted source, in pixels.
         annotations: Where labels and captions come from.
-        fingerprint: Of everything that decides the bytes, the inputs among it; what an
-            earlier run left counts only under the same one.
+        fingerprint: Hash of everything that decides the bytes, with the inputs; what an
+            earlier run left counts only under the same fingerprint.
     """
 
     name: str

@@ -18,8 +18,8 @@ def read_picture(
 
     Args:
         output: The data set.
-        settings: Of the data set.
-        row: With `split`, `shard`, `image_offset` and `image_length`.
+        settings: Settings of the data set.
+        row: A row with `split`, `shard`, `image_offset` and `image_length`.
 
     Returns:
         uint8 [height, width, 3], RGB; the shortest side at most 320 pixels.

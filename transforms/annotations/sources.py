@@ -9,13 +9,12 @@ import functools
 import io
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from transforms.elements import ImageRef
 from transforms.storage.files import read_file
 
 Kind = Literal["folder", "coco", "wikiart"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 NO_ID: Final = -1
 
@@ -25,7 +24,7 @@ class Annotation:
     """What is known of one picture; every field may be missing.
 
     Attributes:
-        label: Its class, such as the style of a painting; '' when none.
+        label: Class of the picture, such as the style of a painting; '' when none.
         artist: Who made it, as the file name spells it; '' when none.
         title: What it is called, as the file name spells it; '' when none.
         captions: Sentences about it, in the order of the annotation file.
@@ -91,7 +90,7 @@ def read_captions(path: str) -> Mapping[str, Annotation]:
     """Return the annotations of a COCO caption file by file name.
 
     Args:
-        path: Of a JSON object with `images` (`id`, `file_name`) and `annotations`
+        path: Path of a JSON object with `images` (`id`, `file_name`) and `annotations`
             (`image_id`, `caption`), local or remote.
 
     Raises:
@@ -196,12 +195,12 @@ def _base_name(key: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One input; its bytes, where they are here already, never cross a shuffle.
+    """One input. If its bytes are already here, they never cross a shuffle.
 
     Attributes:
-        ref: Where it is.
-        data: Its bytes; None where they are still to be read.
-        annotation: What is known of it; None where it follows from the key.
+        ref: Where the input is.
+        data: Bytes of the input; None where they are still to be read.
+        annotation: What is known of the input; None where it follows from the key.
     """
 
     ref: ImageRef

@@ -1,6 +1,6 @@
-"""Reads the pictures of a TFDS data set, one of ours among them.
+"""Reads the pictures of a TFDS data set; ours are TFDS data sets too.
 
-Only here does ingest need TensorFlow, so it is imported where it is used.
+This is the only place where ingest needs TensorFlow, which is imported late.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class TfdsRoot:
     """A TFDS data set as an input root.
 
     Attributes:
-        name: Of the root.
+        name: Name of the root.
         builder: Name for `tfds.builder`, or the folder of a data set.
         prefix: What every key begins with: empty, or the name and a slash.
     """
@@ -111,7 +111,7 @@ class ReadTfdsImages(beam.PTransform[PBegin, PCollection[SourceImage]]):
         super().__init__()
 
     def expand(self, pbegin: PBegin) -> PCollection[SourceImage]:
-        """Wire the reading, split by split."""
+        """Read each split, and make inputs of its examples."""
         import tensorflow_datasets as tfds
 
         builder = self.root.load()

@@ -1,4 +1,4 @@
 """Bundles judged: the report of held-out grids.
 
-The room of `stylebeam evaluate`. May import any room that is not a job's.
+This is the room of `stylebeam evaluate`. It may import any room that is not a job's.
 """

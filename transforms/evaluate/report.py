@@ -3,7 +3,6 @@
 Both grow content by content and hold no picture that they will not show.
 """
 
-import base64
 import contextlib
 import dataclasses
 import functools
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from model.adain.grid import Cell
 from transforms.elements import Failure
 from transforms.images.decoder import encode_image
-from transforms.pages.gallery_pages import template
+from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.schemas import EVALUATION, FAILURES
 
@@ -35,7 +34,7 @@ class Square:
     """A picture of the grid.
 
     Attributes:
-        key: Of the picture.
+        key: Key of the picture.
         read: Returns it, float32 RGB `[side, side, 3]` in [0, 1].
     """
 
@@ -45,7 +44,7 @@ class Square:
     @property
     def url(self) -> str:
         """The picture for a page."""
-        return _data_url(self.read())
+        return _picture_url(self.read())
 
 
 @contextlib.contextmanager
@@ -98,7 +97,7 @@ class EvaluationPage:
     """The page, its pictures inside; equal results give equal bytes.
 
     Args:
-        styles: Of the grid, in order.
+        styles: Styles of the grid, in order.
     """
 
     def __init__(self, styles: Sequence[Square]) -> None:
@@ -113,7 +112,7 @@ class EvaluationPage:
         pairs = [(cell.style, cell) for cell in cells if cell.style is not None]
         if len(self._rows) < _SHOWN_CONTENTS:
             results = [
-                {"picture": _data_url(cell.picture), "measured": cell.measured}
+                {"picture": _picture_url(cell.picture), "measured": cell.measured}
                 for _, cell in pairs[:_SHOWN_STYLES]
             ]
             row = {"key": content.key, "content": content.url, "results": results}
@@ -139,7 +138,8 @@ class EvaluationPage:
             {"key": style.key, "picture": style.url}
             for style in self._styles[:_SHOWN_STYLES]
         ]
-        html = template("evaluate.html").render(
+        return render(
+            "evaluate.html",
             summary=summary,
             styles=styles,
             rows=self._rows,
@@ -147,7 +147,6 @@ class EvaluationPage:
             worst=self._highest.figures(),
             identity=self._identity,
         )
-        return html.encode()
 
 
 class _Extremes:
@@ -191,12 +190,11 @@ def _figure(content: Square, style: Square, cell: Cell) -> dict[str, Any]:
         "style_key": style.key,
         "content": content.url,
         "style": style.url,
-        "result": _data_url(cell.picture),
+        "result": _picture_url(cell.picture),
         "measured": cell.measured,
     }
 
 
-def _data_url(picture: Picture) -> str:
+def _picture_url(picture: Picture) -> str:
     pixels = np.rint(picture * np.float32(255)).astype(np.uint8)
-    data = encode_image(pixels, "jpg", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return data_url(encode_image(pixels, "jpg", quality=85))

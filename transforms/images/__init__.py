@@ -1,4 +1,5 @@
 """One picture: bytes to pixels and back, sizes, colours, previews.
 
-Knows single pictures, never collections. May import `transforms.inputs` and below.
+This room knows single pictures, never collections. It may import `transforms.inputs`
+and below.
 """

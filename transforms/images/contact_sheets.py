@@ -31,8 +31,8 @@ def draw_contact_sheet(
     Args:
         pictures: uint8 [height, width, 3], RGB, by column and line from 0; all of one
             size, at least one. A column may lie between two others.
-        columns: Of the sheet; a place without a picture stays empty.
-        lines: Of the sheet.
+        columns: Number of columns; a place without a picture stays empty.
+        lines: Number of lines.
         gap: Pixels between the pictures and around them.
         paper: Colour of what stays empty.
     """
@@ -77,8 +77,8 @@ def grid_sheet(
 
     Args:
         contents: float32 RGB `[side, side, 3]` in [0, 1] each.
-        styles: The same; contents and styles together at least one.
-        results: By (content, style); a place without one stays empty.
+        styles: In the same form; contents and styles together are at least one.
+        results: Pictures by (content, style); a place without one stays empty.
         cell: Side of a picture on the sheet in pixels.
     """
     pictures = {

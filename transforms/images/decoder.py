@@ -55,7 +55,7 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
     """
 
     def _read_dpi_from_exif(self) -> None:
-        """Do not."""
+        """Return at once: the resolution is not needed."""
 
 
 # Every picture format that Pillow decodes in process and that has a true signature.
@@ -82,7 +82,7 @@ _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
 _SIGNATURES = tuple((re.compile(rx, re.DOTALL), kind) for rx, kind in _FORMATS)
 
 # What Pillow's file classes raise on hostile bytes, caught around their calls alone.
-# Not AttributeError, NameError, ImportError or AssertionError: those are bugs.
+# AttributeError, NameError, ImportError and AssertionError are bugs and not caught.
 _BROKEN = (
     OSError,  # Pillow's own word for most faults
     SyntaxError,  # "not identified by this driver", broken PNG chunks
@@ -118,7 +118,7 @@ class DecodedImage:
         pixels: uint8 [height, width, 3], RGB in sRGB, range [0, 255], upright. Not
             writable.
         original_width: Width of the file's image, upright, before any resize.
-        original_height: Its height.
+        original_height: Height of the file's image, upright, before any resize.
     """
 
     pixels: Pixels
@@ -194,8 +194,8 @@ def decode_image(
 def resize_image(pixels: Pixels, size: int, *, enlarge: bool = False) -> Pixels:
     """Resize so that the shortest side is `size`, keeping the aspect.
 
-    Lanczos over the true footprint, so that fine texture averages out instead of
-    aliasing.
+    The filter is Lanczos over the true footprint, so that fine texture averages out
+    instead of aliasing.
 
     Args:
         pixels: uint8 [height, width, 3], RGB, range [0, 255].
@@ -252,7 +252,8 @@ def open_image(data: bytes) -> ImageFile.ImageFile:
     """Read the header of a file of a known format; decodes no pixels.
 
     Raises:
-        ImageError: empty_file is not checked; otherwise as `decode_image`.
+        ImageError: The file cannot be used; the reasons are those of `decode_image`
+            without empty_file.
     """
     kind = next((kind for rx, kind in _SIGNATURES if rx.match(data)), None)
     if kind is None:

@@ -1,6 +1,6 @@
-"""Which pictures are taken in, where nothing else is said.
+"""The limits of picture sizes that hold unless a flag says otherwise.
 
-Apart from the decoder, so that the command line can name them without importing it.
+They stand apart from the decoder, so that the command line need not import it.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""From references to pixels, with the one decoder of `transforms.images.decoder`."""
+"""Loads images: from references to pixels, with the one decoder."""
 
 import dataclasses
 import functools
@@ -17,9 +17,9 @@ class ImageBytes:
     """The bytes of one image file; never crosses a shuffle.
 
     Attributes:
-        ref: Where they came from.
+        ref: Where the bytes came from.
         data: The bytes.
-        sha256: Of the bytes, hexadecimal.
+        sha256: The sha256 of the bytes, hexadecimal.
     """
 
     ref: ImageRef
@@ -32,11 +32,11 @@ class LoadedImage:
     """One decoded image; never crosses a shuffle.
 
     Attributes:
-        ref: Where it came from.
-        sha256: Of the file's bytes, hexadecimal.
+        ref: Where the image came from.
+        sha256: The sha256 of the file's bytes, hexadecimal.
         pixels: uint8 RGB [height, width, 3].
-        original_width: In pixels, upright, before any resize.
-        original_height: In pixels, upright, before any resize.
+        original_width: Width in pixels, upright, before any resize.
+        original_height: Height in pixels, upright, before any resize.
     """
 
     ref: ImageRef
@@ -81,8 +81,8 @@ def style_pixels(ref: ImageRef, size: int) -> npt.NDArray[np.uint8]:
     """Return the pixels of a style that meets many contents; the last few are kept.
 
     Args:
-        ref: Where it is.
-        size: As `load_image`.
+        ref: Where the style is.
+        size: Shortest side in pixels, as for `load_image`.
 
     Raises:
         ImageError: It cannot be read or decoded.

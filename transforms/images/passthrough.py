@@ -25,9 +25,9 @@ _EIGHT_BIT_GREY_OR_RGB: Final = ((8, 0), (8, 2))
 def format_to_keep(data: bytes) -> EncodedFormat | None:
     """Return the format of a file that may be stored as it is, None for any other.
 
-    Kept are 8-bit RGB or grey JPEG and PNG, upright, in sRGB or without a profile,
-    without transparency. The file must have been decoded before: nothing is checked
-    but what its header says.
+    An 8-bit RGB or grey JPEG or PNG is kept if it is upright, in sRGB or without a
+    profile, and without transparency. The file must have been decoded before: only its
+    header is checked here.
 
     Args:
         data: The whole file.

@@ -12,9 +12,9 @@ def perceptual_hash(pixels: Pixels) -> str:
     """Return the difference hash of a picture, 16 hexadecimal digits.
 
     The picture is reduced to 9 × 8 grey cells by their means; a bit says whether a cell
-    is brighter than its right neighbour, row by row, the first the highest. Unchanged
-    by a resize, by light JPEG compression and by brightness; `ImageHash` has the same
-    one as `dhash` but needs SciPy and PyWavelets.
+    is brighter than its right neighbour, row by row, the first the highest. A resize,
+    light JPEG compression and brightness do not change the hash. `ImageHash` has the
+    same one as `dhash`, but needs PyWavelets.
     http://www.hackerfactor.com/blog/index.php?/archives/529-Kind-of-Like-That.html
 
     Args:

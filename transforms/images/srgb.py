@@ -50,7 +50,8 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
 def is_srgb(profile: bytes | None, mode: str) -> bool:
     """Return whether L or RGB pixels with this ICC profile mean the same without it.
 
-    So it is where there is none, it cannot be read, or it changes nothing visible.
+    That is so where there is no profile, where it cannot be read, or where it changes
+    nothing visible.
     """
     return not profile or _profile_to_srgb(profile, mode) is None
 
@@ -123,9 +124,9 @@ def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
 def _profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Return the transform of a profile to sRGB.
 
-    None where there is nothing to do: the profile cannot be read, is for another kind
-    of pixels, or is sRGB already (no colour moves by more than two levels; the sRGB
-    profiles in the wild differ by their rounding).
+    The result is None where there is nothing to do: the profile cannot be read, is for
+    another kind of pixels, or is sRGB already (no colour moves by more than two levels;
+    the sRGB profiles in the wild differ by their rounding).
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -41,13 +41,13 @@ def write_preview(
 def write_thumbnail(output: OutputFolder, path: str, data: bytes) -> None:
     """Write the thumbnail of a picture into the gallery.
 
-    Made of the picture's file, so that a gallery that was deleted comes back the same
-    without the network.
+    It is made of the picture's file, so that a gallery that was deleted comes back the
+    same without the network.
 
     Args:
-        output: Where to.
-        path: Of the picture, below `images/`.
-        data: Its file.
+        output: Output folder of the job.
+        path: Path of the picture, below `images/`.
+        data: The picture's file.
 
     Raises:
         ImageError: There is no memory to decode it.
@@ -71,8 +71,8 @@ def thumbnail(pixels: npt.NDArray[np.uint8], height: int = 192) -> bytes:
 
     Args:
         pixels: uint8 [height, width, 3], RGB.
-        height: Height of the thumbnail in pixels; less where the picture is smaller
-            or more than four times as wide as high. Never enlarged.
+        height: Height of the thumbnail in pixels. It is less where the picture is
+            smaller, or more than four times as wide as high: nothing is enlarged.
     """
     return _shrunk_jpeg(pixels, (4 * height, height), quality=82)
 

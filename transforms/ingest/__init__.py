@@ -1,4 +1,4 @@
 """Data sets: pictures prepared, spilled, sorted into shards, described for TFDS.
 
-The room of `stylebeam ingest`. May import any room that is not a job's.
+This is the room of `stylebeam ingest`. It may import any room that is not a job's.
 """

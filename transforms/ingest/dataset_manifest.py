@@ -9,16 +9,15 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
-from transforms.annotations.dataset_layout import MANIFEST, DatasetSettings
-from transforms.elements import ImageStatus
+from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.elements import Count, ImageStatus
 from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
-from transforms.ingest.whole_shards import Committed, part_rows, write_rows
+from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import stable_part
+from transforms.storage.parquet import Row
+from transforms.storage.parts import GroupByKnownKey, stable_part
 from transforms.storage.worker_progress import progress_of
-
-Row = dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -48,14 +47,11 @@ class WriteDatasetManifest(
     def expand(
         self, rows: PCollection[list[Row]]
     ) -> PCollection[tuple[str, dict[str, int]]]:
-        """Wire the step."""
-        seeds = rows.pipeline | "Parts" >> beam.Create(
-            [(part, None) for part in range(self.parts)]
-        )
+        """Write every part, also one that no row is in."""
         return (
-            (rows | "SplitByPart" >> beam.FlatMap(_split_by_part, self.parts), seeds)
-            | "Flatten" >> beam.Flatten()
-            | "GroupByPart" >> beam.GroupByKey()
+            rows
+            | "SplitByPart" >> beam.FlatMap(_split_by_part, self.parts)
+            | "GroupByPart" >> GroupByKnownKey(range(self.parts))
             | "WritePart"
             >> beam.Map(
                 _write_part, self.output, self.settings, self.committed, self.parts
@@ -63,9 +59,7 @@ class WriteDatasetManifest(
         )
 
 
-def _split_by_part(
-    rows: list[Row], parts: int
-) -> Iterator[tuple[int, list[Row] | None]]:
+def _split_by_part(rows: list[Row], parts: int) -> Iterator[tuple[int, list[Row]]]:
     by_part: dict[int, list[Row]] = {}
     for row in rows:
         by_part.setdefault(stable_part(row["key"], parts), []).append(row)
@@ -73,20 +67,19 @@ def _split_by_part(
 
 
 def _write_part(
-    grouped: tuple[int, Iterable[list[Row] | None]],
+    grouped: tuple[int, list[list[Row]]],
     output: OutputFolder,
     settings: DatasetSettings,
     committed: Committed,
     parts: int,
 ) -> tuple[str, dict[str, int]]:
     part, lists = grouped
-    name = f"{MANIFEST}/part-{part:05d}-of-{parts:05d}.parquet"
-    rows = {
-        row["key"]: row for row in part_rows(output, settings, name, committed.parts)
-    }
-    rows |= {row["key"]: row for some in lists if some is not None for row in some}
+    manifest = manifest_table(settings)
+    name = manifest.part_name(part, parts)
+    older = part_rows(output, settings, name, committed.parts)
+    rows = {row["key"]: row for some in (older, *lists) for row in some}
     ordered = [rows[key] for key in sorted(rows)]
-    write_rows(output, settings, name, ordered)
+    manifest.write(output, name, ordered)
     return name, dict(Counter(str(row["status"]) for row in ordered))
 
 
@@ -119,7 +112,7 @@ class FinishDataset(
     def expand(
         self, parts: PCollection[tuple[str, dict[str, int]]]
     ) -> PCollection[tuple[str, int]]:
-        """Wire the step."""
+        """Finish once every part is there."""
         finished = (
             parts
             | "CollectParts" >> ToList()
@@ -149,7 +142,7 @@ def _finish(
         counts.update(statuses)
     return {
         **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
-        "records_written": records,
+        Count.RECORDS_WRITTEN: records,
     }
 
 

@@ -5,11 +5,10 @@ from collections import Counter
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms.annotations.dataset_layout import (
     FORMAT_VERSION,
-    JOURNAL,
+    MANIFEST,
     SPLITS,
     DatasetSettings,
     shard_name,
@@ -26,9 +25,10 @@ from transforms.ingest.tfds_metadata import (
     dataset_info,
     features_json,
 )
-from transforms.ingest.whole_shards import manifest_parts
-from transforms.storage.files import open_file
+from transforms.ingest.whole_shards import manifest_table
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import read_table
+from transforms.storage.parts import parts_in
 
 REPORT: Final = "report.html"
 PREVIEW: Final = "preview.jpg"
@@ -90,9 +90,7 @@ def finish_dataset(
     else:
         output.delete(PREVIEW)
     summary = _summary(settings, identity, rows, splits)
-    output.write(
-        REPORT, report_html(output, settings, summary, rows, examples).encode()
-    )
+    output.write(REPORT, report_html(output, settings, summary, rows, examples))
     output.write_json(FEATURES, features_json())
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
@@ -101,15 +99,13 @@ def finish_dataset(
             name == shard.name for shards in splits.values() for shard in shards
         ):
             output.delete(name)  # of a split that nothing fell into
-    output.delete(JOURNAL)
+    output.delete(manifest_table(settings).journal)
     return len(accepted)
 
 
 def _read_manifest(output: OutputFolder) -> pa.Table:
-    tables = []
-    for name in manifest_parts(output):
-        with open_file(output.path(name)) as file:
-            tables.append(pq.read_table(file, columns=_COLUMNS))
+    names = parts_in(output, MANIFEST)
+    tables = [read_table(output.path(name), _COLUMNS) for name in names]
     return pa.concat_tables(tables).replace_schema_metadata(None).sort_by("key")
 
 

@@ -25,10 +25,9 @@ from transforms.ingest.spill import PreparedImage, SpilledRecord, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import encode_example, frame_record
 from transforms.storage.worker_progress import progress_of
-
-Row = dict[str, Any]
 
 # Tags of the outputs inside.
 _REJECTED: Final = "rejected"

@@ -100,7 +100,7 @@ class ChooseExamples(
     def expand(
         self, examples: PCollection[RejectedExample]
     ) -> PCollection[list[RejectedExample]]:
-        """Wire the step."""
+        """Choose before anything is shuffled."""
         return (
             examples
             | "KeyByReason" >> beam.Map(_by_reason)

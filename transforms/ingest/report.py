@@ -1,8 +1,7 @@
 """The report of a data set: one page that shows what came in and what did not."""
 
-import base64
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.annotations.dataset_layout import DatasetSettings
@@ -11,10 +10,9 @@ from transforms.elements import ImageStatus
 from transforms.images.thumbnails import thumbnail
 from transforms.ingest.near_duplicates import near_duplicates
 from transforms.ingest.rejected_examples import RejectedExample
-from transforms.pages.gallery_pages import template
+from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
-
-Row = dict[str, Any]
+from transforms.storage.parquet import Row
 
 _LABELS: Final = 60
 _GROUPS: Final = 12
@@ -46,47 +44,33 @@ def report_html(
     summary: dict[str, Any],
     rows: Sequence[Row],
     examples: Sequence[RejectedExample],
-) -> str:
+) -> bytes:
     """Return the report; the same data set always gives the same page.
 
     Args:
         output: The data set, its shards complete.
-        settings: Of the data set.
+        settings: Settings of the data set.
         summary: What goes into `ingest.json`.
-        rows: Of the manifest, by key.
-        examples: Of rejected images, by reason and key.
+        rows: Rows of the manifest, by key.
+        examples: Examples of rejected images, by reason and key.
     """
     sized = [row for row in rows if row["original_width"]]
     sides = [min(row["original_width"], row["original_height"]) for row in sized]
     aspects = [row["original_width"] / row["original_height"] for row in sized]
     accepted = [row for row in rows if row["status"] == ImageStatus.ACCEPTED]
-    labels = Counter(row["label"] for row in accepted if row["label"])
-    ranked = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     duplicates = [row for row in rows if row["status"] == ImageStatus.DUPLICATE]
     groups = near_duplicates([row["perceptual_hash"] for row in accepted])
-    return template("ingest.html").render(
+    return render(
+        "ingest.html",
         name=settings.name,
         summary=summary,
         total=len(rows),
         source_bytes=sum(row["source_bytes"] or 0 for row in rows),
-        reasons=sorted(
-            summary["reasons"].items(), key=lambda item: (-item[1], item[0])
-        ),
+        reasons=_bars(_ranked(summary["reasons"])),
         examples=[_example(example) for example in examples],
-        sides=_bars(_histogram(sides, _SIDES), [str(edge) for edge in _SIDES]),
-        aspects=_bars(
-            _histogram(aspects, [edge for edge, _ in _ASPECTS]),
-            [name for _, name in _ASPECTS],
-        ),
-        labels=_bars(
-            [n for _, n in ranked[:_LABELS]], [n for n, _ in ranked[:_LABELS]]
-        ),
-        labels_left=(
-            len(ranked) - _LABELS if len(ranked) > _LABELS else 0,
-            sum(count for _, count in ranked[_LABELS:]),
-        ),
-        unlabelled=len(accepted) - labels.total(),
-        label_count=len(ranked),
+        sides=_histogram(sides, [(side, str(side)) for side in _SIDES]),
+        aspects=_histogram(aspects, _ASPECTS),
+        labels=_labels(accepted),
         duplicates=duplicates[:_DUPLICATES],
         duplicates_left=max(0, len(duplicates) - _DUPLICATES),
         near=[
@@ -101,26 +85,45 @@ def report_html(
     )
 
 
-def _histogram(values: Iterable[float], edges: Sequence[float]) -> list[int]:
-    """Count the values of each bin [edge, next edge); the last is open.
+def _histogram(
+    values: Iterable[float], bins: Sequence[tuple[float, str]]
+) -> list[dict[str, Any]]:
+    """Return a bar for each bin [edge, next edge), the last one open.
 
-    >>> _histogram([0, 1, 1.5, 9], [0, 1, 2])
-    [1, 2, 1]
+    >>> [bar["count"] for bar in _histogram([0, 1, 1.5, 9], [(0, "a"), (1, "b")])]
+    [1, 3]
     """
-    counts = [0] * len(edges)
+    counts = [0] * len(bins)
     for value in values:
-        counts[sum(value >= edge for edge in edges[1:])] += 1
-    return counts
+        counts[sum(value >= edge for edge, _ in bins[1:])] += 1
+    return _bars([(name, n) for (_, name), n in zip(bins, counts, strict=True)])
 
 
-def _bars(counts: Sequence[int], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return bars of a chart, their height in percent of the tallest."""
-    most = max(counts, default=0)
+def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _bars(counts: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Return bars of a chart, their length in per cent of the longest."""
+    most = max((count for _, count in counts), default=0)
     return [
         {"name": name, "count": count, "share": round(100 * count / most, 2)}
-        for name, count in zip(names, counts, strict=True)
+        for name, count in counts
         if most
     ]
+
+
+def _labels(accepted: Sequence[Row]) -> dict[str, Any]:
+    """Return bars of the commonest labels, and what the others come to."""
+    counts = Counter(row["label"] for row in accepted if row["label"])
+    ranked = _ranked(counts)
+    return {
+        "count": len(ranked),
+        "shown": _bars(ranked[:_LABELS]),
+        "left": max(0, len(ranked) - _LABELS),
+        "pictures_left": sum(count for _, count in ranked[_LABELS:]),
+        "pictures_without": len(accepted) - counts.total(),
+    }
 
 
 def _example(example: RejectedExample) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def _example(example: RejectedExample) -> dict[str, Any]:
         "size": example.size,
         "hex": [example.head[i : i + 12].hex(" ") for i in range(0, 48, 12)],
         "text": "".join(chr(b) if 32 <= b < 127 else "·" for b in example.head),
-        "picture": _data_url(example.thumbnail) if example.thumbnail else "",
+        "picture": data_url(example.thumbnail) if example.thumbnail else "",
     }
 
 
@@ -142,9 +145,5 @@ def _picture(
     return {
         "key": row["key"],
         "size": f"{row['original_width']} × {row['original_height']}",
-        "picture": _data_url(thumbnail(pixels, _THUMBNAIL_HEIGHT)),
+        "picture": data_url(thumbnail(pixels, _THUMBNAIL_HEIGHT)),
     }
-
-
-def _data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

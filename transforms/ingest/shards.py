@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -14,12 +14,12 @@ from apache_beam.pvalue import PCollection
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.elements import ImageStatus
 from transforms.ingest.spill import SpilledRecord
-from transforms.ingest.whole_shards import Committed, commit_shard, committed_rows
+from transforms.ingest.whole_shards import Committed, committed_rows, manifest_table
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row
+from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.tfrecords import FRAME_HEAD
-
-Row = dict[str, Any]
 
 # Open files a writer; those of a bundle each may be many.
 _OPEN_SPILLS: Final = 64
@@ -86,14 +86,10 @@ class WriteShards(
     def expand(
         self, records: PCollection[tuple[str, SpilledRecord]]
     ) -> PCollection[list[Row]]:
-        """Wire the step."""
-        seeds = records.pipeline | "Shards" >> beam.Create(
-            [(name, None) for name in self.settings.shard_names()]
-        )
+        """Write every shard, also one that no record is for."""
         return (
-            (records, seeds)
-            | "Flatten" >> beam.Flatten()
-            | "GroupByShard" >> beam.GroupByKey()
+            records
+            | "GroupByShard" >> GroupByKnownKey(self.settings.shard_names())
             | "WriteShard"
             >> beam.ParDo(_WriteShardDoFn(self.output, self.settings, self.committed))
         )
@@ -109,11 +105,8 @@ class _WriteShardDoFn(beam.DoFn):
         self._written = Metrics.counter("WriteShards", "shards_written")
         self._kept = Metrics.counter("WriteShards", "shards_kept")
 
-    def process(
-        self, grouped: tuple[str, Iterable[SpilledRecord | None]]
-    ) -> Iterator[list[Row]]:
-        shard, values = grouped
-        spilled = [value for value in values if value is not None]
+    def process(self, grouped: tuple[str, list[SpilledRecord]]) -> Iterator[list[Row]]:
+        shard, spilled = grouped
         if not spilled and shard in self._committed.parts:
             self._kept.inc()  # and its rows are where they belong
         else:
@@ -128,7 +121,7 @@ class _WriteShardDoFn(beam.DoFn):
                 self._kept.inc()
                 return rows
         rows = write_shard(self._output, shard, spilled, rows)
-        commit_shard(self._output, self._settings, shard, rows)
+        manifest_table(self._settings).commit(self._output, rows, shard)
         self._written.inc()
         return rows
 

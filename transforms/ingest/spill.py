@@ -4,11 +4,10 @@ import contextlib
 import dataclasses
 import json
 import uuid
-from typing import IO, Any
+from typing import IO
 
 from transforms.storage.folder import TEMPORARY, OutputFolder
-
-Row = dict[str, Any]
+from transforms.storage.parquet import Row
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,29 +7,23 @@ one file a shard, and at the end of the run in the parts of the manifest.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator
-from typing import Any, Final
+from collections.abc import Collection
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from transforms.annotations.dataset_layout import (
-    JOURNAL,
     MANIFEST,
     SPLITS,
     DatasetSettings,
     shard_name,
 )
 from transforms.elements import ImageStatus
-from transforms.storage.files import open_file
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import part_of_name, write_table
+from transforms.storage.parquet import Row
+from transforms.storage.parts import parts_in
 from transforms.storage.schemas import INGEST_MANIFEST
-
-_FINGERPRINT: Final = b"stylebeam.fingerprint"
-
-Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,24 +44,35 @@ class Committed:
         return self.journaled | self.parts
 
 
+def manifest_table(settings: DatasetSettings) -> CommittedTable:
+    """Return the manifest of a data set; its journal has one file a shard."""
+    return CommittedTable(
+        MANIFEST,
+        INGEST_MANIFEST,
+        owner=("key",),
+        order=("key",),
+        fingerprint=settings.fingerprint,
+    )
+
+
 def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed:
     """Return what an earlier run left whole."""
-    journaled = {
+    manifest = manifest_table(settings)
+    journaled = frozenset(
         shard
         for shard in settings.shard_names()
-        if (table := _table(output, journal_name(shard), settings)) is not None
-        and _sizes(settings, table).get(shard, 0) == output.size(shard)
-    }
+        if (table := manifest.read(output, manifest.journal_name(shard))) is not None
+        and _sizes(settings, table)[shard] == output.size(shard)
+    )
     sizes: Counter[str] = Counter()
-    parts = manifest_parts(output)
+    parts = parts_in(output, MANIFEST)
     for name in parts:
-        table = _table(output, name, settings)
+        table = manifest.read(output, name)
         if table is None:
-            return Committed(frozenset(journaled))
+            return Committed(journaled)
         sizes.update(_sizes(settings, table))
-    total = part_of_name(parts[0]) if parts else None
-    if total is None or len(parts) != total[1]:
-        return Committed(frozenset(journaled))
+    if {total for _, total in parts.values()} != {len(parts)}:
+        return Committed(journaled)
     whole = set()
     for split in SPLITS:
         shards = settings.shards_in(split)
@@ -75,22 +80,23 @@ def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed
         declared = any(sizes[shard] for shard in shards)
         for shard in shards:
             # Under a journal of another size the shard is being replaced.
-            if not output.exists(journal_name(shard)) and sizes[shard] == (
+            if not output.exists(manifest.journal_name(shard)) and sizes[shard] == (
                 output.size(shard) if declared else 0
             ):
                 whole.add(shard)
-    return Committed(frozenset(journaled), frozenset(whole))
+    return Committed(journaled, frozenset(whole))
 
 
 def committed_keys(
     output: OutputFolder, settings: DatasetSettings, shards: Collection[str]
 ) -> frozenset[str]:
     """Return the keys of the images that some whole shards hold."""
-    names = [*map(journal_name, shards), *manifest_parts(output)]
+    manifest = manifest_table(settings)
+    names = [*map(manifest.journal_name, shards), *parts_in(output, MANIFEST)]
     return frozenset(
         row["key"]
         for name in names
-        for row in _rows(output, name, settings, ["key", "split", "shard"])
+        for row in manifest.rows(output, name, ["key", "split", "shard"])
         if _shard(settings, row) in shards
     )
 
@@ -99,60 +105,24 @@ def committed_rows(
     output: OutputFolder, settings: DatasetSettings, shard: str
 ) -> list[Row]:
     """Return the rows of a whole shard, its duplicates among them, sorted by key."""
-    journal = list(_rows(output, journal_name(shard), settings))
+    manifest = manifest_table(settings)
+    journal = list(manifest.rows(output, manifest.journal_name(shard)))
     if journal:
         return journal
     rows = [
         row
-        for name in manifest_parts(output)
-        for row in _rows(output, name, settings)
-        if _shard(settings, row) == shard
+        for name in parts_in(output, MANIFEST)
+        for row in part_rows(output, settings, name, [shard])
     ]
     return sorted(rows, key=lambda row: row["key"])
-
-
-def commit_shard(
-    output: OutputFolder, settings: DatasetSettings, shard: str, rows: list[Row]
-) -> None:
-    """Commit the rows of a shard: from here on it is whole.
-
-    Raises:
-        OSError: The rows cannot be written.
-    """
-    write_rows(output, settings, journal_name(shard), rows)
-
-
-def write_rows(
-    output: OutputFolder, settings: DatasetSettings, name: str, rows: list[Row]
-) -> None:
-    """Write rows of the manifest with the fingerprint they count under.
-
-    Raises:
-        OSError: The rows cannot be written.
-    """
-    table = pa.Table.from_pylist(rows, INGEST_MANIFEST).replace_schema_metadata(
-        {_FINGERPRINT: settings.fingerprint.encode()}
-    )
-    write_table(output, name, table)
 
 
 def part_rows(
     output: OutputFolder, settings: DatasetSettings, name: str, shards: Collection[str]
 ) -> list[Row]:
     """Return the rows of a part of the manifest that point into some shards."""
-    return [
-        row for row in _rows(output, name, settings) if _shard(settings, row) in shards
-    ]
-
-
-def manifest_parts(output: OutputFolder) -> list[str]:
-    """Return the names of the parts of the manifest, sorted."""
-    return [name for name in output.names(MANIFEST) if part_of_name(name)]
-
-
-def journal_name(shard: str) -> str:
-    """Return the name of the journal of a shard."""
-    return f"{JOURNAL}/{shard}.parquet"
+    rows = manifest_table(settings).rows(output, name)
+    return [row for row in rows if _shard(settings, row) in shards]
 
 
 def _shard(settings: DatasetSettings, row: Row) -> str | None:
@@ -172,30 +142,3 @@ def _sizes(settings: DatasetSettings, table: pa.Table) -> Counter[str]:
         if shard is not None:
             sizes[shard] += row["byte_length_sum"]
     return sizes
-
-
-def _rows(
-    output: OutputFolder,
-    name: str,
-    settings: DatasetSettings,
-    columns: list[str] | None = None,
-) -> Iterator[Row]:
-    table = _table(output, name, settings, columns)
-    if table is not None:
-        for batch in table.to_batches(max_chunksize=1024):
-            yield from batch.to_pylist()
-
-
-def _table(
-    output: OutputFolder,
-    name: str,
-    settings: DatasetSettings,
-    columns: list[str] | None = None,
-) -> pa.Table | None:
-    """Return a table of rows, None where there is none under this fingerprint."""
-    if not output.exists(name):
-        return None
-    with open_file(output.path(name)) as file:
-        table = pq.read_table(file, columns=columns)
-    found = (table.schema.metadata or {}).get(_FINGERPRINT)
-    return table if found == settings.fingerprint.encode() else None

@@ -1,4 +1,5 @@
 """What is there to read: roots, folders, archives, and one listing of them.
 
-Yields references and bytes, never pixels. May import `transforms.storage` and below.
+This room yields references and bytes, never pixels. It may import `transforms.storage`
+and below.
 """

@@ -63,7 +63,7 @@ def archive_kind(path: str) -> ArchiveKind | None:
 
 
 def check_archive(path: str, kind: ArchiveKind) -> None:
-    """Open an archive and let it go.
+    """Open an archive and close it again, to see whether it can be read.
 
     Raises:
         ValueError: It is not a readable archive of that kind.
@@ -81,8 +81,9 @@ def check_archive(path: str, kind: ArchiveKind) -> None:
 def list_members(path: str, kind: ArchiveKind) -> Iterator[tuple[str, int, int]]:
     """Yield the (name, offset of the bytes, size) of every file, in archive order.
 
-    The offset is -1 where the bytes cannot be read in place: in a zip, and of links and
-    sparse files in a tar, whose reading then fails. Folders and devices are no files.
+    The offset is -1 where the bytes cannot be read in place: in a zip, and for links
+    and sparse files in a tar, which then fail when they are read. Folders and devices
+    are left out.
 
     Raises:
         ValueError: The archive cannot be listed to its end.

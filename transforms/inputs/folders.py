@@ -57,7 +57,7 @@ def _walk_remote(base: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
 def _walk(
     folder: str, below: str, tails: Tails, above: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[str, str, int]]:
-    """Yield what `walk_folder` does, of a local folder.
+    """Yield what `walk_folder` does, for a local folder.
 
     Args:
         folder: Path of the directory.

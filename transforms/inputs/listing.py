@@ -30,11 +30,11 @@ def _temporary_file() -> IO[str]:
 
 @dataclasses.dataclass(slots=True)
 class Listing:
-    """What a listing adds up to, and the listing itself.
+    """The images of a job's inputs, with their number and size.
 
     Attributes:
-        count: How many images.
-        size: Bytes of the sources as listed.
+        count: Number of images.
+        size: Sum of the sources' bytes, as listed.
     """
 
     count: int = 0
@@ -50,7 +50,7 @@ class Listing:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the keys and sizes, whatever their order."""
+        """A hash of the keys and sizes in any order: 16 hexadecimal digits."""
         return f"{self._sum:064x}"[:16]
 
     def add(self, ref: ImageRef) -> None:
@@ -77,8 +77,8 @@ class Listing:
         """Write the listing where workers can read it.
 
         Args:
-            output: Of the job; the files are among its temporary ones.
-            name: Of the listing, where a job has several.
+            output: Output folder of the job; the files are among its temporary ones.
+            name: Name of the listing, where a job has several.
         """
         self._file.seek(0)
         folder = f"{_FOLDER}/{name}"
@@ -118,7 +118,7 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
     Input: the pipeline. Output: bounded PCollection of `ImageRef`.
 
     Attributes:
-        files: From `Listing.write`.
+        files: What `Listing.write` returned.
     """
 
     files: ListingFiles
@@ -127,7 +127,7 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
         super().__init__()
 
     def expand(self, pbegin: PBegin) -> PCollection[ImageRef]:
-        """Wire the step."""
+        """Read the files of the listing, spread the references over the workers."""
         return (
             pbegin
             | "Files" >> beam.Create([self.files], reshuffle=False)

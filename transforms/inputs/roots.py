@@ -22,7 +22,7 @@ _NAMED = re.compile(r"([^/=]+)=(.*)", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputRoot:
-    """One input root: a folder or an archive, and what is wanted of it.
+    """A folder or an archive, and which of its files are wanted.
 
     Attributes:
         name: The base name of the folder or archive, or the NAME of `NAME=PATH`.
@@ -51,7 +51,7 @@ def parse_inputs(arguments: Sequence[str]) -> tuple[InputRoot, ...]:
     the same keys whether the shell expands it or not.
 
     Args:
-        arguments: In the order of the command line.
+        arguments: The arguments, in the order of the command line.
 
     Returns:
         One root for each distinct name and place, in order of first mention.
@@ -111,7 +111,7 @@ def _locate(argument: str, path: str) -> Iterator[InputRoot]:
         yield from _locate_glob(argument, path)
         return
     if not files.is_remote(path):
-        # Not resolved: links are how people name things.
+        # The path is not resolved: links are how people name things.
         path = os.path.abspath(path)
     if is_folder:
         yield InputRoot("", None, path, patterns=(EVERYTHING,))

@@ -1,4 +1,4 @@
 """Runs of style transfer by optimisation, and the report that compares them.
 
-The room of `stylebeam optimize`. May import any room that is not a job's.
+This is the room of `stylebeam optimize`. It may import any room that is not a job's.
 """

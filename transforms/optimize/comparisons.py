@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.optimize.settings import RunSettings
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 
 # Columns of `runs.parquet` that are compared, and what people call them.
 TERMS: Final[Mapping[str, str]] = {
@@ -51,7 +51,7 @@ _SEARCH: Final = frozenset(
 # What only decides which pictures are kept on the way.
 _IDLE: Final = frozenset({"snapshots"})
 
-# Less is the last digit of a loss, which nobody sees.
+# A smaller change is the last digit of a loss, which nobody sees.
 HARDLY: Final = 0.02
 SAME: Final = 0.0005
 
@@ -126,10 +126,10 @@ class Effect:
 
     Attributes:
         setting: Name of the setting.
-        before: Its value in the baseline.
-        after: Its other value.
-        changes: Of each term that can be compared, after / before - 1.
-        layers: Likewise of losses by layer that both runs have, where their term as a
+        before: Value of the setting in the baseline.
+        after: The other value.
+        changes: For each term that can be compared, after / before - 1.
+        layers: The same for losses by layer that both runs have, where their term as a
             whole cannot be compared.
     """
 

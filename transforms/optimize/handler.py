@@ -29,8 +29,8 @@ class LoadedRun:
 
     Attributes:
         run: The run.
-        content: Its decoded content.
-        style: Its decoded style.
+        content: The decoded content.
+        style: The decoded style.
     """
 
     run: Run
@@ -94,8 +94,8 @@ class SharedGatys:
     """The networks of a process, built when first needed; one run at a time.
 
     Args:
-        vgg: Which network.
-        output: Where the progress goes.
+        vgg: The network.
+        output: Output folder of the job, for the progress.
     """
 
     # Threads would not be faster: a step occupies every core.
@@ -129,8 +129,8 @@ class _Steps:
     """Tells the progress how far a run is.
 
     Args:
-        progress: Of this process.
-        steps: How many the run has.
+        progress: Progress of this process.
+        steps: Number of steps of the run.
     """
 
     def __init__(self, progress: Any, steps: int) -> None:
@@ -148,7 +148,7 @@ class _Steps:
             self._progress.add(runs_part=1 / self._steps, steps_done=1)
 
     def end(self) -> None:
-        """Count the run no longer as one on its way."""
+        """Take the run out of those that are under way."""
         self._progress.tell("")
         self._progress.add(runs_part=-self._part)
         self._progress.flush()
@@ -159,7 +159,7 @@ class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
 
     Args:
         vgg: The network.
-        output: Where the progress goes.
+        output: Output folder of the job, for the progress.
     """
 
     def __init__(self, vgg: VggChoice, output: OutputFolder) -> None:

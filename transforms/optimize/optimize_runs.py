@@ -35,7 +35,7 @@ from transforms.storage.worker_progress import progress_of
 # Tag of the counts inside.
 _COUNTS: Final = "counts"
 
-# Of the previews in the report.
+# Shortest side of the previews in the report, in pixels.
 _PREVIEW_SIDE: Final = 384
 
 
@@ -43,9 +43,9 @@ class Checked(NamedTuple):
     """What `CheckImages` gives back.
 
     Attributes:
-        originals: `Original`s of those that can be decoded.
+        originals: The images that can be decoded.
         counts: (name, amount) pairs to be added up.
-        failures: The others.
+        failures: The images that cannot be decoded.
     """
 
     originals: PCollection[Original]
@@ -61,7 +61,7 @@ class CheckImages(beam.PTransform[PCollection[ImageRef], Checked]):
     image for the report.
 
     Attributes:
-        output: Where the previews go.
+        output: Output folder of the job, for the previews.
         role: `content` or `style`.
     """
 
@@ -125,10 +125,10 @@ class OptimizeRuns(beam.PTransform[PCollection[Run], Outcome]):
     settings, whose losses are not finite, or whose files cannot be written.
 
     Attributes:
-        output: Where to.
+        output: Output folder of the job.
         vgg: The network.
         recovered: Names of the parts of the table, as soon as they can be read.
-        parts: How many they are.
+        parts: Number of parts.
     """
 
     output: OutputFolder

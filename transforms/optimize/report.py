@@ -5,17 +5,10 @@ rows of its two images alone, so the memory needed does not grow with the collec
 """
 
 import dataclasses
-import functools
 import itertools
 import shlex
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
-
-import apache_beam as beam
-import jinja2
-import pyarrow.parquet as pq
-from apache_beam.pvalue import PCollection
-from apache_beam.transforms.combiners import ToList
 
 from transforms.optimize.comparisons import (
     TERMS,
@@ -35,12 +28,11 @@ from transforms.optimize.wording import (
     shown_change,
     step_of,
 )
-from transforms.pages.gallery_pages import make_environment
-from transforms.pages.line_chart import HEIGHT, WIDTH, Chart, log_chart, thin
-from transforms.storage.files import open_file
+from transforms.pages.gallery_pages import WritePages, write_index_page
+from transforms.pages.line_chart import log_chart, thin
+from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
-from transforms.storage.parquet import read_rows
+from transforms.storage.parquet import Row, read_rows, stream_rows
 
 REPORT: Final = "report.html"
 PAGES: Final = "report"
@@ -52,8 +44,23 @@ _CURVES: Final = 24
 _DETAILS: Final = 200
 _PAIRS: Final = 500
 _PICTURES_A_PAIR: Final = 6
+_SENTENCES: Final = 40
 
 _CHARTS: Final = ("total", "content", "style", "tv")
+_LISTED: Final = (*_CHARTS, "high_frequency_energy")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """The picture of a run.
+
+    Attributes:
+        path: Its name inside the output folder.
+        label: What tells the run from the others.
+    """
+
+    path: str
+    label: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,12 +70,12 @@ class PairEntry:
     Attributes:
         content_key: Key of the content.
         style_key: Key of the style.
-        content_id: Its id.
-        style_id: Its id.
+        content_id: Id of the content.
+        style_id: Id of the style.
         part: Name of the part of the table with its runs.
         runs: How many they are.
         effects: What each change of a setting did.
-        pictures: Path and label of some of the runs, the baseline first.
+        pictures: Some of the runs, the baseline first.
     """
 
     content_key: str
@@ -78,32 +85,42 @@ class PairEntry:
     part: str
     runs: int
     effects: tuple[Effect, ...]
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[LabelledPicture, ...]
 
     @property
     def page(self) -> str:
         """Name of the page inside the output folder."""
         return f"{PAGES}/{self.content_id}--{self.style_id}.html"
 
+    @property
+    def content(self) -> str:
+        """Name of the picture of the content inside the output folder."""
+        return preview_name("content", self.content_id)
+
+    @property
+    def style(self) -> str:
+        """Name of the picture of the style inside the output folder."""
+        return preview_name("style", self.style_id)
+
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
     """Write the page of each content and style of one part; yield their entries."""
-    for _, owned in itertools.groupby(_rows(output.path(part)), key=_pair):
+    for _, owned in itertools.groupby(stream_rows(output.path(part)), key=_pair):
         rows = list(owned)
         baseline = choose_baseline(rows)
         first = rows[0]
         others = [row for row in rows if row is not baseline]
         names = list(swept(rows))
         entry = PairEntry(
-            first["content_key"],
-            first["style_key"],
-            first["content_id"],
-            first["style_id"],
-            part,
-            len(rows),
-            tuple(find_effects(rows, baseline)),
-            tuple(
-                (row["path"], label(row, baseline, names))
+            content_key=first["content_key"],
+            style_key=first["style_key"],
+            content_id=first["content_id"],
+            style_id=first["style_id"],
+            part=part,
+            runs=len(rows),
+            effects=tuple(find_effects(rows, baseline)),
+            pictures=tuple(
+                LabelledPicture(row["path"], label(row, baseline, names))
                 for row in [baseline, *others][:_PICTURES_A_PAIR]
             ),
         )
@@ -113,12 +130,6 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
 
 def _pair(row: Row) -> tuple[str, str]:
     return row["content_key"], row["style_key"]
-
-
-def _rows(path: str) -> Iterator[Row]:
-    with open_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(64):
-            yield from batch.to_pylist()
 
 
 def label(row: Row, baseline: Row, names: Sequence[str]) -> str:
@@ -141,8 +152,8 @@ def pair_html(output: OutputFolder, rows: Sequence[Row], root: str) -> bytes:
     """Return the page of one content and style; equal rows give equal bytes.
 
     Args:
-        output: Whose curves.
-        rows: Of all runs of the two images.
+        output: The folder of the job, which has the curves.
+        rows: Rows of all runs of the two images.
         root: What leads from the page to the output folder: empty or `../`.
     """
     baseline = choose_baseline(rows)
@@ -157,31 +168,42 @@ def pair_html(output: OutputFolder, rows: Sequence[Row], root: str) -> bytes:
             "label": label(row, baseline, names),
             "is_baseline": row is baseline,
             "row": row,
-            "changes": _against(row, baseline, effects),
+            "moves": _moves(_against(row, baseline, effects)),
+            "command": command_of(row),
         }
 
     first = rows[0]
-    text = _template().render(
-        kind="pair",
-        title=f"{first['content_key']} × {first['style_key']}",
+    return render(
+        "optimize.html",
         root=root,
         row=first,
         content=preview_name("content", first["content_id"]),
         style=preview_name("style", first["style_id"]),
+        terms=TERMS,
+        listed=_LISTED,
         runs=[figure(row) for row in ordered[:_DETAILS]],
-        runs_left=max(0, len(ordered) - _DETAILS),
         run_count=len(rows),
-        common=_common(ordered[0], names),
-        names=names,
+        common=_common(baseline, names),
         sections=[_section(name, rows, baseline, figure) for name in names],
         charts=_charts(output, ordered[:_CURVES]),
-        curves_left=max(0, len(ordered) - _CURVES),
+        curves=min(len(ordered), _CURVES),
         conclusions=conclusions(rows, baseline),
-        effects=effects,
+        effects=[{"step": step_of(e), "moves": _moves(e.changes)} for e in effects],
         compared=[t for t in TERMS if any(t in e.changes for e in effects)],
         baseline=figure(baseline),
     )
-    return text.encode()
+
+
+def _moves(changes: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Return how terms changed, for people: words, a direction, a bar in per cent."""
+    return {
+        term: {
+            "text": shown_change(change),
+            "way": "less" if change < 0 else "more",
+            "percent": round(min(100, abs(change) * 100), 1),
+        }
+        for term, change in changes.items()
+    }
 
 
 def _against(row: Row, baseline: Row, effects: Sequence[Effect]) -> Mapping[str, float]:
@@ -195,12 +217,15 @@ def _against(row: Row, baseline: Row, effects: Sequence[Effect]) -> Mapping[str,
     )
 
 
-def _common(row: Row, names: Sequence[str]) -> list[tuple[str, str]]:
+def _common(row: Row, names: Sequence[str]) -> list[dict[str, str]]:
     """Return the settings that all runs share, those that are no default first."""
     default = RunSettings().to_json()
     values = {k: v for k, v in settings_of(row).items() if k not in names}
     ordered = sorted(values, key=lambda n: values[n] == default.get(n))
-    return [(flag_of(name), shown_value(name, values[name])) for name in ordered]
+    return [
+        {"name": flag_of(name), "value": shown_value(name, values[name])}
+        for name in ordered
+    ]
 
 
 def _section(
@@ -244,15 +269,15 @@ def _elsewhere(row: Row, baseline: Row, name: str) -> str:
     )
 
 
-def _charts(output: OutputFolder, rows: Sequence[Row]) -> list[tuple[str, str, Chart]]:
+def _charts(output: OutputFolder, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return a chart of each term with a line for each run."""
     series: dict[str, list[list[tuple[int, float]]]] = {term: [] for term in _CHARTS}
     for row in rows:
         steps = read_rows(output.path(row["curve_path"]))
         for term in _CHARTS:
             series[term].append(thin([(s["step"], s[term]) for s in steps]))
-    charts = ((term, TERMS[term], log_chart(series[term])) for term in _CHARTS)
-    return [(term, noun, chart) for term, noun, chart in charts if chart]
+    charts = {TERMS[term]: log_chart(series[term]) for term in _CHARTS}
+    return [{"noun": noun, "chart": chart} for noun, chart in charts.items() if chart]
 
 
 def command_of(row: Row) -> str:
@@ -275,26 +300,14 @@ def command_of(row: Row) -> str:
 def index_html(entries: Sequence[PairEntry]) -> bytes:
     """Return the overview of several contents and styles."""
     ordered = sorted(entries, key=lambda e: (e.content_key, e.style_key))
-    return (
-        _template()
-        .render(
-            kind="index",
-            title=f"{len(ordered)} pairs of content and style",
-            root="",
-            pairs=[
-                {
-                    "entry": entry,
-                    "content": preview_name("content", entry.content_id),
-                    "style": preview_name("style", entry.style_id),
-                }
-                for entry in ordered[:_PAIRS]
-            ],
-            pairs_left=max(0, len(ordered) - _PAIRS),
-            pair_count=len(ordered),
-            run_count=sum(entry.runs for entry in ordered),
-            common=common_effects([entry.effects for entry in ordered]),
-        )
-        .encode()
+    common = common_effects([entry.effects for entry in ordered])
+    return render(
+        "optimize_overview.html",
+        pairs=ordered[:_PAIRS],
+        pairs_left=max(0, len(ordered) - _PAIRS),
+        pair_count=len(ordered),
+        run_count=sum(entry.runs for entry in ordered),
+        common=[{"pairs": n, "text": text} for _, n, text in common[:_SENTENCES]],
     )
 
 
@@ -307,68 +320,22 @@ def write_index(entries: Sequence[PairEntry], output: OutputFolder) -> str:
         (entry,) = entries
         owner = {"content_id": entry.content_id, "style_id": entry.style_id}
         rows = read_rows(output.path(entry.part), **owner)
-        output.write(REPORT, pair_html(output, rows, root=""))
+        html = pair_html(output, rows, root="")
     else:
-        output.write(REPORT, index_html(entries))
-    wanted = {entry.page for entry in entries}
-    for name in sorted(set(output.names(PAGES)) - wanted):
-        output.delete(name)
-    return REPORT
+        html = index_html(entries)
+    pages = [entry.page for entry in entries]
+    return write_index_page(output, REPORT, html, PAGES, pages)
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = make_environment()
-    environment.filters["change"] = lambda change: _unbroken(shown_change(change))
-    environment.filters["unbroken"] = _unbroken
-    environment.filters["number"] = _short
-    environment.filters["shown"] = lambda value, name: shown_value(name, value)
-    environment.globals.update(
-        command_of=command_of,
-        flag_of=flag_of,
-        height=HEIGHT,
-        step_of=step_of,
-        terms=TERMS,
-        width=WIDTH,
-    )
-    return environment.get_template("optimize.html")
-
-
-def _unbroken(text: str) -> str:
-    """Return a text whose numbers stay with their per cents."""
-    return text.replace(" %", "\u00a0%")
-
-
-def _short(value: float) -> str:
-    """Return a loss for people.
-
-    >>> _short(2799267840.0), _short(294.52), _short(0.0)
-    ('2.8e9', '295', '0')
-    """
-    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
-
-
-@dataclasses.dataclass
-class WriteRunReport(beam.PTransform[PCollection[str], PCollection[str]]):
+class WriteRunReport(WritePages):
     """Each part of the table becomes pages of the report; all of them, an overview.
 
     Input: names of parts of `runs.parquet`, bounded. Output: the name of the overview.
     Idempotent: the same runs give the same bytes.
 
-    Attributes:
+    Args:
         output: The folder of the job; its table must be complete.
     """
 
-    output: OutputFolder
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, parts: PCollection[str]) -> PCollection[str]:
-        """Wire the pages, then the overview."""
-        return (
-            parts
-            | "WritePages" >> beam.FlatMap(write_pages, self.output)
-            | "CollectPages" >> ToList()
-            | "WriteIndex" >> beam.Map(write_index, self.output).with_output_types(str)
-        )
+    def __init__(self, output: OutputFolder) -> None:
+        super().__init__(output, write_pages, write_index)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,9 +14,9 @@ from model.gatys.sharpness import high_frequency_energy
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images.decoder import encode_image
 from transforms.optimize.settings import FORMAT, RunSettings
+from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import JournaledTable, Row, is_intact, sha256
-from transforms.storage.parquet import count_parts, table_bytes
+from transforms.storage.parquet import Row, table_bytes
 from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 
 if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
@@ -25,20 +25,23 @@ if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
 RUNS: Final = "runs.parquet"
 CURVES: Final = "curves.parquet"
 
-RUNS_TABLE: Final = JournaledTable(
+
+def _files(row: Row) -> Iterator[StoredFile]:
+    yield StoredFile(row["path"], row["sha256"])
+    yield StoredFile(row["curve_path"], row["curve_sha256"])
+    for shot in row["snapshots"]:
+        yield StoredFile(shot["path"], shot["sha256"])
+
+
+RUNS_TABLE: Final = CommittedTable(
     RUNS,
     OPTIMIZE_RUNS,
     owner=("pair_id", "setting"),
     order=("content_key", "style_key", "path"),
+    files=_files,
+    # A part is read for every one of its runs.
+    weight=64,
 )
-
-# A part is read as a whole, and for every one of its runs.
-_CONTENTS_A_RUN: Final = 64
-
-
-def count_run_parts(runs: int) -> int:
-    """Return how many parts the rows of so many runs have: a power of two."""
-    return count_parts(runs * _CONTENTS_A_RUN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class Original:
     """A content or a style that can be decoded; what crosses shuffles.
 
     Attributes:
-        ref: Where its bytes are.
-        sha256: Of its bytes.
+        ref: Where the bytes are.
+        sha256: The sha256 of the bytes.
     """
 
     ref: ImageRef
@@ -60,7 +63,7 @@ class VggChoice:
 
     Attributes:
         network: Which VGG.
-        sha256: Of its weights.
+        sha256: The sha256 of its weights.
         source: Path of the weights; None for the packaged ones.
     """
 
@@ -77,8 +80,8 @@ class Run:
         content: The content.
         style: The style.
         settings: The settings.
-        setting: Their id.
-        name: What the sweep file calls them; may be empty.
+        setting: Id of the settings.
+        name: What the sweep file calls the settings; may be empty.
     """
 
     content: Original
@@ -100,12 +103,12 @@ class Run:
 
     @property
     def path(self) -> str:
-        """Of the picture, relative to the output."""
+        """Path of the picture, relative to the output."""
         return f"{self.folder}.{FORMAT}"
 
     @property
     def curve_path(self) -> str:
-        """Of the file with the losses of every step."""
+        """Path of the file with the losses of every step."""
         return f"{CURVES}/{self.pair_id}-{self.setting}.parquet"
 
     def failure(self, stage: str, error: ImageError) -> Failure:
@@ -117,7 +120,7 @@ class Run:
         """Return 16 hexadecimal digits that change with everything that changes bytes.
 
         Args:
-            network_sha256: Of the weights.
+            network_sha256: The sha256 of the network's weights.
         """
         made_of = {
             **self.settings.made_of(network_sha256),
@@ -138,13 +141,9 @@ def pair_id(content_id: str, style_id: str) -> str:
 
 def done_row(output: OutputFolder, parts: int, run: Run, vgg: VggChoice) -> Row | None:
     """Return the row of a run that is committed and whose files are undamaged."""
-    rows = RUNS_TABLE.rows_of(output, parts, run.pair_id, run.setting)
-    if not rows or rows[0]["run_id"] != run.run_id(vgg.sha256):
-        return None
-    (row,) = rows
-    files = [(row["path"], row["sha256"]), (row["curve_path"], row["curve_sha256"])]
-    files += [(shot["path"], shot["sha256"]) for shot in row["snapshots"]]
-    return row if all(is_intact(output, *file) for file in files) else None
+    run_id = run.run_id(vgg.sha256)
+    done = RUNS_TABLE.done_rows(output, parts, run.pair_id, run.setting, run_id=run_id)
+    return done[0] if done else None
 
 
 def commit_run(output: OutputFolder, row: Row) -> None:

@@ -9,21 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from model.config import PRECISIONS, Network, canonical_json
-from model.gatys.settings import GATYS_OPTIMIZERS, STARTS, VARIATIONS, GatysSettings
-from transforms.elements import PRESERVE_COLOR, PreserveColor
+from model.config import Network, canonical_json
+from model.gatys.settings import GatysSettings
+from model.options import Option, option, options_of, wrong_value, zero_or_at_least
+from transforms.elements import PreserveColor
 
 # Of every picture: a report compares pixels, which JPEG would change.
 FORMAT: Final = "png"
-
-# Settings that are one word out of some.
-CHOICES: Final[Mapping[str, Sequence[str]]] = {
-    "tv": VARIATIONS,
-    "optimizer": GATYS_OPTIMIZERS,
-    "init": STARTS,
-    "precision": PRECISIONS,
-    "preserve_color": PRESERVE_COLOR,
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,14 +24,21 @@ class RunSettings:
 
     Attributes:
         gatys: Of the optimisation.
-        size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
-        preserve_color: How the colours of the content are kept.
     """
 
     gatys: GatysSettings = dataclasses.field(default_factory=GatysSettings)
     # Larger pictures take a minute for a hundred steps on a CPU.
-    size: int = 384
-    preserve_color: PreserveColor = "none"
+    size: int = option(
+        384,
+        "shrink contents and styles to this shortest side",
+        zero_or_at_least(32),
+        metavar="PIXELS",
+    )
+    preserve_color: PreserveColor = option(
+        "none",
+        "keep the content's colours: luminance takes its hues at the end, histogram "
+        "recolours the style before the first step",
+    )
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "RunSettings":
@@ -66,9 +65,7 @@ class RunSettings:
         Args:
             network: Whose layers there are.
         """
-        if self.size and self.size < 32:
-            return "size", self.size, "0 (keep) or at least 32"
-        return self.gatys.complaint(network)
+        return wrong_value(self) or self.gatys.complaint(network)
 
     def id(self, network_sha256: str) -> str:
         """Return 12 hexadecimal digits for all that changes bytes but for the images.
@@ -119,6 +116,14 @@ _GATYS_FIELDS: Final = dataclasses.fields(GatysSettings)
 _OWN: Final = ("size", "preserve_color")
 
 SETTING_NAMES: Final = (*(f.name for f in _GATYS_FIELDS), *_OWN)
+
+# Settings that are one word out of some.
+CHOICES: Final[Mapping[str, Sequence[str]]] = {
+    name: about.choices
+    for group in (GatysSettings, RunSettings)
+    for name, about in options_of(group).items()
+    if isinstance(about, Option) and about.choices
+}
 
 
 def flag_of(name: str) -> str:

@@ -15,7 +15,7 @@ from transforms.optimize.comparisons import (
     swept,
 )
 from transforms.optimize.settings import flag_of, shown_value
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 
 
 def shown_change(change: float) -> str:

@@ -1,4 +1,5 @@
 """HTML that opens from disk: one base page, galleries, charts, templates.
 
-Gets data, gives files; knows no job. May import `transforms.storage`.
+This room gets data and gives files; it knows no job. It may import
+`transforms.storage`.
 """

@@ -36,12 +36,16 @@ class Chart:
         x_ticks: Marks along the bottom.
         y_ticks: Marks along the left.
         ends: Left, right, top and bottom of the plot in pixels.
+        width: Pixels of the whole chart.
+        height: Pixels of the whole chart.
     """
 
     lines: tuple[str, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     ends: tuple[int, int, int, int] = (_LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM)
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
 def log_chart(series: Sequence[Sequence[tuple[int, float]]]) -> Chart | None:

@@ -31,7 +31,7 @@ class Grouped(NamedTuple):
 
 @dataclasses.dataclass
 class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
-    """Reads images, those of equal bytes once.
+    """Groups images by their bytes, so that each group is worked on once.
 
     Input: `ImageRef`, shuffled. Output: `Grouped`. Only references cross the shuffle,
     so every group is read twice, once to be hashed. Failures: an image that cannot be
@@ -47,7 +47,7 @@ class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
         super().__init__()
 
     def expand(self, refs: PCollection[ImageRef]) -> Grouped:
-        """Wire the step."""
+        """Hash the images, group them by hash, read one of each group."""
         hashed = refs | "Hash" >> TryMap(hash_image, self.stage)
         groups = hashed.done | "GroupByBytes" >> beam.GroupByKey()
         again = f"{self.stage}Again"

@@ -37,8 +37,8 @@ def without_greeting() -> Iterator[None]:
 def start_tensorflow() -> None:
     """Import TensorFlow and start its devices, quietly.
 
-    For whoever is about to use them in this process: threads, device visibility and
-    the like cannot be set any more.
+    Call it only where they are about to be used: from then on this process cannot set
+    threads, device visibility and the like.
     """
     with without_greeting():
         import tensorflow as tf

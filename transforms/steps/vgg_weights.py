@@ -22,7 +22,7 @@ def load_arrays(
         wanted_sha256: What `weights_sha256` gave when the job was started.
 
     Raises:
-        ValueError: They are others now.
+        ValueError: The weights are not the same any more.
     """
     with without_greeting():
         from model.networks.weights import load_vgg_weights
@@ -37,7 +37,7 @@ def load_arrays(
 
 
 def weights_sha256(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Return the sha256 of named arrays, whatever file they came from."""
+    """Return the sha256 of named arrays, the same for any file that holds them."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())

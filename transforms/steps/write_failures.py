@@ -1,7 +1,6 @@
 """The failures of a job as Parquet."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import apache_beam as beam
 import pyarrow as pa
@@ -9,7 +8,8 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Failure
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import stable_part, write_table
+from transforms.storage.parquet import write_table
+from transforms.storage.parts import GroupByKnownKey, part_name, stable_part
 from transforms.storage.schemas import FAILURES
 
 
@@ -21,8 +21,8 @@ class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
     replaced: the rows are those of this run's inputs. Idempotent.
 
     Attributes:
-        output: Where to.
-        parts: How many parts; a failure's part is a function of its key.
+        output: Output folder of the job.
+        parts: Number of parts; a failure's part is a function of its key.
     """
 
     output: OutputFolder
@@ -32,34 +32,26 @@ class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
         super().__init__()
 
     def expand(self, failures: PCollection[Failure]) -> PCollection[str]:
-        """Wire the step."""
-        # Every part is written, also an empty one: what is not there was not written.
-        seeds = failures.pipeline | "Parts" >> beam.Create(
-            [(part, None) for part in range(self.parts)]
-        )
+        """Group the failures by part, and write each part."""
         return (
-            (
-                failures | "KeyByPart" >> beam.Map(_key_by_part, self.parts),
-                seeds,
-            )
-            | "Flatten" >> beam.Flatten()
-            | "GroupByPart" >> beam.GroupByKey()
+            failures
+            | "KeyByPart" >> beam.Map(_key_by_part, self.parts)
+            | "GroupByPart" >> GroupByKnownKey(range(self.parts))
             | "WritePart" >> beam.Map(_write_part, self.output, self.parts)
         )
 
 
-def _key_by_part(failure: Failure, parts: int) -> tuple[int, Failure | None]:
+def _key_by_part(failure: Failure, parts: int) -> tuple[int, Failure]:
     return stable_part(failure.key, parts), failure
 
 
 def _write_part(
-    grouped: tuple[int, Iterable[Failure | None]], output: OutputFolder, parts: int
+    grouped: tuple[int, list[Failure]], output: OutputFolder, parts: int
 ) -> str:
     part, failures = grouped
     rows = sorted(
-        (dataclasses.asdict(failure) for failure in failures if failure is not None),
-        key=lambda row: tuple(row.values()),
+        map(dataclasses.asdict, failures), key=lambda row: tuple(row.values())
     )
-    name = f"failures/part-{part:05d}-of-{parts:05d}.parquet"
+    name = part_name("failures", part, parts)
     write_table(output, name, pa.Table.from_pylist(rows, FAILURES))
     return name

@@ -1,5 +1,5 @@
 """Bytes under names: local and bucket folders, Parquet tables, records, commits.
 
-Knows names, bytes and rows, never what they mean. May import `model.config` and
-`transforms.elements`.
+This room knows names, bytes and rows, never what they mean. It may import
+`model.config` and `transforms.elements`.
 """

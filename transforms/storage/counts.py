@@ -33,7 +33,7 @@ class WriteCounts(
     def expand(
         self, counts: PCollection[tuple[str, int]]
     ) -> PCollection[dict[str, int]]:
-        """Wire the step."""
+        """Sum by name, and write the sums as one file."""
         return (
             counts
             | "Sum" >> beam.CombinePerKey(sum)

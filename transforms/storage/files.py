@@ -63,11 +63,24 @@ def google_errors() -> Iterator[None]:
         raise OSError(str(error)) from error
 
 
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[BinaryIO]:
+    """Open a file as `open_file` does, for reads inside the block.
+
+    Raises:
+        FileNotFoundError: There is no such file. A bucket says so at the first read.
+        OSError: The file cannot be read.
+    """
+    errors = google_errors() if is_remote(path) else contextlib.nullcontext()
+    with errors, open_file(path) as file:
+        yield file
+
+
 def read_file(path: str) -> bytes:
     """Return the bytes of a local or remote file.
 
     Raises:
         OSError: The file cannot be read.
     """
-    with open_file(path) as file:
+    with reading(path) as file:
         return file.read()

@@ -255,7 +255,7 @@ OPTIMIZE_RUNS: Final = pa.schema(
         ("tv", pa.float64()),
         # content/<layer> and style/<layer>, without their weights.
         ("losses_by_layer", pa.map_(pa.string(), pa.float64())),
-        # Of the picture: model.sharpness.
+        # What `model.gatys.sharpness` says of the picture.
         ("high_frequency_energy", pa.float64()),
         ("path", pa.string()),
         ("bytes", pa.int64()),

@@ -7,7 +7,8 @@ from typing import Final
 from transforms.elements import CellStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
-from transforms.stylize.manifest import part_name, parts_on_disk
+from transforms.storage.parts import parts_in
+from transforms.stylize.manifest import MANIFEST_TABLE
 
 _STYLE_STAGES: Final = ("ReadStyle", "ReadStyleAgain", "EncodeStyle")
 
@@ -50,10 +51,7 @@ def failed_before(output: OutputFolder) -> Retry:
                 styles.add(row["key"])
             elif not row["key"].startswith("images/"):
                 contents.add(row["key"])
-    parts = parts_on_disk(output)
-    for part in range(parts):
-        for row in read_rows(
-            output.path(part_name(part, parts)), status=CellStatus.FAILED.value
-        ):
+    for name in parts_in(output, MANIFEST_TABLE.folder):
+        for row in MANIFEST_TABLE.rows(output, name, status=CellStatus.FAILED.value):
             contents.add(row["content_key"])
     return Retry(frozenset(contents), frozenset(styles))

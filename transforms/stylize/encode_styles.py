@@ -135,7 +135,7 @@ class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
         super().__init__()
 
     def expand(self, pbegin: PBegin) -> EncodedStyles:
-        """Wire the step."""
+        """Read the bank, once."""
         encoded = (
             pbegin
             | "Bank" >> beam.Create([self.bank])
@@ -183,7 +183,7 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
         super().__init__()
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
-        """Wire the step."""
+        """Group styles by their bytes, and encode each group once."""
         encode = EncodeStyle(
             self.output, self.known, self.settings, self.encoder, self.previews
         )

@@ -11,16 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.pvalue import PCollection
-
 from transforms.elements import CellStatus
-from transforms.pages.gallery_pages import (
-    WritePages,
-    script_json,
-    template,
-    write_index_page,
-)
+from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
+from transforms.pages.page_data import data_script, field_table
+from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import stream_rows
 
@@ -59,7 +53,6 @@ class PageSummary:
         cells: Cells on this page, failed ones too.
         done: Cells with a picture.
         first: Key of the first content.
-        last: Key of the last content.
     """
 
     part: str
@@ -68,7 +61,6 @@ class PageSummary:
     cells: int
     done: int
     first: str
-    last: str
 
     @property
     def name(self) -> str:
@@ -110,75 +102,84 @@ def split_pages(
 
 
 def page_data(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return what a page script holds: tables, and cells that point into them.
+    """Return what a page script holds: tables that point into one another.
 
-    A column is what was done to a content: one style, or several with their weights.
-    A cell is `[content, column, alpha, bundle, width, height, path]` with indices for
-    the first two and the fourth; the path of a failed cell is empty. A measured cell
-    also has `[content loss, style loss, SSIM]`.
+    A column of the gallery is what was done to a content: one style, or several with
+    their weights. Cells, by far the most, name their fields once: `content`, `column`
+    and `bundle` are indices into the other tables, the `path` of a failed cell is
+    empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.
     """
-    contents: dict[str, int] = {}
-    styles: dict[str, int] = {}
-    columns: dict[tuple[tuple[int, float, str], ...], int] = {}
-    bundles: dict[str, int] = {}
-    content_table, style_table, cells = [], [], []
+    contents, styles, columns, bundles = _Entries(), _Entries(), _Entries(), _Entries()
+    cells = []
     for row in rows:
-        if row["content_id"] not in contents:
-            content_table.append(
-                {
-                    "id": row["content_id"],
-                    "key": row["content_key"],
-                    "width": row["original_width"] or 0,
-                    "height": row["original_height"] or 0,
-                }
-            )
-        blend = []
-        for style in row["styles"]:
-            if style["id"] not in styles:
-                style_table.append({"id": style["id"], "key": style["key"]})
-            index = styles.setdefault(style["id"], len(styles))
-            blend.append((index, style["weight"], style["mask_sha256"] or ""))
-        done = row["status"] == CellStatus.DONE
-        quality = _quality(row.get("metrics"))
+        content = {
+            "id": row["content_id"],
+            "key": row["content_key"],
+            "width": row["original_width"] or 0,
+            "height": row["original_height"] or 0,
+        }
+        column = [
+            {
+                "style": styles.place(
+                    style["id"], {"id": style["id"], "key": style["key"]}
+                ),
+                "weight": style["weight"],
+                "mask": style["mask_sha256"] or "",
+            }
+            for style in row["styles"]
+        ]
+        bundle = row["bundle_id"] or ""
         cells.append(
-            [
-                contents.setdefault(row["content_id"], len(contents)),
-                columns.setdefault(tuple(blend), len(columns)),
-                row["alpha"],
-                bundles.setdefault(row["bundle_id"] or "", len(bundles)),
-                row["width"] or 0,
-                row["height"] or 0,
-                row["path"] if done else "",
-                *([quality] if quality else []),
-            ]
+            {
+                "content": contents.place(content["id"], content),
+                "column": columns.place(str(column), column),
+                "alpha": row["alpha"],
+                "bundle": bundles.place(bundle, bundle),
+                "width": row["width"] or 0,
+                "height": row["height"] or 0,
+                "path": row["path"] if row["status"] == CellStatus.DONE else "",
+                **_quality(row.get("metrics")),
+            }
         )
     return {
-        "bundles": list(bundles),
-        "cells": cells,
-        "columns": [[list(style) for style in column] for column in columns],
-        "contents": content_table,
-        "styles": style_table,
+        "bundles": bundles.entries,
+        "cells": field_table(cells),
+        "columns": columns.entries,
+        "contents": contents.entries,
+        "styles": styles.entries,
     }
 
 
-def _quality(metrics: Mapping[str, float | None] | None) -> list[float] | None:
-    """Return content loss, summed style loss and SSIM; None where not measured."""
+class _Entries:
+    """Entries by their place, each once."""
+
+    def __init__(self) -> None:
+        self.entries: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, name: str, entry: Any) -> int:
+        """Return the place of an entry, which is added where its name is new."""
+        if name not in self._places:
+            self._places[name] = len(self.entries)
+            self.entries.append(entry)
+        return self._places[name]
+
+
+def _quality(metrics: Mapping[str, float | None] | None) -> dict[str, float | None]:
+    """Return what cells are sorted by; None where it was not measured."""
     if not metrics or metrics["content_loss"] is None:
-        return None
+        return {"content_loss": None, "style_loss": None, "ssim": None}
     style = sum(
         value or 0.0 for name, value in metrics.items() if name.startswith("style_loss")
     )
-    return [round(metrics["content_loss"], 6), round(style, 6), metrics["ssim"] or 0.0]
-
-
-def page_script(name: str, rows: Sequence[Row]) -> bytes:
-    """Return the script of one page: a single call with its data."""
-    return (
-        f"stylebeamPage({script_json(name)},{script_json(page_data(rows))});\n".encode()
-    )
+    return {
+        "content_loss": round(metrics["content_loss"], 6),
+        "style_loss": round(style, 6),
+        "ssim": metrics["ssim"] or 0.0,
+    }
 
 
 def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> bytes:
@@ -192,24 +193,29 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
     ordered = sorted(pages, key=lambda page: (page.part, page.number))
     cells = sum(page.cells for page in ordered)
     done = sum(page.done for page in ordered)
-    data = {
-        "bundle": bundle_id,
-        "done": done,
-        "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
-        "pages": [
-            [page.name, page.contents, page.cells, page.first, page.last]
-            for page in ordered
-        ],
-    }
-    text = template("stylize.html").render(
+    return render(
+        "stylize.html",
         title=title,
         bundle_id=bundle_id,
         contents=sum(page.contents for page in ordered),
         done=done,
         failed=cells - done,
-        data=script_json(data),
+        data={
+            "bundle": bundle_id,
+            "done": done,
+            "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
+            "pages": field_table([_entry(page) for page in ordered]),
+        },
     )
-    return text.encode()
+
+
+def _entry(page: PageSummary) -> dict[str, Any]:
+    return {
+        "name": page.name,
+        "contents": page.contents,
+        "cells": page.cells,
+        "first": page.first,
+    }
 
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
@@ -239,9 +245,8 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
             cells=len(rows),
             done=sum(row["status"] == CellStatus.DONE for row in rows),
             first=rows[0]["content_key"],
-            last=rows[-1]["content_key"],
         )
-        output.write(summary.file, page_script(summary.name, rows))
+        output.write(summary.file, data_script(summary.name, page_data(rows)))
         previous = contents[-1]
         yield summary
 
@@ -251,32 +256,23 @@ def write_index(
 ) -> str:
     """Write the index, remove the pages of earlier runs; return the index's name."""
     html = index_html(title, bundle_id, pages)
-    return write_index_page(output, html, PAGES, [page.file for page in pages])
+    return write_index_page(output, INDEX, html, PAGES, [page.file for page in pages])
 
 
-@dataclasses.dataclass
-class WriteGallery(beam.PTransform[PCollection[str], PCollection[str]]):
+class WriteGallery(WritePages):
     """Each manifest part becomes pages of the gallery; all of them, one index.
 
     As `WritePages`. Thumbnails and originals are not written here but by the steps that
-    hold the pixels: see `thumbnail` and `preview`.
+    hold the pixels: see `transforms.images.thumbnails`.
 
-    Attributes:
+    Args:
         output: The folder of the job; its manifest must be complete.
         title: Heading of the gallery, any text.
         bundle_id: Id of the bundle that made the pictures.
     """
 
-    output: OutputFolder
-    title: str = "stylebeam"
-    bundle_id: str = ""
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, pcoll: PCollection[str]) -> PCollection[str]:
-        """Wire the pages, then the index."""
-        write = functools.partial(
-            write_index, title=self.title, bundle_id=self.bundle_id
-        )
-        return pcoll | "Pages" >> WritePages(self.output, write_pages, write)
+    def __init__(
+        self, output: OutputFolder, title: str = "stylebeam", bundle_id: str = ""
+    ) -> None:
+        index = functools.partial(write_index, title=title, bundle_id=bundle_id)
+        super().__init__(output, write_pages, index)

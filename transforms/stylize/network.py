@@ -1,7 +1,6 @@
 """The stylizer of a process: built when first needed, shared by its stages."""
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import threading
@@ -35,14 +34,12 @@ class Network:
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         max_tile_pixels: Larger pictures go through in tiles.
-        threads: Of this process for one operation; 0 leaves it to TensorFlow.
     """
 
     bundle: str | None
     bundle_id: str
     precision: Precision
     max_tile_pixels: int
-    threads: int = 0
 
 
 class SharedStylizer:
@@ -122,23 +119,11 @@ def _load_stylizer(network: Network) -> "Stylizer":
         # TensorFlow.
         from model.adain.stylizer import Stylizer
 
-        _use_threads(network.threads)
         stylizer = Stylizer(loaded, network.precision, network.max_tile_pixels)
         # Traces the functions: the first image is no slower than the second.
         grey = np.full((1, 32, 32, 3), 128, np.uint8)
         stylizer.paint(stylizer.encode_content(grey), *stylizer.encode_style(grey))
     return stylizer
-
-
-def _use_threads(threads: int) -> None:
-    """Share the cores among the worker processes of this machine."""
-    import tensorflow as tf
-
-    # Only before TensorFlow starts; in a process that has used it there is one worker.
-    with contextlib.suppress(RuntimeError):
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 @functools.lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from transforms.elements import Count, Failure, Reason
 from transforms.steps.outcome import Outcome
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
-from transforms.storage.parquet import read_rows, write_table
+from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
 from transforms.stylize.pairing import Pairing, TablePairing
 
@@ -31,8 +31,6 @@ PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"
 
 _COLUMNS: Final = ("content", "style", "weights", "alpha", "mask")
 _STAGE: Final = "ReadPairs"
-
-Row = dict[str, Any]
 
 
 class _BadPairError(Exception):

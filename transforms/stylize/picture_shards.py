@@ -10,19 +10,20 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from transforms.storage.compact_table import Packer
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
 from transforms.stylize.cells import OutputFormat
+from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 
 SHARDS: Final = "shards"
 
 # Shards of this size are read at full speed and copied in seconds.
 SHARD_BYTES: Final = 256 * 1024 * 1024
-
-Row = Mapping[str, Any]
 
 
 class BlockFile:
@@ -34,13 +35,11 @@ class BlockFile:
             same one again.
     """
 
-    FOLDER: Final = "manifest/.journal"
-
     def __init__(self, output: OutputFolder, paintings: Sequence[Any]) -> None:
         ids = "".join(t.cell.cell_id for p in paintings for t in p.targets)
         digest = hashlib.sha256(ids.encode()).hexdigest()[:32]
         self._output = output
-        self._name = f"{self.FOLDER}/{digest}.pictures"
+        self._name = f"{MANIFEST_TABLE.journal}/{digest}.pictures"
         self._buffer = io.BytesIO()
         self._offsets: dict[str, int] = {}
 
@@ -71,51 +70,69 @@ class _Entry:
     offset: int
 
 
-def pack_rows(
-    output: OutputFolder,
-    part: str,
-    rows: Sequence[dict[str, Any]],
-    output_format: OutputFormat,
-    read: Callable[[OutputFolder, dict[str, Any]], bytes | None],
-) -> Iterator[dict[str, Any]]:
-    """Copy pictures into shards and yield the rows that say where they are.
+@dataclasses.dataclass(frozen=True)
+class PackShards(Packer):
+    """The pictures of a part of the manifest become shards, named by what is in them.
 
-    A shard is named by what is in it. So new shards never take the place of those that
-    the committed manifest still points to, and the same pictures give the same names.
+    So new shards never take the place of those that the committed manifest still points
+    to, and the same pictures give the same names.
 
-    Args:
-        output: Where to.
-        part: Number of the manifest part, for the names.
-        rows: Its rows, in order; those of failed cells pass through.
+    Attributes:
         output_format: `tfrecord` or `webdataset`.
-        read: Returns the bytes of a picture; a picture that is gone passes through, and
-            the next run makes it again.
     """
-    make = _tfrecord if output_format == "tfrecord" else _tar_members
-    ending = b"" if output_format == "tfrecord" else b"\0" * (2 * tarfile.BLOCKSIZE)
-    suffix = "tfrecord" if output_format == "tfrecord" else "tar"
-    for number, group in enumerate(_split(rows)):
-        ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in group)
+
+    output_format: OutputFormat
+
+    def pack(self, output: OutputFolder, part: int, rows: list[Row]) -> list[Row]:
+        """Copy pictures into shards and return the rows that say where they are.
+
+        Rows of failed cells stay as they are, and those of pictures that are gone: the
+        next run makes them again.
+        """
+        return [
+            row
+            for number, group in enumerate(_split(rows))
+            for row in self._pack(output, f"part-{part:05d}-{number:05d}", group)
+        ]
+
+    def _pack(self, output: OutputFolder, prefix: str, rows: list[Row]) -> list[Row]:
+        frame, suffix, ending = _tfrecord, "tfrecord", b""
+        if self.output_format == "webdataset":
+            frame, suffix, ending = _tar_members, "tar", bytes(2 * tarfile.BLOCKSIZE)
+        ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in rows)
         digest = hashlib.sha256(ids.encode()).hexdigest()[:12]
-        name = f"{SHARDS}/part-{part}-{number:05d}-{digest}.{suffix}"
+        name = f"{SHARDS}/{prefix}-{digest}.{suffix}"
         placed = []
         with output.create(name) as file:
             length = 0
-            for row in group:
-                data = read(output, row) if row["shard"] is not None else None
+            for row in rows:
+                packed = row["shard"] is not None
+                data = picture_file(row).read(output) if packed else None
                 if data is None:
-                    placed.append(dict(row))
+                    placed.append(row)
                     continue
-                entry = make(row, data)
+                entry = frame(row, data)
                 file.write(entry.framed)
                 placed.append({**row, "shard": name, "offset": length + entry.offset})
                 length += len(entry.framed)
             file.write(ending)
-        yield from placed
+        return placed
+
+    def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
+        """Delete the shards that no row points into."""
+        used = {row["shard"] for row in rows}
+        for name in output.names(SHARDS):
+            if name not in used:
+                output.delete(name)
 
 
-def _split(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
+def packer_of(output_format: OutputFormat) -> PackShards | None:
+    """Return what packs the pictures of an output; None where each is a file."""
+    return None if output_format == "files" else PackShards(output_format)
+
+
+def _split(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
     size = 0
     for row in rows:
         if group and size + (row["bytes"] or 0) > SHARD_BYTES:

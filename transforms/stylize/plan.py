@@ -5,14 +5,14 @@ each of its paths.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.load import ImageBytes
 from transforms.images.thumbnails import thumbnail_name, write_thumbnail
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import unit_hash
+from transforms.storage.parquet import Row
+from transforms.storage.parts import unit_hash
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import (
     Cell,
@@ -24,10 +24,9 @@ from transforms.stylize.cells import (
     cell_path,
 )
 from transforms.stylize.manifest import (
-    Row,
     commit_rows,
     committed_rows,
-    row_bytes,
+    picture_file,
     rows_of_unfinished,
 )
 from transforms.stylize.pairing import Pairing, Recipe
@@ -196,10 +195,7 @@ class PlanCells:
             or (self._is_measured(cell) and not _has_metrics(row))
         ):
             return None
-        data = row_bytes(self.output, row)
-        if data is None or hashlib.sha256(data).hexdigest() != row["sha256"]:
-            return None
-        return data
+        return picture_file(row).read_intact(self.output)
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
         """Return whether a picture has its thumbnail, made again where it was gone."""

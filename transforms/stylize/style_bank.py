@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +15,7 @@ from apache_beam.pvalue import PCollection
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import table_bytes
+from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.schemas import STYLE_BANK
 from transforms.stylize.cells import StyleShare
 
@@ -193,29 +193,22 @@ class WriteStyleBank(beam.PTransform[PCollection[EncodedStyle], PCollection[Bank
         super().__init__()
 
     def expand(self, styles: PCollection[EncodedStyle]) -> PCollection[BankFile]:
-        """Wire the step."""
-        nothing = styles.pipeline | "Nothing" >> beam.Create([(None, None)])
-        keyed = styles | "Key" >> beam.Map(_key_by_none)
+        """Gather all styles in one process, and write them."""
         return (
-            (keyed, nothing)
-            | "Flatten" >> beam.Flatten()
-            | "Group" >> beam.GroupByKey()
+            styles
+            | "KeyByBank" >> beam.WithKeys(BANK_NAME)
+            | "Group" >> GroupByKnownKey([BANK_NAME])
             | "Write" >> beam.Map(_write_bank, self.output, self.settings)
         )
 
 
-def _key_by_none(style: EncodedStyle) -> tuple[None, EncodedStyle | None]:
-    return None, style
-
-
 def _write_bank(
-    grouped: tuple[None, Iterable[EncodedStyle | None]],
+    grouped: tuple[str, list[EncodedStyle]],
     output: OutputFolder,
     settings: BankSettings,
 ) -> BankFile:
-    ordered = sorted(
-        (style for style in grouped[1] if style is not None), key=lambda s: s.share.key
-    )
+    name, styles = grouped
+    ordered = sorted(styles, key=lambda style: style.share.key)
     columns: dict[str, Any] = {
         "id": [style.share.id for style in ordered],
         "key": [style.share.key for style in ordered],
@@ -225,5 +218,5 @@ def _write_bank(
     }
     schema = STYLE_BANK.with_metadata(settings.metadata())
     data = table_bytes(pa.Table.from_pydict(columns, schema))
-    output.write(BANK_NAME, data)
-    return BankFile(output.path(BANK_NAME), hashlib.sha256(data).hexdigest())
+    output.write(name, data)
+    return BankFile(output.path(name), hashlib.sha256(data).hexdigest())

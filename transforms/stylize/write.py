@@ -16,10 +16,11 @@ from transforms.images.thumbnails import write_thumbnail
 from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import FAILED
+from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.blocks import Painted, StylizeBlock, StylizedBlock
 from transforms.stylize.cells import StylizeSettings
-from transforms.stylize.manifest import Row, commit_rows
+from transforms.stylize.manifest import commit_rows
 from transforms.stylize.picture_shards import BlockFile
 from transforms.stylize.plan import PlanCells, Target, target_row
 

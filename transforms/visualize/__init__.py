@@ -1,4 +1,4 @@
 """Looking into a network: maps, gradients, filters, top images, their gallery.
 
-The room of `stylebeam visualize`. May import any room that is not a job's.
+This is the room of `stylebeam visualize`. It may import any room that is not a job's.
 """

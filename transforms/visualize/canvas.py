@@ -50,8 +50,8 @@ def magma(values: npt.NDArray[Any]) -> Pixels:
 def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
     """Return a picture of exactly this size.
 
-    Enlarged without smoothing, so that the neurons of a small map are seen; shrunk by
-    averaging.
+    It is enlarged without smoothing, so that the neurons of a small map are seen, and
+    shrunk by averaging.
 
     Args:
         pixels: uint8 [height, width, 3], RGB, or [height, width].
@@ -80,8 +80,8 @@ class Canvas:
     """A sheet while it is drawn: RGB pixels that begin as plain ground.
 
     Args:
-        width: In pixels.
-        height: In pixels.
+        width: Width in pixels.
+        height: Height in pixels.
     """
 
     def __init__(self, width: int, height: int) -> None:

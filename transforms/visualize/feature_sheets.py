@@ -50,7 +50,7 @@ def _feature_sheet(
     scale: str,
     raw: bytes | None,
 ) -> Sheet:
-    """Draw parts of title, channels, width of a map and maps a row."""
+    """Draw a sheet of parts: title, channels, width of a map, maps a row."""
     height, width, count = features.shape
     total = MARGIN + 30
     for _, shown, across, columns in parts:

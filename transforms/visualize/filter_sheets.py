@@ -18,13 +18,14 @@ _COLUMNS: Final = 16
 def draw_filters(layer: str, kernel: npt.NDArray[np.float32]) -> Sheet:
     """Draw the filters of a layer: dark is negative, grey 0, light positive.
 
-    Filters on RGB are drawn in colour. Deeper ones have a small grey square for each
-    of their first 64 input channels. Each filter is scaled by its largest weight.
+    Filters on RGB are drawn in colour. Deeper filters are drawn as small grey squares,
+    one for each of the first 64 input channels. Each filter is scaled by its largest
+    weight.
 
     Args:
         layer: Name of the layer.
-        kernel: float32 [height, width, in, out]; of 3 input channels in BGR, as VGG
-            has them.
+        kernel: float32 [height, width, in, out]; three input channels are in the order
+            BGR, as VGG has them.
     """
     inputs, outputs = kernel.shape[2:]
     shown = range(min(_FIRST, outputs))

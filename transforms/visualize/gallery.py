@@ -12,18 +12,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import apache_beam as beam
-from apache_beam.pvalue import PCollection
-
-from transforms.pages.gallery_pages import (
-    WritePages,
-    script_json,
-    template,
-    write_index_page,
-)
+from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
+from transforms.pages.page_data import data_script, field_table
+from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
-from transforms.storage.parquet import stream_rows
+from transforms.storage.parquet import Row, stream_rows
 from transforms.visualize.gradient_sheets import CAVEAT
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
 from transforms.visualize.sheet import TITLES
@@ -38,9 +31,9 @@ class ImageEntry:
     Attributes:
         key: Key of the image; empty for the collection.
         id: Its id.
-        width: As looked at; 0 where all is kept in its script.
-        height: Likewise.
-        sheets: Only of the collection: its sheets; None for an image.
+        width: Pixels of the image as it was looked at; 0 for the collection.
+        height: Pixels of the image as it was looked at; 0 for the collection.
+        sheets: Those of the collection; None for an image, whose script has them.
     """
 
     key: str
@@ -51,51 +44,43 @@ class ImageEntry:
 
 
 def sheet_data(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return what the gallery needs of one sheet.
+    """Return what the gallery needs of one sheet: what it shows, and its tiles.
 
-    A tile is `[left, top, width, height, channel, part, minimum, maximum, l2, rank
-    correlation, rank, source]`; the channel is -1 for the maximum neurons, and -2 where
-    there is none.
+    Tiles name their fields once, and only those that one of them has. A tile without
+    `channel` is of the maximum neurons where it has a `part`, else the photograph.
 
     Args:
         rows: Rows of VISUALIZE_MAPS with one path.
     """
     first = rows[0]
+    # Of several layers, so each tile says its own.
+    strip = first["scale"] == "strip"
     return {
         "path": first["path"],
         "kind": first["kind"],
-        "layer": first["layer"] if first["scale"] != "strip" else "",
+        "layer": "" if strip else first["layer"],
         "scale": first["scale"],
-        "size": [first["sheet_width"], first["sheet_height"]],
-        "tiles": [
-            [
-                *(row[name] for name in ("left", "top", "width", "height")),
-                _channel(row),
-                row["part"],
-                *(_short(row[name]) for name in ("minimum", "maximum", "l2")),
-                _short(row["rank_correlation"]),
-                row["rank"],
-                row["layer"] if first["scale"] == "strip" else row["source_key"],
-            ]
-            for row in rows
-        ],
+        "width": first["sheet_width"],
+        "height": first["sheet_height"],
+        "tiles": field_table([_tile(row, strip) for row in rows]),
     }
 
 
-def _channel(row: Row) -> int:
-    if row["channel"] is not None:
-        return int(row["channel"])
-    return -1 if row["part"] else -2
+def _tile(row: Row, strip: bool) -> dict[str, Any]:
+    numbers = ("minimum", "maximum", "l2", "rank_correlation")
+    return {
+        **{name: row[name] for name in ("left", "top", "width", "height", "channel")},
+        **{name: _short(row[name]) for name in numbers},
+        "layer": row["layer"] if strip else None,
+        "part": row["part"] or None,
+        "rank": row["rank"] or None,
+        "source": row["source_key"] or None,
+    }
 
 
 def _short(value: float | None) -> float | None:
     """Return a number with four digits: what a person reads."""
     return None if value is None else float(f"{value:.4g}")
-
-
-def image_script(image_id: str, sheets: Sequence[dict[str, Any]]) -> bytes:
-    """Return the script of one image: a single call with its data."""
-    return f"stylebeamImage({script_json(image_id)},{script_json(sheets)});\n".encode()
 
 
 def write_images(part: str, output: OutputFolder) -> Iterator[ImageEntry]:
@@ -113,7 +98,7 @@ def write_images(part: str, output: OutputFolder) -> Iterator[ImageEntry]:
         if image_id.startswith(f"{COLLECTION}-") and not rows[0]["image_key"]:
             yield ImageEntry("", image_id, 0, 0, tuple(sheets))
             continue
-        output.write(f"{IMAGES}/{image_id}.js", image_script(image_id, sheets))
+        output.write(f"{IMAGES}/{image_id}.js", data_script(image_id, sheets))
         size = rows[0]["image_width"], rows[0]["image_height"]
         yield ImageEntry(rows[0]["image_key"], image_id, *size)
 
@@ -126,31 +111,31 @@ def index_html(
     Args:
         title: Heading of the gallery, any text.
         settings: What was shown.
-        entries: Of every image and of the collection, in any order.
+        entries: Those of every image and of the collection, in any order.
     """
-    images = sorted((e.key, e.id, e.width, e.height) for e in entries if e.key)
-    common = [sheet for e in sorted(entries, key=_id) for sheet in e.sheets or ()]
+    ordered = sorted(entries, key=lambda entry: (entry.key, entry.id))
+    images = [
+        {"key": e.key, "id": e.id, "width": e.width, "height": e.height}
+        for e in ordered
+        if e.key
+    ]
     data = {
         "caveat": CAVEAT,
-        "common": common,
-        "images": [list(image) for image in images],
+        "common": [sheet for entry in ordered for sheet in entry.sheets or ()],
+        "images": field_table(images),
         "kinds": [str(kind) for kind in settings.kinds],
         "layers": list(settings.layers),
         "rules": [str(rule) for rule in settings.rules],
         "titles": {str(kind): TITLES[kind] for kind in Kind},
     }
-    text = template("visualize.html").render(
+    return render(
+        "visualize.html",
         title=title,
         network=settings.network.upper().replace("VGG", "VGG-"),
         images=len(images),
         layers=len(settings.layers),
-        data=script_json(data),
+        data=data,
     )
-    return text.encode()
-
-
-def _id(entry: ImageEntry) -> str:
-    return entry.id
 
 
 def write_index(
@@ -162,29 +147,25 @@ def write_index(
     """Write the index, remove scripts of earlier runs; return the index's name."""
     html = index_html(title, settings, entries)
     wanted = [f"{IMAGES}/{entry.id}.js" for entry in entries if entry.key]
-    return write_index_page(output, html, IMAGES, wanted)
+    return write_index_page(output, INDEX, html, IMAGES, wanted)
 
 
-@dataclasses.dataclass
-class WriteVisualGallery(beam.PTransform[PCollection[str], PCollection[str]]):
+class WriteVisualGallery(WritePages):
     """Each part of the maps becomes scripts of the gallery; all of them, one index.
 
     As `WritePages`.
 
-    Attributes:
+    Args:
         output: The folder of the job; its maps must be complete.
         settings: What was shown.
         title: Heading of the gallery, any text.
     """
 
-    output: OutputFolder
-    settings: VisualizeSettings
-    title: str = "stylebeam: what the network sees"
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def expand(self, parts: PCollection[str]) -> PCollection[str]:
-        """Wire the scripts, then the index."""
-        write = functools.partial(write_index, title=self.title, settings=self.settings)
-        return parts | "Pages" >> WritePages(self.output, write_images, write)
+    def __init__(
+        self,
+        output: OutputFolder,
+        settings: VisualizeSettings,
+        title: str = "stylebeam: what the network sees",
+    ) -> None:
+        index = functools.partial(write_index, title=title, settings=settings)
+        super().__init__(output, write_images, index)

@@ -35,7 +35,7 @@ _SHARE_IN_SCALE: Final = 0.997
 def gradient_views(pixels: Pixels, gradient: Map) -> dict[str, Pixels]:
     """Return a gradient as the four pictures of a sheet, each scaled by itself.
 
-    The scale is the 99.7th percentile of |gradient|; what it was is in the statistics.
+    The scale is the 99.7th percentile of |gradient|; the statistics tell its value.
 
     Args:
         pixels: uint8 [height, width, 3], the photograph.
@@ -63,7 +63,7 @@ def gradient_views(pixels: Pixels, gradient: Map) -> dict[str, Pixels]:
 
 
 def _posterized(pixels: Pixels) -> Pixels:
-    """Return 64 levels a colour: to a PNG gradients are noise, and so a third less."""
+    """Return the pixels in 64 levels a colour, which makes a PNG a third smaller."""
     return np.rint(np.rint(pixels / (255 / 63)) * (255 / 63)).astype(np.uint8)
 
 

@@ -33,8 +33,8 @@ class Gradient:
     Attributes:
         channel: The feature map; None for the maximum neurons.
         pixels: float32 [height, width, 3], d objective / d RGB in [0, 1].
-        rank_correlation: Of its magnitude with that of the randomised network; None
-            where not asked for or a map is constant.
+        rank_correlation: Correlation of its magnitude with that of the randomised
+            network; None where it was not asked for or a map is constant.
     """
 
     channel: int | None
@@ -44,7 +44,7 @@ class Gradient:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unlooked:
-    """One image to look at: what the network sees at a time.
+    """One image to look at; the network sees one at a time.
 
     Attributes:
         image: The decoded image.
@@ -64,8 +64,8 @@ class Look:
     Attributes:
         image: The image.
         features: float32 [h, w, channels] of each layer wanted.
-        gradients: For each layer and rule wanted its gradients, the first of the
-            maximum neurons.
+        gradients: For each layer and rule wanted, its gradients; the first is that of
+            the maximum neurons.
     """
 
     image: LoadedImage
@@ -79,7 +79,7 @@ class Unseen:
 
     Attributes:
         image: The image.
-        error: Why.
+        error: Why the network failed.
     """
 
     image: LoadedImage
@@ -120,7 +120,7 @@ def chosen_channels(channels: Channels, features: Map) -> list[int]:
     """Return the channels of an image's layer that are wanted.
 
     Args:
-        channels: By number, or how many of the most active.
+        channels: The numbers wanted, or how many of the most active.
         features: float32 [h, w, channels].
     """
     from model.attribution.featuremaps import most_active
@@ -177,7 +177,7 @@ class SharedNetworks:
     Args:
         settings: What is asked of them.
         source: Path of the weights, or None.
-        output: Where the progress goes.
+        output: Output folder of the job, for the progress.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
     Args:
         settings: What is asked of the networks.
         source: Path of the weights, or None.
-        output: Where the progress goes.
+        output: Output folder of the job, for the progress.
     """
 
     def __init__(

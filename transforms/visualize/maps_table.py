@@ -1,43 +1,47 @@
 """`maps.parquet`: every map of a visualization, committed image by image."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import JournaledTable, Row, is_intact, sha256
-from transforms.storage.parquet import count_parts
+from transforms.storage.parquet import Row
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.visualize.settings import COLLECTION
 from transforms.visualize.sheet import Sheet
 
 MAPS: Final = "maps.parquet"
 
-MAPS_TABLE: Final = JournaledTable(
-    MAPS, VISUALIZE_MAPS, owner=("image_id",), order=("image_key", "image_id")
+
+def _files(row: Row) -> Iterator[StoredFile]:
+    yield StoredFile(row["path"], row["sha256"])
+    if row["raw_path"]:
+        yield StoredFile(row["raw_path"], row["raw_sha256"])
+
+
+MAPS_TABLE: Final = CommittedTable(
+    MAPS,
+    VISUALIZE_MAPS,
+    owner=("image_id",),
+    order=("image_key", "image_id"),
+    files=_files,
+    # An image has some hundred rows where a content of `stylize` has some.
+    weight=64,
 )
-
-# An image has some hundred rows where a content of `stylize` has some; a part is read
-# as a whole.
-_CONTENTS_AN_IMAGE: Final = 64
-
-
-def count_map_parts(images: int) -> int:
-    """Return how many parts the maps of so many images have: a power of two."""
-    return count_parts(images * _CONTENTS_AN_IMAGE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom rows belong to: an image, or the whole collection.
+    """What rows belong to: an image, or the whole collection.
 
     Attributes:
         cell_id: Changes whenever what is made of it would.
         id: Id of the image, or `collection`, or `collection-<layer>`.
         key: Key of the image; empty for the collection.
-        sha256: Of the image's bytes.
-        width: Of the image as looked at.
-        height: Likewise.
+        sha256: The sha256 of the image's bytes.
+        width: Width of the image as looked at, in pixels.
+        height: Height of the image as looked at, in pixels.
     """
 
     cell_id: str
@@ -112,9 +116,4 @@ def commit_maps(output: OutputFolder, owner: Owner, rows: Sequence[Row]) -> None
 
 def is_done(output: OutputFolder, parts: int, owner: Owner) -> bool:
     """Return whether the rows of an owner are committed and their files undamaged."""
-    rows = MAPS_TABLE.rows_of(output, parts, owner.id)
-    if not rows or any(row["cell_id"] != owner.cell_id for row in rows):
-        return False
-    files = {(row["path"], row["sha256"]) for row in rows}
-    files |= {(row["raw_path"], row["raw_sha256"]) for row in rows if row["raw_path"]}
-    return all(is_intact(output, path, digest) for path, digest in sorted(files))
+    return bool(MAPS_TABLE.done_rows(output, parts, owner.id, cell_id=owner.cell_id))

@@ -34,8 +34,8 @@ class Channels:
     """Which channels of a layer are wanted: the busiest, or some by number.
 
     Attributes:
-        top: How many of the most active; 0 where `listed` says which.
-        listed: Numbers, from 0, without repetition.
+        top: How many of the most active channels; 0 where `listed` says which.
+        listed: Numbers of channels, from 0, without repetition.
     """
 
     top: int = 0
@@ -72,11 +72,11 @@ class VisualizeSettings:
 
     Attributes:
         network: Which VGG.
-        weights_sha256: Of its weights.
+        weights_sha256: The sha256 of its weights.
         layers: Layers to look at, from the pixels inwards.
         kinds: What to show, in the order of `Kind`.
-        channels: Feature maps and top images.
-        gradient_channels: Feature maps that get gradients of their own.
+        channels: Channels shown as feature maps and top images.
+        gradient_channels: Channels that get gradients of their own.
         size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
         randomization_check: Whether gradients are compared with those of a
             randomised network.

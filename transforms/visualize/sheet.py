@@ -28,17 +28,17 @@ class Tile:
     """One map inside a sheet.
 
     Attributes:
-        layer: Its layer; empty for the photograph.
+        layer: Layer of the map; empty for the photograph.
         box: Left, top, width and height in pixels of the sheet.
         channel: Number of the feature map; None for the maximum neurons.
         part: Which view of a gradient it is; empty elsewhere.
         minimum: Smallest value of the raw map.
-        maximum: Largest.
-        mean: Mean.
-        l2: Square root of the sum of squares.
+        maximum: Largest value of the raw map.
+        mean: Mean of the raw map.
+        l2: Square root of the sum of squares of the raw map.
         zero: Whether the raw map is zero everywhere.
-        rank_correlation: With the map of the randomised network; None where it was
-            not asked for or a map is constant.
+        rank_correlation: Correlation with the map of the randomised network; None where
+            it was not asked for or a map is constant.
         source: Key of the image a top image came from.
         rank: Place of a top image from 1; 0 elsewhere.
     """
@@ -63,13 +63,13 @@ class Sheet:
 
     Attributes:
         path: Name inside the output folder.
-        kind: What it shows.
-        layer: Of its maps; empty where they are of several.
+        kind: What the sheet shows.
+        layer: Layer of the maps; empty where they are from several.
         scale: Whether feature maps share one scale (`layer`) or have each its own
             (`map`); empty elsewhere.
         data: The PNG.
         size: Width and height in pixels.
-        tiles: Its maps.
+        tiles: The maps and their places.
         raw: The maps as numbers, an .npz; None where not asked for.
     """
 

@@ -1,7 +1,7 @@
 """Which images of the whole collection excite a channel most, and where."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -13,6 +13,7 @@ from transforms.images.load import load_bytes, load_image
 from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import FAILED
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import GroupByKnownKey
 from transforms.visualize import canvas
 from transforms.visualize.canvas import GAP, MARGIN, Canvas, Pixels
 from transforms.visualize.maps_table import Owner, commit_maps, is_done, write_sheet
@@ -45,11 +46,11 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
     run and that is intact is kept.
 
     Attributes:
-        output: Where to.
+        output: Output folder of the job.
         settings: Which layers and channels.
         fields: Receptive field of each layer.
-        parts: Of the maps.
-        recovered: Their names, as soon as they can be read.
+        parts: Number of parts of the maps.
+        recovered: Names of the parts, as soon as they can be read.
     """
 
     output: OutputFolder
@@ -67,15 +68,11 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
             _DrawTopImagesDoFn(self.output, self.settings, self.fields, self.parts),
             AsList(self.recovered),
         )
-        # Every layer is drawn, also one that nothing excites.
-        layers = scored.pipeline | "Layers" >> beam.Create(
-            [(layer, None) for layer in self.settings.layers]
-        )
-        winners = scored | "Best" >> beam.CombinePerKey(WinnersCombineFn())
         drawn = (
-            (layers, winners)
-            | "WithAllLayers" >> beam.Flatten()
-            | "GroupByLayer" >> beam.GroupByKey()
+            scored
+            | "Best" >> beam.CombinePerKey(WinnersCombineFn())
+            # A layer that nothing excites is drawn too.
+            | "GroupByLayer" >> GroupByKnownKey(self.settings.layers)
             | "DrawTopImages" >> draw.with_outputs(FAILED, main="counts")
         )
         return Outcome(drawn.counts, drawn[FAILED])
@@ -95,13 +92,12 @@ class _DrawTopImagesDoFn(beam.DoFn):
         self._parts = parts
 
     def process(
-        self, grouped: tuple[str, Iterable[Winners | None]], _recovered: list[str]
+        self, grouped: tuple[str, list[Winners]], _recovered: list[str]
     ) -> Iterator[Any]:
         layer, several = grouped
         rows = [
             row
             for winners in several
-            if winners is not None
             for row in chosen_rows(winners, self._settings.channels)
         ]
         made_of = [
@@ -179,7 +175,7 @@ def draw_top_images(
 
     Args:
         layer: Name of the layer.
-        rows: Its channels with their excitations, the strongest first.
+        rows: Channels with their excitations, the strongest first.
         crops: uint8 [h, w, 3] for each (channel, image id): the receptive field of the
             strongest neuron, cut off at the border of the image; None where the image
             could not be read again.

@@ -28,7 +28,7 @@ class Excitation:
         image_id: Id of the image.
         ref: Where the image is.
         row: Row of that neuron.
-        column: Its column.
+        column: Column of that neuron.
     """
 
     score: float
@@ -49,7 +49,7 @@ class Winners:
         image: int64 [channels, places], which of `refs`; the strongest first.
         score: float32 [channels, places], activation of the strongest neuron.
         row: int32 [channels, places], row of that neuron.
-        column: int32 [channels, places], its column.
+        column: int32 [channels, places], column of that neuron.
     """
 
     refs: tuple[ImageRef, ...]
@@ -59,10 +59,12 @@ class Winners:
     column: npt.NDArray[np.int32]
 
     def excitations(self, place: int) -> list[Excitation]:
-        """Return those of one channel that fire at all, the strongest first.
+        """Return what excites one channel, the strongest first.
+
+        Images in which the channel does not fire are left out.
 
         Args:
-            place: Of the channel, among those that are compared.
+            place: Place of the channel among those that are compared.
         """
         return [
             Excitation(score, self.refs[image].id, self.refs[image], row, column)
@@ -81,7 +83,7 @@ def pack_scores(peaks: Mapping[str, Sequence[npt.NDArray[Any]]]) -> bytes:
     """Return the strongest neurons of an image as the bytes of an .npz.
 
     Args:
-        peaks: For each layer activation, row and column of each channel.
+        peaks: For each layer, the activation, row and column of each channel.
     """
     file = io.BytesIO()
     arrays = {
@@ -100,7 +102,7 @@ def image_winners(
 
     Args:
         ref: The image.
-        scores: From `pack_scores`.
+        scores: What `pack_scores` returned.
         settings: Which layers and channels.
     """
     channels = list(settings.channels.listed)
@@ -117,11 +119,11 @@ def image_winners(
 def best(parts: Iterable[Winners], count: int = WINNERS) -> Winners:
     """Return the best of all images, the same for any order and grouping of them.
 
-    Of equal scores the smaller image id comes first.
+    If scores are equal, the smaller image id comes first.
 
     Args:
-        parts: Of one layer, at least one; no image twice.
-        count: How many a channel keeps.
+        parts: Winners of one layer, at least one; no image twice.
+        count: Number of images that a channel keeps.
     """
     parts = list(parts)
     refs = sorted({ref for part in parts for ref in part.refs}, key=_id)
@@ -152,13 +154,13 @@ class WinnersCombineFn(beam.CombineFn):
     """Combines the `Winners` of one layer into the best of all.
 
     An image is one element for all channels, and an accumulator holds some winners a
-    channel and a few images that wait: memory does not grow with the collection. What
-    `Top.PerKey` would find with a key a channel, without its thousands of elements an
-    image.
+    channel and a few images that wait: memory does not grow with the collection.
+    `Top.PerKey` with a key for each channel would find the same, from thousands of
+    elements for each image.
     """
 
     def create_accumulator(self) -> list[Winners]:
-        """Return what stands for no image."""
+        """Return the accumulator of no image."""
         return []
 
     def add_input(self, waiting: list[Winners], image: Winners) -> list[Winners]:
@@ -189,9 +191,9 @@ def chosen_rows(
     """Return the channels to show with their best images; without the silent ones.
 
     Args:
-        winners: Of the whole collection.
-        channels: Those asked for; or how many, and those with the highest scores are
-            taken, of equal ones the lower number.
+        winners: Winners of the whole collection.
+        channels: The channels asked for, or how many: then those with the highest
+            scores are taken, and the lower number where scores are equal.
     """
     if channels.listed:
         numbered = list(enumerate(channels.listed))

@@ -23,7 +23,7 @@ from transforms.steps.outcome import count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import Row
+from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.handler import Look, LookHandler, Unlooked, Unseen
@@ -45,7 +45,7 @@ _SCORED: Final = "scored"
 
 MAX_PIXELS = MAX_GRADIENT_PIXELS
 
-# Why there is nothing of an image, if so, once it is known.
+# Why an image has no sheets, once it is known; None where all are written.
 Written = concurrent.futures.Future[Failure | None]
 
 
@@ -72,11 +72,11 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
     whose sheets could not be made or written.
 
     Attributes:
-        output: Where to.
+        output: Output folder of the job.
         settings: What to show.
         handler: The network.
         recovered: Names of the parts of the maps, as soon as they can be read.
-        parts: How many they are.
+        parts: Number of parts.
     """
 
     output: OutputFolder
@@ -238,7 +238,7 @@ class _WriteDoFn(OneBehindDoFn):
         progress_of(self._output).flush()
 
     def _write(self, seen: Look | Unseen) -> Failure | None:
-        """Return why there is nothing of an image; None where all is written."""
+        """Return why an image has no sheets; None where all are written."""
         ref = seen.image.ref
         if isinstance(seen, Unseen):
             return ref.failure("Look", seen.error)

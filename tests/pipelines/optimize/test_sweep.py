@@ -7,8 +7,9 @@ import tomllib
 import pytest
 
 from model.gatys.settings import GatysSettings
+from pipelines.command.flags import add_flags, make_config
 from pipelines.errors import UsageError
-from pipelines.optimize.config import OptimizeConfig, add_arguments, config_from_args
+from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
 from transforms.optimize.settings import SETTING_NAMES, RunSettings, flag_of
 from transforms.storage.schemas import OPTIMIZE_RUNS
@@ -18,9 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 def parse(flags=""):
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    add_arguments(parser)
+    add_flags(parser, OptimizeConfig)
     words = ["--content", "c", "--style", "s", "--output", "o", *flags.split()]
-    return config_from_args(parser.parse_args(words))
+    return make_config(OptimizeConfig, vars(parser.parse_args(words)))
 
 
 def gatys(**values):

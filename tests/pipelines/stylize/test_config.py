@@ -4,16 +4,17 @@ from typing import Any
 
 import pytest
 
+from pipelines.command.flags import add_flags, make_config
 from pipelines.errors import UsageError
-from pipelines.stylize.config import StylizeConfig, add_arguments, config_from_args
+from pipelines.stylize.config import StylizeConfig
 
 INPUTS = {"content": ("c",), "style": ("s",), "output": "o"}
 
 
 def parse(flags: str) -> StylizeConfig:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    add_arguments(parser)
-    return config_from_args(parser.parse_args(flags.split()))
+    add_flags(parser, StylizeConfig)
+    return make_config(StylizeConfig, vars(parser.parse_args(flags.split())))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_several_inputs_keep_their_order() -> None:
 
 def test_every_field_has_a_flag_with_its_default() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    add_arguments(parser)
+    add_flags(parser, StylizeConfig)
     flags = {a.dest: a for a in parser._actions if a.dest != "help"}
 
     assert set(flags) == {field.name for field in dataclasses.fields(StylizeConfig)}

@@ -515,7 +515,7 @@ CHECKED = {"": True, "--randomization-check": True, "--no-randomization-check": 
 def test_gradients_are_checked_unless_refused(flag):
     argv = ["visualize", "--input", "in", "--output", "out", *flag.split()]
     args = cli.build_parser().parse_args(argv)
-    assert args.flags.config_from_args(args).randomization_check is CHECKED[flag]
+    assert cli.config_from_args(args).randomization_check is CHECKED[flag]
 
 
 @pytest.mark.parametrize("expected", USAGE_ERRORS)

@@ -24,12 +24,11 @@ def shown(monkeypatch, totals):
     """Return what the template gets for totals [contents, styles]."""
     seen = {}
 
-    class Template:
-        def render(self, **values):
-            seen.update(values)
-            return ""
+    def render(_, **values):
+        seen.update(values)
+        return b""
 
-    monkeypatch.setattr("transforms.evaluate.report.template", lambda _: Template())
+    monkeypatch.setattr("transforms.evaluate.report.render", render)
     page = EvaluationPage([square(f"s{i}", 0.1) for i in range(len(totals[0]))])
     for content, row in enumerate(totals):
         cells = [cell(content, style, float(t)) for style, t in enumerate(row)]

@@ -1,9 +1,12 @@
-"""The settings of a small data set."""
+"""The settings of a small data set, and records that wait for its shards."""
 
 import pytest
 
 from transforms.annotations.dataset_layout import DatasetSettings
-from transforms.annotations.sources import AnnotationSource
+from transforms.annotations.sources import AnnotationSource, SourceImage
+from transforms.ingest.prepare import prepare_image
+from transforms.ingest.spill import SpillFile
+from transforms.storage.files import read_file
 
 
 @pytest.fixture
@@ -20,3 +23,21 @@ def settings() -> DatasetSettings:
         annotations=AnnotationSource(),
         fingerprint="f0",
     )
+
+
+@pytest.fixture
+def spill(output, listed, settings):
+    """Return a writer of pictures into a spill file; it returns shards and records."""
+
+    def write(*pictures):
+        file = SpillFile(output)
+        records = []
+        for key, seed in pictures:
+            ref = listed(key, 40, 50, seed=seed)
+            image = prepare_image(SourceImage(ref), read_file(ref.path), settings)
+            record = file.append(image)
+            records.append((settings.shard_of(record.sha256), record))
+        file.close()
+        return records
+
+    return write

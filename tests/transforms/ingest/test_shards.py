@@ -5,30 +5,9 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.annotations.sources import SourceImage
-from transforms.ingest.prepare import prepare_image
 from transforms.ingest.shards import WriteShards
-from transforms.ingest.spill import SpillFile
 from transforms.ingest.whole_shards import find_committed
 from transforms.storage.files import read_file
-
-
-@pytest.fixture
-def spill(output, listed, settings):
-    """Return a writer of pictures into a spill file; it returns shards and records."""
-
-    def write(*pictures):
-        file = SpillFile(output)
-        records = []
-        for key, seed in pictures:
-            ref = listed(key, 40, 50, seed=seed)
-            image = prepare_image(SourceImage(ref), read_file(ref.path), settings)
-            record = file.append(image)
-            records.append((settings.shard_of(record.sha256), record))
-        file.close()
-        return records
-
-    return write
 
 
 @pytest.fixture

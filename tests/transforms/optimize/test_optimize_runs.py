@@ -20,7 +20,7 @@ from transforms.optimize.optimize_runs import (
 from transforms.optimize.runs import RUNS_TABLE, Original, VggChoice
 from transforms.optimize.settings import RunSettings, Setting
 from transforms.steps.vgg_weights import weights_sha256
-from transforms.storage.journal import CompactTable
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 
 SHALLOW = {

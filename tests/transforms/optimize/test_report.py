@@ -4,9 +4,18 @@ import html
 import re
 
 import pytest
+from apache_beam import Create
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.optimize import report as run_report
-from transforms.optimize.report import REPORT, index_html, write_index, write_pages
+from transforms.optimize.report import (
+    REPORT,
+    WriteRunReport,
+    index_html,
+    write_index,
+    write_pages,
+)
 from transforms.storage.folder import OutputFolder
 
 SETTINGS = [{}, {"tv_weight": 10.0}, {"style_weight": 10.0}, {"style_weight": 100.0}]
@@ -105,6 +114,21 @@ def test_equal_runs_give_equal_bytes_and_old_pages_go(report, output):
     assert report(["a.jpg", "b.jpg"], ["s.jpg"], SETTINGS) == first
     report(["a.jpg"], ["s.jpg"], SETTINGS)
     assert len([n for n in output.names("report") if n.endswith(".html")]) == 1
+
+
+def test_write_run_report_is_the_pages_and_the_overview(report, write_study, output):
+    expected = report(["a.jpg", "b.jpg"], ["s.jpg"], SETTINGS)
+    pages = {name: output.read(name) for name in output.names("report")}
+    parts = write_study(output, ["a.jpg", "b.jpg"], ["s.jpg"], SETTINGS)
+    for name in [REPORT, *pages]:
+        output.delete(name)
+
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        index = pipeline | Create(parts, reshuffle=False) | WriteRunReport(output)
+        assert_that(index, equal_to([REPORT]))
+
+    assert output.read(REPORT).decode() == expected
+    assert {name: output.read(name) for name in output.names("report")} == pages
 
 
 def test_nothing_done_is_said(output):

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from transforms.storage import files
-from transforms.storage.files import MissingExtraError, open_file
+from transforms.storage.files import MissingExtraError, open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
 
@@ -156,6 +156,19 @@ def test_remote_folder_reads_lists_and_deletes(bucket):
     assert folder.names("d") == ["d/a", "d/b"]
     folder.delete("d")
     assert bucket.objects == {}
+
+
+def test_a_bucket_that_tells_of_a_missing_file_at_the_first_read(monkeypatch):
+    exceptions = pytest.importorskip("google.api_core.exceptions")
+
+    class Reader(io.BytesIO):
+        def read(self, size=-1):
+            raise exceptions.NotFound("no such object")
+
+    fake = types.SimpleNamespace(open=lambda path, compression_type: Reader())
+    monkeypatch.setattr(files, "filesystems", lambda: fake)
+    with pytest.raises(FileNotFoundError, match="no such object"):
+        read_file("gs://bucket/a.jpg")
 
 
 def test_missing_google_support_says_what_to_install():

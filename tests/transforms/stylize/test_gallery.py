@@ -11,6 +11,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import image_id
+from transforms.pages.page_data import data_script
 from transforms.storage.folder import OutputFolder
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize import gallery
@@ -58,7 +59,7 @@ def write_part(output, rows, part=0, parts=1):
 
 def call_of(script):
     """Return the arguments of the one call that a page script is."""
-    match = re.fullmatch(r"stylebeamPage\((.*)\);\n", script.decode(), re.DOTALL)
+    match = re.fullmatch(r"stylebeam\.page\((.*)\);\n", script.decode(), re.DOTALL)
     return json.loads(f"[{match[1]}]")
 
 
@@ -66,6 +67,19 @@ def data_of(html):
     """Return what the index holds for its script."""
     match = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', html)
     return json.loads(match[1])
+
+
+def records(table):
+    """Return the rows of a table by the names of its fields."""
+    return [dict(zip(table["fields"], row, strict=True)) for row in table["rows"]]
+
+
+def pages_of(html):
+    return records(data_of(html)["pages"])
+
+
+def page(name, contents, cells, first):
+    return {"name": name, "contents": contents, "cells": cells, "first": first}
 
 
 @pytest.fixture
@@ -82,15 +96,18 @@ def test_page_script_of_small_manifest_is_exact():
     ]
     a, b, s, t = (image_id(key) for key in ("a.jpg", "b.jpg", "s.jpg", "t.jpg"))
 
-    actual = gallery.page_script("00000-000", rows)
+    actual = data_script("00000-000", gallery.page_data(rows))
 
     assert actual.decode() == (
-        'stylebeamPage("00000-000",{"bundles":["b00000000001"],"cells":['
+        'stylebeam.page("00000-000",{"bundles":["b00000000001"],"cells":{"fields":'
+        '["content","column","alpha","bundle","width","height","path"],"rows":['
         f'[0,0,1.0,0,40,30,"images/{a}/{s}.jpg"],'
         f'[0,0,0.5,0,40,30,"images/{a}/{s}@a0500.jpg"],'
         '[0,1,1.0,0,0,30,""],'
-        f'[1,2,1.0,0,40,30,"images/{b}/{t}.jpg"]],'
-        '"columns":[[[0,1.0,""]],[[0,0.75,""],[1,0.25,""]],[[1,1.0,""]]],'
+        f'[1,2,1.0,0,40,30,"images/{b}/{t}.jpg"]]}},'
+        '"columns":[[{"mask":"","style":0,"weight":1.0}],'
+        '[{"mask":"","style":0,"weight":0.75},{"mask":"","style":1,"weight":0.25}],'
+        '[{"mask":"","style":1,"weight":1.0}]],'
         '"contents":['
         f'{{"height":30,"id":"{a}","key":"a.jpg","width":40}},'
         f'{{"height":30,"id":"{b}","key":"b.jpg","width":40}}],'
@@ -98,25 +115,26 @@ def test_page_script_of_small_manifest_is_exact():
     )
 
 
-def test_page_script_keeps_masks_apart():
+def test_page_data_keeps_masks_apart():
     masked = cell("a.jpg", "s.jpg")
     masked["styles"][0]["mask_sha256"] = "00ff"
 
-    _, data = call_of(
-        gallery.page_script("00000-000", [cell("a.jpg", "s.jpg"), masked])
-    )
+    data = gallery.page_data([cell("a.jpg", "s.jpg"), masked])
 
-    assert data["columns"] == [[[0, 1.0, ""]], [[0, 1.0, "00ff"]]]
+    assert data["columns"] == [
+        [{"style": 0, "weight": 1.0, "mask": ""}],
+        [{"style": 0, "weight": 1.0, "mask": "00ff"}],
+    ]
 
 
 def test_hostile_names_stay_data():
     rows = [cell(content, style) for content in HOSTILE for style in HOSTILE]
 
-    script = gallery.page_script("00000-000", rows)
+    script = data_script("00000-000", gallery.page_data(rows))
     index = gallery.index_html(
         HOSTILE[0],
         HOSTILE[2],
-        [gallery.PageSummary("00000", 0, 4, 16, 16, HOSTILE[0], HOSTILE[3])],
+        [gallery.PageSummary("00000", 0, 4, 16, 16, HOSTILE[0])],
     ).decode()
 
     assert not set("<>&\u2028\u2029") & set(script.decode())
@@ -126,22 +144,22 @@ def test_hostile_names_stay_data():
     assert "<script>alert" not in index
     assert "<title>quote&#34;apos&#39;amp&amp;&lt;script&gt;alert(1)" in index
     assert index.count("</script>") == 2
-    assert data_of(index)["pages"] == [["00000-000", 4, 16, HOSTILE[0], HOSTILE[3]]]
+    assert pages_of(index) == [page("00000-000", 4, 16, HOSTILE[0])]
     assert data_of(index)["bundle"] == HOSTILE[2]
 
 
 def test_index_is_alone_and_holds_totals():
     pages = [
-        gallery.PageSummary("00001", 0, 2, 2000, 1999, "c", "d"),
-        gallery.PageSummary("00000", 1, 1, 500, 500, "b", "b"),
-        gallery.PageSummary("00000", 0, 3, 10, 10, "a", "aa"),
+        gallery.PageSummary("00001", 0, 2, 2000, 1999, "c"),
+        gallery.PageSummary("00000", 1, 1, 500, 500, "b"),
+        gallery.PageSummary("00000", 0, 3, 10, 10, "a"),
     ]
 
     html = gallery.index_html("Mine", "b00000000001", pages).decode()
 
     assert "2,509 pictures · 6 contents" in html
     assert "1 failed" in html
-    assert [page[0] for page in data_of(html)["pages"]] == [
+    assert [page["name"] for page in pages_of(html)] == [
         "00000-000",
         "00000-001",
         "00001-000",
@@ -154,7 +172,7 @@ def test_index_is_alone_and_holds_totals():
     [(0, "nothing was stylized"), (7, "every cell failed (7)")],
 )
 def test_index_without_pictures_says_so(failed, said):
-    pages = [gallery.PageSummary("00000", 0, 1, failed, 0, "a", "a")] if failed else []
+    pages = [gallery.PageSummary("00000", 0, 1, failed, 0, "a")] if failed else []
 
     html = gallery.index_html("Mine", "", pages).decode()
 
@@ -190,8 +208,8 @@ def test_write_pages_counts_a_cut_content_once(output):
     pages = list(gallery.write_pages(write_part(output, rows, 3, 4), output))
 
     assert pages == [
-        gallery.PageSummary("00003", 0, 1, 5000, 5000, "a.jpg", "a.jpg"),
-        gallery.PageSummary("00003", 1, 1, 2, 1, "a.jpg", "b.jpg"),
+        gallery.PageSummary("00003", 0, 1, 5000, 5000, "a.jpg"),
+        gallery.PageSummary("00003", 1, 1, 2, 1, "a.jpg"),
     ]
     assert output.names("gallery/pages") == [page.file for page in pages]
     name, data = call_of(output.read(pages[1].file))
@@ -233,10 +251,10 @@ def test_write_gallery_writes_pages_and_index(output):
         "bundle": "b00000000001",
         "done": 2,
         "most": {"cells": 5000, "contents": 100},
-        "pages": [
-            ["00000-000", 1, 2, "a.jpg", "a.jpg"],
-            ["00002-000", 1, 1, "b.jpg", "b.jpg"],
-        ],
+        "pages": {
+            "fields": ["name", "contents", "cells", "first"],
+            "rows": [["00000-000", 1, 2, "a.jpg"], ["00002-000", 1, 1, "b.jpg"]],
+        },
     }
 
 
@@ -275,6 +293,24 @@ def test_measured_cells_carry_what_they_are_sorted_by():
         "ssim": 0.75,
     }
     unmeasurable = dict.fromkeys(metrics)
-    assert gallery._quality(metrics) == [0.5, 3.25, 0.75]
-    assert gallery._quality(unmeasurable) is None
-    assert gallery._quality(None) is None
+    rows = [
+        cell("a.jpg", "s.jpg", metrics=metrics),
+        cell("b.jpg", "s.jpg", metrics=unmeasurable),
+        cell("c.jpg", "s.jpg"),
+    ]
+
+    found = records(gallery.page_data(rows)["cells"])
+
+    values = [[row[n] for n in ("content_loss", "style_loss", "ssim")] for row in found]
+    assert values == [[0.5, 3.25, 0.75], [None] * 3, [None] * 3]
+    assert "ssim" not in gallery.page_data(rows[1:])["cells"]["fields"]
+
+
+def test_a_hundred_thousand_cells_stay_compact():
+    rows = [cell(f"{k}.jpg", f"s{n:02d}.jpg") for k in range(100) for n in range(50)]
+
+    size = len(data_script("00000-000", gallery.page_data(rows)))
+
+    # One page of the twenty. The names of the files are most of it.
+    paths = sum(len(row["path"]) for row in rows)
+    assert size < paths + 40 * len(rows)

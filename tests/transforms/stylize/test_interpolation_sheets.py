@@ -15,7 +15,7 @@ from transforms.storage.parquet import write_table
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.interpolation_sheets import WriteSheets, sheet_places
-from transforms.stylize.manifest import part_name
+from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.pairing import BlendPairing
 
 WEIGHTS = ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
@@ -47,7 +47,7 @@ def part(output):
                     "status": "done" if done else "failed",
                 }
             )
-    name = part_name(0, 1)
+    name = MANIFEST_TABLE.part_name(0, 1)
     write_table(output, name, pa.Table.from_pylist(rows, STYLIZE_MANIFEST))
     return name
 

@@ -5,17 +5,16 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing import test_pipeline
 
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import read_rows, stable_part, write_table
+from transforms.storage.parquet import read_rows, write_table
+from transforms.storage.parts import stable_part
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.manifest import (
-    JOURNAL,
-    CompactManifest,
+    MANIFEST_TABLE,
     commit_rows,
     committed_rows,
-    part_name,
-    parts_on_disk,
-    row_bytes,
+    picture_file,
 )
 
 
@@ -59,7 +58,7 @@ def row(content, style, cell_id="0" * 16, **values):
 
 def compact(output, parts):
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        _ = pipeline | beam.Create([1, 2]) | CompactManifest(output, parts)
+        _ = pipeline | beam.Create([1, 2]) | CompactTable(MANIFEST_TABLE, output, parts)
 
 
 def all_rows(output):
@@ -70,15 +69,15 @@ def all_rows(output):
 def test_journal_becomes_sorted_parts(output):
     commit_rows(output, "b", [row("b", "t"), row("b", "s")])
     commit_rows(output, "a", [row("a", "s")])
-    assert len(output.names(JOURNAL)) == 2
+    assert len(output.names(MANIFEST_TABLE.journal)) == 2
     compact(output, 1)
-    assert output.names("manifest") == [part_name(0, 1)]
+    assert output.names("manifest") == [MANIFEST_TABLE.part_name(0, 1)]
     assert [r["path"] for r in all_rows(output)] == [
         "images/a/s.jpg",
         "images/b/s.jpg",
         "images/b/t.jpg",
     ]
-    assert not output.exists(JOURNAL)
+    assert not output.exists(MANIFEST_TABLE.journal)
 
 
 def test_schema_is_the_contract(output):
@@ -86,28 +85,31 @@ def test_schema_is_the_contract(output):
     compact(output, 1)
     import pyarrow.parquet as pq
 
-    found = pq.read_schema(output.path(part_name(0, 1)))
+    found = pq.read_schema(output.path(MANIFEST_TABLE.part_name(0, 1)))
     assert found.equals(STYLIZE_MANIFEST)
 
 
 def test_no_rows_is_an_empty_part(output):
     compact(output, 2)
-    assert output.names("manifest") == [part_name(0, 2), part_name(1, 2)]
+    assert output.names("manifest") == [
+        MANIFEST_TABLE.part_name(0, 2),
+        MANIFEST_TABLE.part_name(1, 2),
+    ]
     assert all_rows(output) == []
 
 
 def test_merging_again_changes_no_byte(output):
     commit_rows(output, "a", [row("a", "s")])
     compact(output, 1)
-    before = output.read(part_name(0, 1))
+    before = output.read(MANIFEST_TABLE.part_name(0, 1))
     compact(output, 1)
-    assert output.read(part_name(0, 1)) == before
+    assert output.read(MANIFEST_TABLE.part_name(0, 1)) == before
 
 
 def test_a_retried_block_is_committed_once(output):
     commit_rows(output, "a", [row("a", "s")])
     commit_rows(output, "a", [row("a", "s")])
-    assert len(output.names(JOURNAL)) == 1
+    assert len(output.names(MANIFEST_TABLE.journal)) == 1
 
 
 def test_newer_rows_replace_older_ones_of_the_same_path(output):
@@ -139,11 +141,11 @@ def test_a_growing_collection_is_repartitioned(output, parts):
     for content in contents[10:]:
         commit_rows(output, content, [row(content, "s")])
     compact(output, parts)
-    assert parts_on_disk(output) == parts
+    assert MANIFEST_TABLE.parts_on_disk(output) == parts
     assert len(output.names("manifest")) == parts
     assert sorted(r["content_id"] for r in all_rows(output)) == sorted(contents)
     for part in range(parts):
-        for found in read_rows(output.path(part_name(part, parts))):
+        for found in read_rows(output.path(MANIFEST_TABLE.part_name(part, parts))):
             assert stable_part(found["content_id"], parts) == part
     for content in contents:
         found = committed_rows(output, parts, content, f"{content}.jpg")
@@ -154,22 +156,22 @@ def test_merge_killed_before_its_clean_up_loses_and_doubles_nothing(output):
     # Old parts, new parts and the journal are all there.
     commit_rows(output, "a", [row("a", "s")])
     compact(output, 1)
-    old = output.read(part_name(0, 1))
+    old = output.read(MANIFEST_TABLE.part_name(0, 1))
     commit_rows(output, "b", [row("b", "s")])
-    journal = {name: output.read(name) for name in output.names(JOURNAL)}
+    journal = {name: output.read(name) for name in output.names(MANIFEST_TABLE.journal)}
     compact(output, 2)
-    output.write(part_name(0, 1), old)
+    output.write(MANIFEST_TABLE.part_name(0, 1), old)
     for name, data in journal.items():
         output.write(name, data)
     compact(output, 2)
     assert sorted(r["content_id"] for r in all_rows(output)) == ["a", "b"]
-    assert parts_on_disk(output) == 2
+    assert MANIFEST_TABLE.parts_on_disk(output) == 2
 
 
 def test_lookup_reads_only_the_rows_of_a_content(output):
     rows = [row(f"c{i:05d}", "s") for i in range(9000)]
     table = pa.Table.from_pylist(rows, STYLIZE_MANIFEST)
-    write_table(output, part_name(0, 1), table)
+    write_table(output, MANIFEST_TABLE.part_name(0, 1), table)
     found = committed_rows(output, 1, "c04567", "c04567.jpg")
     assert list(found) == ["images/c04567/s.jpg"]
     assert committed_rows(output, 1, "new", "new.jpg") == {}
@@ -178,8 +180,9 @@ def test_lookup_reads_only_the_rows_of_a_content(output):
 def test_bytes_of_a_row_are_its_file_or_its_place_in_a_shard(output):
     output.write("images/a/s.jpg", b"data")
     output.write("shards/x.tar", b"before-data-after")
-    assert row_bytes(output, row("a", "s")) == b"data"
+    assert picture_file(row("a", "s")).read(output) == b"data"
     packed = row("a", "s", shard="shards/x.tar", offset=7)
-    assert row_bytes(output, packed) == b"data"
-    assert row_bytes(output, row("a", "t")) is None
-    assert row_bytes(output, row("a", "t", shard="shards/gone", offset=0)) is None
+    assert picture_file(packed).read(output) == b"data"
+    assert picture_file(row("a", "t")).read(output) is None
+    gone = row("a", "t", shard="shards/gone", offset=0)
+    assert picture_file(gone).read(output) is None

@@ -9,10 +9,11 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count
 from transforms.images.decoder import decode_image
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.handler import StylizerModelHandler
-from transforms.stylize.manifest import CompactManifest, part_name
+from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.pairing import SamplePairing
 from transforms.stylize.style_bank import WriteStyleBank
 from transforms.stylize.stylize_images import StylizeImages
@@ -23,7 +24,7 @@ def run(output, any_network, bank_settings, encoded):
     """Return a runner of the transform that checks its counts and failures."""
 
     def run_once(plan, contents, sums, failures=(), retry=None):
-        compact = CompactManifest(output, 1)
+        compact = CompactTable(MANIFEST_TABLE, output, 1)
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
             bank = (
                 pipeline
@@ -51,7 +52,7 @@ def run(output, any_network, bank_settings, encoded):
             assert_that(nonzero, equal_to(list(sums.items())), "counts")
             assert_that(told, equal_to(list(failures)), "failures")
             _ = stylized.counts | "Compact" >> compact
-        return read_rows(output.path(part_name(0, 1)))
+        return read_rows(output.path(MANIFEST_TABLE.part_name(0, 1)))
 
     return run_once
 

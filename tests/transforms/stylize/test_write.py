@@ -15,7 +15,7 @@ from transforms.images.load import ImageBytes, LoadedImage
 from transforms.images.thumbnails import thumbnail_name
 from transforms.storage.parquet import read_rows
 from transforms.stylize.blocks import Painted, StylizeBlock, StylizedBlock
-from transforms.stylize.manifest import JOURNAL, row_bytes
+from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 from transforms.stylize.write import WriteBlocks
 
 
@@ -55,7 +55,7 @@ def run(plan, block, sums, failures):
 
 
 def rows_of(output):
-    names = [name for name in output.names(JOURNAL) if name.endswith(".parquet")]
+    names = MANIFEST_TABLE.journal_names(output)
     rows = [row for name in names for row in read_rows(output.path(name))]
     return sorted(rows, key=lambda row: row["path"])
 
@@ -117,5 +117,5 @@ def test_shards_take_a_block_as_one_file(sharded, block):
     rows = rows_of(output)
     assert len({row["shard"] for row in rows}) == 1
     for row, level in zip(rows, (60, 200), strict=True):
-        assert (decode_image(row_bytes(output, row)).pixels == level).all()
+        assert (decode_image(picture_file(row).read(output)).pixels == level).all()
     assert not output.exists("images")

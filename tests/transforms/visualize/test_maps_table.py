@@ -4,14 +4,14 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing import test_pipeline
 
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.journal import CompactTable
-from transforms.storage.parquet import read_rows, stable_part
+from transforms.storage.parquet import read_rows
+from transforms.storage.parts import stable_part
 from transforms.visualize.maps_table import (
     MAPS_TABLE,
     Owner,
     commit_maps,
-    count_map_parts,
     is_done,
     write_file,
     write_sheet,
@@ -114,5 +114,6 @@ def test_nothing_to_do_still_leaves_a_table(output):
     assert output.read("scores/a-1.npz") == b"x"
 
 
-def test_a_part_holds_some_dozen_images():
-    assert [count_map_parts(n) for n in (0, 24, 64, 65, 1000)] == [1, 1, 1, 2, 16]
+def test_a_part_holds_some_dozen_images(output):
+    counts = [MAPS_TABLE.count_parts(output, n) for n in (0, 24, 64, 65, 1000)]
+    assert counts == [1, 1, 1, 2, 16]

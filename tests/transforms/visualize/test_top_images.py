@@ -9,7 +9,7 @@ from PIL import Image
 
 from model.attribution.featuremaps import ReceptiveField
 from transforms.elements import Count, ImageRef, Reason
-from transforms.storage.journal import CompactTable
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 from transforms.visualize import top_images
 from transforms.visualize.maps_table import MAPS_TABLE

@@ -9,7 +9,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count
 from transforms.images.decoder import decode_image
-from transforms.storage.journal import CompactTable
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 from transforms.visualize import visualize_images
 from transforms.visualize.handler import LookHandler

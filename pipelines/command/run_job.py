@@ -1,0 +1,129 @@
+"""From a command's configuration to its exit status, by way of a Beam pipeline.
+
+What all Beam commands do alike, in the order in which they do it. A command says what
+it has of its own in a `Command`; its dataflow is in its own `build`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from pipelines.command.beam_options import (
+    local_runner,
+    pipeline_options,
+    shared_cores,
+)
+from pipelines.command.job import Balance, Job
+from transforms.storage.counts import COUNTS, WriteCounts
+from transforms.storage.folder import OutputFolder
+
+
+class JobConfig(Protocol):
+    """What every configuration of a Beam command has."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def output(self) -> str:
+        """Folder or URL."""
+
+    @property
+    def max_failure_rate(self) -> float:
+        """Largest share of failures that still is a success, in [0, 1]."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether everything is made anew."""
+
+
+_Config = TypeVar("_Config", bound=JobConfig)
+_Plan = TypeVar("_Plan")
+
+
+def _always(_config: Any, _plan: Any) -> bool:
+    return True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command(Generic[_Config, _Plan]):
+    """What a Beam command has of its own.
+
+    Attributes:
+        name: As on the command line.
+        plan: Looks at what there is and writes nothing; raises UsageError.
+        names: Returns what the command writes at the top of its output, beside
+            `job.json`.
+        identity: Returns the settings that change bytes but not paths.
+        unit: What the progress counts, such as `cells`.
+        total: Returns how many units there are at most.
+        begin: Tells the user what is worth knowing before the run, and whether there is
+            anything to run.
+        build: Composes the pipeline and returns its counts.
+        balances: Returns what must add up, the main one last, from the counts.
+        end: Tells the user what came of it, and returns the place in the output to look
+            at.
+        reasons: Where in the output people find why something failed.
+    """
+
+    name: str
+    plan: Callable[[_Config], _Plan]
+    names: Callable[[OutputFolder], Sequence[str]]
+    identity: Callable[[_Config, _Plan], Mapping[str, Any]]
+    unit: str
+    total: Callable[[_Config, _Plan], int]
+    begin: Callable[[_Config, _Plan], bool] = _always
+    build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
+    balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
+    end: Callable[[_Config, _Plan, OutputFolder], str]
+    reasons: str = "failures"
+
+
+def run_job(
+    command: Command[_Config, _Plan], config: _Config, beam_flags: Sequence[str]
+) -> int:
+    """Run a command; returns its exit status.
+
+    Args:
+        command: What it has of its own.
+        config: What it was asked to do.
+        beam_flags: Flags that are not ours.
+
+    Raises:
+        RuntimeError: A balance does not add up.
+        UsageError: What was asked for cannot be done; nothing was written.
+    """
+    options = pipeline_options(beam_flags)
+    plan = command.plan(config)
+    output = OutputFolder(config.output)
+    job = Job(
+        command=command.name,
+        output=output,
+        names=command.names(output),
+        identity=command.identity(config, plan),
+        config=dataclasses.asdict(config),
+        overwrite=config.overwrite,
+        max_failure_rate=config.max_failure_rate,
+        unit=command.unit,
+        total=command.total(config, plan),
+        reasons=command.reasons,
+    )
+    job.check_output()
+    if not command.begin(config, plan):
+        return 0
+
+    def run_pipeline() -> Mapping[str, int]:
+        with shared_cores(options):
+            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
+            counts = command.build(pipeline, config, plan)
+            _ = counts | "WriteCounts" >> WriteCounts(output)
+            pipeline.run().wait_until_finish()
+        found: dict[str, int] = output.read_json(COUNTS)
+        return found
+
+    status = job.run(run_pipeline, functools.partial(command.balances, plan))
+    print(output.path(command.end(config, plan, output)))
+    return status

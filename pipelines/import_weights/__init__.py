@@ -1,0 +1,1 @@
+"""`stylebeam import-weights`: published weights become a bundle, without Beam."""

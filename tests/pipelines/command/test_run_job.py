@@ -1,0 +1,168 @@
+"""From a configuration to an exit status through Beam, with a command of the test."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from pipelines.command.beam_options import pipeline_options, shared_cores
+from pipelines.command.job import Balance
+from pipelines.command.run_job import Command, run_job
+from pipelines.errors import UsageError
+from transforms.storage.folder import OutputFolder
+
+NAMES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+@dataclasses.dataclass(frozen=True)
+class CountConfig:
+    """What the command was asked to do."""
+
+    output: str
+    amount: int
+    max_failure_rate: float = 0.0
+    overwrite: bool = False
+
+
+def plan(config: CountConfig) -> list[int]:
+    if config.amount < 0:
+        raise UsageError(f"--amount {config.amount}: expected at least 0.")
+    return list(range(config.amount))
+
+
+def build(pipeline: beam.Pipeline, config: CountConfig, plan: list[int]) -> Any:
+    for name in NAMES:
+        OutputFolder(config.output).write(name, os.environ.get(name, "-").encode())
+    counts = [("things_planned", 1), ("things_done", 1)]
+    return (
+        pipeline
+        | "Create" >> beam.Create(plan)
+        | "Count" >> beam.FlatMap(lambda _: counts)
+    )
+
+
+def balances(plan: list[int], counts: Mapping[str, int]) -> list[Balance]:
+    assert counts.get("things_planned", 0) == len(plan)
+    return [Balance.of_work("things", counts)]
+
+
+def count(amount: int, output: pathlib.Path, *flags: str, **changes: Any) -> int:
+    command: Command[CountConfig, list[int]] = Command(
+        name="count",
+        plan=plan,
+        names=lambda output: ("things",),
+        identity=lambda config, plan: {"amount": config.amount},
+        unit="things",
+        total=lambda config, plan: len(plan),
+        build=build,
+        balances=balances,
+        end=lambda config, plan, output: "things",
+    )
+    command = dataclasses.replace(command, **changes)
+    return run_job(command, CountConfig(str(output), amount), flags)
+
+
+@pytest.fixture
+def output(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "out"
+
+
+def test_counts_of_the_pipeline_decide(
+    output: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert count(3, output) == 0
+
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    assert job["counts"] == {"things_planned": 3, "things_done": 3}
+    assert job["identity"] == {"amount": 3}
+    assert job["config"]["amount"] == 3
+    printed = capsys.readouterr()
+    assert printed.out == f"{output}/things\n"
+    assert "count: 3 things = 3 done + 0 kept + 0 failed" in printed.err
+    assert not (output / ".tmp").exists()
+
+
+def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:
+    assert count(0, output) == 1
+
+
+@pytest.mark.parametrize("flags", [["--no-such-flag"], ["--direct_num_workers=two"]])
+def test_flag_of_nobody_is_refused_before_the_plan(
+    output: pathlib.Path, flags: list[str]
+) -> None:
+    with pytest.raises(UsageError, match=r"direct_num_workers|--no-such-flag"):
+        count(-1, output, *flags)
+    assert not output.exists()
+
+
+def test_plan_that_cannot_be_done_writes_nothing(output: pathlib.Path) -> None:
+    with pytest.raises(UsageError, match="--amount -1"):
+        count(-1, output)
+    assert not output.exists()
+
+
+def test_command_may_end_before_the_run(output: pathlib.Path) -> None:
+    assert count(3, output, begin=lambda config, plan: False) == 0
+    assert not output.exists()
+
+
+def test_output_is_checked_before_the_command_begins(output: pathlib.Path) -> None:
+    assert count(3, output) == 0
+
+    with pytest.raises(UsageError, match="was made with amount 3"):
+        count(4, output, begin=lambda config, plan: pytest.fail("it began"))
+
+
+def test_pipeline_runs_with_its_share_of_the_cores(
+    output: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    flags = ["--direct_num_workers=3", "--direct_running_mode=in_memory"]
+
+    assert count(1, output, *flags) == 0
+
+    assert [(output / name).read_text() for name in NAMES] == ["2", "1"]
+    assert not [name for name in NAMES if name in os.environ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "threads"),
+    [
+        ([], None),
+        (["--direct_num_workers=1"], None),
+        (["--direct_num_workers=2"], "4"),
+        (["--direct_num_workers=0"], "1"),
+        (["--direct_num_workers=99"], "1"),
+        (["--direct_num_workers=2", "--runner=FlinkRunner"], None),
+    ],
+)
+def test_cores_are_shared_among_the_workers_of_this_machine(
+    flags: list[str], threads: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+
+    with shared_cores(pipeline_options(flags)):
+        assert os.environ.get(NAMES[0]) == threads
+        assert os.environ.get(NAMES[1]) == (threads and "1")
+    assert not [name for name in NAMES if name in os.environ]
+
+
+def test_environment_that_says_otherwise_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(NAMES[0], "5")
+    monkeypatch.delenv(NAMES[1], raising=False)
+
+    with shared_cores(pipeline_options(["--direct_num_workers=2"])):
+        assert os.environ[NAMES[0]] == "5"
+    assert os.environ[NAMES[0]] == "5"
+    assert NAMES[1] not in os.environ

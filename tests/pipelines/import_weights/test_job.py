@@ -1,0 +1,88 @@
+import hashlib
+import json
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+
+from model.bundle import load_bundle
+from model.networks.decoder import mirror_layers
+from model.networks.vgg import layers_to, vgg_layers
+from pipelines import cli
+
+ENCODER = [0, 2, 5, 9, 12, 16, 19, 22, 25, 29]
+DECODER = [1, 5, 8, 11, 14, 18, 21, 25, 28]
+
+
+def safetensors(path: pathlib.Path, shapes: list, names: list[int]) -> bytes:
+    """Write a file of small numbers and return its bytes."""
+    rng = np.random.default_rng(len(names))
+    header: dict = {}
+    body = b""
+    for index, (side, taken, given) in zip(names, shapes, strict=True):
+        for name, shape in (
+            ("weight", (given, taken, side, side)),
+            ("bias", (given,)),
+        ):
+            array = rng.normal(0, 0.05, shape).astype(np.float16)
+            place = [len(body), len(body) + array.nbytes]
+            entry = {"dtype": "F16", "shape": shape, "data_offsets": place}
+            header[f"{index}.{name}"] = entry
+            body += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def files(tmp_path: pathlib.Path) -> list[str]:
+    layers = layers_to(vgg_layers("vgg19"), "block4_conv1")
+    encoder = [(1, 3, 3)] + [(3, s.in_channels, s.out_channels) for s in layers]
+    decoder = [(3, s.in_channels, s.out_channels) for s in mirror_layers(layers)]
+    safetensors(tmp_path / "vgg.safetensors", encoder, ENCODER)
+    safetensors(tmp_path / "decoder.safetensors", decoder, DECODER)
+    return [
+        "import-weights",
+        f"--encoder={tmp_path / 'vgg.safetensors'}",
+        f"--decoder={tmp_path / 'decoder.safetensors'}",
+        f"--output={tmp_path / 'bundle'}",
+        "--license=CC BY 4.0, somebody",
+    ]
+
+
+def test_published_files_become_a_bundle(files, tmp_path, capsys) -> None:
+    assert cli.main(files) == 0
+
+    bundle = load_bundle(str(tmp_path / "bundle"))
+    assert bundle.bundle_id in capsys.readouterr().out
+    assert bundle.description["license"] == "CC BY 4.0, somebody"
+    (ancestor,) = bundle.description["lineage"]
+    digest = hashlib.sha256((tmp_path / "vgg.safetensors").read_bytes()).hexdigest()
+    assert ancestor["files_sha256"]["encoder"] == digest
+    assert [layer.name for layer in bundle.encoder_layers][-1] == "block4_conv1"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--encoder", "missing.pth", "No such file"),
+        ("--decoder", ".", "is a folder, expected a file"),
+        ("--decoder", "broken.pth", "not a whole .pth or .safetensors file"),
+        ("--decoder", "vgg.safetensors", "convolutions that count, expected 9"),
+    ],
+)
+def test_wrong_files_exit_with_2_and_write_nothing(
+    files, tmp_path, capsys, flag, value, said
+) -> None:
+    (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 and no more")
+    argv = [
+        a if not a.startswith(flag) else f"{flag}={tmp_path / value}" for a in files
+    ]
+
+    assert cli.main(argv) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "bundle").exists()

@@ -1,0 +1,106 @@
+"""The journal becomes parts when all is committed, and is removed last."""
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+
+from transforms.storage.committed_table import CommittedTable
+from transforms.storage.compact_table import CompactTable, Packer
+from transforms.storage.folder import OutputFolder
+
+SCHEMA = pa.schema([("image", pa.string()), ("place", pa.string())])
+TABLE = CommittedTable("table", SCHEMA, owner=("image",), order=("image",))
+
+
+@pytest.fixture
+def output(tmp_path):
+    return OutputFolder(str(tmp_path))
+
+
+def commit(image, output):
+    TABLE.commit(output, [{"image": image, "place": None}], image)
+
+
+def compact(output, parts, packer=None, barrier=("x", "y")):
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        names = (
+            pipeline | beam.Create(barrier) | CompactTable(TABLE, output, parts, packer)
+        )
+        expected = [TABLE.part_name(part, parts) for part in range(parts)]
+        assert_that(names, equal_to(expected))
+
+
+def rows(output):
+    return [
+        (row["image"], row["place"])
+        for name in output.names("table")
+        for row in TABLE.rows(output, name)
+    ]
+
+
+@pytest.mark.parametrize("barrier", [(), ("x",)])
+def test_journal_becomes_parts_and_is_removed(output, barrier):
+    for image in ("b", "a"):
+        commit(image, output)
+    compact(output, 1, barrier=barrier)
+    assert rows(output) == [("a", None), ("b", None)]
+    assert not output.exists(TABLE.journal)
+
+
+def test_nothing_committed_is_empty_parts(output):
+    compact(output, 2)
+    assert len(output.names("table")) == 2
+    assert rows(output) == []
+
+
+def test_a_part_without_news_is_not_written_again(output):
+    commit("a", output)
+    compact(output, 1)
+    before = output.read(TABLE.part_name(0, 1))
+    output.write(TABLE.part_name(0, 1), before + b"mark")
+    compact(output, 1)
+    assert output.read(TABLE.part_name(0, 1)) == before + b"mark"
+
+
+def test_parts_of_another_count_are_removed(output):
+    for image in "abcdefgh":
+        commit(image, output)
+    compact(output, 1)
+    compact(output, 4)
+    assert output.names("table") == [TABLE.part_name(part, 4) for part in range(4)]
+    assert sorted(image for image, _ in rows(output)) == list("abcdefgh")
+
+
+def test_merge_begins_when_all_is_committed(output):
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        done = pipeline | beam.Create(list("abcde")) | beam.Map(commit, output)
+        _ = done | CompactTable(TABLE, output, 2)
+    assert sorted(image for image, _ in rows(output)) == list("abcde")
+    assert not output.exists(TABLE.journal)
+
+
+class PackIntoOne(Packer):
+    """Writes a file a part, and removes what no row tells of."""
+
+    def pack(self, output, part, rows):
+        name = f"packed/{part}"
+        output.write(name, b"".join(row["image"].encode() for row in rows))
+        return [{**row, "place": name} for row in rows]
+
+    def clean(self, output, rows):
+        used = {row["place"] for row in rows}
+        for name in output.names("packed"):
+            if name not in used:
+                output.delete(name)
+
+
+def test_files_are_packed_with_their_part_and_left_ones_removed(output):
+    output.write("packed/old", b"of another run")
+    for image in ("b", "a"):
+        commit(image, output)
+    compact(output, 1, PackIntoOne())
+    assert rows(output) == [("a", "packed/0"), ("b", "packed/0")]
+    assert output.names("packed") == ["packed/0"]
+    assert output.read("packed/0") == b"ab"

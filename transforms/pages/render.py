@@ -1,0 +1,93 @@
+"""HTML pages out of `templates/`, each whole in one file: styles and scripts inside.
+
+Every page extends `base.html`. What a page is given is escaped; only its own CSS and
+JavaScript, files of their own beside the templates, enter as they are.
+"""
+
+import base64
+import functools
+import importlib.resources
+import math
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from transforms.pages.page_data import script_json
+
+
+def render(template: str, /, **values: Any) -> bytes:
+    """Return a page as UTF-8; equal values give equal bytes.
+
+    Args:
+        template: Its name.
+        **values: What the template names; one that is missing is an error. `data`
+            becomes JSON inside the page, for its scripts.
+    """
+    return _environment().get_template(template).render(values).encode()
+
+
+def data_url(jpeg: bytes) -> str:
+    """Return the address of a JPEG that stands inside its page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("transforms.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["inline"] = _inline
+    environment.filters["script_json"] = lambda value: Markup(script_json(value))
+    environment.filters["bytes"] = _human_bytes
+    environment.filters["plural"] = _plural
+    environment.filters["short"] = _short
+    environment.filters["thousands"] = "{:,}".format
+    environment.filters["unbroken"] = _unbroken
+    return environment
+
+
+def _inline(name: str) -> Markup:
+    """Return a file beside the templates: ours, and so neither escaped nor parsed."""
+    templates = importlib.resources.files("transforms.pages") / "templates"
+    return Markup((templates / name).read_text("utf-8"))
+
+
+def _human_bytes(size: int) -> str:
+    """Return a size for people.
+
+    >>> _human_bytes(999), _human_bytes(56_500_000)
+    ('999 B', '56.5 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    power = min(4, int(math.log10(size) // 3))
+    return f"{size / 1000**power:.3g} {'kMGT'[power - 1]}B"
+
+
+def _plural(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> _plural(1, "run"), _plural(2000, "run")
+    ('1 run', '2,000 runs')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _short(value: float) -> str:
+    """Return three digits of a number.
+
+    >>> _short(2799267840.0), _short(294.52), _short(0.0)
+    ('2.8e9', '295', '0')
+    """
+    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
+
+
+def _unbroken(text: str) -> str:
+    """Return a text whose numbers stay with their per cents."""
+    return text.replace(" %", "\u00a0%")

@@ -1,0 +1,109 @@
+"""The parts of a table: which one a key belongs to, and every one of them once."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from transforms.storage.folder import OutputFolder
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# A part of this many contents is read and sorted within some hundred MB.
+_CONTENTS_A_PART = 4096
+
+_PART = re.compile(r"part-(\d{5})-of-(\d{5})\.parquet$")
+
+
+def stable_part(key: str, parts: int) -> int:
+    """Return the part of a key: a function of both alone, equal in every process."""
+    return int.from_bytes(_digest(key)[:8], "big") % parts
+
+
+def unit_hash(key: str) -> float:
+    """Return a number in [0, 1) that is a function of the key alone."""
+    return int.from_bytes(_digest(key)[:6], "big") / 2**48
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def count_parts(images: int) -> int:
+    """Return how many parts a manifest of so many images has: a power of two.
+
+    With powers of two a part of a finer partition lies within one of a coarser, so a
+    growing collection is repartitioned part by part.
+
+    >>> [count_parts(n) for n in (0, 1, 4096, 4097, 1_300_000)]
+    [1, 1, 1, 2, 512]
+    """
+    parts = 1
+    while parts * _CONTENTS_A_PART < images:
+        parts *= 2
+    return parts
+
+
+def part_name(folder: str, part: int, parts: int) -> str:
+    """Return the name of a part.
+
+    >>> part_name("failures", 0, 2)
+    'failures/part-00000-of-00002.parquet'
+    """
+    return f"{folder}/part-{part:05d}-of-{parts:05d}.parquet"
+
+
+def part_of_name(name: str) -> tuple[int, int] | None:
+    """Return (part, parts) of a name that `part_name` made; None for another."""
+    match = _PART.search(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def parts_in(output: OutputFolder, folder: str) -> dict[str, tuple[int, int]]:
+    """Return (part, parts) of each part in a folder by its name, sorted."""
+    numbers = {name: part_of_name(name) for name in output.names(folder)}
+    return {name: found for name, found in numbers.items() if found is not None}
+
+
+@dataclasses.dataclass
+class GroupByKnownKey(
+    beam.PTransform[PCollection[tuple[K, V]], PCollection[tuple[K, list[V]]]],
+    Generic[K, V],
+):
+    """Groups values by keys that are known before, also by those that no value has.
+
+    So every part of a table is written, an empty one too: what is not there was not
+    written.
+
+    Input: (key, value) pairs; a value is never None. Output: (key, its values, in any
+    order) for each of the keys.
+
+    Attributes:
+        keys: All that there are, each once.
+    """
+
+    keys: Sequence[K]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pairs: PCollection[tuple[K, V]]) -> PCollection[tuple[K, list[V]]]:
+        """Compose the step."""
+        seeds = pairs.pipeline | "Keys" >> beam.Create(
+            [(key, None) for key in self.keys]
+        )
+        return (
+            (pairs, seeds)
+            | "Flatten" >> beam.Flatten()
+            | "GroupByKey" >> beam.GroupByKey()
+            | "DropSeeds" >> beam.MapTuple(_without_seeds)
+        )
+
+
+def _without_seeds(key: Any, values: Iterable[Any]) -> tuple[Any, list[Any]]:
+    return key, [value for value in values if value is not None]
