@@ -31,7 +31,7 @@ class WriteDatasetManifest(
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         committed: What an earlier run left.
         parts: How many parts.
     """
@@ -47,7 +47,7 @@ class WriteDatasetManifest(
     def expand(
         self, rows: PCollection[list[Row]]
     ) -> PCollection[tuple[str, dict[str, int]]]:
-        """Write every part, also one that no row is in."""
+        """Group the rows by part, and write each part."""
         return (
             rows
             | "SplitByPart" >> beam.FlatMap(_split_by_part, self.parts)
@@ -96,9 +96,9 @@ class FinishDataset(
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         identity: What decides the bytes, for `ingest.json`.
-        examples: Of rejected images: one list.
+        examples: Examples of rejected images: one list.
     """
 
     output: OutputFolder
@@ -112,7 +112,7 @@ class FinishDataset(
     def expand(
         self, parts: PCollection[tuple[str, dict[str, int]]]
     ) -> PCollection[tuple[str, int]]:
-        """Finish once every part is there."""
+        """Collect the parts, and write what TFDS and people read."""
         finished = (
             parts
             | "CollectParts" >> ToList()
