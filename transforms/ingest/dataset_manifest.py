@@ -10,7 +10,7 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.annotations.dataset_layout import DatasetSettings
-from transforms.elements import ImageStatus
+from transforms.elements import Count, ImageStatus
 from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
@@ -142,7 +142,7 @@ def _finish(
         counts.update(statuses)
     return {
         **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
-        "records_written": records,
+        Count.RECORDS_WRITTEN: records,
     }
 
 
