@@ -4,12 +4,10 @@ import contextlib
 import dataclasses
 import json
 import uuid
-from typing import IO, Any
+from typing import IO
 
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
-
-Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
