@@ -68,11 +68,11 @@ class Option:
         read: Makes the value from one word, where that is not done by the type alone;
             raises ValueError.
         instead_of: Another option that may not be given beside this one.
-        type: Of its value, or of each value of a tuple.
+        type: Type of the value, or of each value of a tuple.
         many: Whether the value is a tuple.
         choices: All values, where they are words out of some.
         required: Whether it must be given.
-        default: Its value when it is not.
+        default: The value when none is given.
     """
 
     help: str

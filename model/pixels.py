@@ -31,7 +31,7 @@ def pad_to_stride(images: Any, stride: int, mode: Any = "reflect") -> Any:
     Args:
         images: `[batch, height, width, ...]`; not copied where nothing is missing.
         stride: In pixels.
-        mode: Of `numpy.pad`: reflection for pictures, "edge" for masks.
+        mode: Mode of `numpy.pad`: reflection for pictures, "edge" for masks.
 
     >>> pad_to_stride(np.zeros((1, 33, 48, 3)), 8).shape
     (1, 40, 48, 3)

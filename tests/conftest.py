@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import hypothesis
 import numpy as np
 import pytest
+from PIL import Image
 
 from model.bundle import Bundle
 from model.config import STYLE_LAYERS, ConvSpec
@@ -149,6 +150,39 @@ def picture() -> Callable[..., np.ndarray]:
         return np.clip(np.stack(planes, axis=-1), 0, 1).astype(np.float32)
 
     return paint
+
+
+@pytest.fixture
+def photograph(picture: Callable[..., np.ndarray]) -> Callable[..., pathlib.Path]:
+    """Return a maker of picture files, their format by the suffix."""
+
+    def save(
+        path: pathlib.Path, height: int, width: int, seed: int = 0, **options: object
+    ) -> pathlib.Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.rint(picture(height, width, seed=seed) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(path, **options)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def tiny_vgg(
+    monkeypatch: pytest.MonkeyPatch,
+    random_arrays: Callable[..., dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """VGG of few channels in place of the packaged one, in this process; its weights.
+
+    For whatever is not about the packaged network: it starts and works in a fraction of
+    the time.
+    """
+    from model.networks import vgg, weights
+
+    monkeypatch.setattr(vgg, "_CHANNELS", (4, 6, 8, 8, 8))
+    arrays = random_arrays(vgg.vgg_layers("vgg16"))
+    monkeypatch.setattr(weights, "_packaged_vgg16", lambda: arrays)
+    return arrays
 
 
 @pytest.fixture(scope="session")

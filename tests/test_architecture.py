@@ -133,6 +133,9 @@ class TestImportCost:
     def test_launcher_of_a_job_imports_no_tensorflow(self) -> None:
         assert "tensorflow" not in modules_after("import pipelines.stylize.job")
 
+    def test_evaluate_imports_no_beam(self) -> None:
+        assert "apache_beam" not in modules_after("import pipelines.evaluate.job")
+
 
 class TestContracts:
     def lint(self, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
@@ -289,6 +292,66 @@ class TestSizes:
         ]
 
         assert silent == []
+
+
+def transforms_in(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Return the PTransforms of `transforms`, each with the module it stands in."""
+    return {
+        node.name: path.relative_to(folder)
+        for path in sorted((folder / "transforms").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and any("PTransform" in ast.unparse(base) for base in node.bases)
+    }
+
+
+def untested_in(folder: pathlib.Path) -> list[str]:
+    """Return the PTransforms whose mirrored test file runs none of them.
+
+    A test runs one where the file calls it by its name and has a TestPipeline.
+    """
+    untested = []
+    for name, module in transforms_in(folder).items():
+        test = folder / "tests" / module.with_name(f"test_{module.name}")
+        tree = ast.parse(test.read_text("utf-8") if test.is_file() else "")
+        called = {
+            ast.unparse(node.func).rpartition(".")[2]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+        }
+        if not {name, "TestPipeline"} <= called:
+            untested.append(f"{name}: {test.relative_to(folder)}")
+    return untested
+
+
+class TestTransforms:
+    def test_every_transform_has_a_test_of_its_own(self) -> None:
+        assert len(transforms_in(ROOT)) > 20
+        assert untested_in(ROOT) == []
+
+    @pytest.mark.parametrize(
+        ("test", "missing"),
+        [
+            ("TestPipeline() | A()", []),
+            ("TestPipeline() | pages.A()", []),
+            ("# TestPipeline() | A()", ["A: tests/transforms/pages/test_a.py"]),
+            ("from a import A", ["A: tests/transforms/pages/test_a.py"]),
+            ("TestPipeline() | B()", ["A: tests/transforms/pages/test_a.py"]),
+            (None, ["A: tests/transforms/pages/test_a.py"]),
+        ],
+    )
+    def test_transform_without_a_test_is_found(
+        self, tmp_path: pathlib.Path, test: str | None, missing: list[str]
+    ) -> None:
+        module = tmp_path / "transforms" / "pages" / "a.py"
+        module.parent.mkdir(parents=True)
+        module.write_text("class A(\n    beam.PTransform[int, int]\n): ...", "utf-8")
+        if test is not None:
+            file = tmp_path / "tests" / "transforms" / "pages" / "test_a.py"
+            file.parent.mkdir(parents=True)
+            file.write_text(test, "utf-8")
+
+        assert untested_in(tmp_path) == missing
 
 
 class TestPins:

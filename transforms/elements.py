@@ -8,7 +8,7 @@ import enum
 import hashlib
 import re
 import unicodedata
-from typing import Literal
+from typing import Final, Literal
 
 PreserveColor = Literal["none", "luminance", "histogram"]
 
@@ -44,6 +44,40 @@ class CellStatus(enum.StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+
+
+class Count:
+    """The names of what steps count and `job.json` adds up: a closed set.
+
+    Plain strings, since Beam's coders tell a member of an enum from its string, and
+    the sums of one name would come apart.
+    """
+
+    IMAGES_DECODED: Final = "images_decoded"
+    IMAGES_FAILED: Final = "images_failed"
+    IMAGES_ACCEPTED: Final = "images_accepted"
+    IMAGES_REJECTED: Final = "images_rejected"
+    IMAGES_DUPLICATE: Final = "images_duplicate"
+    RECORDS_WRITTEN: Final = "records_written"
+    CONTENTS_DECODED: Final = "contents_decoded"
+    CONTENTS_FAILED: Final = "contents_failed"
+    CONTENTS_RESIZED: Final = "contents_resized"
+    CONTENTS_SKIPPED: Final = "contents_skipped"
+    STYLES_DECODED: Final = "styles_decoded"
+    STYLES_FAILED: Final = "styles_failed"
+    CELLS_PLANNED: Final = "cells_planned"
+    CELLS_DONE: Final = "cells_done"
+    CELLS_KEPT: Final = "cells_kept"
+    CELLS_FAILED: Final = "cells_failed"
+    CELLS_EXTRA: Final = "cells_extra"
+    SHEETS_PLANNED: Final = "sheets_planned"
+    SHEETS_DONE: Final = "sheets_done"
+    SHEETS_KEPT: Final = "sheets_kept"
+    SHEETS_FAILED: Final = "sheets_failed"
+    RUNS_PLANNED: Final = "runs_planned"
+    RUNS_DONE: Final = "runs_done"
+    RUNS_KEPT: Final = "runs_kept"
+    RUNS_FAILED: Final = "runs_failed"
 
 
 class ImageError(Exception):

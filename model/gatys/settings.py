@@ -120,7 +120,7 @@ class GatysSettings:
         """Return the first wrong value: its name, itself, and what was expected.
 
         Args:
-            network: Whose layers there are.
+            network: The network that has the layers.
         """
         if wrong := wrong_value(self):
             return wrong
@@ -176,7 +176,7 @@ class GatysSettings:
         At the coarsest level of the pyramid the deepest layer needs one place.
 
         Args:
-            layers: Those of the network.
+            layers: Layers of the network.
 
         >>> GatysSettings(pyramid=1).least_side(vgg_layers("vgg16"))
         16

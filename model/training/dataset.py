@@ -47,8 +47,8 @@ class PictureIndex:
         height: int32 [pictures], in pixels.
         width: int32 [pictures], in pixels.
         is_jpeg: bool [pictures]; the others are PNG.
-        fingerprints: Of the data sets, in order.
-        keys: Of the pictures.
+        fingerprints: Fingerprints of the data sets, in order.
+        keys: Keys of the pictures.
     """
 
     files: tuple[str, ...]
@@ -177,7 +177,7 @@ def draw(
     Args:
         index: The pictures.
         position: int64 scalar, the number of this crop since step 0.
-        seed: Of the training.
+        seed: Seed of the training.
         stream: Tells the draws of one purpose from those of another, such as contents
             from styles.
 
@@ -223,8 +223,8 @@ def crop_dataset(
         index: The pictures.
         crop: Side of the crops in pixels.
         batch_size: Crops a step, over all workers.
-        seed: Of the training.
-        stream: As in `draw`.
+        seed: Seed of the training.
+        stream: What the draws are for, as in `draw`.
         start_step: The step whose batch comes first.
         first: Place in the batch where this worker's share begins.
         count: Size of its share; the rest of the batch when None.

@@ -29,19 +29,20 @@ def training_pairs(
 
     Contents and styles are shuffled apart, so the pairs change every epoch.
 
-    A share of the pairs is an identity: the content is its own style, and half of these
-    are tinted: each colour is multiplied by a number in [0, 1], of which a quarter are
-    0 and a quarter 1, so that pure colours occur. Other pairs ask for the statistics
-    of paintings only; what becomes of those of a photograph, which alpha below 1 blends
-    towards, is then left to chance.
+    A share of the pairs is an identity: the content is its own style. Half of these are
+    tinted: each colour is multiplied by a number in [0, 1] (a quarter of these are
+    0, a quarter 1), so that pure colours occur. Other pairs ask for the statistics of
+    paintings only. Alpha below 1 blends towards those of the photograph, which are then
+    left to chance.
 
     Args:
         content: Pictures to draw contents from.
         style: Pictures to draw styles from.
         crop: Side of the crops in pixels.
         batch_size: Pairs a step, over all workers.
-        seed: Of the training.
-        identity_share: Of the pairs, in [0, 1]; 0 is the paper's training.
+        seed: Seed of the training.
+        identity_share: Share of identities among the pairs, in [0, 1]; 0 is the
+            paper's training.
         start_step: The step whose batch comes first.
         first: Place in the batch where this worker's share begins.
         count: Size of its share; the rest of the batch when None.
@@ -86,8 +87,8 @@ def identity_draws(
 
     Args:
         places: int64 `[pairs]`, number of each pair since step 0.
-        seed: Of the training.
-        identity_share: Of the pairs, in [0, 1].
+        seed: Seed of the training.
+        identity_share: Share of identities among the pairs, in [0, 1].
 
     Returns:
         bool `[pairs]`, and float32 `[pairs, 3]` in [0, 1], 1 for all that stay as they

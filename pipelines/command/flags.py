@@ -128,7 +128,8 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 
     Args:
         config: Dataclass of options.
-        values: Of all its options and those of its groups, lists and words as typed.
+        values: Values of all its options and those of its groups, lists and words as
+            typed.
 
     Raises:
         UsageError: A value cannot be read or is out of range, or two exclude each

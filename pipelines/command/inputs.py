@@ -33,7 +33,7 @@ def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
 
     Args:
         arguments: In the order of the command line.
-        output: Of the command: no input may hold it.
+        output: Output of the command: no input may hold it.
 
     Raises:
         ValueError: An argument cannot be used, or two roots have the same name.
@@ -76,8 +76,8 @@ def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
 
     Args:
         flag: For the error message.
-        arguments: Of the flag, in the order of the command line.
-        output: Of the command: no input may hold it.
+        arguments: Arguments of the flag, in the order of the command line.
+        output: Output of the command: no input may hold it.
 
     Raises:
         UsageError: An argument cannot be used, or there is no image.

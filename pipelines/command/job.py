@@ -46,7 +46,7 @@ class Balance:
     """What went in and what came of it: nothing may be lost.
 
     Attributes:
-        name: Of the things, plural.
+        name: What the things are called, plural.
         total: How many went in.
         done: How many were done, by what happened to them.
         failed: How many failed.
@@ -62,8 +62,8 @@ class Balance:
         """Return the balance of what a job plans: done, kept of an earlier run, failed.
 
         Args:
-            name: Of the things, plural.
-            counts: With `<name>_planned`, `_done`, `_kept` and `_failed`.
+            name: What the things are called, plural.
+            counts: Counts, among them `<name>_planned`, `_done`, `_kept`, `_failed`.
         """
         planned, done, kept, failed = (
             counts.get(f"{name}_{what}", 0)

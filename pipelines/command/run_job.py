@@ -53,7 +53,7 @@ class Command(Generic[_Config, _Plan]):
     """What a Beam command has of its own.
 
     Attributes:
-        name: As on the command line.
+        name: Name of the command on the command line.
         plan: Looks at what there is and writes nothing; raises UsageError.
         names: Returns what the command writes at the top of its output, beside
             `job.json`.

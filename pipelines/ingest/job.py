@@ -24,9 +24,10 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.elements import Count
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import INGEST, PREVIEW, REPORT
-from transforms.ingest.prepare import EXAMPLES, REJECTED, PrepareImages
+from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
@@ -155,9 +156,9 @@ def build(
         | "AllSources" >> beam.Flatten()
         | "PrepareImages" >> PrepareImages(output, settings, committed.shards)
     )
-    rows = prepared.main | "WriteShards" >> WriteShards(output, settings, committed)
-    rejected = prepared[REJECTED] | "RejectedRows" >> beam.Map(_listed)
-    examples = prepared[EXAMPLES] | "ChooseExamples" >> ChooseExamples()
+    rows = prepared.records | "WriteShards" >> WriteShards(output, settings, committed)
+    rejected = prepared.rejected | "RejectedRows" >> beam.Map(_listed)
+    examples = prepared.examples | "ChooseExamples" >> ChooseExamples()
     return (
         (rows, rejected)
         | "AllRows" >> beam.Flatten()
@@ -173,10 +174,10 @@ def _listed(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: records written, and images listed."""
-    accepted = counts.get("images_accepted", 0)
-    done = {"accepted": accepted, "duplicate": counts.get("images_duplicate", 0)}
-    failed = counts.get("images_rejected", 0)
-    written = {"written": counts.get("records_written", 0)}
+    accepted = counts.get(Count.IMAGES_ACCEPTED, 0)
+    done = {"accepted": accepted, "duplicate": counts.get(Count.IMAGES_DUPLICATE, 0)}
+    failed = counts.get(Count.IMAGES_REJECTED, 0)
+    written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     return [
         Balance("records", accepted, written, 0),
         Balance("images", plan.listing.count, done, failed),

@@ -17,7 +17,7 @@ class OptimizeConfig:
     """What `stylebeam optimize` was asked to do.
 
     Attributes:
-        settings: Of every run, where the sweep file says nothing else.
+        settings: Settings of every run, where the sweep file says nothing else.
     """
 
     content: tuple[str, ...] = required(f"photographs: {flags.IMAGES}", metavar="P")

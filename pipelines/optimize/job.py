@@ -14,6 +14,7 @@ from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
+from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.optimize.optimize_runs import CheckImages, OptimizeRuns, runs_of
 from transforms.optimize.report import PAGES, REPORT, WriteRunReport
@@ -142,8 +143,8 @@ def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
         Balance(
             "images",
             plan.image_count,
-            {"decoded": counts.get("images_decoded", 0)},
-            counts.get("images_failed", 0),
+            {"decoded": counts.get(Count.IMAGES_DECODED, 0)},
+            counts.get(Count.IMAGES_FAILED, 0),
         ),
         Balance.of_work("runs", counts),
     ]

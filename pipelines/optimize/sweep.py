@@ -62,7 +62,7 @@ class Sweep:
         """Return all settings; equal ones once, by the name of the last.
 
         Args:
-            network: Whose layers there are.
+            network: The network that has the layers.
 
         Raises:
             UsageError: A value is out of range.
@@ -87,7 +87,7 @@ def check(settings: RunSettings, network: Network, origin: str) -> None:
 
     Args:
         settings: The settings.
-        network: Whose layers there are.
+        network: The network that has the layers.
         origin: The sweep file; empty for flags.
 
     Raises:

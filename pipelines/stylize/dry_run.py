@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan, dry_pairing
-from transforms.elements import ImageError, ImageRef
+from transforms.elements import Count, ImageError, ImageRef
 from transforms.images.load import load_bytes
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
@@ -110,7 +110,7 @@ def _share(ref: ImageRef) -> StyleShare | None:
 def _forecast(output: OutputFolder, to_do: int, there: int, lost: int) -> Forecast:
     job: Mapping[str, Any] = output.read_json("job.json") or {}
     counts, timings = job.get("counts", {}), job.get("timings", {})
-    done = counts.get("cells_done", 0)
+    done = counts.get(Count.CELLS_DONE, 0)
     seconds, basis = _SECONDS_A_CELL, "a guess for 256 px"
     if done and "running_seconds" in timings:
         seconds = (

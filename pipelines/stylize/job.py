@@ -12,8 +12,9 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.elements import ImageRef
+from transforms.elements import Count, ImageRef
 from transforms.inputs.listing import ReadListing
+from transforms.steps.outcome import count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -147,24 +148,22 @@ def _wanted(
         return contents, contents.pipeline | none
     wanted = contents | "KeepFailed" >> beam.Filter(_concerns, retry, True)
     others = contents | "SkipOthers" >> beam.Filter(_concerns, retry, False)
-    return wanted, others | "CountSkipped" >> beam.Map(_skipped)
+    return wanted, others | "CountSkipped" >> beam.Map(
+        count_one, Count.CONTENTS_SKIPPED
+    )
 
 
 def _concerns(ref: ImageRef, retry: Retry, wanted: bool) -> bool:
     return retry.concerns(ref.key) is wanted
 
 
-def _skipped(_ref: ImageRef) -> tuple[str, int]:
-    return "contents_skipped", 1
-
-
 def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and cells planned over the decoded."""
-    decoded = ("contents_decoded", "styles_decoded")
-    failed = ("contents_failed", "styles_failed")
+    decoded = (Count.CONTENTS_DECODED, Count.STYLES_DECODED)
+    failed = (Count.CONTENTS_FAILED, Count.STYLES_FAILED)
     images = {"decoded": sum(counts.get(name, 0) for name in decoded)}
     if plan.retry is not None:
-        images["skipped"] = counts.get("contents_skipped", 0)
+        images["skipped"] = counts.get(Count.CONTENTS_SKIPPED, 0)
     return [
         Balance(
             "images",
@@ -229,7 +228,7 @@ def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
 
 def _tell_extra(output: OutputFolder) -> None:
     """Say that an output holds more than this run asks for: a sample that grew, say."""
-    extra = output.read_json(JOB)["counts"].get("cells_extra", 0)
+    extra = output.read_json(JOB)["counts"].get(Count.CELLS_EXTRA, 0)
     if extra:
         print(
             f"stylize: {extra} pictures of earlier runs, of styles that their "

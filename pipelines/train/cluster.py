@@ -19,7 +19,7 @@ class Cluster:
     """The processes of a training.
 
     Attributes:
-        addresses: Of each worker, `host:port`; none for a process alone.
+        addresses: Address of each worker, `host:port`; none for a process alone.
         index: Which of them this process is.
     """
 

@@ -40,7 +40,7 @@ class EventWriter:
         """Write a picture.
 
         Args:
-            name: Of the picture.
+            name: Name of the picture.
             encoded: PNG or JPEG.
             size: Width and height in pixels.
             step: When it was made.

@@ -16,8 +16,8 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
+from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -26,11 +26,12 @@ from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE
 from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.sheet import SCORES
 from transforms.visualize.top_images import FindTopImages
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 # What this command writes at the top of its output.
-OUTPUT_NAMES: Final = ("sheets", "scores", MAPS, "failures", "gallery")
+OUTPUT_NAMES: Final = ("sheets", SCORES, MAPS, "failures", "gallery")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,8 +149,8 @@ def build(
             parts=parts,
             recovered=recovered,
         )
-        counts.append(top[FindTopImages.COUNTS])
-        failures.append(top[FAILED])
+        counts.append(top.counts)
+        failures.append(top.failures)
     all_counts = counts | "AllCounts" >> beam.Flatten()
     _ = (
         all_counts
@@ -170,8 +171,8 @@ def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
         Balance(
             "images",
             plan.images.count,
-            {"decoded": counts.get("images_decoded", 0)},
-            counts.get("images_failed", 0),
+            {"decoded": counts.get(Count.IMAGES_DECODED, 0)},
+            counts.get(Count.IMAGES_FAILED, 0),
         ),
         Balance.of_work("sheets", counts),
     ]

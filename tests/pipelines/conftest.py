@@ -44,21 +44,6 @@ def run(inputs, capfd):
     return run_command
 
 
-@pytest.fixture
-def photograph(picture: Callable[..., np.ndarray]) -> Callable[..., pathlib.Path]:
-    """Return a maker of picture files, their format by the suffix."""
-
-    def save(
-        path: pathlib.Path, height: int, width: int, seed: int = 0, **options: object
-    ) -> pathlib.Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.rint(picture(height, width, seed=seed) * 255).astype(np.uint8)
-        Image.fromarray(pixels).save(path, **options)
-        return path
-
-    return save
-
-
 @pytest.fixture(scope="session")
 def files_of() -> Callable[[pathlib.Path], dict[str, str]]:
     """Return a function: the sha256 of every file but job.json, with the clock."""

@@ -10,7 +10,7 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.annotations.dataset_layout import DatasetSettings
-from transforms.elements import ImageStatus
+from transforms.elements import Count, ImageStatus
 from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
@@ -31,7 +31,7 @@ class WriteDatasetManifest(
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         committed: What an earlier run left.
         parts: How many parts.
     """
@@ -47,7 +47,7 @@ class WriteDatasetManifest(
     def expand(
         self, rows: PCollection[list[Row]]
     ) -> PCollection[tuple[str, dict[str, int]]]:
-        """Wire the step."""
+        """Group the rows by part, and write each part."""
         return (
             rows
             | "SplitByPart" >> beam.FlatMap(_split_by_part, self.parts)
@@ -96,9 +96,9 @@ class FinishDataset(
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         identity: What decides the bytes, for `ingest.json`.
-        examples: Of rejected images: one list.
+        examples: Examples of rejected images: one list.
     """
 
     output: OutputFolder
@@ -112,7 +112,7 @@ class FinishDataset(
     def expand(
         self, parts: PCollection[tuple[str, dict[str, int]]]
     ) -> PCollection[tuple[str, int]]:
-        """Wire the step."""
+        """Collect the parts, and write what TFDS and people read."""
         finished = (
             parts
             | "CollectParts" >> ToList()
@@ -142,7 +142,7 @@ def _finish(
         counts.update(statuses)
     return {
         **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
-        "records_written": records,
+        Count.RECORDS_WRITTEN: records,
     }
 
 

@@ -71,9 +71,9 @@ def finish_dataset(
 
     Args:
         output: The data set, its shards and manifest complete.
-        settings: Of the data set.
-        identity: What decides its bytes.
-        examples: Of rejected images.
+        settings: Settings of the data set.
+        identity: What decides the bytes of the data set.
+        examples: Examples of rejected images.
 
     Raises:
         RuntimeError: A shard is not what the manifest says.

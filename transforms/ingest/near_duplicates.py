@@ -27,7 +27,7 @@ def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
     least one of `NEAR_BITS + 1` stretches of 16 bits, so nobody compares all pairs.
 
     Args:
-        hashes: Of `perceptual_hash`.
+        hashes: What `perceptual_hash` returned for each picture.
 
     Returns:
         Positions in `hashes`; groups of two and more, each sorted, by their first.

@@ -8,7 +8,7 @@ in that file a record is.
 import dataclasses
 import hashlib
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -20,8 +20,8 @@ from transforms.elements import ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
 from transforms.images.perceptual_hash import perceptual_hash
-from transforms.ingest.rejected_examples import rejected_example
-from transforms.ingest.spill import PreparedImage, SpillFile
+from transforms.ingest.rejected_examples import RejectedExample, rejected_example
+from transforms.ingest.spill import PreparedImage, SpilledRecord, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
 from transforms.storage.folder import OutputFolder
@@ -29,8 +29,9 @@ from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import encode_example, frame_record
 from transforms.storage.worker_progress import progress_of
 
-REJECTED: Final = "rejected"
-EXAMPLES: Final = "examples"
+# Tags of the outputs inside.
+_REJECTED: Final = "rejected"
+_EXAMPLES: Final = "examples"
 
 
 def prepare_image(
@@ -114,15 +115,27 @@ def rejected_row(ref: ImageRef, data: bytes | None, error: ImageError) -> Row:
     return row
 
 
+class Prepared(NamedTuple):
+    """What `PrepareImages` gives back.
+
+    Attributes:
+        records: (name of the shard, where the record is) of each accepted image.
+        rejected: Rows of the manifest.
+        examples: What the report shows of each rejected image.
+    """
+
+    records: PCollection[tuple[str, SpilledRecord]]
+    rejected: PCollection[Row]
+    examples: PCollection[RejectedExample]
+
+
 @dataclasses.dataclass
-class PrepareImages(beam.PTransform[PCollection[SourceImage], Any]):
+class PrepareImages(beam.PTransform[PCollection[SourceImage], Prepared]):
     """Each source becomes a record in a spill file, or a rejected row.
 
-    Input: `SourceImage`. Output: `results.main`, pairs of (name of the shard,
-    `SpilledRecord`); `results[REJECTED]`, rows of the manifest; `results[EXAMPLES]`,
-    a `RejectedExample` for each of them. An image that an earlier run has in a shard
-    that is whole is passed over. Idempotent: a retried bundle writes a spill file of
-    its own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
+    Input: `SourceImage`. Output: `Prepared`. An image that an earlier run has in a
+    shard that is whole is passed over. Idempotent: a retried bundle writes a spill file
+    of its own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
 
     Attributes:
         output: The data set.
@@ -137,12 +150,13 @@ class PrepareImages(beam.PTransform[PCollection[SourceImage], Any]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, sources: PCollection[SourceImage]) -> Any:
-        """Wire the step."""
+    def expand(self, sources: PCollection[SourceImage]) -> Prepared:
+        """Prepare the images, and part the accepted from the rejected."""
         prepare = _PrepareDoFn(self.output, self.settings, self.committed)
-        return sources | "PrepareImage" >> beam.ParDo(prepare).with_outputs(
-            REJECTED, EXAMPLES, main="main"
+        prepared = sources | "PrepareImage" >> beam.ParDo(prepare).with_outputs(
+            _REJECTED, _EXAMPLES, main="records"
         )
+        return Prepared(prepared.records, prepared[_REJECTED], prepared[_EXAMPLES])
 
 
 class _PrepareDoFn(beam.DoFn):
@@ -184,8 +198,8 @@ class _PrepareDoFn(beam.DoFn):
             self._metric["rejected"].inc()
             progress.add(images_failed=1)
             row = rejected_row(source.ref, data, error)
-            yield TaggedOutput(REJECTED, row)
-            yield TaggedOutput(EXAMPLES, rejected_example(row, data))
+            yield TaggedOutput(_REJECTED, row)
+            yield TaggedOutput(_EXAMPLES, rejected_example(row, data))
             return
         if self._spill is None:
             self._spill = SpillFile(self._output)

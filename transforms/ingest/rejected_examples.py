@@ -29,10 +29,10 @@ class RejectedExample:
 
     Attributes:
         reason: Why it was rejected.
-        key: Of the image.
+        key: Key of the image.
         message: What was found and what was expected.
         size: Bytes of the file; -1 where it could not be read.
-        head: Its first bytes.
+        head: First bytes of the file.
         thumbnail: A small JPEG of what can be seen of it; empty when nothing.
     """
 
@@ -57,8 +57,8 @@ def rejected_example(row: dict[str, Any], data: bytes | None) -> RejectedExample
     """Return what the report shows of a rejected image.
 
     Args:
-        row: Its row of the manifest.
-        data: Its bytes, None where it could not be read.
+        row: Row of the manifest.
+        data: Bytes of the image; None where it could not be read.
     """
     return RejectedExample(
         reason=str(row["reason"]),
@@ -100,7 +100,7 @@ class ChooseExamples(
     def expand(
         self, examples: PCollection[RejectedExample]
     ) -> PCollection[list[RejectedExample]]:
-        """Wire the step."""
+        """Take the first examples of each reason, and make one list of them."""
         return (
             examples
             | "KeyByReason" >> beam.Map(_by_reason)

@@ -38,12 +38,12 @@ class _Record:
     """A candidate for a shard.
 
     Attributes:
-        key: Of the image.
-        sha256: Of the source's bytes.
-        path: Of the file that holds the framed record.
-        offset: Where in that file.
+        key: Key of the image.
+        sha256: The sha256 of the source's bytes.
+        path: Path of the file that holds the framed record.
+        offset: Where in that file the framed record begins.
         length: Bytes of the framed record.
-        row: Its row as committed; None where it stands before the record.
+        row: The row as committed; None where it stands before the record.
         row_length: Bytes of the row before the record.
     """
 
@@ -72,7 +72,7 @@ class WriteShards(
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         committed: What an earlier run left.
     """
 
@@ -86,7 +86,7 @@ class WriteShards(
     def expand(
         self, records: PCollection[tuple[str, SpilledRecord]]
     ) -> PCollection[list[Row]]:
-        """Wire the step."""
+        """Group the records by shard, and write each shard."""
         return (
             records
             | "GroupByShard" >> GroupByKnownKey(self.settings.shard_names())

@@ -15,8 +15,8 @@ class PreparedImage:
     """An accepted image.
 
     Attributes:
-        row: Its row of the manifest but for its place.
-        frame: Its record with the frame of TFRecord.
+        row: Row of the manifest, without the place of the record.
+        frame: The record with the frame of TFRecord.
         image_offset: Where in the record, without its frame, the picture begins.
     """
 
@@ -30,9 +30,9 @@ class SpilledRecord:
     """Where a record waits for the writer of its shard: what crosses the shuffle.
 
     Attributes:
-        key: Of the image.
-        sha256: Of the source's bytes.
-        path: Of the spill file.
+        key: Key of the image.
+        sha256: The sha256 of the source's bytes.
+        path: Path of the spill file.
         offset: First byte of the row (JSON); the framed record follows it.
         row_length: Bytes of the row.
         frame_length: Bytes of the framed record.

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from apache_beam.ml.inference.base import ModelHandler
-
 from model.config import Precision
 from model.networks.vgg import vgg_layers
-from transforms.elements import ImageError, Reason
+from transforms.elements import ImageError
 from transforms.images.load import LoadedImage
 from transforms.optimize.runs import Run, VggChoice
+from transforms.steps.model_handler import BatchHandler, network_error, start_model
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
@@ -40,6 +39,11 @@ class LoadedRun:
     def __len__(self) -> int:
         """Return the number of runs, which RunInference counts."""
         return 1
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the images' pixels."""
+        return self.content.pixels.nbytes + self.style.pixels.nbytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class SharedGatys:
 
     def __init__(self, vgg: VggChoice, output: OutputFolder) -> None:
         self._vgg = vgg
+        self._output = output
         self._progress = progress_of(output)
 
     def optimize(self, loaded: LoadedRun) -> "GatysResult":
@@ -112,11 +117,10 @@ class SharedGatys:
             DivergedError: A loss is not finite.
         """
         with self._lock:
-            started = time.perf_counter()
-            gatys = _load_gatys(self._vgg, loaded.run.settings.gatys.precision)
+            precision = loaded.run.settings.gatys.precision
+            load = functools.partial(_load_gatys, self._vgg, precision)
+            gatys = start_model(load, self._output)
             begun = time.perf_counter()
-            if begun - started > 0.1:
-                self._progress.add(startup_seconds=begun - started)
             steps = _Steps(self._progress, loaded.run.settings.gatys.steps)
             try:
                 return optimize_picture(loaded, gatys, steps)
@@ -154,7 +158,7 @@ class _Steps:
         self._progress.flush()
 
 
-class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
+class OptimizeHandler(BatchHandler[LoadedRun, OptimizedRun, SharedGatys]):
     """Optimises one picture at a time.
 
     Args:
@@ -162,14 +166,12 @@ class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
         output: Output folder of the job, for the progress.
     """
 
+    namespace = "Optimize"
+
     def __init__(self, vgg: VggChoice, output: OutputFolder) -> None:
         super().__init__()
         self._vgg = vgg
         self._output = output
-
-    def should_skip_batching(self) -> bool:
-        """Return True: an element is a batch."""
-        return True
 
     def load_model(self) -> SharedGatys:
         """Return the networks, to be built when first used."""
@@ -191,17 +193,5 @@ class OptimizeHandler(ModelHandler[LoadedRun, OptimizedRun, SharedGatys]):
         try:
             result = model.optimize(batch)
         except (DivergedError, tf.errors.OpError, MemoryError) as error:
-            exhausted = isinstance(
-                error, tf.errors.ResourceExhaustedError | MemoryError
-            )
-            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-            result = ImageError(reason, f"The optimisation failed: {error}")
+            result = network_error(error, "The optimisation failed")
         yield OptimizedRun(batch.run, result)
-
-    def get_num_bytes(self, batch: Any) -> int:
-        """Return the bytes of the images' pixels."""
-        return int(batch.content.pixels.nbytes + batch.style.pixels.nbytes)
-
-    def get_metrics_namespace(self) -> str:
-        """Return the namespace of RunInference's metrics."""
-        return "Optimize"

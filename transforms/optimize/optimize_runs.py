@@ -13,7 +13,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.networks.vgg import vgg_layers
-from transforms.elements import Failure, ImageError, ImageRef, Reason
+from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.images.load import LoadedImage, load_bytes, load_image
 from transforms.images.thumbnails import write_preview
@@ -27,11 +27,13 @@ from transforms.optimize.runs import (
     write_run,
 )
 from transforms.optimize.settings import Setting
+from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 
-COUNTS: Final = "counts"
+# Tag of the counts inside.
+_COUNTS: Final = "counts"
 
 # Shortest side of the previews in the report, in pixels.
 _PREVIEW_SIDE: Final = 384
@@ -70,22 +72,14 @@ class CheckImages(beam.PTransform[PCollection[ImageRef], Checked]):
         super().__init__()
 
     def expand(self, images: PCollection[ImageRef]) -> Checked:
-        """Wire the step."""
+        """Decode each image once."""
         check = _Check(self.output, self.role)
-        checked = images | "Check" >> TryMap(check, "DecodeImage", _itself)
+        checked = images | "Check" >> TryMap(check, "DecodeImage")
         counts = (
-            checked.main | "CountDecoded" >> beam.Map(_one, "images_decoded"),
-            checked[FAILED] | "CountFailed" >> beam.Map(_one, "images_failed"),
+            checked.done | "CountDecoded" >> beam.Map(count_one, Count.IMAGES_DECODED),
+            checked.failed | "CountFailed" >> beam.Map(count_one, Count.IMAGES_FAILED),
         ) | "Counts" >> beam.Flatten()
-        return Checked(checked.main, counts, checked[FAILED])
-
-
-def _itself(ref: ImageRef) -> tuple[ImageRef]:
-    return (ref,)
-
-
-def _one(_element: Any, name: str) -> tuple[str, int]:
-    return name, 1
+        return Checked(checked.done, counts, checked.failed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,23 +116,11 @@ def runs_of(
             yield Run(content, style, one.settings, setting, one.name)
 
 
-class Optimized(NamedTuple):
-    """What `OptimizeRuns` gives back.
-
-    Attributes:
-        counts: (name, amount) pairs to be added up.
-        failures: Runs that gave no picture.
-    """
-
-    counts: PCollection[tuple[str, int]]
-    failures: PCollection[Failure]
-
-
 @dataclasses.dataclass
-class OptimizeRuns(beam.PTransform[PCollection[Run], Optimized]):
+class OptimizeRuns(beam.PTransform[PCollection[Run], Outcome]):
     """Turns each run into its pictures and losses, written and committed.
 
-    Input: `Run`, shuffled. Output: `Optimized`. A run that is committed and intact is
+    Input: `Run`, shuffled. Output: `Outcome`. A run that is committed and intact is
     kept. Idempotent. Failures: a run whose images are too small or too large for its
     settings, whose losses are not finite, or whose files cannot be written.
 
@@ -157,34 +139,34 @@ class OptimizeRuns(beam.PTransform[PCollection[Run], Optimized]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, runs: PCollection[Run]) -> Optimized:
-        """Wire the step."""
+    def expand(self, runs: PCollection[Run]) -> Outcome:
+        """Compose the stage: plan, load, optimise, write."""
         planned = runs | "Plan" >> beam.ParDo(
             _PlanDoFn(self.output, self.vgg, self.parts), AsList(self.recovered)
-        ).with_outputs(COUNTS, main="todo")
+        ).with_outputs(_COUNTS, main="todo")
         load = _Load(self.vgg)
-        loaded = planned.todo | "Load" >> TryMap(load, "LoadRun", _run_itself)
+        loaded = planned.todo | "Load" >> TryMap(load, "LoadRun")
         written = (
-            loaded.main
+            loaded.done
             | "Optimize" >> RunInference(OptimizeHandler(self.vgg, self.output))
             | "Write"
             >> beam.ParDo(_WriteDoFn(self.output, self.vgg)).with_outputs(
-                FAILED, main=COUNTS
+                FAILED, main=_COUNTS
             )
         )
-        failures = (loaded[FAILED], written[FAILED]) | "Failures" >> beam.Flatten()
+        failures = (loaded.failed, written[FAILED]) | "Failures" >> beam.Flatten()
         failed = failures | "CountFailed" >> beam.Map(_count_failed, self.output)
-        counts = (planned[COUNTS], written[COUNTS], failed) | "Counts" >> beam.Flatten()
-        return Optimized(counts, failures)
-
-
-def _run_itself(run: Run) -> tuple[Run]:
-    return (run,)
+        counts = (
+            planned[_COUNTS],
+            written[_COUNTS],
+            failed,
+        ) | "Counts" >> beam.Flatten()
+        return Outcome(counts, failures)
 
 
 def _count_failed(_failure: Failure, output: OutputFolder) -> tuple[str, int]:
     progress_of(output).add(runs_failed=1)
-    return "runs_failed", 1
+    return Count.RUNS_FAILED, 1
 
 
 class _PlanDoFn(beam.DoFn):
@@ -196,7 +178,7 @@ class _PlanDoFn(beam.DoFn):
         self._parts = parts
 
     def process(self, run: Run, _recovered: list[str]) -> Iterator[Any]:
-        yield TaggedOutput(COUNTS, ("runs_planned", 1))
+        yield TaggedOutput(_COUNTS, (Count.RUNS_PLANNED, 1))
         row = done_row(self._output, self._parts, run, self._vgg)
         if row is None:
             yield run
@@ -204,7 +186,7 @@ class _PlanDoFn(beam.DoFn):
         if run.name not in ("", row["name"]):
             commit_run(self._output, {**row, "name": run.name})
         progress_of(self._output).add(runs_kept=1)
-        yield TaggedOutput(COUNTS, ("runs_kept", 1))
+        yield TaggedOutput(_COUNTS, (Count.RUNS_KEPT, 1))
 
     def finish_bundle(self) -> None:
         progress_of(self._output).flush()
@@ -272,7 +254,7 @@ class _WriteDoFn(beam.DoFn):
             yield TaggedOutput(FAILED, run.failure(stage, error))
             return
         progress_of(self._output).add(runs_done=1)
-        yield "runs_done", 1
+        yield Count.RUNS_DONE, 1
 
     def finish_bundle(self) -> None:
         progress_of(self._output).flush()

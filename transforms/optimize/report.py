@@ -55,7 +55,7 @@ class LabelledPicture:
     """The picture of a run.
 
     Attributes:
-        path: Its name inside the output folder.
+        path: Path of the picture inside the output folder.
         label: What tells the run from the others.
     """
 

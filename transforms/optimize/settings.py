@@ -14,7 +14,7 @@ from model.gatys.settings import GatysSettings
 from model.options import Option, option, options_of, wrong_value, zero_or_at_least
 from transforms.elements import PreserveColor
 
-# Of every picture: a report compares pixels, which JPEG would change.
+# The format of every picture: a report compares pixels, which JPEG would change.
 FORMAT: Final = "png"
 
 
@@ -23,7 +23,7 @@ class RunSettings:
     """What decides the outcome of a run, beside its images and its network.
 
     Attributes:
-        gatys: Of the optimisation.
+        gatys: Settings of the optimisation.
     """
 
     gatys: GatysSettings = dataclasses.field(default_factory=GatysSettings)
@@ -63,7 +63,7 @@ class RunSettings:
         """Return name and value of what is wrong and what was expected, or None.
 
         Args:
-            network: Whose layers there are.
+            network: The network that has the layers.
         """
         return wrong_value(self) or self.gatys.complaint(network)
 
@@ -71,7 +71,7 @@ class RunSettings:
         """Return 12 hexadecimal digits for all that changes bytes but for the images.
 
         Args:
-            network_sha256: Of the weights.
+            network_sha256: The sha256 of the network's weights.
         """
         made_of = canonical_json(self.made_of(network_sha256))
         return hashlib.sha256(made_of).hexdigest()[:12]
@@ -105,7 +105,7 @@ class Setting:
 
     Attributes:
         settings: The settings.
-        name: From the sweep file; empty where it gives none.
+        name: Name in the sweep file; empty where it gives none.
     """
 
     settings: RunSettings

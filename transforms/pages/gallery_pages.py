@@ -23,7 +23,7 @@ def write_index_page(
     """Write an index, then remove the pages of earlier runs.
 
     Args:
-        output: Where to.
+        output: Output folder of the job.
         index: Name of the index.
         html: The index.
         folder: Where the pages are; it holds no other files.

@@ -18,7 +18,7 @@ class Tick:
     """A mark on an axis.
 
     Attributes:
-        at: Its place in pixels.
+        at: Place of the mark in pixels.
         text: What it says.
     """
 

@@ -20,7 +20,7 @@ def render(template: str, /, **values: Any) -> bytes:
     """Return a page as UTF-8; equal values give equal bytes.
 
     Args:
-        template: Its name.
+        template: Name of the template.
         **values: What the template names; one that is missing is an error. `data`
             becomes JSON inside the page, for its scripts.
     """

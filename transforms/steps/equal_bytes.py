@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.images.load import ImageBytes, load_bytes
-from transforms.steps.try_map import FAILED, TryMap
+from transforms.steps.try_map import TryMap
 
 # The bytes, and all images that have them, in the order of their keys.
 EqualImages = tuple[ImageBytes, tuple[ImageRef, ...]]
@@ -21,11 +21,11 @@ class Grouped(NamedTuple):
     """What `GroupEqualBytes` gives back.
 
     Attributes:
-        main: The groups.
+        groups: The groups.
         failures: Images that could not be read.
     """
 
-    main: PCollection[EqualImages]
+    groups: PCollection[EqualImages]
     failures: PCollection[Failure]
 
 
@@ -48,12 +48,12 @@ class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
 
     def expand(self, refs: PCollection[ImageRef]) -> Grouped:
         """Hash the images, group them by hash, read one of each group."""
-        hashed = refs | "Hash" >> TryMap(hash_image, self.stage, _one_ref)
-        groups = hashed.main | "GroupByBytes" >> beam.GroupByKey()
+        hashed = refs | "Hash" >> TryMap(hash_image, self.stage)
+        groups = hashed.done | "GroupByBytes" >> beam.GroupByKey()
         again = f"{self.stage}Again"
-        read = groups | "Read" >> TryMap(read_group, again, _group_refs)
-        failures = (hashed[FAILED], read[FAILED]) | "Failures" >> beam.Flatten()
-        return Grouped(read.main, failures)
+        read = groups | "Read" >> TryMap(read_group, again, group_refs)
+        failures = (hashed.failed, read.failed) | "Failures" >> beam.Flatten()
+        return Grouped(read.done, failures)
 
 
 def hash_image(ref: ImageRef) -> tuple[str, ImageRef]:
@@ -83,9 +83,6 @@ def sorted_refs(refs: Iterable[Any]) -> tuple[ImageRef, ...]:
     return tuple(sorted(refs, key=lambda ref: ref.key))
 
 
-def _one_ref(ref: ImageRef) -> tuple[ImageRef, ...]:
-    return (ref,)
-
-
-def _group_refs(group: _Group) -> Iterable[ImageRef]:
+def group_refs(group: tuple[Any, Iterable[ImageRef]]) -> Iterable[ImageRef]:
+    """Return the images of a group, whatever they share."""
     return group[1]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -13,7 +13,8 @@ from transforms.elements import Failure, ImageError
 A = TypeVar("A")
 B = TypeVar("B")
 
-FAILED = "failed"
+# Tag of the failures inside a transform.
+FAILED: Final = "failed"
 
 
 class Fallible(Protocol):
@@ -23,32 +24,49 @@ class Fallible(Protocol):
         """Return its failure row."""
 
 
+class Tried(NamedTuple, Generic[B]):
+    """What `TryMap` gives back.
+
+    Attributes:
+        done: The results.
+        failed: The failures of the other elements.
+    """
+
+    done: PCollection[B]
+    failed: PCollection[Failure]
+
+
+def _itself(element: Any) -> tuple[Any]:
+    return (element,)
+
+
 @dataclasses.dataclass
-class TryMap(beam.PTransform[PCollection[A], Any], Generic[A, B]):
+class TryMap(beam.PTransform[PCollection[A], Tried[B]], Generic[A, B]):
     """Applies a function to each element; an `ImageError` becomes a `Failure`.
 
-    Input: elements that are or have `Fallible`s. Output: the results, in
-    `results.main`; the failures in `results[FAILED]`. Any other exception is a
-    programming error and stops the job. Metrics: `done` and `failed`, in the namespace
-    of the stage.
+    Input: elements that are or have `Fallible`s. Output: `Tried`. Any other exception
+    is a programming error and stops the job. Metrics: `done` and `failed`, in the
+    namespace of the stage.
 
     Attributes:
         function: Pure or idempotent; takes one element.
         stage: Label of the step, for the failure rows.
-        refs: Returns what fails when an element does, such as its `ImageRef`s.
+        refs: Returns what fails when an element does, such as its `ImageRef`s; without
+            it the element itself.
     """
 
     function: Callable[[A], B]
     stage: str
-    refs: Callable[[A], Iterable[Fallible]]
+    refs: Callable[[A], Iterable[Fallible]] = _itself
 
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, elements: PCollection[A]) -> Any:
-        """Wire the step."""
+    def expand(self, elements: PCollection[A]) -> Tried[B]:
+        """Apply the function, and part the results from the failures."""
         step = beam.ParDo(_TryMapDoFn(self.function, self.stage, self.refs))
-        return elements | self.stage >> step.with_outputs(FAILED, main="main")
+        tried = elements | self.stage >> step.with_outputs(FAILED, main="done")
+        return Tried(tried.done, tried[FAILED])
 
 
 class _TryMapDoFn(beam.DoFn):

@@ -30,10 +30,10 @@ class StoredFile(NamedTuple):
     """A file, or a place in one, that a row tells of.
 
     Attributes:
-        name: Of the file.
-        sha256: Of the bytes.
-        offset: Where in the file they begin.
-        length: How many they are; None for all that follow.
+        name: Name of the file.
+        sha256: The sha256 of the bytes.
+        offset: Where in the file the bytes begin.
+        length: Number of bytes; None for all that follow.
     """
 
     name: str
@@ -70,8 +70,8 @@ class CommittedTable:
     """Such a table.
 
     Attributes:
-        folder: Its name inside the output.
-        schema: Of its rows.
+        folder: Name of its folder inside the output.
+        schema: Schema of its rows.
         owner: The columns that say whose a row is. New rows of an owner take the place
             of all its older ones. Owners whose first column is equal stand in one part.
         order: The columns that owners are sorted by.
@@ -131,8 +131,8 @@ class CommittedTable:
         Args:
             output: Where the table is.
             rows: The rows.
-            names: Of the journal file. They must follow from what is in it, so that a
-                retry writes the same file again.
+            names: Parts of the journal file's name. They must follow from what is in
+                it, so that a retry writes the same file again.
 
         Raises:
             OSError: The rows cannot be written; the owners are not done.
@@ -161,8 +161,8 @@ class CommittedTable:
 
         Args:
             output: Where the table is.
-            name: Of the file.
-            columns: Those wanted; None for all.
+            name: Name of the file.
+            columns: Columns wanted; None for all.
             filters: Values by column.
 
         Returns:
@@ -196,7 +196,7 @@ class CommittedTable:
         Args:
             output: Where the table is.
             parts: How many parts it has.
-            owner: Whose rows; the last columns may be left out.
+            owner: The owner of the rows; the last columns may be left out.
             filters: Values by column that all these rows have.
         """
         name = self.part_name(stable_part(owner[0], parts), parts)

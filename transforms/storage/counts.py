@@ -22,7 +22,7 @@ class WriteCounts(
     Elements are counted, not attempts, so a retried bundle does not count twice.
 
     Attributes:
-        output: Where to.
+        output: Output folder of the job.
     """
 
     output: OutputFolder
@@ -33,7 +33,7 @@ class WriteCounts(
     def expand(
         self, counts: PCollection[tuple[str, int]]
     ) -> PCollection[dict[str, int]]:
-        """Wire the step."""
+        """Add the counts up, and write them."""
         return (
             counts
             | "Sum" >> beam.CombinePerKey(sum)

@@ -36,8 +36,8 @@ def read_table(
     Row groups whose statistics exclude the values are not read.
 
     Args:
-        path: Of the file.
-        columns: Those wanted; None for all.
+        path: Path of the file.
+        columns: Columns wanted; None for all.
         filters: Values by column.
 
     Raises:
@@ -68,8 +68,8 @@ def stream_rows(path: str, columns: Sequence[str] | None = None) -> Iterator[Row
     """Yield the rows of a Parquet file, holding a thousand at a time.
 
     Args:
-        path: Of the file.
-        columns: Those wanted; None for all.
+        path: Path of the file.
+        columns: Columns wanted; None for all.
     """
     with open_file(path) as file:
         for batch in pq.ParquetFile(file).iter_batches(1024, columns=columns):

@@ -36,7 +36,7 @@ class StylizeBlock:
         paintings: The pictures to make.
         style_mean: float32 [paintings, channels], blends blended; of a masked picture,
             which is alone in its block, [styles, channels].
-        style_std: Likewise.
+        style_std: float32, in the shape of `style_mean`.
         styles: Where the styles are, by id: only where their pixels are needed.
     """
 
@@ -50,6 +50,11 @@ class StylizeBlock:
         """Return the number of pictures, which RunInference counts."""
         return len(self.paintings)
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the content's pixels."""
+        return self.content.pixels.nbytes
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Painted:
@@ -58,7 +63,7 @@ class Painted:
     Attributes:
         pixels: uint8 RGB [height, width, 3] of the content's size.
         note: What a reader should know of it.
-        metrics: Its quality, where that was wanted and can be measured.
+        metrics: Quality of the picture, where that was wanted and can be measured.
     """
 
     pixels: Pixels
@@ -103,7 +108,7 @@ class DecodedContent:
 
     Attributes:
         planned: The content and its paintings.
-        image: Its pixels; None where all its cells are there already.
+        image: Pixels of the content; None where all its cells are there already.
     """
 
     planned: PlannedContent

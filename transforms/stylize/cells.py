@@ -22,9 +22,9 @@ class StylizeSettings:
         bundle_id: Id of the bundle.
         content_size: Shortest side of a content in pixels; 0 keeps its size.
         style_size: Shortest side of a style in pixels; 0 keeps its size.
-        precision: Of the convolutions.
-        format: Of the pictures.
-        quality: Of JPEG, 1 to 100.
+        precision: Type of the convolutions.
+        format: File format of the pictures.
+        quality: Quality of JPEG pictures, 1 to 100.
         preserve_color: How the colours of the content are kept.
     """
 
@@ -49,8 +49,8 @@ class StyleShare:
         id: Id of the style.
         key: Key of the style.
         sha256: Of its file.
-        weight: Its share; 1 where a cell has one style.
-        mask_sha256: Of its mask; None where there is none.
+        weight: Share of the style; 1 where a cell has one style.
+        mask_sha256: The sha256 of the style's mask; None where there is none.
     """
 
     id: str
@@ -66,8 +66,8 @@ class Cell:
 
     Attributes:
         cell_id: 16 hexadecimal digits that change with everything that changes bytes.
-        path: Of the picture, relative to the output.
-        styles: Its styles.
+        path: Path of the picture, relative to the output.
+        styles: Styles of the cell.
         alpha: Strength of the style in [0, 1].
     """
 
@@ -124,8 +124,8 @@ def cell_id(
     """Return the first 16 hexadecimal digits of the sha256 of all that makes a picture.
 
     Args:
-        path: Of the picture, relative to the output.
-        content_sha256: Of the content's file.
+        path: Path of the picture, relative to the output.
+        content_sha256: The sha256 of the content's file.
         styles: The styles with their weights and masks.
         alpha: Strength of the style.
         settings: The identity of the output.

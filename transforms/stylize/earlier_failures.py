@@ -18,7 +18,7 @@ class Retry:
     """What failed.
 
     Attributes:
-        contents: Keys of contents that failed, or of which a cell failed.
+        contents: Keys of contents that failed, or had a cell that failed.
         styles: Keys of styles that failed.
     """
 

@@ -3,18 +3,19 @@
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.elements import Failure, ImageRef
+from transforms.elements import Count, Failure, ImageRef
 from transforms.images.load import load_image
 from transforms.images.thumbnails import STYLE, write_preview
-from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
-from transforms.steps.try_map import FAILED, TryMap
+from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes, group_refs
+from transforms.steps.outcome import count_one
+from transforms.steps.try_map import TryMap
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import StyleShare
@@ -134,13 +135,13 @@ class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
         super().__init__()
 
     def expand(self, pbegin: PBegin) -> EncodedStyles:
-        """Wire the step."""
+        """Read the bank, once."""
         encoded = (
             pbegin
             | "Bank" >> beam.Create([self.bank])
             | "ReadBank" >> beam.FlatMap(_bank_styles, self.output, self.previews)
         )
-        counts = encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded")
+        counts = encoded | "CountDecoded" >> beam.Map(count_one, Count.STYLES_DECODED)
         failures = pbegin | "NoFailures" >> beam.Create([]).with_output_types(Failure)
         return EncodedStyles(encoded, counts, failures)
 
@@ -182,28 +183,20 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
         super().__init__()
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
-        """Wire the step."""
+        """Group styles by their bytes, and encode each group once."""
         encode = EncodeStyle(
             self.output, self.known, self.settings, self.encoder, self.previews
         )
         read = styles | "ReadStyles" >> GroupEqualBytes("ReadStyle")
-        found = read.main | "Encode" >> TryMap(encode, "EncodeStyle", _group_refs)
-        encoded = found.main | "EachPath" >> beam.FlatMap(_each)
-        failures = (read.failures, found[FAILED]) | "Failures" >> beam.Flatten()
+        found = read.groups | "Encode" >> TryMap(encode, "EncodeStyle", group_refs)
+        encoded = found.done | "EachPath" >> beam.FlatMap(_each)
+        failures = (read.failures, found.failed) | "Failures" >> beam.Flatten()
         counts = (
-            encoded | "CountDecoded" >> beam.Map(_one, "styles_decoded"),
-            failures | "CountFailed" >> beam.Map(_one, "styles_failed"),
+            encoded | "CountDecoded" >> beam.Map(count_one, Count.STYLES_DECODED),
+            failures | "CountFailed" >> beam.Map(count_one, Count.STYLES_FAILED),
         ) | "Counts" >> beam.Flatten()
         return EncodedStyles(encoded, counts, failures)
 
 
-def _group_refs(styles: EqualImages) -> tuple[ImageRef, ...]:
-    return styles[1]
-
-
 def _each(styles: tuple[EncodedStyle, ...]) -> Iterator[EncodedStyle]:
     yield from styles
-
-
-def _one(_element: Any, name: str) -> tuple[str, int]:
-    return name, 1

@@ -4,16 +4,15 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from apache_beam.ml.inference.base import ModelHandler
-
 from transforms.elements import ImageError, PreserveColor
+from transforms.steps.model_handler import BatchHandler
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.blocks import Painted, StylizeBlock, StylizedBlock
 from transforms.stylize.network import Network, SharedStylizer
 
 
-class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
+class StylizerModelHandler(BatchHandler[StylizeBlock, StylizedBlock, SharedStylizer]):
     """Makes the pictures of one block: RunInference with batches made beforehand.
 
     A block holds one content, so the content is encoded once and the decoder runs once
@@ -30,6 +29,8 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
         style_size: Shortest side of styles whose pixels are needed; 0 keeps theirs.
     """
 
+    namespace = "Stylize"
+
     def __init__(
         self,
         network: Network,
@@ -42,10 +43,6 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
         self._output = output
         self._preserve_color: PreserveColor = preserve_color
         self._style_size = style_size
-
-    def should_skip_batching(self) -> bool:
-        """Return True: an element is a batch."""
-        return True
 
     def load_model(self) -> SharedStylizer:
         """Return the networks, to be built when first used."""
@@ -71,11 +68,3 @@ class StylizerModelHandler(ModelHandler[StylizeBlock, StylizedBlock, SharedStyli
         pictures = paint_block(model, block, self._preserve_color, self._style_size)
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
         return pictures
-
-    def get_num_bytes(self, batch: Any) -> int:
-        """Return the bytes of the content's pixels."""
-        return int(batch.content.pixels.nbytes)
-
-    def get_metrics_namespace(self) -> str:
-        """Return the namespace of RunInference's metrics."""
-        return "Stylize"

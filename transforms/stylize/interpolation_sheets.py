@@ -65,7 +65,7 @@ class WriteSheets(beam.PTransform[PCollection[str], PCollection[str]]):
         super().__init__()
 
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
-        """Wire the step."""
+        """Write the sheets of each part."""
         return parts | "Write" >> beam.FlatMap(_write, self.output, self.pairing)
 
 

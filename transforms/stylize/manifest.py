@@ -48,8 +48,8 @@ def committed_rows(
     """Return the committed rows of a content by path.
 
     Args:
-        output: Whose manifest.
-        parts: How many parts it has.
+        output: The output that has the manifest.
+        parts: Number of parts of the manifest.
         content_id: Id of the content.
         content_key: Key of the content; the parts are sorted by it.
     """

@@ -50,7 +50,7 @@ def regions_of(
 
     Args:
         masks: float32 [height, width] of each style, or None.
-        weights: Of each style; the mask is scaled by it.
+        weights: Weight of each style, which scales its mask.
         names: Keys of the styles, for the note.
 
     Returns:

@@ -10,10 +10,11 @@ from model.adain.ruler import Goal, Measurement, Moments
 from model.config import STYLE_LAYERS
 from transforms.elements import ImageError, ImageRef
 from transforms.images.load import style_pixels
+from transforms.steps.model_handler import network_error
 from transforms.stylize.blend import blend
 from transforms.stylize.blocks import Painted, Pixels, StylizeBlock
 from transforms.stylize.masks import load_regions
-from transforms.stylize.network import SharedStylizer, network_error
+from transforms.stylize.network import SharedStylizer
 
 
 def measured(

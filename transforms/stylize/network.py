@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import functools
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from model.config import Precision
 from model.networks.tiling import LEAST_TILE_PIXELS, MAX_TILE_PIXELS
 from transforms.elements import ImageError, Reason
 from transforms.images.load import LoadedImage
+from transforms.steps.model_handler import network_error, start_model
 from transforms.steps.tensorflow_start import without_greeting
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
@@ -92,19 +92,8 @@ class SharedStylizer:
         return self._content
 
 
-# All handlers of a process share it: the style stage and the content stage use the
-# same networks.
-_LOCK = threading.Lock()
-
-
 def _stylizer(network: Network, output: OutputFolder) -> "Stylizer":
-    with _LOCK:
-        started = time.perf_counter()
-        stylizer = _load_stylizer(network)
-        seconds = time.perf_counter() - started
-    if seconds > 0.1:
-        progress_of(output).add(startup_seconds=seconds)
-    return stylizer
+    return start_model(functools.partial(_load_stylizer, network), output)
 
 
 @functools.lru_cache(maxsize=1)
@@ -168,12 +157,3 @@ class StyleEncoder:
         if not (np.isfinite(mean).all() and np.isfinite(std).all()):
             raise ImageError(Reason.MODEL_ERROR, "The network gave NaN or infinity.")
         return mean[0], std[0]
-
-
-def network_error(error: Exception) -> ImageError:
-    """Return the failure that an error of TensorFlow is."""
-    import tensorflow as tf
-
-    exhausted = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
-    reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-    return ImageError(reason, f"The network failed: {error}")

@@ -12,11 +12,12 @@ from model.adain.stylizer import Content, to_float
 from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
+from transforms.steps.model_handler import network_error
 from transforms.stylize.blend import blend
 from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, Vectors
 from transforms.stylize.masks import load_regions
 from transforms.stylize.measure import measured
-from transforms.stylize.network import SharedStylizer, network_error
+from transforms.stylize.network import SharedStylizer
 from transforms.stylize.plan import Painting
 
 _NOT_FINITE: Final = "The network gave NaN or infinity."

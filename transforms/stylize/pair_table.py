@@ -12,14 +12,15 @@ import hashlib
 import io
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import PBegin
 
-from transforms.elements import Failure, Reason
+from transforms.elements import Count, Failure, Reason
+from transforms.steps.outcome import Outcome
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
@@ -199,23 +200,12 @@ def write_pair_table(output: OutputFolder, rows: Sequence[Mapping[str, Any]]) ->
     return output.path(PAIR_TABLE)
 
 
-class BadPairs(NamedTuple):
-    """What `ReadBadPairs` gives back.
-
-    Attributes:
-        counts: (name, amount) pairs to be added up: each is a cell that failed.
-        failures: The rows that cannot be used.
-    """
-
-    counts: PCollection[tuple[str, int]]
-    failures: PCollection[Failure]
-
-
 @dataclasses.dataclass
-class ReadBadPairs(beam.PTransform[PBegin, BadPairs]):
+class ReadBadPairs(beam.PTransform[PBegin, Outcome]):
     """Turns the rows of a table of pairs that cannot be used into failures.
 
-    Input: the pipeline. Output: `BadPairs`, nothing for other ways of pairing.
+    Input: the pipeline. Output: `Outcome`, each row a cell that failed; nothing for
+    other ways of pairing.
 
     Attributes:
         pairing: How contents meet styles.
@@ -226,15 +216,15 @@ class ReadBadPairs(beam.PTransform[PBegin, BadPairs]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, pbegin: PBegin) -> BadPairs:
-        """Wire the step."""
+    def expand(self, pbegin: PBegin) -> Outcome:
+        """Read the table, if there is one."""
         tables = [self.pairing.path] if isinstance(self.pairing, TablePairing) else []
         failures = (
             pbegin
             | "Tables" >> beam.Create(tables).with_output_types(str)
             | "BadRows" >> beam.FlatMap(bad_pairs)
         )
-        return BadPairs(failures | "Count" >> beam.FlatMap(_bad_counts), failures)
+        return Outcome(failures | "Count" >> beam.FlatMap(_bad_counts), failures)
 
 
 def bad_pairs(path: str) -> Iterator[Failure]:
@@ -251,5 +241,5 @@ def bad_pairs(path: str) -> Iterator[Failure]:
 
 
 def _bad_counts(_failure: Failure) -> Iterator[tuple[str, int]]:
-    yield "cells_planned", 1
-    yield "cells_failed", 1
+    yield Count.CELLS_PLANNED, 1
+    yield Count.CELLS_FAILED, 1

@@ -140,7 +140,7 @@ class TablePairing:
     """What a table says (`transforms.stylize.pair_table`).
 
     Attributes:
-        path: Of the table.
+        path: Path of the table.
     """
 
     path: str
@@ -158,7 +158,7 @@ class RowsPairing:
     """What the rows of a table say, all of them in memory.
 
     Attributes:
-        rows: Of `transforms.storage.schemas.PAIRS`.
+        rows: Rows as in `transforms.storage.schemas.PAIRS`.
     """
 
     rows: Sequence[Mapping[str, Any]]

@@ -7,7 +7,7 @@ each of its paths.
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
-from transforms.elements import CellStatus, Failure, ImageError, ImageRef
+from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.load import ImageBytes
 from transforms.images.thumbnails import thumbnail_name, write_thumbnail
 from transforms.storage.folder import OutputFolder
@@ -246,9 +246,9 @@ def target_row(row: Row, target: Target) -> Row:
 
 def content_counts(planned: PlannedContent) -> Iterator[tuple[str, int]]:
     """Yield the counts of a content that was decoded, or whose cells are all there."""
-    yield "contents_decoded", len(planned.refs)
-    yield "cells_planned", planned.cells
-    yield "cells_kept", planned.kept
-    yield "cells_done", planned.copied
-    yield "cells_failed", len(planned.failures)
-    yield "cells_extra", planned.extra
+    yield Count.CONTENTS_DECODED, len(planned.refs)
+    yield Count.CELLS_PLANNED, planned.cells
+    yield Count.CELLS_KEPT, planned.kept
+    yield Count.CELLS_DONE, planned.copied
+    yield Count.CELLS_FAILED, len(planned.failures)
+    yield Count.CELLS_EXTRA, planned.extra

@@ -216,7 +216,7 @@ class WriteStyleBank(beam.PTransform[PCollection[EncodedStyle], PCollection[Bank
         super().__init__()
 
     def expand(self, styles: PCollection[EncodedStyle]) -> PCollection[BankFile]:
-        """Wire the step."""
+        """Gather all styles in one process, and write them."""
         return (
             styles
             | "KeyByBank" >> beam.WithKeys(BANK_NAME)

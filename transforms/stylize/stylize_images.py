@@ -6,17 +6,17 @@ by the same worker and never cross a shuffle; references and counts do.
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
 
-from transforms.elements import Failure, ImageRef
+from transforms.elements import Count, Failure, ImageRef
 from transforms.images.load import load_image
 from transforms.images.thumbnails import content_preview_name, write_preview
 from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
-from transforms.steps.try_map import FAILED, TryMap
+from transforms.steps.outcome import Outcome, count_one
+from transforms.steps.try_map import TryMap
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.blocks import DecodedContent, split_blocks
 from transforms.stylize.cells import StylizeSettings
@@ -24,26 +24,14 @@ from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.plan import PlanCells, PlannedContent, content_counts
 from transforms.stylize.style_bank import BankFile, shared_bank
-from transforms.stylize.write import COUNTS, WriteBlocks
-
-
-class Stylized(NamedTuple):
-    """What `StylizeImages` gives back.
-
-    Attributes:
-        counts: (name, amount) pairs to be added up.
-        failures: Images and cells that could not be processed.
-    """
-
-    counts: PCollection[tuple[str, int]]
-    failures: PCollection[Failure]
+from transforms.stylize.write import WriteBlocks
 
 
 @dataclasses.dataclass
-class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
+class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
     """Turns each content into its pictures, written and committed.
 
-    Input: `ImageRef` of contents, shuffled. Output: `Stylized`. Cells that are
+    Input: `ImageRef` of contents, shuffled. Output: `Outcome`. Cells that are
     committed and intact are kept, so a repeated run does only what is missing; contents
     of equal bytes are computed once. Idempotent. Failures: an image that cannot be read
     or decoded, one cell where the network or the disk failed.
@@ -67,37 +55,37 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Stylized]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, contents: PCollection[ImageRef]) -> Stylized:
-        """Wire the step."""
+    def expand(self, contents: PCollection[ImageRef]) -> Outcome:
+        """Compose the stage: read, plan, decode, stylize, write."""
         output, settings = self.plan.output, self.plan.settings
         bank = AsSingleton(self.bank)
         read = contents | "ReadContents" >> GroupEqualBytes("ReadContent")
-        planned = read.main | "PlanCells" >> beam.Map(
+        planned = read.groups | "PlanCells" >> beam.Map(
             _plan_cells, self.plan, self.retry, bank, AsList(self.manifest)
         )
         decode = _DecodeContent(output, settings, self.plan.output_format == "files")
         decoded = planned | "Decode" >> TryMap(decode, "DecodeContent", _planned_refs)
         written = (
-            decoded.main
+            decoded.done
             | "SplitBlocks" >> beam.FlatMap(split_blocks, bank, AsDict(self.style_refs))
             | "Stylize" >> RunInference(self.handler)
             | "Write" >> WriteBlocks(self.plan)
         )
         failed_images = (
             read.failures,
-            decoded[FAILED],
+            decoded.failed,
         ) | "FailedImages" >> beam.Flatten()
         counts = (
-            written[COUNTS],
-            decoded.main | "CountContents" >> beam.FlatMap(_content_counts),
-            failed_images | "CountFailed" >> beam.Map(_failed_count),
+            written.counts,
+            decoded.done | "CountContents" >> beam.FlatMap(_content_counts),
+            failed_images | "CountFailed" >> beam.Map(count_one, Count.CONTENTS_FAILED),
         ) | "Counts" >> beam.Flatten()
         failures = (
             failed_images,
-            decoded.main | "UnpairedContents" >> beam.FlatMap(_unpaired),
-            written[FAILED],
+            decoded.done | "UnpairedContents" >> beam.FlatMap(_unpaired),
+            written.failures,
         ) | "Failures" >> beam.Flatten()
-        return Stylized(counts, failures)
+        return Outcome(counts, failures)
 
 
 def _planned_refs(planned: PlannedContent) -> Iterable[ImageRef]:
@@ -142,11 +130,7 @@ def _content_counts(content: DecodedContent) -> Iterator[tuple[str, int]]:
     if content.image is not None:
         original = (content.image.original_height, content.image.original_width)
         if content.image.pixels.shape[:2] != original:
-            yield "contents_resized", len(content.planned.refs)
-
-
-def _failed_count(_failure: Failure) -> tuple[str, int]:
-    return "contents_failed", 1
+            yield Count.CONTENTS_RESIZED, len(content.planned.refs)
 
 
 def _unpaired(content: DecodedContent) -> Iterator[Failure]:

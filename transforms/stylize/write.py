@@ -9,11 +9,12 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import CellStatus, Failure, ImageError, Reason
+from transforms.elements import CellStatus, Count, Failure, ImageError, Reason
 from transforms.images.decoder import encode_image
 from transforms.images.load import LoadedImage
 from transforms.images.thumbnails import write_thumbnail
 from transforms.steps.one_behind import OneBehindDoFn
+from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import FAILED
 from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
@@ -23,15 +24,13 @@ from transforms.stylize.manifest import commit_rows
 from transforms.stylize.picture_shards import BlockFile
 from transforms.stylize.plan import PlanCells, Target, target_row
 
-COUNTS = "counts"
-
 
 @dataclasses.dataclass
-class WriteBlocks(beam.PTransform[PCollection[StylizedBlock], Any]):
+class WriteBlocks(beam.PTransform[PCollection[StylizedBlock], Outcome]):
     """Writes each block, and gives back what came of its cells.
 
-    Input: `StylizedBlock`. Output: (name, amount) pairs in `results[COUNTS]`, failures
-    in `results[FAILED]`. Idempotent. Metrics: `cells_done` and `cells_failed`.
+    Input: `StylizedBlock`. Output: `Outcome`. Idempotent. Metrics: `cells_done` and
+    `cells_failed`.
 
     Attributes:
         plan: Where to, and with which settings.
@@ -42,10 +41,11 @@ class WriteBlocks(beam.PTransform[PCollection[StylizedBlock], Any]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, blocks: PCollection[StylizedBlock]) -> Any:
-        """Wire the step."""
+    def expand(self, blocks: PCollection[StylizedBlock]) -> Outcome:
+        """Write the blocks, and part what is counted from what failed."""
         step = beam.ParDo(_WriteBlockDoFn(self.plan))
-        return blocks | "WriteBlock" >> step.with_outputs(FAILED, main=COUNTS)
+        written = blocks | "WriteBlock" >> step.with_outputs(FAILED, main="counts")
+        return Outcome(written.counts, written[FAILED])
 
 
 class _WriteBlockDoFn(OneBehindDoFn):
@@ -55,8 +55,8 @@ class _WriteBlockDoFn(OneBehindDoFn):
         self._output = plan.output
         self._settings = plan.settings
         self._shards = plan.output_format != "files"
-        self._cells_done = Metrics.counter("Write", "cells_done")
-        self._cells_failed = Metrics.counter("Write", "cells_failed")
+        self._cells_done = Metrics.counter("Write", Count.CELLS_DONE)
+        self._cells_failed = Metrics.counter("Write", Count.CELLS_FAILED)
 
     def begin(self, result: StylizedBlock) -> StylizedBlock:
         return result  # The network is still at it, in a thread of its own.
@@ -103,8 +103,8 @@ class _WriteBlockDoFn(OneBehindDoFn):
         self._cells_done.inc(done)
         self._cells_failed.inc(failed)
         progress_of(self._output).add(cells_done=done, cells_failed=failed)
-        yield "cells_done", done
-        yield "cells_failed", failed
+        yield Count.CELLS_DONE, done
+        yield Count.CELLS_FAILED, failed
 
     def _encode(self, picture: Painted | ImageError) -> bytes | ImageError:
         if isinstance(picture, ImageError):

@@ -30,7 +30,7 @@ class ImageEntry:
 
     Attributes:
         key: Key of the image; empty for the collection.
-        id: Its id.
+        id: Id of the image.
         width: Pixels of the image as it was looked at; 0 for the collection.
         height: Pixels of the image as it was looked at; 0 for the collection.
         sheets: Those of the collection; None for an image, whose script has them.

@@ -2,17 +2,16 @@
 
 import dataclasses
 import functools
-import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from apache_beam.ml.inference.base import ModelHandler
 
-from transforms.elements import ImageError, Reason
+from transforms.elements import ImageError
 from transforms.images.load import LoadedImage
+from transforms.steps.model_handler import BatchHandler, network_error, start_model
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
@@ -55,6 +54,11 @@ class Unlooked:
     def __len__(self) -> int:
         """Return the number of images, which RunInference counts."""
         return 1
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the image's pixels."""
+        return self.image.pixels.nbytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -163,42 +167,16 @@ def look_at(
     return Look(image, features, gradients)
 
 
-_LOCK = threading.Lock()
-
-
 @functools.lru_cache(maxsize=1)
 def _load_networks(settings: VisualizeSettings, source: str | None) -> Networks:
     return Networks(settings, source)
 
 
-class SharedNetworks:
-    """The networks of a process, built when first needed.
-
-    Args:
-        settings: What is asked of them.
-        source: Path of the weights, or None.
-        output: Output folder of the job, for the progress.
-    """
-
-    def __init__(
-        self, settings: VisualizeSettings, source: str | None, output: OutputFolder
-    ) -> None:
-        self._settings = settings
-        self._source = source
-        self._output = output
-
-    def get(self) -> Networks:
-        """Return the networks; a run without work never asks, and loads none."""
-        with _LOCK:
-            started = time.perf_counter()
-            networks = _load_networks(self._settings, self._source)
-            seconds = time.perf_counter() - started
-        if seconds > 0.1:
-            progress_of(self._output).add(startup_seconds=seconds)
-        return networks
+StartNetworks = Callable[[], Networks]
+"""Returns the networks of a process; a run without work never asks, and loads none."""
 
 
-class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
+class LookHandler(BatchHandler[Unlooked, Look | Unseen, StartNetworks]):
     """Looks at one image at a time: RunInference with batches of its maps.
 
     The maps of one image fill a batch (4 to 8 a layer and rule), so images of unequal
@@ -210,6 +188,8 @@ class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
         output: Output folder of the job, for the progress.
     """
 
+    namespace = "Look"
+
     def __init__(
         self, settings: VisualizeSettings, source: str | None, output: OutputFolder
     ) -> None:
@@ -218,22 +198,19 @@ class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
         self._source = source
         self._output = output
 
-    def should_skip_batching(self) -> bool:
-        """Return True: an element is a batch."""
-        return True
-
-    def load_model(self) -> SharedNetworks:
-        """Return the networks, to be built when first used."""
-        return SharedNetworks(self._settings, self._source, self._output)
+    def load_model(self) -> StartNetworks:
+        """Return what builds the networks when they are first needed."""
+        load = functools.partial(_load_networks, self._settings, self._source)
+        return functools.partial(start_model, load, self._output)
 
     def run_inference(
         self,
         batch: Any,
-        model: SharedNetworks,
+        model: StartNetworks,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Look | Unseen]:
         """Yield what the network shows of an image, or why it shows nothing."""
-        networks = model.get()  # Its start-up is not counted as the model's work.
+        networks = model()  # Its start-up is not counted as the model's work.
         import tensorflow as tf
 
         started = time.perf_counter()
@@ -241,20 +218,6 @@ class LookHandler(ModelHandler[Unlooked, Look | Unseen, SharedNetworks]):
         try:
             result = look_at(batch.image, networks, self._settings)
         except (tf.errors.OpError, MemoryError) as error:
-            exhausted = isinstance(
-                error, tf.errors.ResourceExhaustedError | MemoryError
-            )
-            reason = Reason.OUT_OF_MEMORY if exhausted else Reason.MODEL_ERROR
-            result = Unseen(
-                batch.image, ImageError(reason, f"The network failed: {error}")
-            )
+            result = Unseen(batch.image, network_error(error))
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
         yield result
-
-    def get_num_bytes(self, batch: Any) -> int:
-        """Return the bytes of the image's pixels."""
-        return int(batch.image.pixels.nbytes)
-
-    def get_metrics_namespace(self) -> str:
-        """Return the namespace of RunInference's metrics."""
-        return "Look"

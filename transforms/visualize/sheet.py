@@ -10,6 +10,9 @@ import numpy.typing as npt
 from transforms.elements import image_id
 from transforms.visualize.settings import COLLECTION, Kind
 
+# Folder of the files with the strongest neurons, and the kind of their rows.
+SCORES: Final = "scores"
+
 TITLES: Final[Mapping[Kind, str]] = {
     Kind.FILTERS: "filters",
     Kind.FEATURES: "feature maps",
@@ -92,7 +95,7 @@ def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
 
 def scores_path(key: str) -> str:
     """Return the name of the file with the strongest neurons of an image."""
-    return f"scores/{image_id(key)}.npz"
+    return f"{SCORES}/{image_id(key)}.npz"
 
 
 def statistics(values: npt.NDArray[Any]) -> dict[str, Any]:

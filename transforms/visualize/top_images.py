@@ -8,8 +8,9 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.attribution.featuremaps import ReceptiveField
-from transforms.elements import Failure, ImageError, ImageRef, Reason
+from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.load import load_bytes, load_image
+from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import FAILED
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import GroupByKnownKey
@@ -35,14 +36,14 @@ Row = tuple[int, list[Excitation]]
 
 
 @dataclasses.dataclass
-class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Any]):
+class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
     """Becomes, for each layer, a sheet of the images that excite its channels most.
 
-    Input: (layer, `Winners`) of each image of the whole collection. Output: counts in
-    `COUNTS`, failures in `FAILED`. Only references and scores cross the shuffle, those
-    of the best; the winners are read again where their crops are drawn. Of `top:N`
-    channels those with the highest score anywhere are shown. Idempotent; a sheet whose
-    winners are those of the last run and that is intact is kept.
+    Input: (layer, `Winners`) of each image of the whole collection. Output: `Outcome`.
+    Only references and scores cross the shuffle, those of the best; the winners are
+    read again where their crops are drawn. Of `top:N` channels those with the highest
+    score anywhere are shown. Idempotent; a sheet whose winners are those of the last
+    run and that is intact is kept.
 
     Attributes:
         output: Output folder of the job.
@@ -51,8 +52,6 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Any]):
         parts: Number of parts of the maps.
         recovered: Names of the parts, as soon as they can be read.
     """
-
-    COUNTS = "counts"
 
     output: OutputFolder
     settings: VisualizeSettings
@@ -63,19 +62,20 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Any]):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def expand(self, scored: PCollection[Any]) -> Any:
-        """Wire the step."""
+    def expand(self, scored: PCollection[tuple[str, Winners]]) -> Outcome:
+        """Find the winners of each layer, and draw them."""
         draw = beam.ParDo(
             _DrawTopImagesDoFn(self.output, self.settings, self.fields, self.parts),
             AsList(self.recovered),
         )
-        return (
+        drawn = (
             scored
             | "Best" >> beam.CombinePerKey(WinnersCombineFn())
             # A layer that nothing excites is drawn too.
             | "GroupByLayer" >> GroupByKnownKey(self.settings.layers)
-            | "DrawTopImages" >> draw.with_outputs(FAILED, main=self.COUNTS)
+            | "DrawTopImages" >> draw.with_outputs(FAILED, main="counts")
         )
+        return Outcome(drawn.counts, drawn[FAILED])
 
 
 class _DrawTopImagesDoFn(beam.DoFn):
@@ -107,9 +107,9 @@ class _DrawTopImagesDoFn(beam.DoFn):
         ]
         cell_id = self._settings.cell_id(Kind.TOP_IMAGES, layer, *made_of)
         owner = Owner(cell_id, id=f"{COLLECTION}-top-images-{layer}")
-        yield "sheets_planned", 1
+        yield Count.SHEETS_PLANNED, 1
         if is_done(self._output, self._parts, owner):
-            yield "sheets_kept", 1
+            yield Count.SHEETS_KEPT, 1
             return
         crops, failures = cut_crops(rows, self._fields[layer], self._settings.size)
         for failure in failures:
@@ -124,9 +124,9 @@ class _DrawTopImagesDoFn(beam.DoFn):
                     sheet.path, "", "DrawTopImages", Reason.WRITE_ERROR, str(error)
                 ),
             )
-            yield "sheets_failed", 1
+            yield Count.SHEETS_FAILED, 1
         else:
-            yield "sheets_done", 1
+            yield Count.SHEETS_DONE, 1
 
 
 def cut_crops(

@@ -7,18 +7,19 @@ worker and never crosses a shuffle; references, scores and counts do.
 import concurrent.futures
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.attribution.featuremaps import peaks
-from transforms.elements import Failure, ImageError, ImageRef, Reason
+from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.images.load import ImageBytes, load_bytes, load_image
 from transforms.images.thumbnails import content_preview_name, write_preview
 from transforms.steps.one_behind import OneBehindDoFn
+from transforms.steps.outcome import count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
@@ -35,11 +36,12 @@ from transforms.visualize.maps_table import (
     write_sheet,
 )
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
-from transforms.visualize.sheet import scores_path
+from transforms.visualize.sheet import SCORES, scores_path
 from transforms.visualize.top_scores import Winners, image_winners, pack_scores
 
-COUNTS = "counts"
-SCORES = "scores"
+# Tags of the outputs inside.
+_COUNTS: Final = "counts"
+_SCORED: Final = "scored"
 
 MAX_PIXELS = MAX_GRADIENT_PIXELS
 
@@ -87,42 +89,38 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
         super().__init__()
 
     def expand(self, images: PCollection[ImageRef]) -> Visualized:
-        """Wire the step."""
-        read = images | "Read" >> TryMap(load_bytes, "ReadImage", _itself)
-        planned = read.main | "Plan" >> beam.ParDo(
+        """Compose the stage: read, plan, decode, look, write."""
+        read = images | "Read" >> TryMap(load_bytes, "ReadImage")
+        planned = read.done | "Plan" >> beam.ParDo(
             _PlanDoFn(self.output, self.settings, self.parts), AsList(self.recovered)
-        ).with_outputs(_PlanDoFn.KEPT, COUNTS, main="todo")
+        ).with_outputs(_PlanDoFn.KEPT, _COUNTS, main="todo")
         decode = _Decode(self.output, self.settings)
         decoded = planned.todo | "Decode" >> TryMap(decode, "DecodeImage", _ref_of)
         written = (
-            decoded.main
+            decoded.done
             | "Look" >> RunInference(self.handler)
             | "Write"
             >> beam.ParDo(_WriteDoFn(self.output, self.settings)).with_outputs(
-                FAILED, SCORES, main=COUNTS
+                FAILED, _SCORED, main=_COUNTS
             )
         )
-        undecoded = (read[FAILED], decoded[FAILED]) | "Undecoded" >> beam.Flatten()
-        decoded_counts = decoded.main | "CountDecoded" >> beam.FlatMap(
+        undecoded = (read.failed, decoded.failed) | "Undecoded" >> beam.Flatten()
+        decoded_counts = decoded.done | "CountDecoded" >> beam.FlatMap(
             _decoded_counts, self.settings
         )
         counts = (
-            planned[COUNTS],
+            planned[_COUNTS],
             decoded_counts,
-            written[COUNTS],
-            undecoded | "CountUndecoded" >> beam.Map(_failed_count),
+            written[_COUNTS],
+            undecoded | "CountUndecoded" >> beam.Map(count_one, Count.IMAGES_FAILED),
         ) | "Counts" >> beam.Flatten()
         failures = (undecoded, written[FAILED]) | "Failures" >> beam.Flatten()
         scored = (
-            (planned[_PlanDoFn.KEPT], written[SCORES])
+            (planned[_PlanDoFn.KEPT], written[_SCORED])
             | "Scores" >> beam.Flatten()
             | "ReadScores" >> beam.FlatMap(_read_scores, self.output, self.settings)
         )
         return Visualized(counts, failures, scored)
-
-
-def _itself(ref: ImageRef) -> tuple[ImageRef]:
-    return (ref,)
 
 
 def _ref_of(image: ImageBytes) -> tuple[ImageRef]:
@@ -156,9 +154,9 @@ class _PlanDoFn(beam.DoFn):
         progress_of(self._output).add(images_kept=1)
         yield TaggedOutput(self.KEPT, image.ref)
         for count in _decoded_counts(None, self._settings):
-            yield TaggedOutput(COUNTS, count)
-        kept = ("sheets_kept", self._settings.sheets_per_image)
-        yield TaggedOutput(COUNTS, kept)
+            yield TaggedOutput(_COUNTS, count)
+        kept = (Count.SHEETS_KEPT, self._settings.sheets_per_image)
+        yield TaggedOutput(_COUNTS, kept)
 
     def _is_shown(self, image: ImageBytes) -> bool:
         """Return whether an image has its preview, made again where it was gone."""
@@ -192,12 +190,8 @@ class _Decode:
 
 
 def _decoded_counts(_image: Any, settings: VisualizeSettings) -> Iterator[Any]:
-    yield "images_decoded", 1
-    yield "sheets_planned", settings.sheets_per_image
-
-
-def _failed_count(_failure: Failure) -> tuple[str, int]:
-    return "images_failed", 1
+    yield Count.IMAGES_DECODED, 1
+    yield Count.SHEETS_PLANNED, settings.sheets_per_image
 
 
 def _read_scores(
@@ -232,12 +226,12 @@ class _WriteDoFn(OneBehindDoFn):
             progress_of(self._output).add(images_failed=1)
             yield TaggedOutput(FAILED, failure)
             # An image without sheets (top images alone) fails as one.
-            yield "sheets_planned", 0 if sheets else 1
-            yield "sheets_failed", sheets or 1
+            yield Count.SHEETS_PLANNED, 0 if sheets else 1
+            yield Count.SHEETS_FAILED, sheets or 1
             return
         progress_of(self._output).add(images_done=1)
-        yield TaggedOutput(SCORES, ref)
-        yield "sheets_done", sheets
+        yield TaggedOutput(_SCORED, ref)
+        yield Count.SHEETS_DONE, sheets
 
     def finish_bundle(self) -> Iterator[Any]:
         yield from super().finish_bundle()
@@ -287,14 +281,14 @@ def write_filters(
     """
     arrays = None
     for layer in layers:
-        yield "sheets_planned", 1
+        yield Count.SHEETS_PLANNED, 1
         cell_id = settings.cell_id(Kind.FILTERS, layer)
         owner = Owner(cell_id, id=f"{COLLECTION}-filters-{layer}")
         if is_done(output, parts, owner):
-            yield "sheets_kept", 1
+            yield Count.SHEETS_KEPT, 1
             continue
         if arrays is None:
             arrays = load_arrays(settings.network, source, settings.weights_sha256)
         sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
         commit_maps(output, owner, write_sheet(output, owner, sheet))
-        yield "sheets_done", 1
+        yield Count.SHEETS_DONE, 1

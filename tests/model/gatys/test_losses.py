@@ -1,6 +1,7 @@
 """Losses and gradients against float64 NumPy, by the formulas of the paper."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from model.gatys.losses import (
     style_loss,
     total_variation,
 )
-from model.gatys.settings import VARIATIONS, Variation
+from model.gatys.settings import Variation
+
+VARIATIONS = get_args(Variation)
 
 # Two rows of three pixels, one colour. To the right: 3, 0 | 0, 5; below: 4, 1, 6.
 STAIRS = np.array([[0.0, 3, 3], [4, 4, 9]])[None, :, :, None]

@@ -583,53 +583,6 @@ def test_our_own_data_set_is_an_input(run, folder, tmp_path):
     assert {row["source"] for row in second.values()} == {"out"}
 
 
-def write_tfds(folder, splits, labels):
-    """Write a data set as TFDS itself would, with a label and no keys."""
-    folder.mkdir()
-    features = tfds.features.FeaturesDict(
-        {
-            "image": tfds.features.Image(encoding_format="png"),
-            "label": tfds.features.ClassLabel(names=labels),
-        }
-    )
-    features.save_config(str(folder))
-    features.save_metadata(str(folder))
-    about = {"name": "tiny", "version": "2.0.0", "fileFormat": "tfrecord", "splits": []}
-    for split, count in splits.items():
-        rng = np.random.default_rng(count)
-        path = folder / f"tiny-{split}.tfrecord-00000-of-00001"
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for index in range(count):
-                pixels = rng.integers(0, 255, (40, 44, 3), np.uint8)
-                example = {"image": pixels, "label": index % len(labels)}
-                writer.write(features.serialize_example(example))
-        about["splits"].append(
-            {
-                "name": split,
-                "numBytes": str(path.stat().st_size),
-                "shardLengths": [str(count)],
-                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-            }
-        )
-    (folder / "dataset_info.json").write_text(json.dumps(about))
-
-
-def test_tfds_data_set_is_an_input(run, tmp_path, files_of):
-    write_tfds(tmp_path / "tiny", {"train": 6, "test": 2}, ["cat", "dog"])
-
-    flags = ("--val-fraction", 0)
-    status, _, err = run(*flags, input=[f"tfds:{tmp_path}/tiny"])
-    run(*flags, input=[f"tfds:{tmp_path}/tiny"], output="again")
-
-    rows = rows_of(tmp_path / "out")
-    assert status == 0
-    assert "8 images = 8 accepted" in err
-    assert "train/tiny-train.tfrecord-00000-of-00001__3" in rows
-    assert {key.split("/")[0] for key in rows} == {"test", "train"}
-    assert sorted(row["label"] for row in rows.values()) == ["cat"] * 4 + ["dog"] * 4
-    assert files_of(tmp_path / "out") == files_of(tmp_path / "again")
-
-
 def test_unknown_tfds_data_set_exits_2(run, tmp_path):
     status, _, err = run(input=["tfds:no_such_data_set_at_all"])
 

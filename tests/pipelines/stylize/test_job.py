@@ -1,6 +1,5 @@
 """`stylebeam stylize` end to end, on small generated images and a tiny network."""
 
-import collections
 import hashlib
 import json
 import os
@@ -89,26 +88,6 @@ def test_pictures_are_those_of_the_stylizer_pair_by_pair(run, inputs, tiny_bundl
         assert path.name.endswith("@a0500.png")
         found = pixels_of(path).astype(int)
         assert np.abs(found - to_uint8(expected)).max() <= 1
-
-
-def test_encoders_run_once_an_image_and_not_once_a_cell(run, monkeypatch):
-    calls = collections.Counter()
-    for name in ("encode_content", "encode_style", "paint"):
-        original = getattr(Stylizer, name)
-
-        def counted(self, *args, _name=name, _original=original):
-            pictures = _original(self, *args)
-            calls[_name] += len(pictures[0]) if _name == "paint" else 1
-            return pictures
-
-        monkeypatch.setattr(Stylizer, name, counted)
-    # Loading traces the functions once, with a grey picture.
-    network._load_stylizer.cache_clear()
-    run()
-    warm_up = 1
-    assert calls["encode_content"] == len(CONTENT_SIZES) + warm_up
-    assert calls["encode_style"] == len(STYLE_SIZES) + warm_up
-    assert calls["paint"] == len(CONTENT_SIZES) * len(STYLE_SIZES) + warm_up
 
 
 @pytest.mark.parametrize("deleted", [None, "gallery"])
@@ -326,39 +305,6 @@ def test_tile_size_is_no_matter_of_the_pictures(run, inputs, picture):
     )
     assert found.shape == (300, 420, 3)
     assert np.abs(found - expected).max() <= 1
-
-
-def test_a_cell_that_cannot_be_written_fails_alone(run, inputs):
-    run(output="first")
-    victim = manifest(inputs / "first")[0]["path"]
-    # A folder is where the picture should go.
-    (inputs / "out").mkdir()
-    (inputs / "out" / "job.json").write_bytes(
-        (inputs / "first" / "job.json").read_bytes()
-    )
-    (inputs / "out" / victim / "in the way").mkdir(parents=True)
-    status, _, err = run("--max-failure-rate", "0.5")
-    assert status == 0
-    assert "6 cells = 5 done + 0 kept + 1 failed" in err
-    (row,) = failures(inputs / "out")
-    assert (row["key"], row["reason"]) == (victim, "write_error")
-    by_path = {row["path"]: row for row in manifest(inputs / "out")}
-    assert by_path[victim]["status"] == "failed"
-    assert by_path[victim]["sha256"] is None
-    # Once the way is free, only the failed cell is made.
-    shutil.rmtree(inputs / "out" / victim, ignore_errors=True)
-    _, _, err = run()
-    assert "6 cells = 1 done + 5 kept + 0 failed" in err
-
-
-def test_resizing_is_asked_for_counted_and_recorded(run, inputs):
-    status, _, _ = run("--content-size", "36")
-    assert status == 0
-    assert job(inputs / "out")["counts"]["contents_resized"] == 2
-    for row in manifest(inputs / "out"):
-        height, width = CONTENT_SIZES[row["content_key"]]
-        assert (row["original_width"], row["original_height"]) == (width, height)
-        assert min(row["width"], row["height"]) == min(36, width, height)
 
 
 USAGE_ERRORS = {

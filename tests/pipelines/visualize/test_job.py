@@ -290,6 +290,7 @@ def test_top_images_equal_a_brute_force_sort(
         np.testing.assert_array_equal(tile[np.ix_(middle, middle)], crop)
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
     run, inputs, monkeypatch
 ):
@@ -308,6 +309,7 @@ def test_what_comes_or_goes_after_the_listing_breaks_no_balance(
     assert (row["key"], row["reason"]) == ("a.png", "not_found")
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 @pytest.mark.parametrize("deleted", [None, "gallery"])
 def test_second_run_loads_no_network_and_changes_no_byte(
     run, inputs, monkeypatch, files_of, deleted
@@ -327,6 +329,7 @@ def test_second_run_loads_no_network_and_changes_no_byte(
     assert files_of(inputs / "out") == before
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_what_is_damaged_or_new_is_made_and_nothing_else(
     run, inputs, picture, files_of
 ):
@@ -344,6 +347,7 @@ def test_what_is_damaged_or_new_is_made_and_nothing_else(
     assert "27 sheets = 5 done + 22 kept + 0 failed" in err
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     flags = ("--kinds", "features,filters")
     run(*flags)
@@ -365,6 +369,7 @@ def test_journal_of_a_killed_job_is_continued(run, inputs, files_of):
     assert files_of(folder) == before
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_other_settings_are_refused_until_overwritten(run, inputs):
     run("--kinds", "filters,features")
     status, _, err = run("--kinds", "filters,features", "--size", "40")
@@ -376,6 +381,7 @@ def test_other_settings_are_refused_until_overwritten(run, inputs):
     assert {(r["image_width"], r["image_height"]) for r in rows} == {(40, 64)}
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
     (inputs / "in" / "empty.jpg").write_bytes(b"")
     (inputs / "in" / "page.jpg").write_text("<html></html>")
@@ -395,6 +401,7 @@ def test_bad_images_are_failure_rows_and_the_balances_hold(run, inputs):
     assert "42.9% of the images failed" in err
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 def test_network_that_fails_on_an_image_fails_it_alone(run, inputs, monkeypatch):
     original = looks.look_at
 
@@ -586,6 +593,7 @@ def test_two_processes_give_the_same_bytes(run, inputs, files_of):
     assert files_of(inputs / "two") == files_of(inputs / "out")
 
 
+@pytest.mark.usefixtures("tiny_vgg")
 @pytest.mark.slow
 def test_shared_bad_files_are_judged_as_expected(run, inputs, shared):
     bad = shared / "data" / "bad"

@@ -10,19 +10,13 @@ import struct
 import tarfile
 import zipfile
 
-import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.testing import test_pipeline
-from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import ImageError, ImageRef, Reason, image_id
 from transforms.inputs import archives, reading
-from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import list_checked, list_images, read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.storage import files
-from transforms.storage.folder import OutputFolder
 
 ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system
 
@@ -668,42 +662,3 @@ class TestRemote:
         refs = list(list_images(parse_inputs(["gs://b/p", "gs://b/t.tar"])))
         bucket.clear()
         assert [reason(ref) for ref in refs] == [Reason.NOT_FOUND] * 3
-
-
-def fn_runner(*options):
-    return test_pipeline.TestPipeline("FnApiRunner", options=PipelineOptions(options))
-
-
-def read_listing(roots, folder):
-    listing = Listing()
-    for ref in list_checked(roots):
-        listing.add(ref)
-    return ReadListing(listing.write(OutputFolder(str(folder))))
-
-
-class TestReadListing:
-    def test_refs_of_all_roots(self, tmp_path):
-        fill(tmp_path, "x/a.jpg", "x/d/b.jpg", f"y/{ODD_NAME}")
-        make_tar(tmp_path / "t.tar", {"c.jpg": b"12"})
-        roots = parse_inputs([str(tmp_path / name) for name in ("x", "y", "t.tar")])
-        expected = list(list_images(roots))
-        assert len(expected) == 4
-        with fn_runner() as pipeline:
-            refs = pipeline | read_listing(roots, tmp_path / "out")
-            assert_that(refs, equal_to(expected))
-
-    def test_refs_read_inside_the_pipeline(self, tmp_path):
-        fill(tmp_path / "in", ODD_NAME, "a.jpg")
-        roots = parse_inputs([str(tmp_path / "in")])
-        with fn_runner() as pipeline:
-            read_back = (
-                pipeline
-                | read_listing(roots, tmp_path / "out")
-                | beam.Map(lambda ref: (ref.key, read_image(ref)))
-            )
-            expected = [(r"caf\xe9.jpg", b"caf\xe9.jpg"), ("a.jpg", b"a.jpg")]
-            assert_that(read_back, equal_to(expected))
-
-    def test_no_roots_are_no_refs(self, tmp_path):
-        with fn_runner() as pipeline:
-            assert_that(pipeline | read_listing((), tmp_path), equal_to([]))

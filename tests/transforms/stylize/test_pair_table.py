@@ -2,21 +2,25 @@
 
 import hashlib
 
+import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.elements import ImageRef, Reason
+from transforms.elements import Count, ImageRef, Reason
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.pair_table import (
     PairFile,
+    ReadBadPairs,
     bad_pairs,
     judge_pairs,
     write_pair_table,
     zip_pairs,
 )
-from transforms.stylize.pairing import RowsPairing, TablePairing
+from transforms.stylize.pairing import GridPairing, RowsPairing, TablePairing
 
 CONTENTS, STYLES = {"a.jpg", "b.jpg"}, {"s.png", "t.png"}
 
@@ -149,3 +153,25 @@ def test_zip_pairs_by_the_order_of_the_keys():
         ("a", "s"),
         ("b", "t"),
     ]
+
+
+def test_bad_rows_are_failed_cells_in_a_pipeline(judge, tmp_path):
+    rows = judge("content,style\nc.jpg,s.png\na.jpg,s.png\nb.jpg,\n")
+    path = write_pair_table(OutputFolder(str(tmp_path / "out")), rows)
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        bad = pipeline | ReadBadPairs(TablePairing(path))
+        assert_that(
+            bad.counts | beam.CombinePerKey(sum),
+            equal_to([(Count.CELLS_PLANNED, 2), (Count.CELLS_FAILED, 2)]),
+            "counts",
+        )
+        told = bad.failures | beam.Map(lambda f: (f.key, f.stage, str(f.reason)))
+        expected = [(key, "ReadPairs", "bad_pair") for key in ("c.jpg", "b.jpg")]
+        assert_that(told, equal_to(expected), "failures")
+
+
+def test_other_pairings_have_no_bad_rows():
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        bad = pipeline | ReadBadPairs(GridPairing((1.0,)))
+        assert_that(bad.counts, equal_to([]), "counts")
+        assert_that(bad.failures, equal_to([]), "failures")

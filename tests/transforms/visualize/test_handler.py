@@ -9,7 +9,7 @@ import pytest
 from transforms.steps.vgg_weights import load_arrays, weights_sha256
 from transforms.storage.folder import OutputFolder
 from transforms.visualize import handler as looks
-from transforms.visualize.handler import LookHandler, SharedNetworks
+from transforms.visualize.handler import LookHandler
 from transforms.visualize.settings import GRADIENTS, Channels, VisualizeSettings
 
 
@@ -43,9 +43,8 @@ def test_network_is_built_once_in_a_process(settings, tmp_path, monkeypatch):
 
     def ask(_):
         model = handler.load_model()  # Beam may load one a thread.
-        assert isinstance(model, SharedNetworks)
         barrier.wait()
-        return model.get()
+        return model()
 
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(ask, range(6)))

@@ -1,13 +1,20 @@
 """Top images as a sheet: crops of what neurons see, and marks where there is none."""
 
+import apache_beam as beam
 import numpy as np
+import pytest
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from model.attribution.featuremaps import ReceptiveField
-from transforms.elements import ImageRef, Reason
+from transforms.elements import Count, ImageRef, Reason
+from transforms.storage.compact_table import CompactTable
+from transforms.storage.parquet import read_rows
 from transforms.visualize import top_images
-from transforms.visualize.top_images import cut_crops, draw_top_images
-from transforms.visualize.top_scores import Excitation
+from transforms.visualize.maps_table import MAPS_TABLE
+from transforms.visualize.top_images import FindTopImages, cut_crops, draw_top_images
+from transforms.visualize.top_scores import Excitation, Winners
 
 
 def excitation(score, ref, row=0, column=0):
@@ -52,3 +59,85 @@ def test_sheet_marks_what_cannot_be_read_and_says_when_nothing_fires():
     assert [(tile.channel, tile.rank) for tile in sheet.tiles] == [(4, 1), (4, 2)]
     assert [tile.source for tile in sheet.tiles] == ["x", "y"]
     assert draw_top_images("a", [], {}, 10).tiles == []
+
+
+def winners(ref, *scores):
+    """Return an image's strongest neurons, one a channel, in its first row."""
+    score = np.float32(scores)[:, None]
+    place = np.zeros(score.shape, np.int32)
+    return Winners((ref,), np.zeros(score.shape, np.int64), score, place, place)
+
+
+@pytest.fixture
+def find(output, settings):
+    """Return a runner of the transform that checks its counts and failures."""
+    field = ReceptiveField(size=6, stride=2, offset=-2)
+
+    def run(scored, sums, failures=()):
+        compact = CompactTable(MAPS_TABLE, output, 1)
+        with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+            begin = pipeline | "Begin" >> beam.Create([None])
+            found = (
+                pipeline
+                | "Scored" >> beam.Create(scored)
+                | FindTopImages(
+                    output=output,
+                    settings=settings,
+                    fields=dict.fromkeys(settings.layers, field),
+                    parts=1,
+                    recovered=begin | "Recover" >> compact,
+                )
+            )
+            counts = found.counts | "Sum" >> beam.CombinePerKey(sum)
+            told = found.failures | "Name" >> beam.Map(
+                lambda f: (f.key, f.stage, str(f.reason))
+            )
+            assert_that(counts, equal_to(list(sums.items())), "counts")
+            assert_that(told, equal_to(list(failures)), "failures")
+            _ = found.counts | "Compact" >> compact
+        return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
+
+    return run
+
+
+def test_each_layer_gets_a_sheet_which_is_kept(output, find, settings, listed):
+    first, second = settings.layers
+    a, b = listed("a.png", 33, 47), listed("b.png", 40, 36, seed=1)
+    # Of three channels the two with the highest scores are shown.
+    scored = [(first, winners(a, 1, 5, 2)), (first, winners(b, 0, 4, 7))]
+    planned = {Count.SHEETS_PLANNED: 2}
+    rows = find(scored, {**planned, Count.SHEETS_DONE: 2})
+    assert len(output.names("sheets/collection")) == 2
+    found = [(r["layer"], r["channel"], r["rank"], r["source_key"]) for r in rows]
+    assert found == [
+        (first, 2, 1, "b.png"),
+        (first, 2, 2, "a.png"),
+        (first, 1, 1, "a.png"),
+        (first, 1, 2, "b.png"),
+    ]
+    # A sheet of a layer that nothing excites has no row, so it is drawn again.
+    kept = {**planned, Count.SHEETS_KEPT: 1, Count.SHEETS_DONE: 1}
+    assert find(scored[::-1], kept) == rows
+    # Another winner, another sheet; of a layer that was silent, its first row.
+    late = [(first, winners(b, 9, 0, 0)), (second, winners(b, 1, 0, 0))]
+    more = find([scored[0], *late], {**planned, Count.SHEETS_DONE: 2})
+    assert {row["layer"] for row in more} == {first, second}
+
+
+def test_a_winner_that_is_gone_is_a_failure_beside_its_sheet(find, settings, listed):
+    gone = listed("gone.png")
+    find(
+        [(settings.layers[0], winners(gone, 1, 5))],
+        {Count.SHEETS_PLANNED: 2, Count.SHEETS_DONE: 2},
+        [("gone.png", "DrawTopImages", "not_found")],
+    )
+
+
+def test_a_sheet_that_cannot_be_written_fails(output, find, settings):
+    output.write("sheets", b"in the way")
+    paths = [f"sheets/collection/top-images-{name}.png" for name in settings.layers]
+    find(
+        [],
+        {Count.SHEETS_PLANNED: 2, Count.SHEETS_FAILED: 2},
+        [(path, "DrawTopImages", "write_error") for path in paths],
+    )

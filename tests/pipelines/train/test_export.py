@@ -1,0 +1,78 @@
+"""`stylebeam export`: the best or the latest decoder of a workdir, in three forms."""
+
+import numpy as np
+import pytest
+
+from model.bundle import load_bundle
+from model.networks.decoder import fresh_weights
+from model.training.checkpoints import Checkpoints
+from model.training.settings import TrainingSettings
+from model.training.trainer import Trainer
+from pipelines import cli
+from pipelines.train.workdir import Workdir
+
+
+@pytest.fixture
+def workdir(tmp_path, tiny_bundle):
+    """The folder of a training saved after step 3, not evaluated, and its decoder."""
+    folder = Workdir(tmp_path / "workdir")
+    folder.begin(tiny_bundle, {"identity": {"init": tiny_bundle.bundle_id}})
+    decoder = fresh_weights(tiny_bundle.decoder_layers, seed=3)
+    trainer = Trainer(
+        TrainingSettings(steps=3, batch_size=4, crop=32),
+        tiny_bundle.encoder_layers,
+        tiny_bundle.encoder,
+        tiny_bundle.decoder_layers,
+        decoder,
+    )
+    trainer.step.assign(3)
+    Checkpoints(folder.checkpoints, trainer, keep=1).save()
+    return folder, decoder
+
+
+def test_latest_is_the_decoder_of_the_checkpoint(workdir, tiny_bundle, tmp_path):
+    folder, decoder = workdir
+    flags = ["--output", str(tmp_path / "b"), "--which", "latest"]
+    flags += ["--saved-model", str(tmp_path / "sm")]
+    flags += ["--weights-h5", str(tmp_path / "new" / "d.weights.h5")]
+    assert cli.main(["export", "--workdir", str(folder.root), *flags]) == 0
+    bundle = load_bundle(str(tmp_path / "b"))
+    assert bundle.description["training"]["steps"] == 3
+    (stage,) = bundle.description["lineage"]
+    assert stage["bundle_id"] == tiny_bundle.bundle_id
+    for name, array in decoder.items():
+        np.testing.assert_array_equal(bundle.decoder[name], array.astype(np.float16))
+    assert (tmp_path / "sm" / "saved_model.pb").exists()
+    assert (tmp_path / "new" / "d.weights.h5").exists()
+
+
+def test_best_is_the_bundle_of_the_workdir(workdir, tiny_bundle, tmp_path, capfd):
+    folder, _ = workdir
+    command = ["export", "--workdir", str(folder.root), "--output", str(tmp_path / "b")]
+    assert cli.main(command) == 2
+    assert "was not evaluated yet" in capfd.readouterr().err
+    tiny_bundle.save(folder.root / "bundle")
+    assert cli.main(command) == 0
+    for path in (folder.root / "bundle").iterdir():
+        assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_training_without_a_checkpoint_has_no_latest(workdir, tmp_path, capfd):
+    folder, _ = workdir
+    for path in folder.checkpoints.iterdir():
+        path.unlink()
+    command = ["export", "--workdir", str(folder.root), "--output", str(tmp_path / "b")]
+    assert cli.main([*command, "--which", "latest"]) == 2
+    assert "no checkpoint" in capfd.readouterr().err
+
+
+def test_folder_of_no_training_is_refused(tmp_path, capfd):
+    command = ["export", "--workdir", str(tmp_path), "--output", str(tmp_path / "b")]
+    assert cli.main(command) == 2
+    assert "holds no training" in capfd.readouterr().err
+
+
+def test_name_that_keras_does_not_take_is_refused(tmp_path, capfd):
+    command = ["export", "--workdir", str(tmp_path), "--output", str(tmp_path / "b")]
+    assert cli.main([*command, "--weights-h5", "decoder.h5"]) == 2
+    assert "--weights-h5 decoder.h5: expected" in capfd.readouterr().err

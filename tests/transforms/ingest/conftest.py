@@ -1,0 +1,43 @@
+"""The settings of a small data set, and records that wait for its shards."""
+
+import pytest
+
+from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.annotations.sources import AnnotationSource, SourceImage
+from transforms.ingest.prepare import prepare_image
+from transforms.ingest.spill import SpillFile
+from transforms.storage.files import read_file
+
+
+@pytest.fixture
+def settings() -> DatasetSettings:
+    return DatasetSettings(
+        name="tiny",
+        size=40,
+        val_fraction=0.5,
+        shards=2,
+        encode="png",
+        quality=92,
+        min_side=32,
+        max_pixels=10_000,
+        annotations=AnnotationSource(),
+        fingerprint="f0",
+    )
+
+
+@pytest.fixture
+def spill(output, listed, settings):
+    """Return a writer of pictures into a spill file; it returns shards and records."""
+
+    def write(*pictures):
+        file = SpillFile(output)
+        records = []
+        for key, seed in pictures:
+            ref = listed(key, 40, 50, seed=seed)
+            image = prepare_image(SourceImage(ref), read_file(ref.path), settings)
+            record = file.append(image)
+            records.append((settings.shard_of(record.sha256), record))
+        file.close()
+        return records
+
+    return write

@@ -1,0 +1,64 @@
+"""A listing is taken once, and read back by the workers as it was."""
+
+import dataclasses
+import os
+
+import apache_beam as beam
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+
+from transforms.elements import ImageRef
+from transforms.inputs import listing
+from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.reading import read_image
+
+ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system
+
+
+def read_back(output, refs):
+    listed = Listing()
+    for ref in refs:
+        listed.add(ref)
+    return ReadListing(listed.write(output))
+
+
+def test_refs_come_back_whole(output, monkeypatch):
+    monkeypatch.setattr(listing, "_REFS_A_FILE", 2)
+    refs = [
+        ImageRef("a.jpg", "x", "/x/a.jpg", size=12),
+        ImageRef("t/b.jpg", "t", "/t.tar", "b.jpg", offset=512, size=7),
+        ImageRef("z/é 名.jpg", "z", "/z.zip", "é 名.jpg", size=9),
+    ]
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        assert_that(pipeline | read_back(output, refs), equal_to(refs))
+    assert len(output.names(".tmp/listing/inputs")) == 2
+
+
+def test_refs_read_inside_the_pipeline(output, listed):
+    # Its key is text; its path holds the odd byte as a lone surrogate.
+    odd = dataclasses.replace(listed(ODD_NAME, data=b"1"), key=r"caf\xe9.jpg")
+    refs = [odd, listed("a.jpg", data=b"2")]
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        read = (
+            pipeline
+            | read_back(output, refs)
+            | beam.Map(lambda ref: (ref.key, read_image(ref)))
+        )
+        assert_that(read, equal_to([(r"caf\xe9.jpg", b"1"), ("a.jpg", b"2")]))
+
+
+def test_no_refs(output):
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        assert_that(pipeline | read_back(output, []), equal_to([]))
+
+
+def test_digest_does_not_depend_on_the_order():
+    refs = [ImageRef(key, "x", f"/x/{key}", size=1) for key in "abc"]
+    digests = set()
+    for order in (refs, refs[::-1], refs[:2]):
+        listed = Listing()
+        for ref in order:
+            listed.add(ref)
+        digests.add((listed.digest, listed.count))
+    assert {count for _, count in digests} == {2, 3}
+    assert len(digests) == 2

@@ -1,0 +1,141 @@
+"""Images become sheets: committed once, kept afterwards, failures told."""
+
+import dataclasses
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+
+from transforms.elements import Count
+from transforms.images.decoder import decode_image
+from transforms.storage.compact_table import CompactTable
+from transforms.storage.parquet import read_rows
+from transforms.visualize import visualize_images
+from transforms.visualize.handler import LookHandler
+from transforms.visualize.maps_table import MAPS_TABLE
+from transforms.visualize.settings import Channels, Kind
+from transforms.visualize.visualize_images import VisualizeImages, write_filters
+
+
+@pytest.fixture
+def run(output):
+    """Return a runner of the transform that checks all it gives back."""
+
+    def run_once(settings, images, sums, failures=(), scored=()):
+        compact = CompactTable(MAPS_TABLE, output, 1)
+        with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+            begin = pipeline | "Begin" >> beam.Create([None])
+            seen = (
+                pipeline
+                | "Images" >> beam.Create(images)
+                | VisualizeImages(
+                    output=output,
+                    settings=settings,
+                    handler=LookHandler(settings, None, output),
+                    recovered=begin | "Recover" >> compact,
+                    parts=1,
+                )
+            )
+            counts = seen.counts | "Sum" >> beam.CombinePerKey(sum)
+            told = seen.failures | "Name" >> beam.Map(
+                lambda f: (f.key, f.stage, str(f.reason))
+            )
+            found = seen.scored | "Scored" >> beam.Map(
+                lambda pair: (pair[0], [ref.key for ref in pair[1].refs])
+            )
+            assert_that(counts, equal_to(list(sums.items())), "counts")
+            assert_that(told, equal_to(list(failures)), "failures")
+            assert_that(found, equal_to(list(scored)), "scored")
+            _ = seen.counts | "Compact" >> compact
+        return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
+
+    return run_once
+
+
+def scores_of(settings, *keys):
+    return [(layer, [key]) for key in keys for layer in settings.layers]
+
+
+def test_sheets_are_written_and_kept(output, run, settings, listed, monkeypatch):
+    images = [listed("a.png", 33, 47), listed("b.png", 40, 36, seed=1)]
+    sheets = 2 * settings.sheets_per_image
+    sums = {
+        Count.IMAGES_DECODED: 2,
+        Count.SHEETS_PLANNED: sheets,
+        Count.SHEETS_DONE: sheets,
+    }
+    scored = scores_of(settings, "a.png", "b.png")
+    rows = run(settings, images, sums, scored=scored)
+    shown = {row["path"] for row in rows if row["path"].endswith(".png")}
+    assert len(shown) == sheets
+    assert {row["kind"] for row in rows} == {
+        *(str(kind) for kind in Kind if kind not in (Kind.FILTERS, Kind.TOP_IMAGES)),
+        "scores",
+    }
+    for path in shown:
+        decode_image(output.read(path))
+    # Again: no network is asked, and every image has its scores still.
+    monkeypatch.setattr(visualize_images, "draw_sheets", None)
+    del sums[Count.SHEETS_DONE]
+    kept = run(settings, images, {**sums, Count.SHEETS_KEPT: sheets}, scored=scored)
+    assert kept == rows
+
+
+def test_failures_are_told_and_the_others_go_on(output, run, settings, listed):
+    settings = dataclasses.replace(settings, kinds=(Kind.FEATURES,))
+    images = [listed("a.png", 33, 47), listed("gone.png")]
+    images.append(listed("text.png", data=b"no picture"))
+    sheets = settings.sheets_per_image
+    run(
+        settings,
+        images,
+        {
+            Count.IMAGES_DECODED: 1,
+            Count.IMAGES_FAILED: 2,
+            Count.SHEETS_PLANNED: sheets,
+            Count.SHEETS_DONE: sheets,
+        },
+        [
+            ("gone.png", "ReadImage", "not_found"),
+            ("text.png", "DecodeImage", "not_an_image"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind.FEATURES, Kind.TOP_IMAGES])
+def test_sheets_that_cannot_be_written_fail_with_their_image(
+    output, run, settings, listed, kind
+):
+    settings = dataclasses.replace(settings, kinds=(kind,))
+    image = listed("a.png", 33, 47)
+    output.write("sheets", b"in the way")
+    output.write("scores", b"in the way")
+    planned = settings.sheets_per_image or 1
+    run(
+        settings,
+        [image],
+        {
+            Count.IMAGES_DECODED: 1,
+            Count.SHEETS_PLANNED: planned,
+            Count.SHEETS_FAILED: planned,
+        },
+        [("a.png", "Write", "write_error")],
+    )
+
+
+def test_filters_are_drawn_once(output, settings):
+    layers = ("block1_conv1", "block1_conv2")
+    settings = dataclasses.replace(settings, layers=layers, channels=Channels(top=4))
+    for step in (Count.SHEETS_DONE, Count.SHEETS_KEPT):
+        with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+            sums = (
+                pipeline
+                | beam.Create([layers])
+                | beam.FlatMap(write_filters, [], output, settings, None, 1)
+                | beam.CombinePerKey(sum)
+            )
+            expected = [(Count.SHEETS_PLANNED, 2), (step, 2)]
+            assert_that(sums, equal_to(expected))
+            _ = sums | CompactTable(MAPS_TABLE, output, 1)
+    assert len(output.names("sheets/collection")) == 2
