@@ -477,7 +477,11 @@ def test_four_taps_stylize_blend_and_continue(run, inputs, level_bundles, files_
     assert run("--pairing", "corners", output="corners")[0] == 0
     bank = str(inputs / "out" / "styles.parquet")
     assert run("--style-bank", bank, style=None, output="alone")[0] == 0
-    assert run("--max-tile-pixels", "65536", output="tiled")[0] == 0
+    for color in ("luminance", "histogram"):
+        assert run("--preserve-color", color, output=color)[0] == 0
+    _, _, err = run("--metrics", output="measured")
+    assert "0 failed" in err
+    assert all(row["metrics"]["ssim"] for row in rows_of(inputs / "measured"))
 
 
 def test_bank_of_another_network_with_the_same_weights_exits_2(
