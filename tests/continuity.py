@@ -14,6 +14,7 @@ status is 1 where any of that fails.
 import argparse
 import dataclasses
 import fnmatch
+import itertools
 import json
 import pathlib
 import random
@@ -104,18 +105,20 @@ WORKS: Final = (
 )
 
 
-def journal_rows(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Return the rows that a killed run has committed, with `owner` of their file."""
-    rows = []
-    for path in sorted(folder.glob("*/.journal/*.parquet")):
-        rows += [{**row, "owner": path.stem} for row in pq.read_table(path).to_pylist()]
-    return rows
+def journal_of(folder: pathlib.Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows that a killed run has committed, by the name of their file."""
+    return {
+        path.stem: pq.read_table(path).to_pylist()
+        for path in sorted(folder.glob("*/.journal/*.parquet"))
+    }
 
 
-def committed_names(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def committed_names(
+    journal: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Iterator[str]:
     """Yield the names of the files that committed rows may tell of."""
-    for row in rows:
-        yield row["owner"]  # of a data set: its shard
+    yield from journal  # of a data set: its shards
+    for row in itertools.chain(*journal.values()):
         for column in ("path", "raw_path", "curve_path"):
             if row.get(column):
                 yield row[column]
@@ -167,15 +170,16 @@ class Check:
         if self._work.commit == _COMMIT:
             commits = random.Random(f"{seed} {self._work.run}").randint(1, commits)
         side = self._copy(self._kill(commits), f"killed-{seed}")
-        rows = journal_rows(side.folder / self._work.output)
+        journal = journal_of(side.folder / self._work.output)
         there = self._work.result_names(side.folder)
         if self._work.commit == _COMMIT:
-            there = sorted(set(there) & set(committed_names(rows)))
+            there = sorted(set(there) & set(committed_names(journal)))
         before = self._work.facts(side.folder, there)
-        if not rows and not before:
+        if not journal and not before:
             self._problems.append("the killed run had committed nothing")
         counts = self._go_on(side, before)
         if self._work.unit:
+            rows = list(itertools.chain(*journal.values()))
             self._expect("kept", counts["kept"], committed_units(self._work, rows))
             left = counts["planned"] - counts["kept"] - counts["failed"]
             self._expect("done", counts["done"], left)

@@ -133,6 +133,9 @@ class TestImportCost:
     def test_launcher_of_a_job_imports_no_tensorflow(self) -> None:
         assert "tensorflow" not in modules_after("import pipelines.stylize.job")
 
+    def test_evaluate_imports_no_beam(self) -> None:
+        assert "apache_beam" not in modules_after("import pipelines.evaluate.job")
+
 
 class TestContracts:
     def lint(self, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from model.bundle import Bundle, load_bundle
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
+from pipelines.command.flags import flag_of
 from pipelines.errors import UsageError
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
@@ -85,7 +86,7 @@ class Workdir:
         old = found.get("identity", {})
         for name in sorted({**old, **identity}):
             if old.get(name) != identity.get(name):
-                flag = f"--{name.replace('_', '-')}"
+                flag = flag_of(name)
                 raise UsageError(
                     f"{flag}: the training in --workdir {self.root} has "
                     f"{_short(old.get(name))}, this run {_short(identity.get(name))}. "

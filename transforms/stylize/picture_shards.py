@@ -71,8 +71,8 @@ class _Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class PackShards(Packer):
-    """The pictures of a part of the manifest become shards, named by what is in them.
+class ShardPacker(Packer):
+    """Moves the pictures of a part into shards, which are named by what is in them.
 
     So new shards never take the place of those that the committed manifest still points
     to, and the same pictures give the same names.
@@ -126,9 +126,9 @@ class PackShards(Packer):
                 output.delete(name)
 
 
-def packer_of(output_format: OutputFormat) -> PackShards | None:
+def packer_of(output_format: OutputFormat) -> ShardPacker | None:
     """Return what packs the pictures of an output; None where each is a file."""
-    return None if output_format == "files" else PackShards(output_format)
+    return None if output_format == "files" else ShardPacker(output_format)
 
 
 def _split(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -71,9 +71,12 @@ class TestListInputs:
         with pytest.raises(UsageError, match=r"^--content .*empty: no images found"):
             keys(str(folder / "empty"))
 
-    def test_output_inside_an_input_is_refused(self, folder: pathlib.Path) -> None:
+    @pytest.mark.parametrize("output", ["day/photos/out", "day"])
+    def test_output_inside_an_input_is_refused(
+        self, folder: pathlib.Path, output: str
+    ) -> None:
         with pytest.raises(UsageError, match="is inside the input"):
-            keys(f"{folder}/day", output=f"{folder}/day/photos/out")
+            keys(f"{folder}/day", output=f"{folder}/{output}")
 
     def test_output_beside_an_input_may_begin_like_it(
         self, folder: pathlib.Path

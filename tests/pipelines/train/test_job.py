@@ -322,6 +322,10 @@ def test_evaluate_writes_table_summary_and_page(trained, datasets, tmp_path, cap
     page = (tmp_path / "index.html").read_text()
     assert page.count("data:image/jpeg") > len(pairs)
     assert "failed" in capfd.readouterr().err
+    job = json.loads((tmp_path / "job.json").read_text())
+    assert (job["status"], job["identity"]) == ("done", {})
+    assert job["counts"]["cells_done"] == len(table)
+    assert [balance["name"] for balance in job["balances"]] == ["images", "cells"]
 
 
 def test_evaluate_of_nothing_readable_writes_nothing(datasets, tmp_path, capfd):
@@ -345,4 +349,7 @@ def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
     assert "1 failed" in capfd.readouterr().err
     (row,) = pq.read_table(tmp_path / "out" / "failures").to_pylist()
     assert (row["key"], row["stage"]) == ("broken.jpg", "evaluate")
+    job = json.loads((tmp_path / "out" / "job.json").read_text())
+    assert job["status"] == "failed"
+    assert job["balances"][0]["failed"] == 1
     assert pathlib.Path(tmp_path / "out" / "index.html").exists()

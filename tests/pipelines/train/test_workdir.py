@@ -118,7 +118,7 @@ class TestWait:
 class TestMetrics:
     def test_later_steps_and_half_lines_are_cut(self, workdir: Workdir) -> None:
         kept = ['{"step": 1}\n', '{"step": 2}\n']
-        metrics(workdir, *kept, '{"step": 3}\n', '{"st\n', '{"step": 1')
+        metrics(workdir, *kept, '{"step": 3}\n', '{"st\n', '{"step": 1}')
 
         workdir.cut_metrics(2)
 

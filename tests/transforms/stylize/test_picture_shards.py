@@ -1,0 +1,97 @@
+"""Pictures move from the journal into shards, and their rows say where to."""
+
+import io
+import tarfile
+
+import pytest
+
+from transforms.storage.committed_table import sha256
+from transforms.storage.folder import OutputFolder
+from transforms.stylize import picture_shards
+from transforms.stylize.manifest import picture_file
+from transforms.stylize.picture_shards import SHARDS, ShardPacker, packer_of
+
+JOURNALED = "manifest/.journal/block.pictures"
+
+
+@pytest.fixture
+def output(tmp_path):
+    output = OutputFolder(str(tmp_path))
+    output.write(JOURNALED, b"one-two-three")
+    return output
+
+
+def row(name, data, offset):
+    return {
+        "cell_id": name,
+        "content_key": f"{name}.jpg",
+        "styles": [{"key": "s.png", "weight": 1.0}],
+        "alpha": 1.0,
+        "height": 32,
+        "width": 48,
+        "path": f"images/{name}/s.jpg",
+        "status": "done" if data else "failed",
+        "bytes": len(data) if data else None,
+        "sha256": sha256(data) if data else None,
+        "shard": JOURNALED if data else None,
+        "offset": offset if data else None,
+    }
+
+
+@pytest.fixture
+def rows():
+    return [row("a", b"one", 0), row("b", None, 0), row("c", b"three", 8)]
+
+
+@pytest.mark.parametrize("output_format", ["tfrecord", "webdataset"])
+def test_every_picture_is_where_its_row_says(output, rows, output_format):
+    packed = ShardPacker(output_format).pack(output, 3, rows)
+    (name,) = output.names(SHARDS)
+    assert name.startswith("shards/part-00003-00000-")
+    assert [r["shard"] for r in packed] == [name, None, name]
+    assert [r["path"] for r in packed] == [r["path"] for r in rows]
+    assert picture_file(packed[0]).read_intact(output) == b"one"
+    assert picture_file(packed[2]).read_intact(output) == b"three"
+    assert packed[1] == rows[1]
+
+
+def test_tar_holds_a_picture_and_what_is_known_of_it(output, rows):
+    ShardPacker("webdataset").pack(output, 0, rows)
+    data = output.read(output.names(SHARDS)[0])
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        names = tar.getnames()
+    assert names == ["a/s.jpg", "a/s.json", "c/s.jpg", "c/s.json"]
+
+
+def test_packing_again_gives_the_same_shards(output, rows):
+    packer = ShardPacker("webdataset")
+    packed = packer.pack(output, 0, rows)
+    (name,) = output.names(SHARDS)
+    before = output.read(name)
+    assert packer.pack(output, 0, packed) == packed
+    assert output.names(SHARDS) == [name]
+    assert output.read(name) == before
+
+
+def test_a_picture_that_is_gone_keeps_its_row(output, rows):
+    output.delete(JOURNALED)
+    assert ShardPacker("tfrecord").pack(output, 0, rows) == rows
+
+
+def test_a_shard_ends_before_it_is_too_large(output, rows, monkeypatch):
+    monkeypatch.setattr(picture_shards, "SHARD_BYTES", 7)
+    packed = ShardPacker("tfrecord").pack(output, 0, rows)
+    assert len({r["shard"] for r in packed if r["shard"]}) == 2
+    assert picture_file(packed[2]).read_intact(output) == b"three"
+
+
+def test_shards_that_no_row_points_into_are_deleted(output, rows):
+    output.write(f"{SHARDS}/part-00000-00000-0123456789ab.tar", b"old")
+    packed = ShardPacker("webdataset").pack(output, 0, rows)
+    ShardPacker("webdataset").clean(output, packed)
+    assert output.names(SHARDS) == [packed[0]["shard"]]
+
+
+def test_files_are_not_packed():
+    assert packer_of("files") is None
+    assert packer_of("tfrecord") == ShardPacker("tfrecord")
