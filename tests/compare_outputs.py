@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import fnmatch
 import hashlib
+import html.parser
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
@@ -130,32 +131,87 @@ MASKS: Final[Sequence[tuple[str, str, Callable[[bytes], bytes | None]]]] = (
 )
 
 
-def comparable(name: str, data: bytes) -> bytes | None:
+class _Facts(html.parser.HTMLParser):
+    """What a page tells: the cells of its tables, and the pictures it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._cell: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "td":
+            self._cell = []
+        if tag == "img":
+            self.found += [f"picture {value}" for name, value in attrs if name == "src"]
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "td" and self._cell is not None:
+            self.found.append(" ".join("".join(self._cell).split()))
+            self._cell = None
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield the texts and the fractions of page data, whatever they are called."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name != "fields":  # Names of columns, which once were positions.
+                yield from _leaves(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part)
+    elif value and isinstance(value, str | float):
+        yield str(value)
+
+
+def page_facts(name: str, data: bytes) -> bytes:
+    """Return the rows and the pictures of a page, in an order of their own."""
+    text = data.decode()
+    if name.endswith(".js"):
+        arguments = text[text.index("(") + 1 : text.rindex(")")]
+        facts = list(_leaves(json.loads(f"[{arguments}]")))
+    else:
+        parser = _Facts()
+        parser.feed(text)
+        facts = parser.found
+    return "\n".join(sorted(facts)).encode()
+
+
+def comparable(name: str, data: bytes, pages: str = "bytes") -> bytes | None:
     """Return what is compared of a file; None where nothing is.
 
     Args:
         name: Of the file, relative to the folder of the runs.
         data: Its bytes.
+        pages: `bytes`, or `rows`: of pages only their rows and pictures, between two
+            revisions whose pages look different.
     """
+    if pages == "rows" and pathlib.PurePosixPath(name).suffix in (".html", ".js"):
+        return page_facts(name, data)
     for pattern, _reason, mask in MASKS:
         if fnmatch.fnmatch(name, pattern):
             return mask(data)
     return data
 
 
-def tree(folder: pathlib.Path, *names: str) -> dict[str, str]:
+def tree(folder: pathlib.Path, *names: str, pages: str = "bytes") -> dict[str, str]:
     """Return the sha256 of what is compared of each file in some folders.
 
     Args:
         folder: Of the runs; the paths are relative to it.
         names: Of folders inside it.
+        pages: How pages are compared, as in `comparable`.
     """
     found = {}
     for name in names:
         for path in sorted((folder / name).rglob("*")):
             if path.is_file():
                 relative = path.relative_to(folder).as_posix()
-                kept = comparable(relative, path.read_bytes())
+                kept = comparable(relative, path.read_bytes(), pages)
                 found[relative] = (
                     "masked" if kept is None else hashlib.sha256(kept).hexdigest()
                 )
@@ -316,6 +372,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", metavar="D", help="keep the outputs of each commit and use them again"
     )
+    parser.add_argument(
+        "--pages",
+        choices=("bytes", "rows"),
+        default="bytes",
+        help="compare pages by their rows and pictures where they look different",
+    )
     args = parser.parse_args(argv)
     failed = False
     with checked_out(args.revisions, args.keep) as (left, right):
@@ -323,7 +385,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             left.make(name)
             right.make(name)
             outputs = RUNS[name].outputs or (name,)
-            first, second = tree(left.folder, *outputs), tree(right.folder, *outputs)
+            first, second = (
+                tree(side.folder, *outputs, pages=args.pages) for side in (left, right)
+            )
             lines = differences(first, second)
             failed |= bool(lines)
             verdict = f"{len(lines)} differ" if lines else "the same"

@@ -107,9 +107,6 @@ class ReadTfdsImages(beam.PTransform[PBegin, PCollection[SourceImage]]):
 
     root: TfdsRoot
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, pbegin: PBegin) -> PCollection[SourceImage]:
         """Read each split, and make inputs of its examples."""
         import tensorflow_datasets as tfds

@@ -41,9 +41,6 @@ class WriteDatasetManifest(
     committed: Committed
     parts: int
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(
         self, rows: PCollection[list[Row]]
     ) -> PCollection[tuple[str, dict[str, int]]]:
@@ -105,9 +102,6 @@ class FinishDataset(
     settings: DatasetSettings
     identity: dict[str, Any]
     examples: PCollection[list[RejectedExample]]
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
     def expand(
         self, parts: PCollection[tuple[str, dict[str, int]]]

@@ -147,9 +147,6 @@ class PrepareImages(beam.PTransform[PCollection[SourceImage], Prepared]):
     settings: DatasetSettings
     committed: Collection[str]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, sources: PCollection[SourceImage]) -> Prepared:
         """Prepare the images, and part the accepted from the rejected."""
         prepare = _PrepareDoFn(self.output, self.settings, self.committed)

@@ -94,9 +94,6 @@ class ChooseExamples(
     choice is made before anything is shuffled, so few pictures ever are.
     """
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(
         self, examples: PCollection[RejectedExample]
     ) -> PCollection[list[RejectedExample]]:

@@ -80,9 +80,6 @@ class WriteShards(
     settings: DatasetSettings
     committed: Committed
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(
         self, records: PCollection[tuple[str, SpilledRecord]]
     ) -> PCollection[list[Row]]:

@@ -123,9 +123,6 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
 
     files: ListingFiles
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, pbegin: PBegin) -> PCollection[ImageRef]:
         """Read the files of the listing, spread the references over the workers."""
         return (

@@ -68,9 +68,6 @@ class CheckImages(beam.PTransform[PCollection[ImageRef], Checked]):
     output: OutputFolder
     role: str
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, images: PCollection[ImageRef]) -> Checked:
         """Decode each image once."""
         check = _Check(self.output, self.role)
@@ -135,9 +132,6 @@ class OptimizeRuns(beam.PTransform[PCollection[Run], Outcome]):
     vgg: VggChoice
     recovered: PCollection[str]
     parts: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
     def expand(self, runs: PCollection[Run]) -> Outcome:
         """Compose the stage: plan, load, optimise, write."""

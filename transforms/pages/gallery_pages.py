@@ -56,9 +56,6 @@ class WritePages(beam.PTransform[PCollection[str], PCollection[str]]):
     write_part: Callable[[str, OutputFolder], Iterator[Any]]
     write_index: Callable[[list[Any], OutputFolder], str]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
         """Write the pages, then the index."""
         return (

@@ -43,9 +43,6 @@ class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
 
     stage: str
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, refs: PCollection[ImageRef]) -> Grouped:
         """Hash the images, group them by hash, read one of each group."""
         hashed = refs | "Hash" >> TryMap(hash_image, self.stage)

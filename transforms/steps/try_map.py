@@ -59,9 +59,6 @@ class TryMap(beam.PTransform[PCollection[A], Tried[B]], Generic[A, B]):
     stage: str
     refs: Callable[[A], Iterable[Fallible]] = _itself
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, elements: PCollection[A]) -> Tried[B]:
         """Apply the function, and part the results from the failures."""
         step = beam.ParDo(_TryMapDoFn(self.function, self.stage, self.refs))

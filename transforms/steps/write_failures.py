@@ -28,9 +28,6 @@ class WriteFailures(beam.PTransform[PCollection[Failure], PCollection[str]]):
     output: OutputFolder
     parts: int
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, failures: PCollection[Failure]) -> PCollection[str]:
         """Group the failures by part, and write each part."""
         return (

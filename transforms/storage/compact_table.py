@@ -45,9 +45,6 @@ class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
     parts: int
     packer: Packer | None = None
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, barrier: PCollection[Any]) -> PCollection[str]:
         """Compose the step."""
         start = barrier.pipeline | "Start" >> beam.Create([self.output])

@@ -27,9 +27,6 @@ class WriteCounts(
 
     output: OutputFolder
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(
         self, counts: PCollection[tuple[str, int]]
     ) -> PCollection[dict[str, int]]:

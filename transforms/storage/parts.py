@@ -89,9 +89,6 @@ class GroupByKnownKey(
 
     keys: Sequence[K]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, pairs: PCollection[tuple[K, V]]) -> PCollection[tuple[K, list[V]]]:
         """Compose the step."""
         seeds = pairs.pipeline | "Keys" >> beam.Create(

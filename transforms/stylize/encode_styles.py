@@ -131,9 +131,6 @@ class ReadStyleBank(beam.PTransform[PBegin, EncodedStyles]):
     bank: BankFile
     previews: bool = True
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, pbegin: PBegin) -> EncodedStyles:
         """Read the bank, once."""
         encoded = (
@@ -178,9 +175,6 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
     known: BankFile | None
     encoder: StyleEncoder
     previews: bool = True
-
-    def __post_init__(self) -> None:
-        super().__init__()
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
         """Group styles by their bytes, and encode each group once."""

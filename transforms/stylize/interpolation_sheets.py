@@ -61,9 +61,6 @@ class WriteSheets(beam.PTransform[PCollection[str], PCollection[str]]):
     output: OutputFolder
     pairing: BlendPairing
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
         """Write the sheets of each part."""
         return parts | "Write" >> beam.FlatMap(_write, self.output, self.pairing)

@@ -213,9 +213,6 @@ class ReadBadPairs(beam.PTransform[PBegin, Outcome]):
 
     pairing: Pairing
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, pbegin: PBegin) -> Outcome:
         """Read the table, if there is one."""
         tables = [self.pairing.path] if isinstance(self.pairing, TablePairing) else []

@@ -212,9 +212,6 @@ class WriteStyleBank(beam.PTransform[PCollection[EncodedStyle], PCollection[Bank
     output: OutputFolder
     settings: BankSettings
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, styles: PCollection[EncodedStyle]) -> PCollection[BankFile]:
         """Gather all styles in one process, and write them."""
         return (

@@ -52,9 +52,6 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
     retry: Retry | None
     manifest: PCollection[str]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, contents: PCollection[ImageRef]) -> Outcome:
         """Compose the stage: read, plan, decode, stylize, write."""
         output, settings = self.plan.output, self.plan.settings

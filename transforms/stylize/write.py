@@ -38,9 +38,6 @@ class WriteBlocks(beam.PTransform[PCollection[StylizedBlock], Outcome]):
 
     plan: PlanCells
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, blocks: PCollection[StylizedBlock]) -> Outcome:
         """Write the blocks, and part what is counted from what failed."""
         step = beam.ParDo(_WriteBlockDoFn(self.plan))

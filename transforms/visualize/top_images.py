@@ -59,9 +59,6 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
     parts: int
     recovered: PCollection[str]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, scored: PCollection[tuple[str, Winners]]) -> Outcome:
         """Find the winners of each layer, and draw them."""
         draw = beam.ParDo(

@@ -85,9 +85,6 @@ class VisualizeImages(beam.PTransform[PCollection[ImageRef], Visualized]):
     recovered: PCollection[str]
     parts: int
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     def expand(self, images: PCollection[ImageRef]) -> Visualized:
         """Compose the stage: read, plan, decode, look, write."""
         read = images | "Read" >> TryMap(load_bytes, "ReadImage")
