@@ -30,7 +30,7 @@ import tensorflow as tf
 
 from model.adain.adain import adain, channel_moments
 from model.adain.stylizer import to_float, to_uint8
-from model.bundle import DEFAULT_BUNDLE, load_bundle
+from model.bundle import load_bundle
 from model.networks.decoder import build_decoder
 from model.networks.encoder import build_encoder
 from transforms.images.decoder import decode_image, encode_image
@@ -53,7 +53,7 @@ def make_images(folder: pathlib.Path, count: int, size: int, seed: int) -> None:
 
 def naive_network() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return a function of content and style that does everything for each pair."""
-    bundle = load_bundle(DEFAULT_BUNDLE)
+    bundle = load_bundle("paper")
     encode = build_encoder(bundle.encoder_layers, bundle.encoder)
     decode = build_decoder(bundle.decoder_layers, bundle.decoder)
 

@@ -78,7 +78,7 @@ def train(
     args: argparse.Namespace, precision: str, crop: int, steps: int
 ) -> list[dict[str, float]]:
     """Train in a process of its own; return the rows of its metrics."""
-    init = args.init or str(pathlib.Path("model/pretrained/default"))
+    init = args.init or "paper"
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pipelines", "train", "--workdir", folder]
         command += ["--content", *args.content, "--style", *args.style]

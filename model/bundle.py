@@ -22,11 +22,15 @@ from model.npz import Arrays, read_npz, write_npz
 # Version 1 is the paper's network, AdaIN on the last layer alone; 2 any of the family.
 FORMAT_VERSION: Final = 2
 
-DEFAULT_BUNDLE: Final = str(pathlib.Path(__file__).parent / "pretrained" / "default")
+# The bundles of the package by name: the best one, and the network of the paper.
+PACKAGED: Final = {
+    name: str(pathlib.Path(__file__).parent / "pretrained" / name)
+    for name in ("default", "paper")
+}
 
-# Whose encoder measures every bundle: the paper's network, VGG-16, so that figures can
-# be compared whatever the default is.
-RULER_BUNDLE: Final = DEFAULT_BUNDLE
+# Whose encoder measures every bundle: VGG-16, so that figures can be compared whatever
+# the default is.
+RULER_BUNDLE: Final = "paper"
 
 _PARTS: Final = ("encoder", "decoder")
 _DTYPES: Final = (np.float16, np.float32)
@@ -217,21 +221,21 @@ def read_local(path: str) -> bytes:
 
 
 def load_bundle(
-    folder: str | None = None, read: Callable[[str], bytes] = read_local
+    bundle: str = "default", read: Callable[[str], bytes] = read_local
 ) -> Bundle:
     """Load and check a bundle.
 
     Args:
-        folder: Where it is; None for the packaged one, wherever this process has it.
+        bundle: `default` or `paper`, which every process has in its own installation,
+            or the folder of another one; `./default` is a folder.
         read: Returns the bytes of a file; another one reads from a bucket.
 
     Raises:
         BundleError: A file is missing or damaged, or the format version or a layer is
             unknown.
     """
-    folder = DEFAULT_BUNDLE if folder is None else folder
-    root = folder.rstrip("/")
-    where = f"bundle {folder!r}"
+    root = PACKAGED.get(bundle, bundle).rstrip("/")
+    where = f"bundle {bundle!r}"
     try:
         sealed = read(f"{root}/bundle.json")
         while True:

@@ -288,7 +288,9 @@ class Side:
         head = ["-m", "pipelines"]
         if program != "stylebeam":
             head = [str(self.worktree / program)]
-        packaged = self.worktree / "model" / "pretrained" / "default"
+        # The bundle of the paper had the name of the default before there were two.
+        bundles = self.worktree / "model" / "pretrained"
+        packaged = next(p for n in ("paper", "default") if (p := bundles / n).exists())
         named = {"PRETRAINED": os.path.relpath(packaged, self.folder)}
         paths = [str(path) for path in (hook, self.worktree) if path is not None]
         return subprocess.run(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from model.adain.keep_colors import keep_chroma, match_colors
 from model.adain.stylizer import Stylizer, to_float, to_uint8
-from model.bundle import DEFAULT_BUNDLE, load_bundle
+from model.bundle import load_bundle
 from transforms.stylize.blend import blend
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
@@ -48,7 +48,7 @@ def style() -> Pixels:
 
 def pictures() -> dict[str, Pixels]:
     """Return the stylized pictures of this code, by name."""
-    stylizer = Stylizer(load_bundle(DEFAULT_BUNDLE))
+    stylizer = Stylizer(load_bundle())
     encoded = stylizer.encode_content(to_float(content())[None])
     mean, std = stylizer.encode_style(to_float(style())[None])
     made = {

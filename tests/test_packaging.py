@@ -16,9 +16,11 @@ SHIPPED: set[str] = {
     "model/py.typed",
     "model/pretrained/vgg16.json",
     "model/pretrained/vgg16.npz",
-    "model/pretrained/default/bundle.json",
-    "model/pretrained/default/decoder.npz",
-    "model/pretrained/default/encoder.npz",
+    *(
+        f"model/pretrained/{bundle}/{file}"
+        for bundle in ("default", "paper")
+        for file in ("bundle.json", "decoder.npz", "encoder.npz")
+    ),
     "pipelines/__main__.py",
     "pipelines/py.typed",
     "transforms/py.typed",
@@ -38,7 +40,7 @@ from transforms.stylize.gallery import index_html
 import model, pipelines.stylize, transforms
 for package in (model, pipelines, transforms):
     assert pathlib.Path(package.__file__).is_relative_to(sys.argv[1]), package
-assert load_bundle().bundle_id
+assert load_bundle().bundle_id != load_bundle("paper").bundle_id
 assert len(load_vgg_weights("vgg16")) == 26
 assert b"<html" in index_html("title", "bundle", [])
 """

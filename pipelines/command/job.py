@@ -96,6 +96,10 @@ class Balance:
         }
 
 
+def no_flag(_name: str, _value: Any) -> None:
+    """Return None: no flag asks for the value of an earlier run."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """One run of a command on an output folder.
@@ -113,6 +117,8 @@ class Job:
         unit: What the progress counts, such as `cells`.
         total: How many units the job has at most.
         reasons: Where in the output people find why something failed.
+        flag_for: Returns the flag that asks for a value of the identity, if there is
+            one: how an output of an earlier version is continued.
     """
 
     command: str
@@ -125,6 +131,7 @@ class Job:
     unit: str
     total: int
     reasons: str = "failures"
+    flag_for: Callable[[str, Any], str | None] = no_flag
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -158,9 +165,11 @@ class Job:
         found = job.get("identity", {})
         for name in sorted({**found, **self.identity}):
             if found.get(name) != self.identity.get(name) and not self.overwrite:
+                flag = self.flag_for(name, found.get(name))
                 raise UsageError(
                     f"--output {root}: was made with {name} {found.get(name)!r}, this "
-                    f"run has {self.identity.get(name)!r}. Use the same value, another "
+                    f"run has {self.identity.get(name)!r}. Use "
+                    f"{flag or 'the same value'}, another "
                     "folder, or --overwrite to make everything anew."
                 )
 

@@ -17,7 +17,7 @@ from pipelines.command.beam_options import (
     pipeline_options,
     shared_cores,
 )
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Balance, Job, no_flag
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
 
@@ -67,6 +67,7 @@ class Command(Generic[_Config, _Plan]):
         end: Tells the user what came of it, and returns the place in the output to look
             at.
         reasons: Where in the output people find why something failed.
+        flag_for: Returns the flag that asks for a value of the identity, if any.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Command(Generic[_Config, _Plan]):
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
     reasons: str = "failures"
+    flag_for: Callable[[str, Any], str | None] = no_flag
 
 
 def run_job(
@@ -110,6 +112,7 @@ def run_job(
         unit=command.unit,
         total=command.total(config, plan),
         reasons=command.reasons,
+        flag_for=command.flag_for,
     )
     job.check_output()
     if not command.begin(config, plan):

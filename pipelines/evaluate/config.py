@@ -18,9 +18,9 @@ _INPUTS: Final = (
 class EvaluateConfig:
     """What `stylebeam evaluate` was asked to do."""
 
-    bundle: str | None = option(
-        None,
-        "folder of the networks to judge (default: those in the package)",
+    bundle: str = option(
+        "default",
+        "networks to judge: default, paper, or the folder of a bundle",
         metavar="B",
     )
     content: tuple[str, ...] = required(f"photographs: {_INPUTS}", metavar="P")

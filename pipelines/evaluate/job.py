@@ -10,7 +10,7 @@ from typing import Any, Final
 from model.adain.grid import Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
-from model.bundle import DEFAULT_BUNDLE, RULER_BUNDLE, load_bundle
+from model.bundle import RULER_BUNDLE, load_bundle
 from model.training.dataset import load_index
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import Balance, Job
@@ -93,7 +93,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
     refuse_beam_flags(beam_flags)
     start_tensorflow()
     try:
-        bundle = load_bundle(config.bundle or DEFAULT_BUNDLE, read_file)
+        bundle = load_bundle(config.bundle, read_file)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"--bundle {config.bundle}: {error}") from error
     contents = _squares("--content", config.content, config.size)

@@ -46,9 +46,12 @@ class StylizeConfig:
         metavar="B",
     )
     output: str = required("folder or gs:// URL for everything made", metavar="D")
-    # None and not its path, which is another one on a remote worker.
-    bundle: str | None = option(
-        None, "folder of the networks (default: those in the package)", metavar="B"
+    # A name and not its path, which is another one on a remote worker.
+    bundle: str = option(
+        "default",
+        "networks: default (fast, at four levels), paper (Huang & Belongie 2017), or "
+        "the folder of a bundle",
+        metavar="B",
     )
     pairing: str = option(
         "grid",

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from model.bundle import PACKAGED, load_bundle
 from pipelines.command.job import JOB, Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
@@ -175,6 +176,15 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
     ]
 
 
+def _flag_for(name: str, value: Any) -> str | None:
+    """Return how the bundle of an earlier version of stylebeam is asked for."""
+    if name == "bundle_id":
+        for packaged in PACKAGED:
+            if load_bundle(packaged).bundle_id == value:
+                return f"--bundle {packaged}"
+    return None
+
+
 def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
     """Run the command; returns the exit status.
 
@@ -193,6 +203,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            flag_for=_flag_for,
         ),
         config,
         beam_flags,

@@ -95,8 +95,7 @@ def plan(config: StylizeConfig) -> StylizePlan:
     try:
         bundle = load_bundle(config.bundle, read_file)
     except (ValueError, RuntimeError) as error:
-        flag = f"--bundle {config.bundle}" if config.bundle else "--bundle"
-        raise UsageError(f"{flag}: {error}") from error
+        raise UsageError(f"--bundle {config.bundle}: {error}") from error
     settings = StylizeSettings(
         bundle_id=bundle.bundle_id,
         content_size=config.content_size,

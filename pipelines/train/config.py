@@ -48,7 +48,7 @@ class TrainConfig:
     )
     init: str | None = option(
         None,
-        "folder of a bundle whose encoder is kept and whose decoder is trained on",
+        "bundle whose decoder is trained on: default, paper, or a folder",
         metavar="BUNDLE",
     )
     settings: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)

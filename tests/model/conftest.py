@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from model.adain.stylizer import Stylizer
-from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.bundle import Bundle, load_bundle
 from model.config import ConvSpec
 
 # Two devices to test replicas on. At import, since TensorFlow allows it only before it
@@ -173,4 +173,4 @@ def check_layer(tmp_path: pathlib.Path) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def default_stylizer() -> Stylizer:
-    return Stylizer(load_bundle(DEFAULT_BUNDLE))
+    return Stylizer(load_bundle("paper"))

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from model.bundle import (
-    DEFAULT_BUNDLE,
+    PACKAGED,
     Bundle,
     BundleError,
     load_bundle,
     read_local,
 )
-from model.config import ConvSpec, canonical_json
+from model.config import STYLE_LAYERS, ConvSpec, canonical_json
 from model.networks.decoder import mirror_layers
 from model.networks.encoder import layers_to
 from model.npz import read_npz
@@ -122,14 +122,38 @@ def test_narrower_network_round_trips(
     assert loaded.decoder_layers == decoder
 
 
-def test_default_bundle_loads_and_its_json_is_canonical() -> None:
-    bundle = load_bundle(DEFAULT_BUNDLE)
+@pytest.mark.parametrize(("name", "version"), [("default", 2), ("paper", 1)])
+def test_packaged_bundle_loads_and_its_json_is_canonical(
+    name: str, version: int
+) -> None:
+    bundle = load_bundle(name)
     assert bundle.encoder_layers[-1].name == "block4_conv1"
-    assert bundle.decoder_layers == mirror_layers(bundle.encoder_layers)
+    assert bundle.description["format_version"] == version
     assert canonical_json(bundle.description) == read_local(
-        f"{DEFAULT_BUNDLE}/bundle.json"
+        f"{PACKAGED[name]}/bundle.json"
     )
     assert {"license", "lineage", "training", "metrics"} <= bundle.description.keys()
+
+
+def test_paper_is_the_bundle_of_the_first_releases() -> None:
+    bundle = load_bundle("paper")
+    assert bundle.bundle_id == "7f81f19842b1"
+    assert bundle.decoder_layers == mirror_layers(bundle.encoder_layers)
+
+
+def test_default_aligns_four_levels_behind_a_narrow_encoder() -> None:
+    network = load_bundle().architecture
+    assert [tap.layer for tap in network.taps] == list(STYLE_LAYERS)
+    assert network.encoder_layers[0].out_channels < 64
+
+
+def test_path_that_is_named_as_a_packaged_bundle_is_a_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Bundle
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle.save("default")
+    assert load_bundle("./default").bundle_id == tiny_bundle.bundle_id
+    assert load_bundle("default").bundle_id != tiny_bundle.bundle_id
 
 
 def test_other_readers_get_every_file(tiny_bundle: Bundle) -> None:
@@ -338,7 +362,7 @@ def test_decoder_of_another_network_is_refused(
 
 def test_bundles_need_no_tensorflow() -> None:
     code = (
-        "import sys, model.config, model.bundle as b; b.load_bundle(b.DEFAULT_BUNDLE);"
+        "import sys, model.config, model.bundle as b; b.load_bundle();"
         "print([m for m in ('tensorflow', 'keras', 'h5py') if m in sys.modules])"
     )
     root = pathlib.Path(__file__).parents[2]

@@ -30,13 +30,13 @@ class Network:
     """Which networks to build, and how.
 
     Attributes:
-        bundle: Path of the bundle; None for the packaged one.
+        bundle: Name of a packaged bundle, or the folder of another one.
         bundle_id: Which must be found there.
         precision: Of the convolutions.
         max_tile_pixels: Larger pictures go through in tiles; None for as many as fit.
     """
 
-    bundle: str | None
+    bundle: str
     bundle_id: str
     precision: Precision
     max_tile_pixels: int | None
@@ -101,7 +101,7 @@ def _load_stylizer(network: Network) -> "Stylizer":
     loaded = load_bundle(network.bundle, read_file)
     if loaded.bundle_id != network.bundle_id:
         raise ValueError(
-            f"Bundle {network.bundle or 'in the package'!r} changed since the job was "
+            f"Bundle {network.bundle!r} changed since the job was "
             f"started: found {loaded.bundle_id}, expected {network.bundle_id}."
         )
     with without_greeting():

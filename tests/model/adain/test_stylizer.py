@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from model.adain.stylizer import Stylizer, to_float, to_uint8
-from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.bundle import Bundle, load_bundle
 from model.config import ConvSpec, Precision
 from model.networks.decoder import build_decoder, mirror_layers
 from model.networks.encoder import build_encoder
@@ -434,7 +434,7 @@ def _original_vgg16() -> str | None:
 
 @pytest.fixture(scope="module")
 def unrounded() -> Stylizer:
-    bundle = load_bundle(DEFAULT_BUNDLE)
+    bundle = load_bundle("paper")
     return Stylizer(
         Bundle.create(
             bundle.encoder_layers,
@@ -456,14 +456,14 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def rough() -> Stylizer:
-    return Stylizer(load_bundle(DEFAULT_BUNDLE), "bfloat16")
+    return Stylizer(load_bundle("paper"), "bfloat16")
 
 
 def test_default_encoder_is_vgg16_rescaled(
     unrounded: Stylizer, relative_error: Callable[..., float]
 ) -> None:
     """Each channel by one factor, as the normalisation says: the rest is rounding."""
-    stored = load_bundle(DEFAULT_BUNDLE).encoder
+    stored = load_bundle("paper").encoder
     for name, array in unrounded.bundle.encoder.items():
         assert relative_error(stored[name], array) <= 1e-3, name
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.bundle import Bundle, load_bundle
 from model.config import ConvSpec
 from model.networks.decoder import build_decoder
 from model.networks.encoder import build_encoder
@@ -92,7 +92,7 @@ def test_default_bundle_in_float32_and_bfloat16(
     picture: Callable[..., np.ndarray],
 ) -> None:
     """Within 1e-4 of the plain float32 network; 38 dB in bfloat16."""
-    bundle = load_bundle(DEFAULT_BUNDLE)
+    bundle = load_bundle("paper")
     content = picture(64, 96, 3)[None]
     features = build_encoder(bundle.encoder_layers, bundle.encoder)(content)
     plain = np.clip(

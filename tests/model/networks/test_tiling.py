@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from model.adain.stylizer import Stylizer, to_uint8
-from model.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from model.bundle import Bundle, load_bundle
 from model.networks.tiling import RunningMoments, plan_tiles
 
 Picture = Callable[..., np.ndarray]
@@ -127,7 +127,7 @@ def test_too_small_a_halo_would_be_seen(
 def test_default_bundle_tiled_equals_untiled(
     picture: Picture, size: tuple[int, int], budget: int
 ) -> None:
-    bundle = load_bundle(DEFAULT_BUNDLE)
+    bundle = load_bundle("paper")
     content, style = to_uint8(picture(*size, 1))[None], picture(256, 256, 2)[None]
     whole = Stylizer(bundle, max_tile_pixels=10**9)
     tiled = Stylizer(bundle, max_tile_pixels=budget)
