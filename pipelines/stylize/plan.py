@@ -70,9 +70,9 @@ class StylizePlan:
     def bank_settings(self) -> BankSettings:
         """Return what the bank of this job is bound to."""
         return BankSettings(
-            self.bundle.style_code,
-            self.settings.style_size,
-            self.settings.precision,
+            **self.bundle.style_code,
+            style_size=self.settings.style_size,
+            precision=self.settings.precision,
         )
 
     def identity(self, config: StylizeConfig) -> dict[str, Any]:
@@ -163,7 +163,9 @@ def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
 
 
 def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
-    wanted = BankSettings(bundle.style_code, config.style_size, config.precision)
+    wanted = BankSettings(
+        **bundle.style_code, style_size=config.style_size, precision=config.precision
+    )
     path = config.style_bank
     try:
         bank = check_bank(path, wanted)

@@ -27,48 +27,46 @@ BANK_NAME = "styles.parquet"
 
 FORMAT_VERSION = 1
 
-# Missing in the banks of the paper's network, whose only tap is relu4_1.
-_LEVELS = (b"taps", b"network_sha256")
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BankSettings:
     """What a style bank is bound to.
 
     Attributes:
-        style_code: What the statistics are bound to, `Bundle.style_code`. A bank that
-            names no taps has those of relu4_1 alone.
+        encoder_sha256: Of the encoder's weights.
         style_size: Shortest side of the styles in pixels; 0 for their own size.
         precision: Of the encoder's convolutions.
+        taps: Whose statistics the vectors are, in order; empty, and missing in the
+            file, for relu4_1 alone.
+        network_sha256: Of what an encoder with several taps is made of.
     """
 
-    style_code: Mapping[str, str]
+    encoder_sha256: str
     style_size: int
     precision: str
+    taps: str = ""
+    network_sha256: str = ""
 
     def metadata(self) -> dict[bytes, bytes]:
         """Return the settings as the metadata of the Parquet file."""
-        return {
-            **{
-                name.encode(): value.encode() for name, value in self.style_code.items()
-            },
-            b"format_version": str(FORMAT_VERSION).encode(),
-            b"precision": self.precision.encode(),
-            b"style_size": str(self.style_size).encode(),
+        found = {
+            "encoder_sha256": self.encoder_sha256,
+            "format_version": str(FORMAT_VERSION),
+            "precision": self.precision,
+            "style_size": str(self.style_size),
+            "taps": self.taps,
+            "network_sha256": self.network_sha256,
         }
+        return {name.encode(): text.encode() for name, text in found.items() if text}
 
     def difference(self, found: Mapping[bytes, bytes]) -> tuple[str, str, str] | None:
         """Return the first setting in which a bank differs: name, its value, ours."""
         wanted = self.metadata()
-        for name in (*wanted, *_LEVELS):
+        for name in (*wanted, b"taps", b"network_sha256"):
             if found.get(name) != wanted.get(name):
                 theirs, ours = (v.get(name, b"none") for v in (found, wanted))
                 return name.decode(), theirs.decode(errors="replace"), ours.decode()
         return None
-
-    def __hash__(self) -> int:
-        """Return a hash, for caches."""
-        return hash(tuple(sorted(self.metadata().items())))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
