@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from model.bundle import Bundle
-from model.networks.decoder import fresh_weights, mirror_layers
+from model.networks.decoder import fresh_weights
 from model.training.checkpoints import (
     CheckpointError,
     Checkpoints,
-    latest_decoder,
+    latest_weights,
     saved_steps,
 )
 from model.training.settings import TrainingSettings
@@ -21,13 +21,11 @@ def make_trainer(tiny_bundle):
     """Return a maker of trainers of the tiny network, by the seed of the decoder."""
 
     def make(seed=0):
-        return Trainer(
-            TrainingSettings(steps=20, batch_size=4, crop=32),
-            tiny_bundle.encoder_layers,
-            tiny_bundle.encoder,
-            tiny_bundle.decoder_layers,
-            fresh_weights(mirror_layers(tiny_bundle.encoder_layers), seed=seed),
-        )
+        layers = tiny_bundle.decoder_layers
+        networks = (tiny_bundle.encoder_layers, tiny_bundle.encoder, layers)
+        start = Bundle.create(*networks, fresh_weights(layers, seed=seed), about={})
+        settings = TrainingSettings(steps=20, batch_size=4, crop=32)
+        return Trainer(settings, start, judge=tiny_bundle)
 
     return make
 
@@ -102,7 +100,7 @@ def test_only_damaged_ones_are_an_error_and_change_nothing(
     for name, array in before.items():
         np.testing.assert_array_equal(other.weights()[name], array)
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        latest_decoder(tmp_path, tiny_bundle)
+        latest_weights(tmp_path, tiny_bundle)
 
 
 def test_full_disk_leaves_the_one_before(saved, make_trainer, tmp_path, monkeypatch):
@@ -132,9 +130,9 @@ def test_other_workers_leave_nothing(make_trainer, tmp_path):
 def test_decoder_alone_is_that_of_the_latest_whole_one(
     saved, tmp_path, tiny_bundle: Bundle
 ):
-    arrays, step = latest_decoder(tmp_path, tiny_bundle)
+    arrays, step = latest_weights(tmp_path, tiny_bundle)
     assert step == 6
     for name, array in saved.weights().items():
         np.testing.assert_array_equal(arrays[name], array)
     damage(tmp_path, 6)
-    assert latest_decoder(tmp_path, tiny_bundle)[1] == 4
+    assert latest_weights(tmp_path, tiny_bundle)[1] == 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.bundle import load_bundle
+from model.bundle import Bundle, load_bundle
 from model.networks.decoder import fresh_weights
 from model.training.checkpoints import Checkpoints
 from model.training.settings import TrainingSettings
@@ -18,13 +18,10 @@ def workdir(tmp_path, tiny_bundle):
     folder = Workdir(tmp_path / "workdir")
     folder.begin(tiny_bundle, {"identity": {"init": tiny_bundle.bundle_id}})
     decoder = fresh_weights(tiny_bundle.decoder_layers, seed=3)
-    trainer = Trainer(
-        TrainingSettings(steps=3, batch_size=4, crop=32),
-        tiny_bundle.encoder_layers,
-        tiny_bundle.encoder,
-        tiny_bundle.decoder_layers,
-        decoder,
-    )
+    networks = (tiny_bundle.encoder_layers, tiny_bundle.encoder)
+    start = Bundle.create(*networks, tiny_bundle.decoder_layers, decoder, about={})
+    settings = TrainingSettings(steps=3, batch_size=4, crop=32)
+    trainer = Trainer(settings, start, judge=tiny_bundle)
     trainer.step.assign(3)
     Checkpoints(folder.checkpoints, trainer, keep=1).save()
     return folder, decoder
