@@ -138,13 +138,10 @@ def test_losses_fall(make_trainer, batches):
 
 
 @pytest.mark.slow  # Tracing for two devices takes most of a minute.
-def test_two_replicas_are_one_device(make_trainer, batches):
-    cpus = tf.config.list_logical_devices("CPU")
-    if len(cpus) < 2:
-        pytest.skip("the test process has one logical CPU")
+def test_two_replicas_are_one_device(make_trainer, batches, two_devices):
     alone = make_trainer(optimizer="sgd", learning_rate=1e-3, clip_norm=1.0)
     shared = make_trainer(
-        tf.distribute.MirroredStrategy([cpu.name for cpu in cpus[:2]]),
+        two_devices,
         optimizer="sgd",
         learning_rate=1e-3,
         clip_norm=1.0,
@@ -202,10 +199,6 @@ def test_losses_that_are_no_numbers_are_noticed(make_trainer, batches):
     assert not results[-1].finite
 
 
-def test_batch_that_does_not_divide_is_refused(make_trainer):
-    cpus = tf.config.list_logical_devices("CPU")
-    if len(cpus) < 2:
-        pytest.skip("the test process has one logical CPU")
-    strategy = tf.distribute.MirroredStrategy([cpu.name for cpu in cpus[:2]])
+def test_batch_that_does_not_divide_is_refused(make_trainer, two_devices):
     with pytest.raises(ValueError, match="multiple of the 2 replicas"):
-        make_trainer(strategy, batch_size=3)
+        make_trainer(two_devices, batch_size=3)

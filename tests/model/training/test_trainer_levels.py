@@ -129,19 +129,17 @@ def test_settings_of_old_workdirs_are_as_they_were() -> None:
 
 
 @pytest.mark.slow  # Tracing for two devices takes most of a minute.
-def test_two_replicas_are_one_device(level_bundles, tiny_bundle, batch) -> None:
-    cpus = tf.config.list_logical_devices("CPU")
-    if len(cpus) < 2:
-        pytest.skip("the test process has one logical CPU")
+def test_two_replicas_are_one_device(
+    level_bundles, tiny_bundle, batch, two_devices
+) -> None:
     settings = dataclasses.replace(
         SETTINGS, train_encoder=True, optimizer="sgd", learning_rate=1e-3
     )
     bundle: Bundle = level_bundles("linear")
     alone = Trainer(settings, bundle, tiny_bundle)
-    strategy = tf.distribute.MirroredStrategy([cpu.name for cpu in cpus[:2]])
-    shared = Trainer(settings, bundle, tiny_bundle, strategy)
+    shared = Trainer(settings, bundle, tiny_bundle, two_devices)
     data = tf.data.Dataset.from_tensor_slices(batch).batch(1)
-    split = iter(strategy.distribute_datasets_from_function(lambda _: data))
+    split = iter(two_devices.distribute_datasets_from_function(lambda _: data))
     one, two = alone.train_step(batch), shared.train_step(next(split))
     assert two.losses["total"] == pytest.approx(one.losses["total"], rel=1e-5)
     for name, array in alone.weights().items():
