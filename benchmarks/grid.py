@@ -1,4 +1,4 @@
-"""The running job against a naive pair loop of the same network.
+"""The running job against a naive pair loop of the same network, the bundle `paper`.
 
     python benchmarks/grid.py --contents 8 --styles 64 --size 256 --precision bfloat16
 
@@ -111,7 +111,7 @@ def main() -> None:
         command = [sys.executable, "-m", "pipelines", "stylize"]
         command += ["--content", str(root / "contents")]
         command += ["--style", str(root / "styles"), "--output", str(root / "out")]
-        command += ["--precision", args.precision]
+        command += ["--precision", args.precision, "--bundle", "paper"]
         subprocess.run(command, check=True, capture_output=True)
         naive += naive_seconds(network, *folders)
         timings = json.loads((root / "out" / "job.json").read_bytes())["timings"]
