@@ -292,6 +292,8 @@ class Side:
         bundles = self.worktree / "model" / "pretrained"
         packaged = next(p for n in ("paper", "default") if (p := bundles / n).exists())
         named = {"PRETRAINED": os.path.relpath(packaged, self.folder)}
+        if arguments[0] in ("stylize", "evaluate") and packaged.name == "paper":
+            arguments += ["--bundle", "paper"]
         paths = [str(path) for path in (hook, self.worktree) if path is not None]
         return subprocess.run(
             [sys.executable, *head, *(named.get(a, a) for a in arguments)],

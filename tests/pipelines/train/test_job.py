@@ -355,6 +355,7 @@ def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
     assert pathlib.Path(tmp_path / "out" / "index.html").exists()
 
 
+@pytest.mark.slow  # Three trainings of four taps.
 def test_four_taps_train_resume_export_and_are_judged(
     train_command, datasets, level_bundles, tmp_path, capfd
 ):
