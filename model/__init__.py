@@ -40,24 +40,20 @@ __all__ = [
     "total_variation_loss",
 ]
 
-_HOMES: Final[Mapping[str, str]] = {
-    "AdaptiveInstanceNormalization": "model.adain.adain",
-    "Attribution": "model.attribution.gradients",
-    "Bundle": "model.bundle",
-    "Gatys": "model.gatys.run",
-    "GatysSettings": "model.gatys.settings",
-    "Ruler": "model.adain.ruler",
-    "Stylizer": "model.adain.stylizer",
-    "build_decoder": "model.networks.decoder",
-    "build_encoder": "model.networks.encoder",
-    "channel_moments": "model.adain.adain",
-    "content_loss": "model.adain.losses",
-    "load_bundle": "model.bundle",
-    "save_saved_model": "model.adain.export",
-    "save_weights_h5": "model.adain.export",
-    "style_losses": "model.adain.losses",
-    "total_variation_loss": "model.adain.losses",
+_NAMES: Final[Mapping[str, str]] = {
+    "model.adain.adain": "AdaptiveInstanceNormalization channel_moments",
+    "model.adain.export": "save_saved_model save_weights_h5",
+    "model.adain.losses": "content_loss style_losses total_variation_loss",
+    "model.adain.ruler": "Ruler",
+    "model.adain.stylizer": "Stylizer",
+    "model.attribution.gradients": "Attribution",
+    "model.bundle": "Bundle load_bundle",
+    "model.gatys.run": "Gatys",
+    "model.gatys.settings": "GatysSettings",
+    "model.networks.decoder": "build_decoder",
+    "model.networks.encoder": "build_encoder",
 }
+_HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

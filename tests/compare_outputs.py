@@ -1,7 +1,7 @@
 """Compares what two revisions write: the same command lines, the same bytes.
 
-    python tests/compare_outputs.py base13 HEAD
-    python tests/compare_outputs.py base13 HEAD --only stylize tree --keep /tmp/trees
+    python tests/compare_outputs.py c3ce6c4 HEAD
+    python tests/compare_outputs.py c3ce6c4 HEAD --only stylize tree --keep /tmp/trees
 
 Each revision gets a git worktree and a folder of its own, in which it draws the same
 small pictures and runs the same commands with relative paths. The trees are compared

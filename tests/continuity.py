@@ -1,7 +1,7 @@
 """Lets one revision continue what another left: everything kept, nothing redone.
 
-    python tests/continuity.py base13 HEAD
-    python tests/continuity.py base13 HEAD --only stylize --seed 3 --keep /tmp/trees
+    python tests/continuity.py c3ce6c4 HEAD
+    python tests/continuity.py c3ce6c4 HEAD --only stylize --seed 3 --keep /tmp/trees
 
 The first revision makes an output of each job, a data set and a workdir, once whole and
 once killed (SIGKILL right after a commit that the seed chooses). The second continues
