@@ -1,4 +1,4 @@
-"""The running job against a naive pair loop of the same network, the bundle `paper`.
+"""The running job against a naive pair loop of the network of the paper.
 
     python benchmarks/grid.py --contents 8 --styles 64 --size 256 --precision bfloat16
 
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--styles", type=int, default=16)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--bundle", default="paper", help="of the job")
     args = parser.parse_args()
     cells = args.contents * args.styles
     with tempfile.TemporaryDirectory() as name:
@@ -111,7 +112,7 @@ def main() -> None:
         command = [sys.executable, "-m", "pipelines", "stylize"]
         command += ["--content", str(root / "contents")]
         command += ["--style", str(root / "styles"), "--output", str(root / "out")]
-        command += ["--precision", args.precision, "--bundle", "paper"]
+        command += ["--precision", args.precision, "--bundle", args.bundle]
         subprocess.run(command, check=True, capture_output=True)
         naive += naive_seconds(network, *folders)
         timings = json.loads((root / "out" / "job.json").read_bytes())["timings"]

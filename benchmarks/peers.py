@@ -263,8 +263,7 @@ def measure(content: str, style: str, peers: str, bundles: list[str]) -> None:
             for painting, paint in paintings.items():
                 goal = Goal(ruler.look(paint).moments, 1.0)
                 one = ruler.measure(pictures(photo, painting), seen, goal)
-                style_loss = sum(one.style_losses.values())
-                found.append((one.photo_content_loss, style_loss))
+                found.append((one.photo_loss, one.style_loss))
         means = np.mean(found, axis=0)
         print(
             f"{name}: content {means[0]:.2f}, style {means[1]:.2f}, {len(found)} pairs"
@@ -298,7 +297,7 @@ def main() -> None:
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--bundles", nargs="+", default=["default", "paper"])
     parser.add_argument("--precisions", nargs="+", default=["float32"])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 512])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
     parser.add_argument("--content")
     parser.add_argument("--style")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
