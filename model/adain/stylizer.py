@@ -53,7 +53,7 @@ class Content:
         maps: Of each tap, `[batch, h, w, map channels]`, on the padded picture; None
             where it is too large and each tile is encoded when it is needed.
         mean: Of each channel that AdaIN aligns, float32 `[batch, channels]`.
-        std: Likewise their standard deviation.
+        std: Standard deviation of the same, float32 `[batch, channels]`.
         height: Height of the picture in pixels, before padding.
         width: Width of the picture in pixels, before padding.
         tile_pixels: Most pixels of a tile, where there are no maps.

@@ -140,7 +140,7 @@ def _spread(left: tf.Tensor, right: tf.Tensor, projection: Projection) -> tf.Ten
 
     Args:
         left: float32 `[batch, h, w, channels]`.
-        right: Likewise.
+        right: float32 of the same shape.
         projection: Which needs every two channels; without one each by itself will do.
     """
     if projection is None:

@@ -121,7 +121,7 @@ class LevelDecoder:
         Args:
             maps: Of one content for all the styles, or of one for each.
             scale: float32 `[styles, channels of all taps]`.
-            shift: Likewise.
+            shift: float32 of the same shape.
         """
         lines = self._split(scale, shift)
         added = {}
@@ -149,7 +149,7 @@ class LevelDecoder:
             maps: Of one content.
             masks: float32 `[regions, h, w]` of each tap, which add up to 1.
             scale: float32 `[regions, channels of all taps]`.
-            shift: Likewise.
+            shift: float32 of the same shape.
         """
         lines = self._split(scale, shift)
         added = {}

@@ -20,6 +20,7 @@ import filelock
 
 from pipelines.command.progress_bar import shown_progress
 from pipelines.errors import UsageError
+from transforms.elements import Count
 from transforms.storage.files import MissingExtraError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
@@ -56,6 +57,13 @@ class Balance:
     total: int
     done: Mapping[str, int]
     failed: int
+
+    @classmethod
+    def of_images(cls, listed: int, counts: Mapping[str, int]) -> "Balance":
+        """Return the balance of images that were listed: decoded or failed."""
+        decoded = counts.get(Count.IMAGES_DECODED, 0)
+        failed = counts.get(Count.IMAGES_FAILED, 0)
+        return cls("images", listed, {"decoded": decoded}, failed)
 
     @classmethod
     def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":

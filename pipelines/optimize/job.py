@@ -14,7 +14,6 @@ from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
-from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.optimize.optimize_runs import CheckImages, OptimizeRuns, runs_of
 from transforms.optimize.report import PAGES, REPORT, WriteRunReport
@@ -140,12 +139,7 @@ def build(
 def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and runs planned over the decoded."""
     return [
-        Balance(
-            "images",
-            plan.image_count,
-            {"decoded": counts.get(Count.IMAGES_DECODED, 0)},
-            counts.get(Count.IMAGES_FAILED, 0),
-        ),
+        Balance.of_images(plan.image_count, counts),
         Balance.of_work("runs", counts),
     ]
 

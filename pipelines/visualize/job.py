@@ -16,7 +16,6 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
-from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
@@ -168,12 +167,7 @@ def build(
 def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and sheets planned."""
     return [
-        Balance(
-            "images",
-            plan.images.count,
-            {"decoded": counts.get(Count.IMAGES_DECODED, 0)},
-            counts.get(Count.IMAGES_FAILED, 0),
-        ),
+        Balance.of_images(plan.images.count, counts),
         Balance.of_work("sheets", counts),
     ]
 

@@ -82,12 +82,8 @@ class SharedStylizer:
         """Return the encoded content; the last one is kept."""
         if self._image is not image or tile_pixels is not None:
             self._image = self._content = None
-            stylizer = self.get()
             pixels = image.pixels[None]
-            if tile_pixels is None:
-                self._content = stylizer.encode_content(pixels)
-            else:
-                self._content = stylizer.encode_content(pixels, tile_pixels)
+            self._content = self.get().encode_content(pixels, tile_pixels)
             self._image = image
         return self._content
 
