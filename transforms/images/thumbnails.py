@@ -18,8 +18,8 @@ STYLE = "gallery/style"
 _HEIGHT: Final = 192
 _RATIO: Final = 4  # a thumbnail's width is at most so many of its largest height
 
-# A picture up to 1.5 times a thumbnail stands in the grid itself. A thumbnail would save
-# little there, and cost more than the picture's own JPEG: at 256 px 1.3 of 1.8 ms.
+# A picture up to 1.5 times its thumbnail stands in the grid itself: a thumbnail would
+# save little and cost more than the picture's own JPEG, at 256 px 1.3 of 1.8 ms.
 LARGEST_SHOWN: Final = (_RATIO * _HEIGHT * 3 // 2, _HEIGHT * 3 // 2)
 
 
