@@ -13,14 +13,22 @@ Three methods take turns, round by round, so that a machine that drifts hurts al
 - stylebeam: the networks of each bundle, as the job calls them.
 
 Timed are the networks: encoding one content, encoding one style, and one cell beyond
-that. The table gives seconds a cell for N × M grids and for one style a photograph.
+that, each for as long as a job is at it, not once with cold caches. The table gives
+seconds a cell for N × M grids and for one style a photograph.
+
+`--job` runs the job itself, too: its seconds a cell from
+the first image read to the last file written, and what a cell costs beyond the
+networks, as CPU seconds of the process less those of the same network calls alone.
+
 `--content` and `--style` name folders of pictures that nobody trained on: then each
 method with trained weights stylizes all pairs at 256 px, and one ruler measures them.
+`--plot FILE` draws content against style, the area being the seconds of a cell.
 """
 
 import argparse
 import json
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +40,8 @@ from typing import IO, Any, cast
 import numpy as np
 
 ROUNDS = 7
+STEP_SECONDS = 0.2  # a step is repeated for so long in each round
+JOB_PAIRS = 64
 GRIDS = {"8 x 64": (8, 64), "64 x 64": (64, 64), "one style a photograph": (1, 1)}
 MAGENTA_SIDE = 384
 
@@ -151,10 +161,14 @@ def serve(method: str, size: int) -> None:
     for _ in sys.stdin:
         found = {}
         for label, step in steps.items():
-            started = time.perf_counter()
-            step()
+            started, cpu, times = time.perf_counter(), time.process_time(), 0
+            while time.perf_counter() - started < STEP_SECONDS:
+                step()
+                times += 1
             what, _, cells = label.partition("/")
-            found[what] = (time.perf_counter() - started) / int(cells or 1)
+            times *= int(cells or 1)
+            found[what] = (time.perf_counter() - started) / times
+            found[f"cpu {what}"] = (time.process_time() - cpu) / times
         print(json.dumps(found), flush=True)
 
 
@@ -239,8 +253,90 @@ def _square(image_module: Any, path: pathlib.Path, side: int = 256) -> Any:
     return picture.crop((left, top, left + side, top + side))
 
 
-def measure(content: str, style: str, peers: str, bundles: list[str]) -> None:
-    """Print content and style by one ruler for each method with trained weights."""
+def job_seconds(bundle: str, precision: str, contents: int, styles: int) -> Any:
+    """Return seconds a cell of the running job, and CPU seconds of the whole job.
+
+    Args:
+        bundle: Of the networks.
+        precision: Of the convolutions.
+        contents: How many photographs.
+        styles: How many styles; 0 for one of its own for each photograph.
+    """
+    from grid import make_images  # Late: it needs TensorFlow.
+
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        make_images(root / "contents", contents, 256, seed=1)
+        make_images(root / "styles", styles or contents, 256, seed=2)
+        command = [sys.executable, "-m", "pipelines", "stylize"]
+        command += ["--content", str(root / "contents")]
+        command += ["--style", str(root / "styles"), "--output", str(root / "out")]
+        command += ["--precision", precision, "--bundle", bundle]
+        command += [] if styles else ["--pairing", "zip"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        timings = json.loads((root / "out" / "job.json").read_bytes())["timings"]
+    running = timings["running_seconds"] - timings["startup_seconds"]
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return running / (contents * max(1, styles)), cpu
+
+
+def report_job(
+    bundle: str, precision: str, found: dict[str, dict[str, float]], peers: list[str]
+) -> None:
+    """Print the running job's seconds a cell, against the peers', and its overhead."""
+    steps = found[f"stylebeam:{bundle}:{precision}"]
+    for name, contents, styles in (
+        ("8 x 64", 8, 64),
+        ("one style a photograph", JOB_PAIRS, 0),
+    ):
+        cell, cpu = job_seconds(bundle, precision, contents, styles)
+        # What the same job costs with fewer cells is start-up, and falls away.
+        fewer = (2, 64) if styles else (JOB_PAIRS // 4, 0)
+        _, cpu_fewer = job_seconds(bundle, precision, *fewer)
+        cells, less = contents * max(1, styles), fewer[0] * max(1, fewer[1])
+        spent = (cpu - cpu_fewer) / (cells - less)
+        encoded = steps["cpu content"] + (0 if styles else steps["cpu style"])
+        networks = steps["cpu cell"] + encoded / (styles or 1)
+        ratios = ", ".join(
+            f"{grid_seconds(p, found[p], GRIDS[name]) / cell:.1f}x {p}" for p in peers
+        )
+        print(
+            f"job, {bundle}, {precision}, {name}: {cell:.4f} s a cell, {ratios}; "
+            f"CPU {spent:.4f} s a cell, of the networks alone {networks:.4f}: "
+            f"{spent / networks - 1:.1%} beyond them"
+        )
+
+
+def draw_plot(path: str) -> None:
+    """Draw the points of standard input, JSON, with the peers' matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
+    for name, content, style, seconds in json.load(sys.stdin):
+        dot = axes.scatter(content, style, s=20_000 * seconds, alpha=0.5)
+        dot.set_label(name)
+        text = f"{name}\n{1000 * seconds:.0f} ms a cell"
+        axes.annotate(text, (content, style), ha="center", va="center", fontsize=9)
+    axes.set_xlabel("content loss against the photograph (lower keeps more)")
+    axes.set_ylabel("style loss (lower takes more)")
+    axes.margins(0.35)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def measure(
+    content: str, style: str, peers: str, bundles: list[str]
+) -> dict[str, tuple[float, float]]:
+    """Print content and style by one ruler for each method with trained weights.
+
+    Returns:
+        The two of each method.
+    """
     from PIL import Image
 
     from model.adain.ruler import Goal, Ruler
@@ -256,6 +352,8 @@ def measure(content: str, style: str, peers: str, bundles: list[str]) -> None:
         for f in (content, style)
     )
 
+    losses: dict[str, tuple[float, float]] = {}
+
     def report(name: str, pictures: Callable[[str, str], Any]) -> None:
         found = []
         for photo, pixels in photos.items():
@@ -265,6 +363,7 @@ def measure(content: str, style: str, peers: str, bundles: list[str]) -> None:
                 one = ruler.measure(pictures(photo, painting), seen, goal)
                 found.append((one.photo_loss, one.style_loss))
         means = np.mean(found, axis=0)
+        losses[name] = (float(means[0]), float(means[1]))
         print(
             f"{name}: content {means[0]:.2f}, style {means[1]:.2f}, {len(found)} pairs"
         )
@@ -289,6 +388,7 @@ def measure(content: str, style: str, peers: str, bundles: list[str]) -> None:
             return made.paint(encoded, *of[painting])[0][0]
 
         report(f"stylebeam {name}", draw)
+    return losses
 
 
 def main() -> None:
@@ -298,10 +398,13 @@ def main() -> None:
     parser.add_argument("--bundles", nargs="+", default=["default", "paper"])
     parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 512])
+    parser.add_argument("--job", action="store_true")
     parser.add_argument("--content")
     parser.add_argument("--style")
+    parser.add_argument("--plot", help="PNG file; needs --content and --style")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--draw", help=argparse.SUPPRESS)
+    parser.add_argument("--draw-plot", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -310,6 +413,9 @@ def main() -> None:
     if args.draw:
         draw_magenta(args.content, args.style, args.draw)
         return
+    if args.draw_plot:
+        draw_plot(args.draw_plot)
+        return
     print(f"command: python benchmarks/peers.py {' '.join(sys.argv[1:])}")
     methods = {"torch": args.peers_python, "magenta": args.peers_python}
     methods |= {
@@ -317,15 +423,28 @@ def main() -> None:
         for bundle in args.bundles
         for precision in args.precisions
     }
+    seconds = {}
     for size in args.sizes:
         print(f"\n{size} px, seconds | content | style | cell | {' | '.join(GRIDS)}")
-        for name, steps in time_methods(methods, size):
+        found = dict(time_methods(methods, size))
+        for name, steps in found.items():
+            if size == 256:
+                kind = name.removesuffix(":float32").replace(":", " ")
+                seconds[kind] = grid_seconds(name, steps, GRIDS["8 x 64"])
             parts = [steps["content"], steps["style"], steps["cell"]]
             parts += [grid_seconds(name, steps, grid) for grid in GRIDS.values()]
             print(f"{name} | " + " | ".join(f"{part:.4f}" for part in parts))
+        if args.job and size == 256:
+            for bundle in args.bundles:
+                for precision in args.precisions:
+                    report_job(bundle, precision, found, ["torch", "magenta"])
     if args.content and args.style:
         print("\nby the ruler, at 256 px")
-        measure(args.content, args.style, args.peers_python, args.bundles)
+        losses = measure(args.content, args.style, args.peers_python, args.bundles)
+        if args.plot:
+            points = [(n, *v, seconds[n]) for n, v in losses.items() if n in seconds]
+            command = [args.peers_python, __file__, "--draw-plot", args.plot]
+            subprocess.run(command, input=json.dumps(points), text=True, check=True)
 
 
 if __name__ == "__main__":
