@@ -157,9 +157,7 @@ def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
     if len(weights) != len(keys):
         raise _BadPairError(f"{len(weights)} weights for {len(keys)} styles")
     if min(weights) < 0 or max(weights) <= 0:
-        raise _BadPairError(
-            f"weights must not be negative nor all 0: {shown(weights)}"
-        )
+        raise _BadPairError(f"weights must not be negative nor all 0: {shown(weights)}")
     try:
         total = math.fsum(weights)
     except OverflowError as error:
