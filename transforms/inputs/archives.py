@@ -242,7 +242,9 @@ class _Zip(NamedTuple):
         if not info.flag_bits & _UTF8_NAME:
             with contextlib.suppress(UnicodeError):
                 name = name.encode("cp437").decode("utf-8")
-        return name.replace("\\", "/") if self.backslashes else name
+        converted = name.replace("\\", "/")
+        outside = ".." in converted.split("/")  # on Windows, whatever the others are
+        return converted if self.backslashes or outside else name
 
 
 def _zip(path: str) -> _Zip:

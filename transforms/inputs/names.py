@@ -52,8 +52,8 @@ class KnownNames:
         if form in self._twice:
             raise UnknownNameError(
                 f"{self._what} {shown(name)} is ambiguous: two names differ only in "
-                f"how their accents are composed, {ascii(self._keys[form])} and "
-                f"{ascii(self._twice[form])}. Rename one"
+                f"how their accents are composed, {self._keys[form]!a} and "
+                f"{self._twice[form]!a}. Rename one"
             )
         if form not in self._keys:
             raise UnknownNameError(

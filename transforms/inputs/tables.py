@@ -49,8 +49,8 @@ class TableRow:
         number: Its number from 1, the header and blank rows not counted.
         first_line: Line of the file in which it begins; 0 in Parquet.
         last_line: Line in which it ends; another one where a cell has a line end.
-        values: Values by column: texts, numbers, truth values or `OtherType`; None where
-            there is nothing between two separators.
+        values: Values by column: texts, numbers, truth values or `OtherType`; None
+            where there is nothing between two separators.
         problem: Why it cannot be read as a row; empty where it can.
     """
 

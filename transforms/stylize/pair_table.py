@@ -10,7 +10,6 @@ import dataclasses
 import decimal
 import hashlib
 import math
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -117,8 +116,8 @@ def _judge(
     names = _texts(row, "content")
     if len(names) != 1:
         raise _BadPairError(
-            f"it names {len(names) or 'no'} contents, expected one. In a CSV a `;` that "
-            r"is part of a name is written \;"
+            f"it names {len(names) or 'no'} contents, expected one. In a CSV the `;` of "
+            r"a name is written \;"
         )
     content = contents.key(names[0])
     shares = _shares(row, styles, path)
