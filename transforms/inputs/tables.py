@@ -181,7 +181,8 @@ def _parquet_rows(
                     row = dict(zip(columns, values, strict=True))
                     yield TableRow(number, 0, 0, row)
     except pa.ArrowException as error:
-        raise ValueError(f"not a Parquet file: {shown(str(error), 200)}") from error
+        reason = shown(str(error), 200)
+        raise ValueError(f"not a Parquet file that can be read: {reason}") from error
 
 
 def _cells(column: pa.Array) -> list[list[Any]]:

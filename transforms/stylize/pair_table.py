@@ -10,6 +10,7 @@ import dataclasses
 import decimal
 import hashlib
 import math
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -116,7 +117,7 @@ def _judge(
     names = _texts(row, "content")
     if len(names) != 1:
         raise _BadPairError(
-            f"it names {len(names) or 'no'} contents, expected one. In a CSV the `;` of "
+            f"it names {len(names) or 'no'} contents, expected 1. In a CSV the `;` of "
             r"a name is written \;"
         )
     content = contents.key(names[0])
@@ -174,13 +175,13 @@ def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
     ]
 
 
-def _mask(path: str, name: Any) -> tuple[str, str]:
+def _mask(path: str, name: str) -> tuple[bytes, str]:
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     place = name if name.startswith("/") or "://" in name else f"{folder}/{name}"
     try:
-        return place, hashlib.sha256(read_file(place)).hexdigest()
-    except OSError as error:
-        raise _BadPairError(f"mask {name!r} cannot be read") from error
+        return os.fsencode(place), hashlib.sha256(read_file(place)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise _BadPairError(f"mask {shown(name)} cannot be read") from error
 
 
 def _alpha(value: Any) -> float:
