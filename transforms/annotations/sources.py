@@ -128,18 +128,13 @@ def read_captions(path: str) -> Mapping[str, Annotation]:
         for image in content["images"]:
             name = _base_name(image["file_name"].replace("\\", "/"))
             identifier = id_of(image["id"])
-            annotation = Annotation(
-                captions=tuple(captions.get(identifier, ())),
-                coco_id=identifier,
-                problem=problems.get(identifier, ""),
-            )
+            problem = problems.get(identifier, "")
             if identifier == NO_ID:
-                problem = (
-                    f"its id {shown(image['id'])} is not a whole number of 64 bits"
-                )
-                annotation = Annotation(problem=problem)
-            before = found.setdefault(composed(name), annotation)
-            if before.coco_id != identifier:
+                given = shown(image["id"])
+                problem = f"its id {given} is not a whole number of 64 bits"
+            said = tuple(captions.get(identifier, ()))
+            annotation = Annotation(captions=said, coco_id=identifier, problem=problem)
+            if found.setdefault(composed(name), annotation).coco_id != identifier:
                 problem = f"several images of the caption file are named {shown(name)}"
                 found[composed(name)] = Annotation(problem=problem)
     except (KeyError, TypeError, AttributeError) as error:
