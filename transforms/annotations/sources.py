@@ -12,8 +12,7 @@ from typing import Any, Final, Literal
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed
-from transforms.inputs.tables import csv_rows
-from transforms.storage.text import read_text, shown
+from transforms.storage.text import csv_rows, read_text, shown
 
 Kind = Literal["folder", "coco", "wikiart"]
 

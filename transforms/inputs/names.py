@@ -17,7 +17,7 @@ def composed(name: str) -> str:
     >>> composed("re\u0301ne.jpg") == composed("r\xe9ne.jpg")
     True
     """
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 class UnknownNameError(ValueError):
@@ -49,7 +49,7 @@ class KnownNames:
             UnknownNameError: There is none, or there are several.
         """
         form = composed(name)
-        if form in self._twice:
+        if self._twice and form in self._twice:
             raise UnknownNameError(
                 f"{self._what} {shown(name)} is ambiguous: two names differ only in "
                 f"how their accents are composed, {self._keys[form]!a} and "

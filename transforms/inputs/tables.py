@@ -6,9 +6,7 @@ another backslash makes it part of the value (`a\;b.jpg`, `\ a.jpg`). Parquet ne
 neither: its texts are taken as they are.
 """
 
-import csv
 import dataclasses
-import io
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -19,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.storage.files import reading
-from transforms.storage.text import read_text, shown
+from transforms.storage.text import csv_rows, read_text, shown
 
 _BLANKS: Final = " \t\r\n"
 _PIECES: Final = re.compile(r"\\([;\\ \t\r\n])|(.)", re.DOTALL)
@@ -75,31 +73,11 @@ def read_table_file(
         OSError: The file cannot be read.
         ValueError: It is no such table, or rows of it would be lost.
     """
-    if path.endswith(".parquet"):
+    if path.lower().endswith(".parquet"):
         return _parquet_rows(path, required, optional)
-    if path.endswith(".csv"):
+    if path.lower().endswith(".csv"):
         return _csv_table(read_text(path), required, optional)
     raise ValueError("must end in .csv or .parquet")
-
-
-def csv_rows(text: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield first line, last line and cells of each row of a CSV that is not blank.
-
-    Raises:
-        ValueError: A quote is not closed, or text follows a closing one.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, reader.line_num, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"line {line}: the row that begins here has a quote that is not closed, or "
-            f'not doubled ({error}). Inside quotes a quote is written ""'
-        ) from error
 
 
 def split_cell(cell: str) -> list[str | None]:
@@ -109,8 +87,10 @@ def split_cell(cell: str) -> list[str | None]:
     (['a.jpg', 'b.jpg'], [' a;b.jpg'], [])
     """
     if "\\" not in cell:
-        values = [value.strip(_BLANKS) for value in cell.split(";")]
-        return [] if values == [""] else [value or None for value in values]
+        if ";" not in cell:  # most cells
+            cell = cell.strip(_BLANKS)
+            return [cell] if cell else []
+        return [value.strip(_BLANKS) or None for value in cell.split(";")]
     values = []
     value, ends = "", 0  # `ends`: where the last character is that must stay
     for escaped, plain in _PIECES.findall(cell):

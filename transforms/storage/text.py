@@ -1,6 +1,9 @@
 """Text that people write: UTF-8, or refused by what it is instead."""
 
+import csv
+import io
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from transforms.storage.files import read_file
@@ -64,6 +67,26 @@ def decode_text(data: bytes) -> str:
             f"line {_line(data, error.start)}: the byte 0x{data[error.start]:02x} is "
             "not UTF-8; the file is in another encoding, such as Latin-1, or damaged. "
             "Save it as UTF-8"
+        ) from error
+
+
+def csv_rows(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield first line, last line and cells of each row of a CSV that is not blank.
+
+    Raises:
+        ValueError: A quote is not closed, or text follows a closing one.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield line, reader.line_num, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"line {line}: the row that begins here has a quote that is not closed, or "
+            f'not doubled ({error}). Inside quotes a quote is written ""'
         ) from error
 
 

@@ -111,7 +111,7 @@ def _judge(
     styles: KnownNames,
     path: str,
     alphas: Sequence[float],
-) -> Iterator[Row]:
+) -> list[Row]:
     if row.problem:
         raise _BadPairError(row.problem)
     names = _texts(row, "content")
@@ -123,14 +123,16 @@ def _judge(
     content = contents.key(names[0])
     shares = _shares(row, styles, path)
     strengths = [_alpha(alpha) for alpha in row.values.get("alpha", ())] or alphas
-    for alpha in strengths:
-        yield {
+    return [
+        {
             "content": content,
             "number": row.number,
             "styles": shares,
             "alpha": float(alpha),
             "problem": "",
         }
+        for alpha in strengths
+    ]
 
 
 def _as_written(row: TableRow) -> str:
@@ -141,11 +143,12 @@ def _as_written(row: TableRow) -> str:
 
 def _texts(row: TableRow, column: str, gaps: bool = False) -> list[str]:
     """Return the texts of a cell; '' for a gap, where there may be gaps."""
-    values = row.values.get(column, ())
-    for value in values:
+    texts = []
+    for value in row.values.get(column, ()):
         if not isinstance(value, str) and not (gaps and value is None):
             raise _BadPairError(f"expected a text as {column}, found {_typed(value)}")
-    return [value or "" for value in values]
+        texts.append(value or "")
+    return texts
 
 
 def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:

@@ -14,10 +14,10 @@ import pytest
 
 from transforms.inputs.tables import (
     OtherType,
-    csv_rows,
     read_table_file,
     split_cell,
 )
+from transforms.storage.text import csv_rows
 
 
 @pytest.fixture
