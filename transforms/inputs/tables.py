@@ -50,6 +50,8 @@ class TableRow:
         values: Values by column: texts, numbers, truth values or `OtherType`; None
             where there is nothing between two separators.
         problem: Why it cannot be read as a row; empty where it can.
+        holds_rows: Whether a cell has line ends and commas: unless they are a name's, a
+            quote was not closed and the cell is rows that would be lost.
     """
 
     number: int
@@ -57,6 +59,7 @@ class TableRow:
     last_line: int
     values: Mapping[str, Sequence[Any]]
     problem: str = ""
+    holds_rows: bool = False
 
 
 def read_table_file(
@@ -125,7 +128,12 @@ def _csv_table(
             column: split_cell(cell)
             for column, cell in zip(columns, cells, strict=False)
         }
-        yield TableRow(number, first, last, values, problem)
+        holds_rows = last > first and any(map(_holds_rows, cells))
+        yield TableRow(number, first, last, values, problem, holds_rows)
+
+
+def _holds_rows(cell: str) -> bool:
+    return "," in cell and ("\n" in cell or "\r" in cell)
 
 
 def _check_columns(

@@ -90,7 +90,7 @@ def judge_pairs(
         try:
             yield from _judge(row, *known, file.path, alphas)
         except (_BadPairError, UnknownNameError) as error:
-            if row.last_line > row.first_line:
+            if row.holds_rows:
                 raise ValueError(
                     f"lines {row.first_line} to {row.last_line} are one row, since a "
                     f"quote holds their line ends: {error}. Close the quote, or double "

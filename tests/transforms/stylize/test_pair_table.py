@@ -224,6 +224,13 @@ def test_rows_that_a_quote_holds_are_not_lost_as_one_bad_pair(judge):
     assert len(str(caught.value)) < 400
 
 
+def test_a_name_with_a_line_end_that_is_not_there_stops_nothing(judge):
+    text = 'content,style,alpha\n"new\nline.jpg",s.png,1\na.jpg,s.png,1\n'
+    first, second = judge(text)
+    assert "there is no content 'new\\nline.jpg'" in first["problem"]
+    assert not second["problem"]
+
+
 def test_parquet_has_lists(tmp_path):
     mask = tmp_path / "masks" / "m.png"
     mask.parent.mkdir()
