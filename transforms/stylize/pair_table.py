@@ -172,17 +172,22 @@ def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
     # One mask for two styles: the second gets the rest.
     masks += [(None, None)] * (len(keys) - len(masks))
     return [
-        {"key": key, "weight": weight / total, "mask": mask, "mask_sha256": digest}
+        {
+            "key": key,
+            "weight": weight / total,
+            "mask": os.fsencode(mask) if mask else None,
+            "mask_sha256": digest,
+        }
         for key, weight, (mask, digest) in zip(keys, weights, masks, strict=True)
         if weight > 0
     ]
 
 
-def _mask(path: str, name: str) -> tuple[bytes, str]:
+def _mask(path: str, name: str) -> tuple[str, str]:
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     place = name if name.startswith("/") or "://" in name else f"{folder}/{name}"
     try:
-        return os.fsencode(place), hashlib.sha256(read_file(place)).hexdigest()
+        return place, hashlib.sha256(read_file(place)).hexdigest()
     except (OSError, ValueError) as error:
         raise _BadPairError(f"mask {shown(name)} cannot be read") from error
 
