@@ -8,6 +8,7 @@ and read from a bundle (`model.bundle`), and mirrored into a decoder
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
@@ -128,9 +129,23 @@ class ConvSpec:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent.
+    r"""Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent.
 
-    Equal values give equal bytes, so that files and hashes can be compared.
+    Equal values give equal bytes, so that files and hashes can be compared. A file name
+    may have bytes that are no UTF-8: they stand as the text `\xNN`, as in keys.
+
+    >>> canonical_json("caf\udce9")
+    b'"caf\\\\xe9"\n'
     """
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    return f"{text}\n".encode()
+    try:
+        return f"{text}\n".encode()
+    except UnicodeEncodeError:
+        text = re.sub("[\ud800-\udfff]", _escaped, text)
+        return f"{text}\n".encode()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Return half a character, inside a JSON string, as a text that names its byte."""
+    code = ord(match[0])
+    return rf"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else rf"\\u{code:04x}"

@@ -20,6 +20,10 @@ WEIGHTS: Final = (
     "packaged, vgg19 is downloaded by Keras)"
 )
 
+# Fields that name what a command makes: Beam and TensorFlow hand them on as UTF-8,
+# while an input may have any name.
+_MADE: Final = ("output", "workdir")
+
 _Config = TypeVar("_Config")
 
 
@@ -146,9 +150,20 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 
 
 def _value(name: str, about: Option, value: Any) -> Any:
+    if name in _MADE and not _is_utf8(value):
+        require(False, flag_of(name), ascii(value), "a name in UTF-8")
     if about.read and isinstance(value, str):
         try:
             return about.read(value)
         except ValueError as error:
             raise UsageError(f"{flag_of(name)} {value}: expected {error}.") from error
     return tuple(value) if about.many else value
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether an argument was UTF-8; other bytes become lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from pipelines.errors import UsageError
 from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
 from transforms.inputs.listing import Listing
 from transforms.inputs.reading import list_checked
-from transforms.inputs.roots import InputRoot, parse_inputs
+from transforms.inputs.roots import InputRoot, parse_inputs, printable
 from transforms.storage.files import is_remote
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
@@ -63,7 +63,7 @@ def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
     tfds = tuple(
         TfdsRoot(name, builder, f"{name}/" if label or several else "")
         for label, builder in named
-        for name in [label or builder.strip("/").rsplit("/", 1)[-1]]
+        for name in [printable(label or builder.strip("/").rsplit("/", 1)[-1])]
     )
     _check_names(files, tfds)
     for root in files:

@@ -30,7 +30,7 @@ from transforms.optimize.settings import (
     Setting,
     flag_of,
 )
-from transforms.storage.files import read_file
+from transforms.storage.text import read_text, shown
 
 _TABLES: Final = ("settings", "sweep", "run")
 _NAMES: Final = {flag_of(name): name for name in SETTING_NAMES}
@@ -112,9 +112,9 @@ def read_sweep(path: str, base: RunSettings) -> Sweep:
             type.
     """
     try:
-        data = tomllib.loads(read_file(path).decode("utf-8"))
-    except (OSError, RuntimeError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise UsageError(f"--sweep {path}: {e}") from e
+        data = tomllib.loads(read_text(path))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"--sweep {path}: {error}") from error
     reader = _Reader(path)
     reader.check_keys(data, _TABLES, "the file")
     common = reader.settings(reader.table(data, "settings"), "[settings]")
@@ -131,7 +131,7 @@ def read_sweep(path: str, base: RunSettings) -> Sweep:
         if not isinstance(name, str):
             raise reader.error(f"[[run]] {number}: name", name, "a text")
         settings = {key: value for key, value in run.items() if key != "name"}
-        where = f"[[run]] {name or number}"
+        where = f"[[run]] {name[:80] or number}"
         named.append((name, reader.settings(settings, where, ("name",))))
     names = [name for name, _ in named if name]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -149,7 +149,8 @@ class _Reader:
 
     def error(self, what: str, value: object, expected: str) -> UsageError:
         return UsageError(
-            f"--sweep {self.path}: {what}: expected {expected}. Received: {value!r}"
+            f"--sweep {self.path}: {what}: expected {expected}. Received: "
+            f"{shown(value)}"
         )
 
     def check_keys(
@@ -158,8 +159,8 @@ class _Reader:
         unknown = [key for key in table if key not in known]
         if unknown:
             raise UsageError(
-                f"--sweep {self.path}: {where} has the unknown key {unknown[0]!r}. The "
-                f"keys are: {', '.join(known)}."
+                f"--sweep {self.path}: {where} has the unknown key "
+                f"{shown(unknown[0])}. The keys are: {', '.join(known)}."
             )
 
     def table(self, data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -203,9 +204,12 @@ class _Reader:
 
 def _is(kind: type, value: Any) -> bool:
     # TOML's nan and inf are numbers; True is an int to isinstance.
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
+    if type(value) not in ((int, float) if kind is float else (kind,)):
+        return False
+    try:
+        return kind is str or math.isfinite(value)
+    except OverflowError:  # a whole number that is too large for a float
+        return False
 
 
 def _kind(name: str) -> str:

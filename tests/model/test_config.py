@@ -59,3 +59,17 @@ def test_canonical_json_of_equal_values_is_equal() -> None:
     assert canonical_json({"b": (1, 2), "a": "é"}) == (
         '{\n  "a": "é",\n  "b": [\n    1,\n    2\n  ]\n}\n'.encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"b": "\xe9", "a": 1}, '{\n  "a": 1,\n  "b": "\xe9"\n}\n'),
+        (["caf\udce9/x"], '[\n  "caf\\\\xe9/x"\n]\n'),
+        ({"half \ud800": "\\"}, '{\n  "half \\\\ud800": "\\\\"\n}\n'),
+    ],
+)
+def test_json_is_utf8_whatever_the_names(value, text):
+    data = canonical_json(value)
+    assert data.decode("utf-8") == text
+    json.loads(data)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.annotations.sources import NO_ID, Annotation, SourceImage
+from transforms.annotations.sources import Annotation, SourceImage, id_of
 from transforms.elements import ImageRef
 from transforms.inputs.listing import Listing
 from transforms.storage.files import is_remote
@@ -164,12 +165,18 @@ def _take(
         artist=_text(values.get("artist")),
         title=_text(values.get("title")),
         captions=tuple(map(_text, captions if captions is not None else ())),
-        coco_id=int(values.get("coco_id", values.get("image/id", NO_ID))),
+        coco_id=id_of(_plain(values.get("coco_id", values.get("image/id")))),
     )
     ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
     return SourceImage(ref, data, annotation)
 
 
+def _plain(value: Any) -> Any:
+    """Return a scalar of NumPy as the number that it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _text(value: Any) -> str:
-    """Return the text of a feature; '' where there is none."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    r"""Return the text of a feature, a byte that is no UTF-8 as `\xNN`; '' for none."""
+    # So nothing is lost, and two keys stay two.
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""

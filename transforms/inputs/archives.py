@@ -3,6 +3,7 @@
 Nothing is ever extracted to disk. Paths may be local or remote.
 """
 
+import contextlib
 import enum
 import functools
 import io
@@ -16,7 +17,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage import files
@@ -25,6 +26,12 @@ MAX_BYTES = 1 << 30
 """No member above this size is read: it would be a bomb, not a picture."""
 
 _COMPRESSED_TAR = re.compile(r"\.(tar\.[a-z0-9]+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+_DOS_FOLDER = 0x10  # in the attributes of a zip's member
+
+_UTF8_NAME = 0x800  # in the flags of a zip's member
 
 # What zipfile raises on hostile or damaged members, caught around its read alone.
 _BROKEN_MEMBER = (
@@ -78,12 +85,29 @@ def check_archive(path: str, kind: ArchiveKind) -> None:
         raise ValueError(f"not a readable {kind} archive: {error}") from error
 
 
-def list_members(path: str, kind: ArchiveKind) -> Iterator[tuple[str, int, int]]:
-    """Yield the (name, offset of the bytes, size) of every file, in archive order.
+class Member(NamedTuple):
+    """A file in an archive.
 
-    The offset is -1 where the bytes cannot be read in place: in a zip, and for links
-    and sparse files in a tar, which then fail when they are read. Folders and devices
-    are left out.
+    Attributes:
+        name: Its name, with slashes between folders.
+        stored: Its name as the archive has it, by which it is read.
+        offset: Where its bytes are; -1 where they cannot be read in place: in a zip,
+            and for links and sparse files in a tar, which then fail when they are read.
+        size: How many there are.
+    """
+
+    name: str
+    stored: str
+    offset: int
+    size: int
+
+
+def list_members(path: str, kind: ArchiveKind) -> Iterator[Member]:
+    """Yield every file, in archive order; folders and devices are left out.
+
+    In a zip without a slash in any name backslashes stand between folders: programs on
+    Windows write such. A name in a zip that is not said to be UTF-8 is read as UTF-8
+    where it is, else as code page 437, the original encoding of zips.
 
     Raises:
         ValueError: The archive cannot be listed to its end.
@@ -100,8 +124,6 @@ def read_member(ref: ImageRef) -> bytes:
             the archive.
         OSError: The archive itself cannot be opened or read.
     """
-    if ref.member.startswith("/") or ".." in ref.member.split("/"):
-        raise _bad(ref, "its name leads outside the archive")
     if ref.size > MAX_BYTES:
         raise _bad(ref, f"{ref.size} bytes are more than any picture's")
     if archive_kind(ref.path) is ArchiveKind.TAR:
@@ -109,17 +131,36 @@ def read_member(ref: ImageRef) -> bytes:
     return _read_zip_member(ref)
 
 
+def _check_inside(ref: ImageRef, name: str) -> None:
+    """Refuse a member with a name that leads outside its archive."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise _bad(ref, "its name leads outside the archive")
+
+
 def _bad(ref: ImageRef, why: str) -> ImageError:
     return ImageError(Reason.BAD_ARCHIVE_MEMBER, f"{ref.key}: {why}")
 
 
-def _list_zip(path: str) -> Iterator[tuple[str, int, int]]:
-    for info in _zip(path).infolist():
-        if not info.is_dir():
-            yield info.filename, -1, info.file_size
+def _list_zip(path: str) -> Iterator[Member]:
+    opened = _zip(path)
+    for info in opened.file.infolist():
+        if not _is_folder(info):
+            yield Member(opened.name_of(info), info.filename, -1, info.file_size)
 
 
-def _list_tar(path: str) -> Iterator[tuple[str, int, int]]:
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a folder, as programs on Windows write one too."""
+    return info.is_dir() or (
+        info.file_size == 0
+        and (
+            info.filename.endswith("\\")
+            or bool(info.external_attr & _DOS_FOLDER)
+            or stat.S_ISDIR(info.external_attr >> 16)
+        )
+    )
+
+
+def _list_tar(path: str) -> Iterator[Member]:
     with files.open_file(path) as file:
         file.seek(0, io.SEEK_END)
         length = file.tell()
@@ -131,7 +172,7 @@ def _list_tar(path: str) -> Iterator[tuple[str, int, int]]:
                     if not member.isdir() and not member.isdev():
                         plain = member.isreg() and not member.issparse()
                         offset = member.offset_data if plain else -1
-                        yield member.name, offset, member.size
+                        yield Member(member.name, member.name, offset, member.size)
                     cast(Any, archive).members = []  # it keeps all it has seen
                     member = archive.next() if archive.offset < length else None
                 end = archive.offset
@@ -149,6 +190,7 @@ def _list_tar(path: str) -> Iterator[tuple[str, int, int]]:
 
 def _read_tar_member(ref: ImageRef) -> bytes:
     """Read a tar member from where the listing saw it."""
+    _check_inside(ref, ref.member)
     if ref.offset < 0:
         raise _bad(ref, "a link or a sparse file, whose bytes are not in one place")
     with files.open_file(ref.path) as file:
@@ -162,10 +204,15 @@ def _read_tar_member(ref: ImageRef) -> bytes:
 def _read_zip_member(ref: ImageRef) -> bytes:
     """Read a zip member, its checksum compared."""
     try:
-        archive = _zip(ref.path)
-        info = archive.getinfo(ref.member)
+        opened = _zip(ref.path)
+        info = opened.file.getinfo(ref.member)
     except (zipfile.BadZipFile, KeyError) as error:
         raise _bad(ref, "the archive was changed since it was listed") from error
+    name = opened.name_of(info)
+    _check_inside(ref, name)
+    # `C:a.jpg` leads outside on Windows, and is a plain name elsewhere.
+    if _DRIVE.match(name) and (opened.backslashes or name[2:3] == "/"):
+        raise _bad(ref, "its name begins with a drive, outside the archive")
     if info.flag_bits & 1:
         raise _bad(ref, "it is encrypted")
     if stat.S_ISLNK(info.external_attr >> 16):
@@ -173,12 +220,34 @@ def _read_zip_member(ref: ImageRef) -> bytes:
     if info.file_size > MAX_BYTES:
         raise _bad(ref, f"{info.file_size} bytes are more than any picture's")
     try:
-        return archive.read(info)
+        return opened.file.read(info)
     except _BROKEN_MEMBER as error:
         raise _bad(ref, f"{type(error).__name__}: {error}") from error
 
 
-def _zip(path: str) -> zipfile.ZipFile:
+class _Zip(NamedTuple):
+    """An open zip.
+
+    Attributes:
+        file: The zip.
+        backslashes: Whether backslashes stand between the folders of its names.
+    """
+
+    file: zipfile.ZipFile
+    backslashes: bool
+
+    def name_of(self, info: zipfile.ZipInfo) -> str:
+        """Return the name of a member as `list_members` does."""
+        name = info.filename
+        if not info.flag_bits & _UTF8_NAME:
+            with contextlib.suppress(UnicodeError):
+                name = name.encode("cp437").decode("utf-8")
+        converted = name.replace("\\", "/")
+        outside = ".." in converted.split("/")  # on Windows, whatever the others are
+        return converted if self.backslashes or outside else name
+
+
+def _zip(path: str) -> _Zip:
     """Return the zip, open: its directory is parsed once a process.
 
     Any number of threads may read from a ZipFile at once.
@@ -195,7 +264,9 @@ _ZIP_LOCK = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)  # references of several archives arrive interleaved
-def _cached_zip(path: str, stamp: tuple[int, int]) -> zipfile.ZipFile:
+def _cached_zip(path: str, stamp: tuple[int, int]) -> _Zip:
     # Local files are opened by ZipFile itself, which then closes them when it goes.
     file = files.open_file(path) if files.is_remote(path) else path
-    return zipfile.ZipFile(file)
+    opened = zipfile.ZipFile(file)
+    characters = set().union(*opened.namelist())
+    return _Zip(opened, "\\" in characters and "/" not in characters)

@@ -104,10 +104,10 @@ def read_image(ref: ImageRef) -> bytes:
 def _list_root(root: InputRoot) -> Iterator[ImageRef]:
     """List one root."""
     if root.archive is not None:
-        for member, offset, size in list_members(root.path, root.archive):
-            if not is_hidden(member):
-                key = root.prefix + printable(_normal(member))
-                yield ImageRef(key, root.name, root.path, member, offset, size)
+        for name, stored, offset, size in list_members(root.path, root.archive):
+            if not is_hidden(name):
+                key = root.prefix + printable(_normal(name))
+                yield ImageRef(key, root.name, root.path, stored, offset, size)
         return
     for name in root.files:
         path = f"{root.path.rstrip('/')}/{name}"

@@ -19,6 +19,8 @@ _MAGIC = re.compile(r"[*?[]")
 
 _NAMED = re.compile(r"([^/=]+)=(.*)", re.DOTALL)
 
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputRoot:
@@ -168,4 +170,6 @@ def printable(name: str) -> str:
     >>> printable("caf\udce9.jpg")
     'caf\\xe9.jpg'
     """
+    # Half a character that stands for no byte can only come from a text.
+    name = _NO_BYTE.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

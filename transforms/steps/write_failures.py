@@ -1,16 +1,20 @@
 """The failures of a job as Parquet."""
 
 import dataclasses
+from typing import Final
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.elements import Failure
+from transforms.inputs.roots import printable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
 from transforms.storage.parts import GroupByKnownKey, part_name, stable_part
 from transforms.storage.schemas import FAILURES
+
+_LONGEST_MESSAGE: Final = 1000
 
 
 @dataclasses.dataclass
@@ -46,9 +50,18 @@ def _write_part(
     grouped: tuple[int, list[Failure]], output: OutputFolder, parts: int
 ) -> str:
     part, failures = grouped
-    rows = sorted(
-        map(dataclasses.asdict, failures), key=lambda row: tuple(row.values())
-    )
+    rows = sorted(map(_row, failures), key=lambda row: tuple(row.values()))
     name = part_name("failures", part, parts)
     write_table(output, name, pa.Table.from_pylist(rows, FAILURES))
     return name
+
+
+def _row(failure: Failure) -> dict[str, str]:
+    """Return a failure as Parquet can hold it.
+
+    A message may quote a library, and that a name in any bytes or a whole file.
+    """
+    row = {name: printable(text) for name, text in dataclasses.asdict(failure).items()}
+    if len(row["message"]) > _LONGEST_MESSAGE:
+        row["message"] = f"{row['message'][:_LONGEST_MESSAGE]}…"
+    return row

@@ -68,7 +68,8 @@ PAIRS: Final = pa.schema(
                     [
                         ("key", pa.string()),
                         ("weight", pa.float64()),
-                        ("mask", pa.string()),
+                        # A path, which need not be UTF-8.
+                        ("mask", pa.binary()),
                         ("mask_sha256", pa.string()),
                     ]
                 )

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from model.config import Precision, canonical_json
 from transforms.elements import ImageRef, PreserveColor, image_id
@@ -12,6 +12,10 @@ from transforms.elements import ImageRef, PreserveColor, image_id
 PictureFormat = Literal["jpg", "png"]
 Layout = Literal["grid", "tree"]
 OutputFormat = Literal["files", "tfrecord", "webdataset"]
+
+# In bytes: what file systems take, and far less than a path of Linux may have.
+_LONGEST_NAME: Final = 255
+_LONGEST_FOLDER: Final = 2048
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +96,7 @@ def cell_path(
     >>> cat = ImageRef("train/cat/1.jpg", "photos", "/photos/train/cat/1.jpg")
     >>> waves = StyleShare("waves-ba9876543210", "waves.png", "00")
     >>> cell_path(cat, [waves], 0.5, "jpg")
-    'images/train-cat-1-jpg-2a0a4cb4d16b/waves-ba9876543210@a0500.jpg'
+    'images/train-cat-1-jpg-3415ba23baa9/waves-ba9876543210@a0500.jpg'
     >>> cell_path(cat, [waves], 1.0, "jpg", "tree")
     'images/train/cat/1-jpg-3c2e2d6a4c0f@waves-ba9876543210.jpg'
     """
@@ -103,7 +107,17 @@ def cell_path(
         return f"images/{content.id}/{name}"
     folder, file = posixpath.split(content.key)
     # The name alone may be too long, or the same for `1.jpg` and `1.png`.
-    return posixpath.join("images", folder, f"{image_id(file)}@{name}")
+    return posixpath.join("images", _short(folder), f"{image_id(file)}@{name}")
+
+
+def _short(folder: str) -> str:
+    """Return a folder as a file system takes it: archives may have longer names."""
+    parts = (
+        part if len(part.encode()) <= _LONGEST_NAME else image_id(part)
+        for part in folder.split("/")
+    )
+    short = "/".join(parts)
+    return short if len(short.encode()) <= _LONGEST_FOLDER else image_id(folder)
 
 
 def styles_name(styles: Sequence[StyleShare]) -> str:

@@ -2,35 +2,45 @@
 
 Columns of a CSV or Parquet file: `content` and `style` (keys as the manifest has them);
 where there are several styles, their `weights`; `alpha`; `mask`, a picture relative to
-the file, white where the style is. In a CSV several values of a field are separated by
-`;`. A row that cannot be used is a `bad_pair` failure and stops nothing.
+the file, white where the style is. `transforms.inputs.tables` says how a cell holds
+several values. A row that cannot be used is a `bad_pair` failure and stops nothing.
 """
 
-import csv
 import dataclasses
+import decimal
 import hashlib
-import io
 import math
+import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.pvalue import PBegin
 
 from transforms.elements import Count, Failure, Reason
+from transforms.inputs.names import KnownNames, UnknownNameError
+from transforms.inputs.tables import OtherType, TableRow, read_table_file
 from transforms.steps.outcome import Outcome
-from transforms.storage.files import open_file, read_file
+from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
+from transforms.storage.text import shown
 from transforms.stylize.pairing import Pairing, TablePairing
 
 PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"
 
-_COLUMNS: Final = ("content", "style", "weights", "alpha", "mask")
+_REQUIRED: Final = ("content", "style")
+_OPTIONAL: Final = ("weights", "alpha", "mask")
 _STAGE: Final = "ReadPairs"
+
+# Of the key of a row that names no content.
+_LONGEST_KEY: Final = 200
+
+# Python takes `1_0` and digits of other scripts, which may be mistyped.
+_ODD_NUMBER: Final = re.compile(r"[^-+.0-9eE]")
 
 
 class _BadPairError(Exception):
@@ -47,42 +57,14 @@ class PairFile:
 
     path: str
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Yield the rows as they are.
 
         Raises:
             OSError: The file cannot be read.
             ValueError: It is no table with the columns `content` and `style`.
         """
-        if self.path.endswith(".parquet"):
-            with open_file(self.path) as file:
-                try:
-                    table = pq.read_table(file)
-                except pa.ArrowInvalid as error:
-                    raise ValueError(f"not a Parquet file: {error}") from error
-            self._check(table.column_names)
-            yield from table.to_pylist()
-        elif self.path.endswith(".csv"):
-            text = read_file(self.path).decode("utf-8-sig")
-            reader = csv.DictReader(io.StringIO(text, newline=""))
-            self._check(reader.fieldnames or ())
-            for row in reader:
-                yield {name: _split(value) for name, value in row.items() if name}
-        else:
-            raise ValueError("must end in .csv or .parquet")
-
-    def _check(self, columns: Collection[str]) -> None:
-        missing = [name for name in ("content", "style") if name not in columns]
-        unknown = [name for name in columns if name not in _COLUMNS]
-        if missing or unknown:
-            raise ValueError(
-                f"must have the columns content and style, and may have weights, alpha "
-                f"and mask. Received: {', '.join(columns)}"
-            )
-
-
-def _split(value: Any) -> list[str]:
-    return [part.strip() for part in (value or "").split(";") if part.strip()]
+        return read_table_file(self.path, _REQUIRED, _OPTIONAL)
 
 
 def judge_pairs(
@@ -98,76 +80,148 @@ def judge_pairs(
         contents: Keys of all contents.
         styles: Keys of all styles.
         alphas: Strengths of the rows that name none.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no table of pairs, or rows of it would be lost.
     """
-    for number, row in enumerate(file.rows(), start=1):
-        content = "".join(_list(row.get("content"))[:1])
-        made = {"content": content, "number": number, "styles": [], "problem": ""}
+    known = KnownNames(contents, "content"), KnownNames(styles, "style")
+    for row in file.rows():
         try:
-            if content not in contents:
-                raise _BadPairError(f"there is no content {content!r}")
-            shares = _shares(row, styles, file.path)
-            strengths = [_alpha(a) for a in _list(row.get("alpha"))] or alphas
-            for alpha in strengths:
-                yield {**made, "styles": shares, "alpha": float(alpha)}
-        except _BadPairError as error:
-            yield {**made, "alpha": 1.0, "problem": f"row {number}: {error}"}
+            yield from _judge(row, *known, file.path, alphas)
+        except (_BadPairError, UnknownNameError) as error:
+            if row.holds_rows:
+                raise ValueError(
+                    f"lines {row.first_line} to {row.last_line} are one row, since a "
+                    f"quote holds their line ends: {error}. Close the quote, or double "
+                    "it where it is part of a name"
+                ) from error
+            yield {
+                "content": _as_written(row),
+                "number": row.number,
+                "styles": [],
+                "alpha": 1.0,
+                "problem": f"row {row.number}: {error}",
+            }
 
 
-def _shares(row: Row, styles: Collection[str], path: str) -> list[Row]:
-    keys = _list(row.get("style"))
+def _judge(
+    row: TableRow,
+    contents: KnownNames,
+    styles: KnownNames,
+    path: str,
+    alphas: Sequence[float],
+) -> list[Row]:
+    if row.problem:
+        raise _BadPairError(row.problem)
+    names = _texts(row, "content")
+    if len(names) != 1:
+        raise _BadPairError(
+            f"it names {len(names) or 'no'} contents, expected 1. In a CSV the `;` of "
+            r"a name is written \;"
+        )
+    content = contents.key(names[0])
+    shares = _shares(row, styles, path)
+    strengths = [_alpha(alpha) for alpha in row.values.get("alpha", ())] or alphas
+    return [
+        {
+            "content": content,
+            "number": row.number,
+            "styles": shares,
+            "alpha": float(alpha),
+            "problem": "",
+        }
+        for alpha in strengths
+    ]
+
+
+def _as_written(row: TableRow) -> str:
+    """Return the content of a row that cannot be used, as a key of its failure."""
+    text = ";".join(map(str, row.values.get("content", ())))
+    return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}…"
+
+
+def _texts(row: TableRow, column: str, gaps: bool = False) -> list[str]:
+    """Return the texts of a cell; '' for a gap, where there may be gaps."""
+    texts = []
+    for value in row.values.get(column, ()):
+        if not isinstance(value, str) and not (gaps and value is None):
+            raise _BadPairError(f"expected a text as {column}, found {_typed(value)}")
+        texts.append(value or "")
+    return texts
+
+
+def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
+    keys = [styles.key(name) for name in _texts(row, "style")]
     if not keys:
         raise _BadPairError("it names no style")
-    for key in keys:
-        if key not in styles:
-            raise _BadPairError(f"there is no style {key!r}")
-    weights = [_number(w) for w in _list(row.get("weights"))] or [1.0] * len(keys)
+    weights = [_number(w, "weight") for w in row.values.get("weights", ())]
+    weights = weights or [1.0] * len(keys)
     if len(weights) != len(keys):
         raise _BadPairError(f"{len(weights)} weights for {len(keys)} styles")
-    total = math.fsum(weights)
-    if min(weights) < 0 or total <= 0:
-        raise _BadPairError(f"weights must not be negative nor all 0: {weights}")
-    masks: list[Any] = [_mask(path, name) for name in _list(row.get("mask"))]
+    if min(weights) < 0 or max(weights) <= 0:
+        raise _BadPairError(f"weights must not be negative nor all 0: {shown(weights)}")
+    try:
+        total = math.fsum(weights)
+    except OverflowError as error:
+        raise _BadPairError(f"weights too large to add up: {shown(weights)}") from error
+    names = _texts(row, "mask", gaps=True)
+    if len(names) > len(keys):
+        raise _BadPairError(f"{len(names)} masks for {len(keys)} styles")
+    masks: list[Any] = [_mask(path, name) if name else (None, None) for name in names]
     # One mask for two styles: the second gets the rest.
     masks += [(None, None)] * (len(keys) - len(masks))
-    if len(masks) > len(keys):
-        raise _BadPairError(f"{len(masks)} masks for {len(keys)} styles")
     return [
-        {"key": key, "weight": weight / total, "mask": mask, "mask_sha256": digest}
+        {
+            "key": key,
+            "weight": weight / total,
+            "mask": os.fsencode(mask) if mask else None,
+            "mask_sha256": digest,
+        }
         for key, weight, (mask, digest) in zip(keys, weights, masks, strict=True)
         if weight > 0
     ]
 
 
-def _mask(path: str, name: Any) -> tuple[str, str]:
+def _mask(path: str, name: str) -> tuple[str, str]:
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     place = name if name.startswith("/") or "://" in name else f"{folder}/{name}"
     try:
         return place, hashlib.sha256(read_file(place)).hexdigest()
-    except OSError as error:
-        raise _BadPairError(f"mask {name!r} cannot be read") from error
+    except (OSError, ValueError) as error:
+        raise _BadPairError(f"mask {shown(name)} cannot be read") from error
 
 
 def _alpha(value: Any) -> float:
-    alpha = _number(value)
+    alpha = _number(value, "alpha")
     if not 0 <= alpha <= 1 or round(alpha * 1000) / 1000 != alpha:
         raise _BadPairError(f"alpha {value} is not in [0, 1] with three decimals")
-    return alpha
+    return abs(alpha)  # -0.0 is 0
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(
+        value, str | int | float | decimal.Decimal
+    ):
+        raise _BadPairError(f"expected a number as {what}, found {_typed(value)}")
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
-        raise _BadPairError(f"{value!r} is not a number") from error
+    except ValueError as error:
+        raise _BadPairError(f"{what} {shown(value)} is not a number") from error
     if not math.isfinite(number):
-        raise _BadPairError(f"{value!r} is not a finite number")
+        raise _BadPairError(f"{what} {shown(value)} is not a finite number")
+    if isinstance(value, str) and _ODD_NUMBER.search(value):
+        raise _BadPairError(f"{what} {shown(value)} is not a number")
     return number
 
 
-def _list(value: Any) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, list) else [value]
+def _typed(value: Any) -> str:
+    """Return a value of the wrong type as a message shows it."""
+    if value is None:
+        return "nothing (an empty place between two values)"
+    if isinstance(value, OtherType):
+        return f"a value of type {value.name}"
+    return f"{shown(value)} of type {type(value).__name__}"
 
 
 def zip_pairs(

@@ -7,6 +7,7 @@ expanded inside the pipeline and does not depend on runner, order or shard count
 import dataclasses
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -185,7 +186,7 @@ def _row_recipes(
             )
             for place, share in zip(chosen, row["styles"], strict=True)
         )
-        masks = tuple(share["mask"] or "" for share in row["styles"])
+        masks = tuple(os.fsdecode(share["mask"] or b"") for share in row["styles"])
         yield Recipe(shares, chosen, row["alpha"], masks if any(masks) else ())
 
 

@@ -281,3 +281,41 @@ def test_the_course_is_the_assignment():
     assert {flag_of(name) for name in studied} <= {
         key for run in tomllib.loads(text)["run"] for key in run
     }
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_sweep_is_read_whatever_program_wrote_it(tmp_path, mark, end):
+    path = tmp_path / "sweep.toml"
+    path.write_bytes(mark + b"[sweep]" + end + b"style-weight = [10.0, 100.0]" + end)
+    assert len(read_sweep(str(path), RunSettings())) == 2
+
+
+def test_the_reported_sweep_is_read(shared):
+    path = str(shared / "data" / "reports" / "sweep-bom.toml")
+    sweep = read_sweep(path, RunSettings())
+    assert sweep.product == {"style_weight": [10.0, 100.0]}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("[sweep]\n".encode("utf-16"), "it is UTF-16"),
+        (b"[[run]]\nname = 'caf\xe9'\n", "line 2: the byte 0xe9 is not UTF-8"),
+        (b"[sweep]\nsteps = [%s]\n" % (b"1" * 5000), "integer string conversion"),
+        (b"[settings]\nstyle-weight = %s\n" % (b"1" * 400), "expected a number"),
+        (b"[settings]\ntv = '%s'\n" % (b"x" * 9999), r"(9999 characters)"),
+        (b"[settings]\n%s = 1\n" % (b"x" * 9999), r"(9999 characters)"),
+        (b"a = %s" % (b"[" * 9999), "recursion"),
+        (b"a = 1 \0", "NUL"),
+    ],
+)
+def test_a_text_that_is_no_sweep_is_one_short_line(tmp_path, data, problem):
+    path = tmp_path / "sweep.toml"
+    path.write_bytes(data)
+    with pytest.raises(UsageError) as caught:
+        read_sweep(str(path), RunSettings())
+    message = str(caught.value)
+    assert problem in message
+    assert message.startswith(f"--sweep {path}: ")
+    assert len(message) < 600

@@ -8,6 +8,7 @@ from transforms.annotations.sources import (
     read_captions,
     read_wikiart_list,
 )
+from transforms.elements import ImageError, Reason
 
 
 @pytest.fixture
@@ -91,3 +92,140 @@ def test_official_lists_are_read(shared):
 
     assert len(read_wikiart_list(str(lists / "style_train.csv"))) == 57_025
     assert len(read_wikiart_list(str(lists / "style_val.csv"))) == 24_421
+
+
+@pytest.fixture
+def caption_file(tmp_path):
+    """Return a writer of caption files of images and of (image id, caption)."""
+
+    def write(images, captions, encoding="utf-8"):
+        content = {
+            "images": [{"id": i, "file_name": name} for i, name in images],
+            "annotations": [{"image_id": i, "caption": c} for i, c in captions],
+        }
+        path = tmp_path / "captions.json"
+        path.write_bytes(json.dumps(content).encode(encoding))
+        return AnnotationSource("coco", str(path))
+
+    return write
+
+
+@pytest.mark.parametrize("bad", [10**23, -1, 1.5, True, None, "x", [1], "1" * 5000])
+def test_an_id_that_cannot_be_written_rejects_its_image_alone(caption_file, bad):
+    source = caption_file(
+        [(bad, "bad.jpg"), (5, "good.jpg")], [(bad, "lost"), (5, "kept")]
+    )
+    with pytest.raises(ImageError, match="is not a whole number of 64 bits") as caught:
+        source.of("bad.jpg")
+    assert caught.value.reason == Reason.BAD_ANNOTATION
+    assert len(str(caught.value)) < 200
+    assert source.of("good.jpg") == Annotation(captions=("kept",), coco_id=5)
+    assert source.named() == {"bad.jpg", "good.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("caption", "problem"),
+    [("half \ud800 a character", "lone surrogate"), (None, "not a text"), (7, "7")],
+)
+def test_a_caption_that_is_no_text_rejects_its_image_alone(
+    caption_file, caption, problem
+):
+    source = caption_file(
+        [(1, "bad.jpg"), (2, "good.jpg")], [(1, "fine"), (1, caption), (2, "kept")]
+    )
+    with pytest.raises(ImageError, match=problem):
+        source.of("bad.jpg")
+    assert source.of("good.jpg").captions == ("kept",)
+
+
+def test_a_number_of_thousands_of_digits_rejects_its_image_alone(tmp_path):
+    path = tmp_path / "captions.json"
+    path.write_text(
+        '{"images": [{"id": 1%s, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}'
+        '], "annotations": []}' % ("0" * 5000)
+    )
+    source = AnnotationSource("coco", str(path))
+    with pytest.raises(ImageError, match="is not a whole number"):
+        source.of("a.jpg")
+    assert source.of("b.jpg").coco_id == 2
+
+
+def test_two_images_of_one_name_are_ambiguous(caption_file):
+    source = caption_file(
+        [(1, "train/a.jpg"), (2, "val/a.jpg"), (3, "b.jpg"), (3, "b.jpg")],
+        [(1, "of one"), (2, "of two"), (3, "of three")],
+    )
+    with pytest.raises(ImageError, match=r"several images .* named"):
+        source.of("val/a.jpg")
+    assert source.of("b.jpg").captions == ("of three",)
+
+
+def test_ids_may_be_written_as_texts_and_names_with_backslashes(caption_file):
+    source = caption_file([("7", "train\\re\u0301ne.jpg")], [(7, "seven")])
+    found = source.of("photos/r\xe9ne.jpg")
+    assert found == Annotation(captions=("seven",), coco_id=7)
+    assert source.name_of("photos/re\u0301ne.jpg") in source.named()
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("{}".encode("utf-16"), "it is UTF-16"),
+        (b"{}".replace(b"}", b"\xe9}"), "line 1: the byte 0xe9 is not UTF-8"),
+        (b"[" * 100_000, "not JSON, or only a part"),
+        (b'{"images": []', "not JSON, or only a part"),
+        (b"[]", "not a COCO caption file"),
+        (b'{"images": [], "annotations": [5]}', "not a COCO caption file"),
+        (b'{"images": [{"id": 1, "file_name": 5}], "annotations": []}', "COCO"),
+    ],
+)
+def test_a_file_that_holds_no_captions_is_refused(tmp_path, data, problem):
+    path = tmp_path / "captions.json"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=problem) as caught:
+        read_captions(str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_a_mark_of_utf8_is_no_part_of_a_file(tmp_path, shared):
+    path = tmp_path / "captions.json"
+    path.write_bytes(b'\xef\xbb\xbf{"images": [], "annotations": []}')
+    assert read_captions(str(path)) == {}
+    listed = str(shared / "data" / "reports" / "list-bom2.csv")
+    source = AnnotationSource("wikiart", wikiart_lists=(listed,))
+    assert source.of("claude-monet_x.jpg").label == "Impressionism"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("Cubism/a.jpg,7\n".encode("utf-16"), "it is UTF-16"),
+        (b"Cubism/a.jpg,7\nR\xe9alisme/b.jpg,21\n", "line 2: the byte 0xe9"),
+        (b'Cubism/a.jpg,7\n"Cubism/b.jpg,7\n', "line 2: .*quote"),
+        ("Cubism/a.jpg,7\n\ufeffCubism/b.jpg,7\n".encode(), "line 2: expected"),
+        (b"Cubism/a.jpg,7\n" + b"x" * 100_000, r"line 2: .*\(100000 characters\)"),
+    ],
+)
+def test_a_list_that_would_be_read_wrongly_is_refused(tmp_path, data, problem):
+    path = tmp_path / "list.csv"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=problem) as caught:
+        read_wikiart_list(str(path))
+    assert str(caught.value).startswith(str(path))
+    assert len(str(caught.value)) < 400
+
+
+def test_names_and_classes_are_compared_composed(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("R\xe9alisme/corot_\xe9t\xe9.jpg,21\n", "utf-8")
+    source = AnnotationSource("wikiart", wikiart_lists=(str(path),))
+    for key in (
+        "corot_e\u0301te\u0301.jpg",
+        "all/corot_\xe9t\xe9.jpg",
+        "Re\u0301alisme/corot_e\u0301te\u0301.jpg",
+        "Re\u0301alisme/other.jpg",
+    ):
+        assert source.of(key).label == "R\xe9alisme"
+    assert (
+        source.name_of("x/Re\u0301alisme/corot_e\u0301te\u0301.jpg") in source.named()
+    )

@@ -37,3 +37,11 @@ def test_parts_are_sorted_and_do_not_depend_on_the_order(tmp_path):
 def test_no_failures_are_empty_parts(output):
     for name in write(output, [], 2):
         assert read_rows(output.path(name)) == []
+
+
+def test_any_text_can_be_written_and_none_is_long(output):
+    message = f"caf\udce9.jpg \ud800: {'x' * 99_999}"
+    (name,) = write(output, [Failure("a", "b", "c", Reason.CORRUPT, message)], 1)
+    (row,) = read_rows(output.path(name))
+    assert row["message"].startswith("caf\\xe9.jpg \\ud800: xxx")
+    assert len(row["message"]) <= 1001

@@ -47,6 +47,28 @@ def test_tree_keeps_the_folders_and_keeps_names_apart():
     ]
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        f"cats/{255 * 'b'}",
+        f"cats/{300 * 'b'}/c",
+        f"cats/{200 * 'é'}",
+        "/".join("ab" * 2000),
+    ],
+)
+def test_a_tree_has_no_name_that_a_file_system_refuses(tmp_path, folder):
+    refs = [ImageRef(f"{folder}/{name}", "", "") for name in ("a.jpg", "b.jpg")]
+    first, second = (
+        tmp_path / cell_path(ref, STYLES[:1], 1.0, "jpg", "tree") for ref in refs
+    )
+    first.parent.mkdir(parents=True)
+    first.touch()
+    second.touch()
+    assert len(list(first.parent.iterdir())) == 2
+    kept = str(first.parent.relative_to(tmp_path / "images")) == folder
+    assert kept == (len(folder) == 260)
+
+
 def test_blends_are_named_by_their_weights_and_masks():
     half = [dataclasses.replace(style, weight=0.5) for style in STYLES]
     masked = [dataclasses.replace(half[0], mask_sha256="ff"), half[1]]

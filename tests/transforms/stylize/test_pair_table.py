@@ -73,6 +73,21 @@ def test_weights_are_shares_and_zero_drops_a_style(judge):
         ("a.jpg,s.png,,1.5,", r"alpha 1.5"),
         ("a.jpg,s.png,,0.1234,", r"alpha 0.1234"),
         ("a.jpg,s.png,,,gone.png", "mask 'gone.png'"),
+        ("a.jpg;b.jpg,s.png,,,", r"names 2 contents, expected 1. In a CSV the `;`"),
+        (",s.png,,,", "names no contents, expected 1"),
+        ("a.jpg,s.png;,,,", "expected a text as style, found nothing"),
+        ("a.jpg,s.png;t.png,;1,,", "expected a number as weight, found nothing"),
+        ("a.jpg,s.png;t.png,1e308;1e308,,", "weights too large to add up"),
+        ("a.jpg,s.png;t.png,1e400;1,,", "not a finite number"),
+        ("a.jpg,s.png,,0.5;,", "expected a number as alpha, found nothing"),
+        ("a.jpg,s.png,,0_5,", "alpha '0_5' is not a number"),
+        ("a.jpg,s.png,,\u0661,", "is not a number"),
+        ("a.jpg,s.png,,50%,", "alpha '50%' is not a number"),
+        ("a.jpg,s.png,,,m.png;n.png", "2 masks for 1 styles"),
+        ("a.jpg,s.png,,,,more", "6 cells for 5 columns"),
+        ("a.jpg,s.png", "2 cells for 5 columns"),
+        (f"{'x' * 99999},s.png,,,", "there is no content 'xxx"),
+        (f"a.jpg,{'x;' * 9999}x,,,", "there is no style 'x'"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_a_bad_pair(judge, tmp_path, line, problem):
@@ -83,6 +98,8 @@ def test_a_row_that_cannot_be_used_is_a_bad_pair(judge, tmp_path, line, problem)
     assert failure.reason == Reason.BAD_PAIR
     assert problem in failure.message
     assert failure.message.startswith("row 1: ")
+    assert len(failure.message) < 300
+    assert len(failure.key) < 300
 
 
 @pytest.mark.parametrize(
@@ -98,6 +115,120 @@ def test_a_row_that_cannot_be_used_is_a_bad_pair(judge, tmp_path, line, problem)
 def test_a_file_that_is_no_table_is_refused(judge, name, text, problem):
     with pytest.raises(ValueError, match=problem):
         judge(text, name)
+
+
+@pytest.fixture
+def judge_parquet(tmp_path):
+    """Return the judgement of a Parquet file of columns, with both styles."""
+
+    def read(**columns):
+        path = str(tmp_path / "pairs.parquet")
+        pq.write_table(pa.table(columns), path)
+        return list(judge_pairs(PairFile(path), CONTENTS, STYLES, (1.0,)))
+
+    return read
+
+
+def test_a_gap_among_masks_leaves_its_style_without_one(judge, judge_parquet, tmp_path):
+    (tmp_path / "m.png").write_bytes(b"pixels")
+    (row,) = judge("content,style,alpha,mask\na.jpg,s.png;t.png,1,;m.png\n")
+    assert [s["mask_sha256"] is None for s in row["styles"]] == [True, False]
+    (row,) = judge_parquet(
+        content=["a.jpg"], style=[["s.png", "t.png"]], mask=[[None, "m.png"]]
+    )
+    assert [s["mask_sha256"] is None for s in row["styles"]] == [True, False]
+
+
+def test_minus_zero_is_zero(judge):
+    (row,) = judge("content,style,alpha\na.jpg,s.png,-0.0\n")
+    assert str(row["alpha"]) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"content": [["a.jpg", "b.jpg"]]}, "names 2 contents, expected 1"),
+        ({"content": [[]]}, "names no contents, expected 1"),
+        ({"content": [5]}, "expected a text as content, found 5 of type int"),
+        ({"content": [{"key": "a.jpg"}]}, "a value of type struct<key: string>"),
+        ({"content": pa.nulls(1)}, "names no contents"),
+        ({"content": [b"\xff\xfea.jpg"]}, "there is no content"),
+        ({"style": [[None, "s.png"]]}, "expected a text as style, found nothing"),
+        ({"style": [["s.png", "s.png"]], "weights": [["1", None]]}, "found nothing"),
+        ({"weights": [True]}, "expected a number as weight, found True of type bool"),
+        ({"weights": [[1.0, 2.0]]}, "2 weights for 1 styles"),
+        ({"alpha": [float("nan")]}, "alpha nan is not a finite number"),
+        ({"alpha": ["0.5;1"]}, "alpha '0.5;1' is not a number"),
+        ({"alpha": pa.array([0], pa.timestamp("s"))}, "a value of type timestamp"),
+        ({"mask": [1]}, "expected a text as mask, found 1 of type int"),
+        ({"mask": ["nul\0.png"]}, "cannot be read"),
+    ],
+)
+def test_a_parquet_row_of_other_types_is_a_bad_pair(judge_parquet, columns, problem):
+    (row,) = judge_parquet(**{"content": ["a.jpg"], "style": ["s.png"], **columns})
+    assert problem in row["problem"]
+    assert row["problem"].startswith("row 1: ")
+
+
+def test_one_bad_row_stops_no_other(judge_parquet):
+    rows = judge_parquet(
+        content=[b"a.jpg", b"\xff", b"b.jpg"],
+        style=["s.png"] * 3,
+        alpha=pa.array([0.30000001, 1, 0.5], pa.float32()),
+    )
+    assert [(r["content"], r["alpha"], bool(r["problem"])) for r in rows] == [
+        ("a.jpg", 0.3, False),
+        ("\\xff", 1.0, True),
+        ("b.jpg", 0.5, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "alphas"),
+    [("f32.parquet", [0.3, 0.5]), ("bytes.parquet", [1.0, 1.0])],
+)
+def test_reported_parquet_files_are_read(shared, name, alphas):
+    file = PairFile(str(shared / "data" / "reports" / name))
+    contents, styles = {"plain.jpg", "second.jpg"}, {"s0.jpg", "s1.jpg"}
+    rows = list(judge_pairs(file, contents, styles, (1.0,)))
+    assert [row["alpha"] for row in rows] == alphas
+    assert not any(row["problem"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("twocontents.csv", 1), ("listcontent.parquet", 1), ("maskint.parquet", 2)],
+)
+def test_reported_files_are_refused_row_by_row(shared, name, count):
+    file = PairFile(str(shared / "data" / "reports" / name))
+    contents, styles = {"plain.jpg", "second.jpg"}, {"s0.jpg", "s1.jpg"}
+    rows = list(judge_pairs(file, contents, styles, (1.0,)))
+    assert [bool(row["problem"]) for row in rows] == [True] * count
+
+
+def test_names_are_compared_composed_and_two_alike_are_ambiguous(shared):
+    file = PairFile(str(shared / "data" / "reports" / "nfc.csv"))
+    decomposed = "re\u0301ne.jpg"
+    (row,) = judge_pairs(file, {decomposed}, {"s0.jpg"}, (1.0,))
+    assert (row["content"], row["problem"]) == (decomposed, "")
+    (row,) = judge_pairs(file, {decomposed, "r\xe9ne.jpg"}, {"s0.jpg"}, (1.0,))
+    assert "is ambiguous" in row["problem"]
+
+
+def test_rows_that_a_quote_holds_are_not_lost_as_one_bad_pair(judge):
+    # Both quotes are at ends of cells, so that it is a table by all rules.
+    rows = "".join(f"a.jpg,s.png,0.{i:03}\n" for i in range(1, 300))
+    text = f'content,style,alpha\na.jpg,"s.png,1\n{rows}a.jpg,t.png",1\n'
+    with pytest.raises(ValueError, match="lines 2 to 302 are one row") as caught:
+        judge(text)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_name_with_a_line_end_that_is_not_there_stops_nothing(judge):
+    text = 'content,style,alpha\n"new\nline.jpg",s.png,1\na.jpg,s.png,1\n'
+    first, second = judge(text)
+    assert "there is no content 'new\\nline.jpg'" in first["problem"]
+    assert not second["problem"]
 
 
 def test_parquet_has_lists(tmp_path):

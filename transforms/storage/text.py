@@ -1,0 +1,120 @@
+"""Text that people write: UTF-8, or refused by what it is instead."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from transforms.storage.files import read_file
+
+# Longest first: that of UTF-32 begins like that of UTF-16.
+_MARKS: Final = (
+    (b"\xff\xfe\0\0", "UTF-32 (little endian)"),
+    (b"\0\0\xfe\xff", "UTF-32 (big endian)"),
+    (b"\xff\xfe", "UTF-16 (little endian)"),
+    (b"\xfe\xff", "UTF-16 (big endian)"),
+)
+
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+
+# Bytes that tell UTF-16 where it has no mark.
+_LOOKED_AT: Final = 1000
+
+_SHOWN: Final = 80
+
+
+def read_text(path: str) -> str:
+    """Return the text of a local or remote file that a person or a program wrote.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not UTF-8.
+    """
+    return decode_text(read_file(path))
+
+
+def decode_text(data: bytes) -> str:
+    r"""Return bytes as text: UTF-8, with or without a byte order mark.
+
+    Line ends stay as they are.
+
+    Raises:
+        ValueError: They are something else; the message names it, or the line.
+
+    >>> decode_text(b"\xef\xbb\xbfcontent,style\r\n")
+    'content,style\r\n'
+    """
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            raise ValueError(_other_encoding(name))
+    start = data[:_LOOKED_AT]
+    if start.count(0) * 4 > len(start):  # half of it, were it ASCII
+        for first, order in ((1, "little"), (0, "big")):
+            if start.count(0) == start[first::2].count(0):
+                raise ValueError(_other_encoding(f"UTF-16 ({order} endian, unmarked)"))
+    place = data.find(0)
+    if place >= 0:
+        raise ValueError(
+            f"line {_line(data, place)}: there is a NUL byte, so this is no text. "
+            "Expected UTF-8"
+        )
+    try:
+        # More than one mark: some programs add theirs to one that is there.
+        return data.decode("utf-8").lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"line {_line(data, error.start)}: the byte 0x{data[error.start]:02x} is "
+            "not UTF-8; the file is in another encoding, such as Latin-1, or damaged. "
+            "Save it as UTF-8"
+        ) from error
+
+
+def csv_rows(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield first line, last line and cells of each row of a CSV that is not blank.
+
+    Raises:
+        ValueError: A quote is not closed, or text follows a closing one.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield line, reader.line_num, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"line {line}: the row that begins here has a quote that is not closed, or "
+            f'not doubled ({error}). Inside quotes a quote is written ""'
+        ) from error
+
+
+def shown(value: object, most: int = _SHOWN) -> str:
+    r"""Return a value as an error message quotes it: on one line, cut where it is long.
+
+    Args:
+        value: Anything that was found.
+        most: Characters that are shown of it.
+
+    >>> print(shown("a\nb"), shown("x" * 1000, most=3))
+    'a\nb' 'xxx'… (1000 characters)
+    """
+    if isinstance(value, str):
+        if len(value) <= most:
+            return repr(value)
+        return f"{value[:most]!r}… ({len(value)} characters)"
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return f"a very large {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _other_encoding(name: str) -> str:
+    return f"it is {name}, expected UTF-8. Save it as UTF-8"
+
+
+def _line(data: bytes, place: int) -> int:
+    """Return the number of the line, from 1, that a byte is in."""
+    return len(_LINE_END.findall(data[:place])) + 1
