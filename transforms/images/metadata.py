@@ -141,9 +141,7 @@ def _inflated_profile(chunk: bytes) -> bytes | None:
 def _plain_jpeg(data: bytes) -> PlainFile:
     kept, exif, parts = [data[:2]], b"", {}
     view = memoryview(data)
-    rest = 2
-    for start, end, marker in _jpeg_segments(view):
-        rest = end
+    for start, end, marker in _jpeg_segments(data):
         content = view[start + 4 : end]
         if marker not in _JPEG_TOLD or any(
             marker == code and len(content) >= least and content[: len(name)] == name
@@ -155,29 +153,31 @@ def _plain_jpeg(data: bytes) -> PlainFile:
             exif += bytes(content[6:]) if exif else bytes(content)
         elif marker == 0xE2 and content[:12] == _ICC and len(content) >= 14:
             parts.setdefault(content[12], (content[13], content[14:]))
-    kept.append(view[rest:])
     same = sum(map(len, kept)) == len(data)
     return PlainFile(
         data if same else b"".join(kept), exif_orientation(exif), _joined(parts)
     )
 
 
-def _jpeg_segments(view: memoryview) -> Iterator[tuple[int, int, int]]:
-    """Yield start, end and marker of the segments before the pixels, while whole."""
-    start = 2
-    while start + 4 <= len(view) and view[start] == 0xFF:
-        marker = view[start + 1]
-        if marker == 0xFF:  # filler
-            start += 1
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield start, end and marker of each segment; the last is all from the pixels on.
+
+    What stands between two segments is skipped, as libjpeg does.
+    """
+    start = data.find(b"\xff", 2)
+    while 0 <= start < len(data) - 1:
+        marker = data[start + 1]
+        if marker in (0x00, 0xFF):  # no marker, and filler
+            start = data.find(b"\xff", start + (1 if marker else 2))
             continue
-        end = start + 2 + int.from_bytes(view[start + 2 : start + 4], "big")
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         # A start of scan, or a marker without a length: the pixels begin.
-        if not 0xC0 <= marker <= 0xFE or 0xD0 <= marker <= 0xDA or end > len(view):
-            return
-        if end < start + 4:
-            return
+        plain = 0xC0 <= marker <= 0xCF or 0xDB <= marker <= 0xFE
+        if not plain or not start + 4 <= end <= len(data):
+            end = len(data)
+            marker = 0xDA
         yield start, end, marker
-        start = end
+        start = data.find(b"\xff", end)
 
 
 def _joined(parts: dict[int, tuple[int, memoryview]]) -> bytes | None:
