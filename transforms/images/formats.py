@@ -43,6 +43,19 @@ _PREVIEWS: Final = "; the picture is the TIFF's number {}, those before it are p
 # all layers was saved.
 _PSD_VERSION_INFO: Final = 1057
 
+_ORIENTATION_TAG: Final = 0x0112
+
+# Tags that only tell about the picture, save for the orientation, which we apply.
+_TIFF_TOLD: Final = (
+    _ORIENTATION_TAG,
+    TiffImagePlugin.X_RESOLUTION,
+    TiffImagePlugin.Y_RESOLUTION,
+    TiffImagePlugin.RESOLUTION_UNIT,
+)
+
+# Types of TIFF that are bytes: BYTE and UNDEFINED.
+_BYTES: Final = (1, 7)
+
 # What Pillow's file classes raise on hostile bytes, caught around their calls alone.
 # AttributeError, NameError, ImportError and AssertionError are bugs and not caught.
 _BROKEN: Final = (
@@ -91,38 +104,22 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
 
     def _setup(self) -> None:
         try:
-            value = self.tag_v2.get(0x0112, 1)
+            value = self.tag_v2.get(_ORIENTATION_TAG, 1)
         except _BROKEN:
             value = 1
         if value in range(2, 9):
             self.orientation = value
-        for tag in (
-            0x0112,
-            TiffImagePlugin.X_RESOLUTION,
-            TiffImagePlugin.Y_RESOLUTION,
-            TiffImagePlugin.RESOLUTION_UNIT,
-        ):
+        for tag in _TIFF_TOLD:
             if tag in self.tag_v2:
                 del self.tag_v2[tag]
+        # Pillow takes a profile of any type, and warns of the wrong ones.
+        profile = TiffImagePlugin.ICCPROFILE
+        if self.tag_v2.tagtype.get(profile) not in _BYTES and profile in self.tag_v2:
+            del self.tag_v2[profile]
         super()._setup()
 
     def load_end(self) -> None:
         """Return at once: the EXIF is not needed."""
-
-
-class _AvifFile(AvifImagePlugin.AvifImageFile):
-    """An AVIF whose EXIF may be broken."""
-
-    def _open(self) -> None:
-        try:
-            super()._open()
-        except _BROKEN:
-            if not self._size[0]:
-                raise
-            # Only the EXIF was left to be read. By the standard it does not turn the
-            # picture anyhow: what does is in the container.
-            self.info[ORIENTATION] = self._decoder.get_info()[5]
-            self.seek(0)
 
 
 # Every picture format that Pillow decodes in process and that has a true signature.
@@ -137,8 +134,9 @@ _FORMATS: Final[tuple[tuple[bytes, type[ImageFile.ImageFile]], ...]] = (
     (rb"RIFF.{4}WEBP", WebPImagePlugin.WebPImageFile),
     (rb"GIF8[79]a", GifImagePlugin.GifImageFile),
     (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BmpImagePlugin.BmpImageFile),
-    (rb"(?:II[*+]\0|MM\0[*+])(?!.{4}CR)", _TiffFile),
-    (rb".{4}ftyp(?:.{4}){0,14}?avi[fs]", _AvifFile),
+    # Pillow 12 knows no BigTIFF in big-endian order.
+    (rb"(?:II[*+]\0|MM\0\*)(?!.{4}CR)", _TiffFile),
+    (rb".{4}ftyp(?:.{4}){0,14}?avi[fs]", AvifImagePlugin.AvifImageFile),
     (
         rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
         Jpeg2KImagePlugin.Jpeg2KImageFile,
@@ -167,7 +165,7 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile
     plain = plain_file(data)
     stream = io.BytesIO(plain.data)
     try:
-        image = open_extra(data, max_pixels) if kind is None else kind(stream, "")
+        image = open_extra(plain.data, max_pixels) if kind is None else kind(stream, "")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(Reason.TOO_MANY_PIXELS, str(error)) from error
     except _BROKEN as error:

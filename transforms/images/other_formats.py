@@ -27,6 +27,7 @@ _PICTURES: Final = (
     (rb"IIU\0", "camera raw file (Panasonic RW2)", _DEVELOP),
     (rb"FOVb", "camera raw file (Sigma X3F)", _DEVELOP),
     (rb"\0MRM", "camera raw file (Minolta MRW)", _DEVELOP),
+    (rb"MM\0\+", "BigTIFF in big-endian order", _EXPORT),
     (rb"II\xbc[\0\x01]", "JPEG XR picture", _EXPORT),
     (
         rb".{4}ftyp|.{4}(?:moov|mdat|wide|skip|pnot)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV\x01"
