@@ -19,7 +19,7 @@ from model.adain.tap_moments import moments_of
 from model.bundle import Bundle
 from model.config import Precision
 from model.networks.level_inference import LevelDecoder, fast_level_encoder
-from model.networks.regions import cell_masks
+from model.networks.regions import RegionMasks
 from model.networks.tiling import (
     ENCODER_HALO,
     HALO,
@@ -220,7 +220,7 @@ class Stylizer:
     def paint_regions(
         self,
         content: Content,
-        masks: Images,
+        masks: RegionMasks | Pictures,
         style_mean: npt.ArrayLike,
         style_std: npt.ArrayLike,
         alpha: npt.ArrayLike = 1.0,
@@ -233,8 +233,9 @@ class Stylizer:
 
         Args:
             content: One content.
-            masks: float32 `[regions, height, width]`, not negative, the share of each
-                region in a pixel; they are scaled so that they add up to 1.
+            masks: The share of each region in a pixel, uint8 or float32
+                `[regions, height, width]`, not negative, with or without weights; they
+                are scaled so that they add up to 1.
             style_mean: float32 `[regions, channels]`.
             style_std: float32 `[regions, channels]`.
             alpha: Strength in [0, 1]; a scalar or `[regions]`.
@@ -335,19 +336,22 @@ class Stylizer:
             shared = len(content.images) == 1
             yield group, maps if shared else [part[group] for part in maps]
 
-    def _padded_masks(self, masks: Images, content: Content) -> Images:
-        padded = pad_to_stride(masks, self._network.stride, "edge")
-        if padded.shape[1:] != content.images.shape[1:3]:
+    def _padded_masks(
+        self, masks: RegionMasks | Pictures, content: Content
+    ) -> RegionMasks:
+        given = RegionMasks.of(masks)
+        padded = given.padded(self._network.stride)
+        if padded.shares.shape[1:] != content.images.shape[1:3]:
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
-                f"Received: {masks.shape}"
+                f"Received: {given.shares.shape}"
             )
-        return padded.astype(np.float32, copy=False)
+        return padded
 
-    def _cells(self, padded: Images, rows: slice, columns: slice) -> list[Images]:
+    def _cells(self, padded: RegionMasks, rows: slice, columns: slice) -> list[Images]:
         """Return the share of each region in each cell of a tile, tap by tap."""
-        part = padded[:, rows, columns]
-        return [cell_masks(part, stride) for stride in self._network.tap_strides]
+        strides = self._network.tap_strides
+        return [padded.cells(rows, columns, stride) for stride in strides]
 
     def _painted(
         self,

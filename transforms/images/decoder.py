@@ -100,7 +100,7 @@ def decode_image(
     try:
         image = open_image(data, max_pixels)
         width, height = image.size
-        _check_size(width, height, max_pixels, min_side)
+        check_size(width, height, max_pixels, min_side)
         target = _target(width, height, size, enlarge=enlarge)
         if target[0] * target[1] > max_pixels:
             raise ImageError(
@@ -184,8 +184,12 @@ def encode_image(
     return buffer.getvalue()
 
 
-def _check_size(width: int, height: int, max_pixels: int, min_side: int) -> None:
-    """Refuse a size that the header tells."""
+def check_size(width: int, height: int, max_pixels: int, min_side: int) -> None:
+    """Refuse a size that the header tells.
+
+    Raises:
+        ImageError: too_many_pixels or too_small.
+    """
     if width * height > max_pixels:
         raise ImageError(
             Reason.TOO_MANY_PIXELS,

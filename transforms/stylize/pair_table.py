@@ -1,14 +1,13 @@
 """A file of pairs, read, judged and rewritten as the table that the workers look into.
 
 Columns of a CSV or Parquet file: `content` and `style` (keys as the manifest has them);
-where there are several styles, their `weights`; `alpha`; `mask`, a picture relative to
-the file, white where the style is. In a CSV several values of a field are separated by
+where there are several styles, their `weights`; `alpha`; `mask`, a picture beside the
+file or below, white where the style is. In a CSV several values of a field are separated by
 `;`. A row that cannot be used is a `bad_pair` failure and stops nothing.
 """
 
 import csv
 import dataclasses
-import hashlib
 import io
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
+from transforms.stylize.mask_files import MaskFiles
 from transforms.stylize.pairing import Pairing, TablePairing
 
 PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"
@@ -43,9 +43,11 @@ class PairFile:
 
     Attributes:
         path: Local path or URL, `.csv` or `.parquet`.
+        outside_masks: Whether masks may lie outside the folder of the file.
     """
 
     path: str
+    outside_masks: bool = False
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows as they are.
@@ -99,13 +101,14 @@ def judge_pairs(
         styles: Keys of all styles.
         alphas: Strengths of the rows that name none.
     """
+    masks = MaskFiles(file.path, file.outside_masks)
     for number, row in enumerate(file.rows(), start=1):
         content = "".join(_list(row.get("content"))[:1])
         made = {"content": content, "number": number, "styles": [], "problem": ""}
         try:
             if content not in contents:
                 raise _BadPairError(f"there is no content {content!r}")
-            shares = _shares(row, styles, file.path)
+            shares = _shares(row, styles, masks)
             strengths = [_alpha(a) for a in _list(row.get("alpha"))] or alphas
             for alpha in strengths:
                 yield {**made, "styles": shares, "alpha": float(alpha)}
@@ -113,7 +116,7 @@ def judge_pairs(
             yield {**made, "alpha": 1.0, "problem": f"row {number}: {error}"}
 
 
-def _shares(row: Row, styles: Collection[str], path: str) -> list[Row]:
+def _shares(row: Row, styles: Collection[str], mask_files: MaskFiles) -> list[Row]:
     keys = _list(row.get("style"))
     if not keys:
         raise _BadPairError("it names no style")
@@ -126,7 +129,7 @@ def _shares(row: Row, styles: Collection[str], path: str) -> list[Row]:
     total = math.fsum(weights)
     if min(weights) < 0 or total <= 0:
         raise _BadPairError(f"weights must not be negative nor all 0: {weights}")
-    masks: list[Any] = [_mask(path, name) for name in _list(row.get("mask"))]
+    masks: list[Any] = [_mask(mask_files, name) for name in _list(row.get("mask"))]
     # One mask for two styles: the second gets the rest.
     masks += [(None, None)] * (len(keys) - len(masks))
     if len(masks) > len(keys):
@@ -138,13 +141,13 @@ def _shares(row: Row, styles: Collection[str], path: str) -> list[Row]:
     ]
 
 
-def _mask(path: str, name: Any) -> tuple[str, str]:
-    folder = path.rsplit("/", 1)[0] if "/" in path else "."
-    place = name if name.startswith("/") or "://" in name else f"{folder}/{name}"
+def _mask(files: MaskFiles, name: Any) -> tuple[str, str]:
+    if not isinstance(name, str):
+        raise _BadPairError(f"a mask is the name of a file. Received: {name!r}")
     try:
-        return place, hashlib.sha256(read_file(place)).hexdigest()
-    except OSError as error:
-        raise _BadPairError(f"mask {name!r} cannot be read") from error
+        return files.find(name)
+    except ValueError as error:
+        raise _BadPairError(str(error)) from error
 
 
 def _alpha(value: Any) -> float:
