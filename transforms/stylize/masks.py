@@ -13,6 +13,7 @@ from PIL import Image
 from transforms.elements import ImageError, Reason
 from transforms.images.load import LoadedImage
 from transforms.images.mask_values import Mask, decode_mask
+from transforms.inputs.roots import printable
 from transforms.storage.files import MAX_BYTES, read_file
 from transforms.stylize.pairing import Recipe
 
@@ -58,7 +59,7 @@ def load_mask(
             of the shape of the content, or not the one that was planned. The message
             holds nothing of its contents.
     """
-    name = path.rsplit("/", 1)[-1]
+    name = printable(path.rsplit("/", 1)[-1])
     try:
         mask = _read_mask(path, sha256)
         note = _check_shape(mask, content)
