@@ -23,6 +23,7 @@ from model.networks.regions import RegionMasks
 from model.networks.tiling import (
     ENCODER_HALO,
     HALO,
+    LEAST_TILE_PIXELS,
     RunningMoments,
     Tile,
     plan_tiles,
@@ -42,6 +43,9 @@ __all__ = ["Content", "Stylizer", "to_float", "to_uint8"]
 
 _IMAGES: Final = tf.TensorSpec((None, None, None, 3), tf.float32)
 _MASKS: Final = tf.TensorSpec((None, None, None), tf.float32)
+
+# Share of the pixels of a tile that one with masks may have in the same memory.
+_MASKED_TILE: Final = 0.6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -247,6 +251,11 @@ class Stylizer:
             ValueError: `alpha` is outside [0, 1], or a region is empty.
         """
         padded = self._padded_masks(masks, content)
+        if content.maps is None:
+            # A tile holds the sums over the regions beside its maps.
+            least = min(content.tile_pixels, LEAST_TILE_PIXELS)
+            tile_pixels = max(least, int(content.tile_pixels * _MASKED_TILE))
+            content = dataclasses.replace(content, tile_pixels=tile_pixels)
         moments = RunningMoments()
         for tile, maps in self._tiles(content, ENCODER_HALO):
             part = self._cells(padded, *(span.core for span in tile))
