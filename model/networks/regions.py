@@ -1,7 +1,6 @@
 """Regions of a picture on the cells of its features: shares and statistics."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import tensorflow as tf

@@ -80,8 +80,8 @@ class StylizeConfig:
     )
     outside_masks: bool = option(
         False,
-        "let a file of pairs name masks anywhere: at URLs, and where paths or links lead "
-        "out of its own folder; only for files that you trust",
+        "let a file of pairs name masks anywhere: at URLs, and where paths or links "
+        "lead out of its own folder; only for files that you trust",
     )
     alpha: tuple[float, ...] = option(
         (1.0,),

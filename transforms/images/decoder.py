@@ -70,8 +70,8 @@ def decode_image(
 
     The header is checked before any pixel is decoded. EXIF orientation is applied (an
     unreadable EXIF is ignored), a valid embedded ICC profile of at most 16 MiB is
-    converted to sRGB, 16-bit values are scaled by 1/257, alpha is composited on white. 16-bit *colour*
-    comes from Pillow as the high byte, at most one level from v / 257.
+    converted to sRGB, 16-bit values are scaled by 1/257, alpha is composited on white.
+    16-bit *colour* comes from Pillow as the high byte, at most one level from v / 257.
 
     With `size`, a JPEG much larger than wanted is decoded at 1/2, 1/4 or 1/8 by its
     DCT (never to less than twice the wanted size), then resized as by `resize_image`.

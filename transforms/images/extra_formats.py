@@ -53,12 +53,13 @@ def open_extra(data: bytes, max_pixels: int) -> ImageFile.ImageFile | None:
                 f"{width}x{height} is {width * height} pixels; "
                 f"at most {max_pixels} pass",
             )
-        image = JpegXLImagePlugin.JXLImageFile(io.BytesIO(data), "")
+        picture = JpegXLImagePlugin.JXLImageFile(io.BytesIO(data), "")
         # The plugin hands out the EXIF of any file. By the standard that of a JPEG XL
         # does not turn it: what does is in its header, and the plugin obeys that.
-        if not image.jpeg:
-            image.info.pop("exif", None)
-        return image
+        if not picture.jpeg:
+            picture.info.pop("exif", None)
+        found: ImageFile.ImageFile = picture
+        return found
     return None
 
 

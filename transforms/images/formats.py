@@ -297,5 +297,3 @@ def _check_png(data: bytes) -> None:
                     Reason.CORRUPT, f"wrong checksum of the pixel data at byte {start}"
                 )
         start = end + 4
-
-

@@ -75,8 +75,7 @@ def _alpha(image: ImageFile.ImageFile) -> Image.Image | None:
     else:
         opaque = np.asarray(image) != transparent
         alpha = Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
-    low, _ = alpha.getextrema()
-    return None if low == 255 else alpha
+    return None if np.asarray(alpha).min() == 255 else alpha
 
 
 def _grey(image: Image.Image) -> Image.Image:
@@ -93,12 +92,13 @@ def _without_color(image: Image.Image) -> Image.Image:
     """Return the values of a grey picture that is stored in colours."""
     rgb = image.convert("RGB")
     red, green, blue = rgb.split()
-    spread = max(
-        ImageChops.difference(green, other).getextrema()[1] for other in (red, blue)
-    )
-    if spread > _GREY_SPREAD:
+    spreads = [
+        np.asarray(ImageChops.difference(green, other)).max() for other in (red, blue)
+    ]
+    if max(spreads) > _GREY_SPREAD:
         raise ImageError(
-            Reason.BAD_PAIR, f"it is a picture in colour, without transparency. {_WANTED}"
+            Reason.BAD_PAIR,
+            f"it is a picture in colour, without transparency. {_WANTED}",
         )
     return rgb.convert("L")
 
@@ -114,8 +114,9 @@ def _scaled(values: npt.NDArray[Any]) -> Image.Image:
     if 0 < high < _LEAST_WHITE * white:
         raise ImageError(
             Reason.BAD_PAIR,
-            f"it has no white: its brightest value is {high:g} of {white:g}. {_WANTED}; "
-            "of a label map, draw one label white. A weaker style has a smaller alpha",
+            f"it has no white: its brightest value is {high:g} of {white:g}. "
+            f"{_WANTED}. Of a label map, draw one label white; a weaker style has a "
+            "smaller alpha",
         )
     if values.dtype == np.uint8 and white == 255:
         return Image.fromarray(values)

@@ -34,6 +34,9 @@ _ADOBE: Final = (0xEE, b"Adobe", 12)
 _ICC: Final = b"ICC_PROFILE\0"
 _EXIF: Final = b"Exif\0\0"
 
+# A profile has no more segments, and no EXIF that means well.
+_MOST_PARTS: Final = 255
+
 # The entry of the EXIF in the directory of an AVIF or HEIC: versions 2 and 3.
 _EXIF_ITEM: Final = re.compile(rb"(infe\x02.{7}|infe\x03.{9})Exif", re.DOTALL)
 
@@ -100,8 +103,8 @@ def exif_orientation(exif: object) -> int:
 
 
 def _plain_png(data: bytes) -> PlainFile:
-    kept, orientation, profile = [data[:8]], 1, None
     view = memoryview(data)
+    kept, orientation, profile = [view[:8]], 1, None
     for start, end, kind in _png_chunks(view):
         chunk = view[start:end]
         intact = len(view) >= end and _is_intact(chunk)
@@ -147,23 +150,29 @@ def _inflated_profile(chunk: bytes) -> bytes | None:
 
 
 def _plain_jpeg(data: bytes) -> PlainFile:
-    kept, exif, parts = [data[:2]], b"", {}
     view = memoryview(data)
+    kept, exif = [view[:2]], list[bytes]()
+    parts: dict[int, tuple[int, bytes]] = {}
     for start, end, marker in _jpeg_segments(data):
-        content = view[start + 4 : end]
-        if marker not in _JPEG_TOLD or any(
-            marker == code and len(content) >= least and content[: len(name)] == name
+        if marker not in _JPEG_TOLD:
+            kept.append(view[start:end])
+            continue
+        content = data[start + 4 : end]
+        if any(
+            marker == code and len(content) >= least and content.startswith(name)
             for code, name, least in (_JFIF, _ADOBE)
         ):
             kept.append(view[start:end])
-        elif marker == 0xE1 and content[:6] == _EXIF:
+        elif marker == 0xE1 and content.startswith(_EXIF):
             # A block above 64 KB goes on in the next segment, with the same mark.
-            exif += bytes(content[6:]) if exif else bytes(content)
-        elif marker == 0xE2 and content[:12] == _ICC and len(content) >= 14:
+            exif += [content.removeprefix(_EXIF)] if len(exif) < _MOST_PARTS else []
+        elif marker == 0xE2 and content.startswith(_ICC) and len(content) >= 14:
             parts.setdefault(content[12], (content[13], content[14:]))
     same = sum(map(len, kept)) == len(data)
     return PlainFile(
-        data if same else b"".join(kept), exif_orientation(exif), _joined(parts)
+        data if same else b"".join(kept),
+        exif_orientation(b"".join(exif)),
+        _joined(parts),
     )
 
 
@@ -188,7 +197,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         start = data.find(b"\xff", end)
 
 
-def _joined(parts: dict[int, tuple[int, memoryview]]) -> bytes | None:
+def _joined(parts: dict[int, tuple[int, bytes]]) -> bytes | None:
     """Return the profile whose parts are numbered from 1, if none is missing."""
     if not parts:
         return None

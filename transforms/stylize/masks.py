@@ -149,8 +149,8 @@ def regions_of(
     shares: list[Mask] = []
     places: list[int] = []
     empty = []
-    for place, mask in enumerate(masks):
-        share = rest if mask is None else mask
+    for place, own in enumerate(masks):
+        share = rest if own is None else own
         if share.any():
             shares.append(share)
             places.append(place)

@@ -61,9 +61,7 @@ class TestPictures:
         pages = [photo(120, 160, seed=1)]
         kind = {254: 1}
         buffer = io.BytesIO()
-        preview.save(
-            buffer, "TIFF", tiffinfo=kind, save_all=True, append_images=pages
-        )
+        preview.save(buffer, "TIFF", tiffinfo=kind, save_all=True, append_images=pages)
         data = bytearray(buffer.getvalue())
         mark = b"\xfe\0\4\0\1\0\0\0\1\0\0\0"  # tag 254, LONG, one, 1
         while data.count(mark) > 1:
@@ -187,9 +185,8 @@ class TestMasks:
         photo(40, 64).save(inputs / "contents" / "phone.jpg", exif=exif)
         Image.fromarray(HALF).save(study / "raw.png")
         Image.fromarray(np.rot90(HALF, -1)).save(study / "turned.png")
-        status, _, _ = pairs(
-            "raw.png", "turned.png", content="phone.jpg", flags=("--max-failure-rate=1",)
-        )
+        flags = ("--max-failure-rate", "1")
+        status, _, _ = pairs("raw.png", "turned.png", content="phone.jpg", flags=flags)
         assert status == 0
         (row,) = (row for row in rows_of(inputs / "out") if row["status"] == "done")
         assert (row["width"], row["height"]) == (40, 64)

@@ -1,4 +1,4 @@
-"""What is told about a picture never makes it corrupt, and still turns and colours it."""
+"""What is told about a picture never makes it corrupt; it may turn and colour it."""
 
 import io
 import os
@@ -62,8 +62,11 @@ def entries(*tags, order="<", following=0):
     for tag, kind, count, value in tags:
         body += struct.pack(f"{order}HHI", tag, kind, count) + value
     mark = b"II" if order == "<" else b"MM"
-    return mark + struct.pack(f"{order}HI", 42, 8) + body + struct.pack(
-        f"{order}I", following
+    return (
+        mark
+        + struct.pack(f"{order}HI", 42, 8)
+        + body
+        + struct.pack(f"{order}I", following)
     )
 
 
@@ -75,7 +78,10 @@ def turn(value=6, order="<", kind=3):
 def gamma_profile():
     """Return an RGB profile that changes much: linear light."""
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 256)
-    fixed = lambda *v: struct.pack(f">{len(v)}i", *(round(x * 65536) for x in v))
+
+    def fixed(*values):
+        return struct.pack(f">{len(values)}i", *(round(v * 65536) for v in values))
+
     blocks = {
         b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249),
         b"rXYZ": b"XYZ \0\0\0\0" + fixed(0.43607, 0.22249, 0.01392),
@@ -344,12 +350,9 @@ class TestExif:
         assert format_to_keep(data) is None
 
     def test_exif_of_many_segments(self):
-        block = b"Exif\0\0" + entries((0x927C, 7, 150_000, struct.pack("<I", 50)), turn())
-        rest = bytes(150_000)
-        data = with_segment(
-            (0xE1, block),
-            *((0xE1, b"Exif\0\0" + rest[n : n + 60_000]) for n in range(0, 150_000, 60_000)),
-        )
+        block = entries((0x927C, 7, 150_000, struct.pack("<I", 50)), turn())
+        parts = [block, *[bytes(50_000)] * 3]
+        data = with_segment(*((0xE1, b"Exif\0\0" + part) for part in parts))
         assert decode_image(data).pixels.shape == UPRIGHT.shape
 
     def test_exif_behind_the_pixels_of_a_png(self):

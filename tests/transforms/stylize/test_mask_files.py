@@ -81,7 +81,9 @@ def test_mask_outside_is_refused(files, name):
         assert "--outside-masks" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["pipe.png", "loop.png", "gone.png", "masks", "a" * 9999])
+@pytest.mark.parametrize(
+    "name", ["pipe.png", "loop.png", "gone.png", "masks", "a" * 9999]
+)
 def test_mask_that_cannot_be_read(files, name):
     errors = []
 

@@ -137,7 +137,8 @@ class TestShape:
             assert error.reason == "bad_pair"
             assert f"EXIF orientation ({orientation})" in error.message
         for size in ((160, 96), (80, 48)):
-            assert load_mask(mask(*size, name=f"u{size[0]}.png"), None, image)[1] is None
+            path = mask(*size, name=f"u{size[0]}.png")
+            assert load_mask(path, None, image)[1] is None
 
     def test_stored_grid_of_an_almost_square_photograph_is_refused(self, mask):
         image = content(101, 100, orientation=6)
