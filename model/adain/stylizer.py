@@ -44,9 +44,6 @@ __all__ = ["Content", "Stylizer", "to_float", "to_uint8"]
 _IMAGES: Final = tf.TensorSpec((None, None, None, 3), tf.float32)
 _MASKS: Final = tf.TensorSpec((None, None, None), tf.float32)
 
-# Share of the pixels of a tile that one with masks may have in the same memory.
-_MASKED_TILE: Final = 0.6
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Content:
@@ -81,8 +78,7 @@ class Stylizer:
 
     Args:
         bundle: What to build.
-        precision: Of the convolutions. AdaIN and its statistics, and the picture, are
-            float32 always.
+        precision: Of the convolutions; all else is float32 always.
         max_tile_pixels: Larger pictures are encoded and decoded in tiles of at most so
             many pixels, halo included; the result is the same. By default as many as
             `tile_pixels` allows the network.
@@ -251,11 +247,7 @@ class Stylizer:
             ValueError: `alpha` is outside [0, 1], or a region is empty.
         """
         padded = self._padded_masks(masks, content)
-        if content.maps is None:
-            # A tile holds the sums over the regions beside its maps.
-            least = min(content.tile_pixels, LEAST_TILE_PIXELS)
-            tile_pixels = max(least, int(content.tile_pixels * _MASKED_TILE))
-            content = dataclasses.replace(content, tile_pixels=tile_pixels)
+        content = dataclasses.replace(content, tile_pixels=_masked(content.tile_pixels))
         moments = RunningMoments()
         for tile, maps in self._tiles(content, ENCODER_HALO):
             part = self._cells(padded, *(span.core for span in tile))
@@ -349,13 +341,12 @@ class Stylizer:
         self, masks: RegionMasks | Pictures, content: Content
     ) -> RegionMasks:
         given = RegionMasks.of(masks)
-        padded = given.padded(self._network.stride)
-        if padded.shares.shape[1:] != content.images.shape[1:3]:
+        if given.shares.shape[1:] != (content.height, content.width):
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
                 f"Received: {given.shares.shape}"
             )
-        return padded
+        return given.padded(self._network.stride)
 
     def _cells(self, padded: RegionMasks, rows: slice, columns: slice) -> list[Images]:
         """Return the share of each region in each cell of a tile, tap by tap."""
@@ -390,6 +381,11 @@ class Stylizer:
         shift: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return _grey_levels(self._decoder.regions(maps, masks, scale, shift))
+
+
+def _masked(pixels: int) -> int:
+    """Return how many pixels a masked tile may have in the memory of a plain one."""
+    return max(min(pixels, LEAST_TILE_PIXELS), pixels * 3 // 5)
 
 
 def _grey_levels(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from apache_beam.pvalue import PBegin
 
 from transforms.elements import Count, Failure, Reason
+from transforms.inputs.mask_files import MaskFiles
 from transforms.steps.outcome import Outcome
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
-from transforms.stylize.mask_files import MaskFiles
 from transforms.stylize.pairing import Pairing, TablePairing
 
 PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"

@@ -8,7 +8,7 @@ import hashlib
 import os
 from typing import Final
 
-from transforms.storage.files import MAX_BYTES, is_remote, read_file
+from transforms.storage.files import MAX_BYTES, read_file
 
 OUTSIDE_FLAG: Final = "--outside-masks"
 
@@ -50,7 +50,9 @@ class MaskFiles:
             try:
                 data = read_file(place, MAX_BYTES)
             except (OSError, ValueError, RuntimeError) as error:
-                why = getattr(error, "strerror", None) or "no such place"
+                why = getattr(error, "strerror", None) or (
+                    error if isinstance(error, RuntimeError) else "no such place"
+                )
                 raise ValueError(
                     f"mask {_shown(name)} cannot be read: {why}"
                 ) from error
@@ -58,7 +60,7 @@ class MaskFiles:
         return self._found[name]
 
     def _is_inside(self, place: str) -> bool:
-        if is_remote(self._folder) or is_remote(place):
+        if "://" in self._folder or "://" in place:
             below = place.removeprefix(f"{self._folder}/")
             return below != place and ".." not in below.split("/")
         try:

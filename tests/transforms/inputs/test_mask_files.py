@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from transforms.stylize.mask_files import MaskFiles
+from transforms.inputs.mask_files import MaskFiles
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_token_of_a_url_is_not_told(files):
 
 
 def test_table_in_a_bucket(monkeypatch):
-    from transforms.stylize import mask_files
+    from transforms.inputs import mask_files
 
     read = []
     monkeypatch.setattr(
