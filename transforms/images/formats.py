@@ -135,7 +135,7 @@ _FORMATS: Final[tuple[tuple[bytes, type[ImageFile.ImageFile]], ...]] = (
     (rb"GIF8[79]a", GifImagePlugin.GifImageFile),
     (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BmpImagePlugin.BmpImageFile),
     # Pillow 12 knows no BigTIFF in big-endian order.
-    (rb"(?:II[*+]\0|MM\0\*)(?!.{4}CR)", _TiffFile),
+    (rb"(?:II[*+]\0|MM\0\*)(?!.{4}(?:CR|IIII|MMMM))", _TiffFile),
     (rb".{4}ftyp(?:.{4}){0,14}?avi[fs]", AvifImagePlugin.AvifImageFile),
     (
         rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",

@@ -21,6 +21,7 @@ _PICTURES: Final = (
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL picture", _EXTRA),
     (rb".{4}ftypcrx ", "camera raw file (Canon CR3)", _DEVELOP),
     (rb"II\*\0.{4}CR", "camera raw file (Canon CR2)", _DEVELOP),
+    (rb"(?:II\*\0|MM\0\*).{4}(?:IIII|MMMM)", "camera raw file (Phase One)", _DEVELOP),
     (rb"II.{4}HEAPCCDR", "camera raw file (Canon CRW)", _DEVELOP),
     (rb"FUJIFILMCCD-RAW", "camera raw file (Fujifilm RAF)", _DEVELOP),
     (rb"IIR[OS]|MMOR", "camera raw file (Olympus ORF)", _DEVELOP),

@@ -5,6 +5,7 @@ and scanners put a small preview first and the picture behind it or below it.
 """
 
 import dataclasses
+import math
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -13,9 +14,18 @@ from transforms.elements import ImageError, Reason
 
 _NEW_SUBFILE_TYPE: Final = 254
 _SUBFILE_TYPE: Final = 255
+_WIDTH: Final = 256
+_HEIGHT: Final = 257
 _PHOTOMETRIC: Final = 262
 _SUB_IFDS: Final = 330
-_TAGS: Final = (_NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS)
+_TAGS: Final = (
+    _NEW_SUBFILE_TYPE,
+    _SUBFILE_TYPE,
+    _WIDTH,
+    _HEIGHT,
+    _PHOTOMETRIC,
+    _SUB_IFDS,
+)
 
 # Bits of NewSubfileType that say "not the picture": reduced (TIFF 6.0), transparency
 # mask (TIFF 6.0), depth map (DNG 1.5).
@@ -48,17 +58,18 @@ class TiffPage:
 
 
 def picture_page(data: bytes) -> TiffPage | None:
-    """Return the first directory of a TIFF that is no preview and no mask.
+    """Return the directory of the picture in a TIFF, no preview and no mask.
 
-    None where no directory can be read, for the decoder to say why.
+    That is the largest one of the first page that has any: of the page itself and what
+    is below it. None where no directory can be read, for the decoder to say why.
 
     Raises:
         ImageError: unsupported: the picture is data of a camera's sensor, or all there
             is are previews.
     """
     found = None
-    number = 0
-    for number, (offset, tags) in enumerate(_directories(data), start=1):
+    of_page = largest = number = 0
+    for number, (offset, page, tags) in enumerate(_directories(data), start=1):
         if any(value in _SENSOR_DATA for value in tags.get(_PHOTOMETRIC, ())):
             raise ImageError(
                 Reason.UNSUPPORTED,
@@ -66,8 +77,11 @@ def picture_page(data: bytes) -> TiffPage | None:
                 "sensor; its previews are not taken. Develop it, and give the JPEG, "
                 "PNG or TIFF",
             )
-        if found is None and not _is_preview(tags):
-            found = TiffPage(offset, number)
+        if _is_preview(tags) or (found is not None and page != of_page):
+            continue
+        pixels = math.prod(tags.get(_WIDTH, (0,)) + tags.get(_HEIGHT, (0,)))
+        if found is None or pixels > largest:
+            found, of_page, largest = TiffPage(offset, number), page, pixels
     if number and found is None:
         raise ImageError(
             Reason.UNSUPPORTED,
@@ -82,15 +96,22 @@ def _is_preview(tags: dict[int, tuple[int, ...]]) -> bool:
     return bits or _REDUCED in tags.get(_SUBFILE_TYPE, ())
 
 
-def _directories(data: bytes) -> Iterator[tuple[int, dict[int, tuple[int, ...]]]]:
-    """Yield offset and tags of the directories: pages, each with those below it."""
+def _directories(
+    data: bytes,
+) -> Iterator[tuple[int, int, dict[int, tuple[int, ...]]]]:
+    """Yield offset, offset of its page, and tags of each directory.
+
+    Those below a page come before the next page.
+    """
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     word = "Q" if big else "I"
-    waiting: list[int] = list(_read(data, f"{order}{word}", 8 if big else 4))
+    # (offset, offset of the page that it is below; 0 for a page)
+    waiting = [(o, 0) for o in _read(data, f"{order}{word}", 8 if big else 4)]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST_DIRECTORIES:
-        offset = waiting.pop(0)
+        offset, above = waiting.pop(0)
+        page = above or offset
         if not offset or offset in seen:
             continue
         seen.add(offset)
@@ -99,12 +120,11 @@ def _directories(data: bytes) -> Iterator[tuple[int, dict[int, tuple[int, ...]]]
             continue
         start = offset + (8 if big else 2)
         tags = _tags(data, order, big, start, count[0])
-        yield offset, tags
+        yield offset, page, tags
         following = start + count[0] * (20 if big else 12)
-        # Those below a page come before the next page.
         waiting = [
-            *tags.get(_SUB_IFDS, ()),
-            *_read(data, f"{order}{word}", following),
+            *((below, page) for below in tags.get(_SUB_IFDS, ())),
+            *((after, above) for after in _read(data, f"{order}{word}", following)),
             *waiting,
         ]
 

@@ -49,6 +49,7 @@ def no_extra(monkeypatch):
         (ftyp(b"crx ", b"isom"), "camera raw", "Develop"),
         (b"II*\0\x10\0\0\0CR\2\0" + bytes(60), "camera raw", "Develop"),
         (b"II\x1a\0\0\0HEAPCCDR" + bytes(60), "camera raw", "Develop"),
+        (b"II*\0\x10\0\0\0IIIIwaR" + bytes(60), "camera raw", "Develop"),
         (b"FUJIFILMCCD-RAW 0201" + bytes(60), "camera raw", "Develop"),
         (b"IIRO\x08\0\0\0" + bytes(60), "camera raw", "Develop"),
         (b"IIRS\x08\0\0\0" + bytes(60), "camera raw", "Develop"),

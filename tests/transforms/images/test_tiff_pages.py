@@ -121,6 +121,16 @@ class TestPictureIsTaken:
         data = tiff(page(PREVIEW, below, kind=1), order=order, big=big)
         np.testing.assert_array_equal(decode_image(data).pixels, pixels)
 
+    def test_larger_picture_below_an_unmarked_one(self, order, big):
+        pixels = photo()
+        for kind in (None, 0):
+            first = page(PREVIEW, [page(pixels, kind=kind)])
+            data = tiff(first, page(photo(200, 200)), order=order, big=big)
+            np.testing.assert_array_equal(decode_image(data).pixels, pixels)
+        first = page(pixels, [page(PREVIEW), page(photo(200, 200), kind=1)])
+        data = tiff(first, order=order, big=big)
+        np.testing.assert_array_equal(decode_image(data).pixels, pixels)
+
     def test_first_page_of_many_and_of_a_pyramid(self, order, big):
         pixels = photo()
         for kind in (None, 2, 1):
