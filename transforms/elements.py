@@ -20,6 +20,7 @@ class Reason(enum.StrEnum):
     UNREADABLE = "unreadable"
     EMPTY_FILE = "empty_file"
     NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     TOO_MANY_PIXELS = "too_many_pixels"

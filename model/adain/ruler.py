@@ -18,7 +18,7 @@ from model.adain.losses import content_loss, style_losses, style_taps
 from model.bundle import Bundle
 from model.config import Precision
 from model.networks.inference_network import fast_encoder
-from model.networks.regions import cell_masks, region_moments
+from model.networks.regions import RegionMasks, region_moments
 from model.networks.tiling import (
     ENCODER_HALO,
     MAX_TILE_PIXELS,
@@ -75,7 +75,7 @@ class Seen:
 
     Attributes:
         image: The picture, as given.
-        masks: Its regions, float32 `[regions, height, width]`; None for one of all.
+        masks: Its regions; None for one of all.
         deepest: `[1, h, w, channels]` at the deepest tap; None where the picture is
             too large and each tile is encoded when it is needed.
         moments: Of every tap, region by region.
@@ -83,7 +83,7 @@ class Seen:
     """
 
     image: Pictures
-    masks: Images | None
+    masks: RegionMasks | None
     deepest: tf.Tensor | None
     moments: Sequence[Moments]
     shares: npt.NDArray[np.float64]
@@ -158,15 +158,19 @@ class Ruler:
             self._look_inside_regions, [images, box, [mask] * len(self.taps)]
         )
 
-    def look(self, image: Pictures, masks: Images | None = None) -> Seen:
+    def look(
+        self, image: Pictures, masks: RegionMasks | Pictures | None = None
+    ) -> Seen:
         """Return what the ruler sees of a picture.
 
         Args:
             image: RGB `[height, width, 3]`, float32 in [0, 1] or uint8.
-            masks: The share of each region in a pixel, float32
-                `[regions, height, width]`, on any scale; none for one region of all.
+            masks: The share of each region in a pixel, uint8 or float32
+                `[regions, height, width]`, on any scale, with or without weights; none
+                for one region of all.
         """
-        padded, regions = self._padded(image, masks)
+        given = None if masks is None else RegionMasks.of(masks)
+        padded, regions = self._padded(image, given)
         moments = [RunningMoments() for _ in self.taps]
         tiles = self._tiles(padded)
         deepest = None
@@ -178,7 +182,7 @@ class Ruler:
         weight = results[-1][0][:, 0]
         return Seen(
             image,
-            masks,
+            given,
             deepest if len(tiles) == 1 else None,
             [(mean, std) for _, mean, std in results],
             weight / weight.sum(),
@@ -204,7 +208,7 @@ class Ruler:
             before = content.deepest
             if before is None:
                 before = self._deepest(*_cropped(originals, tile))
-            mask = None if regions is None else _part(regions[-1], tile, self._stride)
+            mask = None if regions is None else self._cells(regions, tile)[-1]
             count = features.shape[1] * features.shape[2]
             loss = content_loss(features, _target(before, line, mask))
             total += count * float(loss)
@@ -226,16 +230,16 @@ class Ruler:
         return self._strides[-1]
 
     def _padded(
-        self, image: Pictures, masks: Images | None
-    ) -> tuple[Pictures, list[Images] | None]:
-        """Return a batch of one, and the masks on the cells of every tap."""
-        padded = pad_to_stride(image[None], self._stride)
-        if masks is None:
-            return padded, None
-        whole = pad_to_stride(masks, self._stride, "edge").astype(np.float32)
-        return padded, [
-            cell_masks(whole, stride).astype(np.float32) for stride in self._strides
-        ]
+        self, image: Pictures, masks: RegionMasks | None
+    ) -> tuple[Pictures, RegionMasks | None]:
+        """Return a batch of one, and its masks, padded."""
+        regions = None if masks is None else masks.padded(self._stride)
+        return pad_to_stride(image[None], self._stride), regions
+
+    def _cells(self, regions: RegionMasks, tile: Any) -> list[Images]:
+        """Return the share of each region in each cell of a tile, tap by tap."""
+        rows, columns = (span.core for span in tile)
+        return [regions.cells(rows, columns, stride) for stride in self._strides]
 
     def _tiles(self, padded: Pictures) -> Sequence[Any]:
         _, height, width, _ = padded.shape
@@ -248,7 +252,7 @@ class Ruler:
         )
 
     def _see(
-        self, padded: Pictures, regions: list[Images] | None, tile: Any
+        self, padded: Pictures, regions: RegionMasks | None, tile: Any
     ) -> tuple[tf.Tensor, list[Any]]:
         """Return the deepest features of a tile, and the moments of every tap."""
         if regions is None:
@@ -260,10 +264,7 @@ class Ruler:
                 variance = std.numpy().astype(np.float64) ** 2 - EPSILON
                 moments.append((np.full((1, 1), count), mean.numpy(), variance))
             return deepest, moments
-        masks = [
-            _part(mask, tile, stride)
-            for mask, stride in zip(regions, self._strides, strict=True)
-        ]
+        masks = self._cells(regions, tile)
         deepest, found = self._look_regions(*_cropped(padded, tile), masks)
         return deepest, [tuple(v.numpy() for v in values) for values in found]
 
@@ -345,11 +346,6 @@ def _cropped(padded: Pictures, tile: Any) -> tuple[Images, Any]:
 
 def _inside(features: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     return features[:, box[0] : box[1], box[2] : box[3]]
-
-
-def _part(masks: Images, tile: Any, stride: int) -> Images:
-    rows, columns = (slice(span.start // stride, span.stop // stride) for span in tile)
-    return masks[:, rows, columns]
 
 
 def _target(features: tf.Tensor, line: Moments, masks: Images | None) -> tf.Tensor:

@@ -19,10 +19,11 @@ from model.adain.tap_moments import moments_of
 from model.bundle import Bundle
 from model.config import Precision
 from model.networks.level_inference import LevelDecoder, fast_level_encoder
-from model.networks.regions import cell_masks
+from model.networks.regions import RegionMasks
 from model.networks.tiling import (
     ENCODER_HALO,
     HALO,
+    LEAST_TILE_PIXELS,
     RunningMoments,
     Tile,
     plan_tiles,
@@ -77,8 +78,7 @@ class Stylizer:
 
     Args:
         bundle: What to build.
-        precision: Of the convolutions. AdaIN and its statistics, and the picture, are
-            float32 always.
+        precision: Of the convolutions; all else is float32 always.
         max_tile_pixels: Larger pictures are encoded and decoded in tiles of at most so
             many pixels, halo included; the result is the same. By default as many as
             `tile_pixels` allows the network.
@@ -220,7 +220,7 @@ class Stylizer:
     def paint_regions(
         self,
         content: Content,
-        masks: Images,
+        masks: RegionMasks | Pictures,
         style_mean: npt.ArrayLike,
         style_std: npt.ArrayLike,
         alpha: npt.ArrayLike = 1.0,
@@ -233,8 +233,9 @@ class Stylizer:
 
         Args:
             content: One content.
-            masks: float32 `[regions, height, width]`, not negative, the share of each
-                region in a pixel; they are scaled so that they add up to 1.
+            masks: The share of each region in a pixel, uint8 or float32
+                `[regions, height, width]`, not negative, with or without weights; they
+                are scaled so that they add up to 1.
             style_mean: float32 `[regions, channels]`.
             style_std: float32 `[regions, channels]`.
             alpha: Strength in [0, 1]; a scalar or `[regions]`.
@@ -246,6 +247,7 @@ class Stylizer:
             ValueError: `alpha` is outside [0, 1], or a region is empty.
         """
         padded = self._padded_masks(masks, content)
+        content = dataclasses.replace(content, tile_pixels=_masked(content.tile_pixels))
         moments = RunningMoments()
         for tile, maps in self._tiles(content, ENCODER_HALO):
             part = self._cells(padded, *(span.core for span in tile))
@@ -335,19 +337,21 @@ class Stylizer:
             shared = len(content.images) == 1
             yield group, maps if shared else [part[group] for part in maps]
 
-    def _padded_masks(self, masks: Images, content: Content) -> Images:
-        padded = pad_to_stride(masks, self._network.stride, "edge")
-        if padded.shape[1:] != content.images.shape[1:3]:
+    def _padded_masks(
+        self, masks: RegionMasks | Pictures, content: Content
+    ) -> RegionMasks:
+        given = RegionMasks.of(masks)
+        if given.shares.shape[1:] != (content.height, content.width):
             raise ValueError(
                 f"`masks` must be {content.height} x {content.width}. "
-                f"Received: {masks.shape}"
+                f"Received: {given.shares.shape}"
             )
-        return padded.astype(np.float32, copy=False)
+        return given.padded(self._network.stride)
 
-    def _cells(self, padded: Images, rows: slice, columns: slice) -> list[Images]:
+    def _cells(self, padded: RegionMasks, rows: slice, columns: slice) -> list[Images]:
         """Return the share of each region in each cell of a tile, tap by tap."""
-        part = padded[:, rows, columns]
-        return [cell_masks(part, stride) for stride in self._network.tap_strides]
+        strides = self._network.tap_strides
+        return [padded.cells(rows, columns, stride) for stride in strides]
 
     def _painted(
         self,
@@ -377,6 +381,11 @@ class Stylizer:
         shift: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return _grey_levels(self._decoder.regions(maps, masks, scale, shift))
+
+
+def _masked(pixels: int) -> int:
+    """Return how many pixels a masked tile may have in the memory of a plain one."""
+    return max(min(pixels, LEAST_TILE_PIXELS), pixels * 3 // 5)
 
 
 def _grey_levels(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

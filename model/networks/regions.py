@@ -1,29 +1,59 @@
 """Regions of a picture on the cells of its features: shares and statistics."""
 
-from typing import Any
+import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from model.pixels import Images, Pictures, as_floats, pad_to_stride
 
-def cell_masks(masks: npt.NDArray[np.float32], stride: int) -> Any:
-    """Return the share of each region in each cell of the features.
 
-    Args:
-        masks: float32 `[regions, height, width]`, not negative, sides multiples of
-            `stride`; the share of each region in a pixel, on any scale.
-        stride: Pixels of a cell's side.
+@dataclasses.dataclass(frozen=True, slots=True)
+class RegionMasks:
+    """Regions of a picture; what they are on cells is made where it is asked for.
 
-    Returns:
-        float32 `[regions, h, w]`, which add up to 1 over the regions.
+    So masks of a large picture take a byte a pixel, and four only within a tile.
+
+    Attributes:
+        shares: uint8 or float32 `[regions, height, width]`, not negative; the share of
+            each region in a pixel, on any scale.
+        weights: What scales the shares of each region, float32 `[regions]`; None for
+            one scale.
     """
-    regions, height, width = masks.shape
-    shape = (regions, height // stride, stride, width // stride, stride)
-    cells = masks.reshape(shape).mean((2, 4))
-    total = cells.sum(0)
-    # Where no region lies, all of them do.
-    return np.where(total > 0, cells / np.where(total > 0, total, 1), 1 / regions)
+
+    shares: Pictures
+    weights: Images | None = None
+
+    @classmethod
+    def of(cls, masks: "RegionMasks | Pictures") -> "RegionMasks":
+        """Return masks, where they are an array without weights."""
+        return masks if isinstance(masks, RegionMasks) else cls(masks)
+
+    def padded(self, stride: int) -> "RegionMasks":
+        """Return the masks of a padded picture: the border goes on."""
+        return RegionMasks(pad_to_stride(self.shares, stride, "edge"), self.weights)
+
+    def cells(self, rows: slice, columns: slice, stride: int) -> Images:
+        """Return the share of each region in each cell of a part of the picture.
+
+        Args:
+            rows: Pixels from a multiple of `stride` to another one.
+            columns: Pixels as for `rows`.
+            stride: Pixels of a cell's side.
+
+        Returns:
+            float32 `[regions, h, w]`, which add up to 1 over the regions.
+        """
+        part = as_floats(self.shares[:, rows, columns])
+        if self.weights is not None:
+            part = part * self.weights[:, None, None]
+        regions, height, width = part.shape
+        shape = (regions, height // stride, stride, width // stride, stride)
+        shares = part.reshape(shape).mean((2, 4))
+        total = shares.sum(0)
+        # Where no region lies, all of them do.
+        found = np.where(total > 0, shares / np.where(total > 0, total, 1), 1 / regions)
+        return found.astype(np.float32)
 
 
 def region_moments(
@@ -33,7 +63,7 @@ def region_moments(
 
     Args:
         features: `[1, h, w, channels]`, any float dtype.
-        masks: float32 `[regions, h, w]`, from `cell_masks`.
+        masks: float32 `[regions, h, w]`, from `RegionMasks.cells`.
 
     Returns:
         The sum of the mask, float32 `[regions, 1]`; mean and biased variance weighted

@@ -78,6 +78,11 @@ class StylizeConfig:
         between(2, 20),
         metavar="N",
     )
+    outside_masks: bool = option(
+        False,
+        "let a file of pairs name masks anywhere: at URLs, and where paths or links "
+        "lead out of its own folder; only for files that you trust",
+    )
     alpha: tuple[float, ...] = option(
         (1.0,),
         "strengths of the style with commas, a picture for each",
@@ -166,6 +171,12 @@ class StylizeConfig:
                 value,
                 f"--pairing {pairing} beside it",
             )
+        require(
+            not self.outside_masks or self.pairing not in PAIRINGS,
+            "--outside-masks",
+            "",
+            "a file of pairs as --pairing beside it",
+        )
         both = self.metrics and self.metrics_fraction > 0
         require(not both, "--metrics-fraction", self.metrics_fraction, "no --metrics")
         require(

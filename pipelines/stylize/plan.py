@@ -205,7 +205,7 @@ def _pairs(
     style_keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
     if config.pairing == "zip":
         return list(zip_pairs(content_keys, style_keys, config.alpha))
-    file = PairFile(config.pairing)
+    file = PairFile(config.pairing, config.outside_masks)
     try:
         rows = list(judge_pairs(file, set(content_keys), set(style_keys), config.alpha))
     except (OSError, ValueError, RuntimeError) as error:

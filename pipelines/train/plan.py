@@ -135,7 +135,7 @@ def _sha256(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        return hashlib.sha256(read_file(path)).hexdigest()
     except OSError as error:
         raise UsageError(f"--weights {path}: {error}") from error
 

@@ -37,6 +37,7 @@ class LoadedImage:
         pixels: uint8 RGB [height, width, 3].
         original_width: Width in pixels, upright, before any resize.
         original_height: Height in pixels, upright, before any resize.
+        orientation: EXIF orientation, 1 to 8, that put it upright.
     """
 
     ref: ImageRef
@@ -44,6 +45,7 @@ class LoadedImage:
     pixels: npt.NDArray[np.uint8]
     original_width: int
     original_height: int
+    orientation: int = 1
 
 
 def load_bytes(ref: ImageRef) -> ImageBytes:
@@ -73,6 +75,7 @@ def load_image(image: ImageBytes, size: int) -> LoadedImage:
         decoded.pixels,
         decoded.original_width,
         decoded.original_height,
+        decoded.orientation,
     )
 
 

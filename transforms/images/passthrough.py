@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from PIL import JpegImagePlugin, PngImagePlugin
 
-from transforms.images.decoder import exif_orientation, open_image
+from transforms.images.formats import ORIENTATION, open_image
 from transforms.images.srgb import is_srgb
 
 EncodedFormat = Literal["jpeg", "png"]
@@ -48,7 +48,7 @@ def format_to_keep(data: bytes) -> EncodedFormat | None:
         plain
         and image.mode in ("L", "RGB")
         and "transparency" not in image.info
-        and exif_orientation(image.info.get("exif")) not in range(2, 9)
+        and image.info[ORIENTATION] == 1
         and is_srgb(image.info.get("icc_profile"), image.mode)
     )
     return format if plain else None

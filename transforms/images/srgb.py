@@ -2,13 +2,17 @@
 
 import functools
 import io
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from transforms.elements import ImageError, Reason
+from transforms.images.metadata import MAX_PROFILE_BYTES
+
+# Larger profiles are parsed anew for each picture: a cache of them would be large.
+_CACHED_BYTES: Final = 1 << 20
 
 _WHITE = (255, 255, 255)
 
@@ -16,8 +20,9 @@ _WHITE = (255, 255, 255)
 def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     """Return a loaded image as Pillow's mode RGB, in sRGB, on white.
 
-    Colours are first converted by the embedded ICC profile, where it is valid and
-    fits the kind of pixels, then composited: white is the white of sRGB.
+    Colours are first converted by the embedded ICC profile, where it is valid, fits
+    the kind of pixels and has at most `MAX_PROFILE_BYTES`, then composited: white is
+    the white of sRGB.
 
     Raises:
         ImageError: corrupt: the image holds values that are not finite.
@@ -47,13 +52,13 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     return white
 
 
-def is_srgb(profile: bytes | None, mode: str) -> bool:
+def is_srgb(profile: object, mode: str) -> bool:
     """Return whether L or RGB pixels with this ICC profile mean the same without it.
 
     That is so where there is no profile, where it cannot be read, or where it changes
     nothing visible.
     """
-    return not profile or _profile_to_srgb(profile, mode) is None
+    return _profile_to_srgb(profile, mode) is None
 
 
 def _scale_to_8_bit(
@@ -101,15 +106,18 @@ def _is_white_zero(image: ImageFile.ImageFile) -> bool:
     )
 
 
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
     """Convert an L, RGB, CMYK or LAB image to sRGB, by its profile where it has one."""
     if image.mode == "LAB":
         transform: ImageCms.ImageCmsTransform | None = _lab_to_srgb()
     else:
-        transform = _profile_to_srgb(profile, image.mode) if profile else None
-    if transform is None:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    return cast("Image.Image", ImageCms.applyTransform(image, transform))
+        transform = _profile_to_srgb(profile, image.mode)
+    if transform is not None:
+        try:
+            return cast("Image.Image", ImageCms.applyTransform(image, transform))
+        except ImageCms.PyCMSError:
+            pass  # a profile that only looked valid
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @functools.cache
@@ -120,8 +128,25 @@ def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
     )
 
 
-@functools.lru_cache(maxsize=16)  # a collection has few profiles; some are 1 MB
-def _profile_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _profile_to_srgb(profile: object, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform of a profile to sRGB, as `_transform`.
+
+    A TIFF may hold anything in its place.
+    """
+    if not profile or not isinstance(profile, bytes):
+        return None
+    if len(profile) > MAX_PROFILE_BYTES:
+        return None
+    build = _cached_transform if len(profile) <= _CACHED_BYTES else _transform
+    return build(profile, mode)
+
+
+@functools.lru_cache(maxsize=16)  # a collection has few profiles
+def _cached_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    return _transform(profile, mode)
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Return the transform of a profile to sRGB.
 
     The result is None where there is nothing to do: the profile cannot be read, is for

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, cast
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage import files
 
-MAX_BYTES = 1 << 30
-"""No member above this size is read: it would be a bomb, not a picture."""
+# No larger member is read.
+MAX_BYTES = files.MAX_BYTES
 
 _COMPRESSED_TAR = re.compile(r"\.(tar\.[a-z0-9]+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 

@@ -81,14 +81,15 @@ def read_image(ref: ImageRef) -> bytes:
     """Return the bytes of an image file, or of an archive's member.
 
     Raises:
-        ImageError: not_found, unreadable (also a plain file over `MAX_BYTES`),
-            bad_archive_member (damaged, encrypted, a link, over `MAX_BYTES`, or with a
-            name that leads outside the archive) or out_of_memory.
+        ImageError: not_found, unreadable (also what is no regular file, or over
+            `MAX_BYTES`), bad_archive_member (damaged, encrypted, a link, over
+            `MAX_BYTES`, or with a name that leads outside the archive) or
+            out_of_memory.
     """
     remote = files.is_remote(ref.path)
     try:
         with files.google_errors() if remote else contextlib.nullcontext():
-            return read_member(ref) if ref.member else _read_file(ref)
+            return _read(ref)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(Reason.NOT_FOUND, f"{ref.key}: no such file") from error
     except OSError as error:
@@ -141,16 +142,5 @@ def _place(ref: ImageRef) -> str:
     return f"{ref.path}:{ref.member}" if ref.member else ref.path
 
 
-def _read_file(ref: ImageRef) -> bytes:
-    """Read a whole plain file."""
-    with files.open_file(ref.path) as file:
-        # Asked again: a file may have grown since it was listed.
-        file.seek(0, os.SEEK_END)
-        size = file.tell()
-        if size > MAX_BYTES:
-            raise ImageError(
-                Reason.UNREADABLE,
-                f"{ref.key}: {size} bytes are more than any picture's ({MAX_BYTES})",
-            )
-        file.seek(0)
-        return file.read()
+def _read(ref: ImageRef) -> bytes:
+    return read_member(ref) if ref.member else files.read_file(ref.path, MAX_BYTES)

@@ -4,9 +4,15 @@ Paths may be local or any URL that Beam's FileSystems knows, such as `gs://`.
 """
 
 import contextlib
+import errno
 import importlib.util
+import os
+import stat
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
+
+MAX_BYTES: Final = 1 << 30
+"""No picture above this size is read: it would be a bomb."""
 
 
 class MissingExtraError(RuntimeError):
@@ -39,15 +45,30 @@ def filesystems() -> Any:
 def open_file(path: str) -> BinaryIO:
     """Open a local or remote file for reading bytes, seekable.
 
+    A local file must be a regular one, or a link to one: a pipe would wait for its
+    writer for ever, and a device has no end.
+
     Raises:
-        OSError: The file cannot be opened.
+        OSError: The file cannot be opened, or is no regular file.
         MissingExtraError: The path is remote and its support is not installed.
     """
     if is_remote(path):
         from apache_beam.io.filesystem import CompressionTypes
 
         return filesystems().open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return open(path, "rb")
+    return open(path, "rb", opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    # Not to wait: opening a pipe would, until somebody writes to it.
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "not a regular file (a pipe, socket or device)", path)
 
 
 @contextlib.contextmanager
@@ -76,11 +97,22 @@ def reading(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_file(path: str) -> bytes:
-    """Return the bytes of a local or remote file.
+def read_file(path: str, most: int | None = None) -> bytes:
+    """Return the bytes of a local or remote file: as many as it has when it is opened.
+
+    Args:
+        path: Local path or URL.
+        most: Larger files are refused before they are read; None for no limit.
 
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or has more than `most` bytes.
     """
     with reading(path) as file:
-        return file.read()
+        # Asked now: a file may have grown since it was listed.
+        file.seek(0, os.SEEK_END)
+        size = file.tell()
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, f"{size} bytes; at most {most} are read", path)
+        file.seek(0)
+        # No more than that: some files of /proc have no size and no end.
+        return file.read(size)

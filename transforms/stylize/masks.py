@@ -1,93 +1,191 @@
 """Masks: which part of a content a style is for."""
 
+import dataclasses
 import functools
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from transforms.elements import ImageError, Reason
-from transforms.images.decoder import decode_image
-from transforms.storage.files import read_file
+from transforms.images.load import LoadedImage
+from transforms.images.mask_values import Mask, decode_mask
+from transforms.inputs.roots import printable
+from transforms.storage.files import MAX_BYTES, read_file
 from transforms.stylize.pairing import Recipe
 
-Mask = npt.NDArray[np.float32]
+_WHITE: Final = 255
 
 
-def load_mask(path: str, height: int, width: int) -> Mask:
-    """Return a mask as float32 [height, width] in [0, 1], white being 1.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Regions:
+    """The regions of a content, those that are not empty.
 
-    A mask of another size is resized without mixing its values (nearest).
+    Attributes:
+        shares: Of each region in a pixel, uint8 [regions, height, width], 255 for all.
+        weights: What scales the shares of each region, float32 [regions].
+        places: Of the style of each region, -1 for the content itself.
+        note: What a reader should know: whose region is empty, which way was up.
+    """
+
+    shares: npt.NDArray[np.uint8]
+    weights: npt.NDArray[np.float32]
+    places: Sequence[int]
+    note: str | None = None
+
+
+def load_mask(
+    path: str, sha256: str | None, content: LoadedImage
+) -> tuple[Mask, str | None]:
+    """Return a mask in the size of a content, and what a reader should know of it.
+
+    A mask has the shape of the content as it is seen, upright, in any size; it is
+    resized without mixing its values (nearest).
+
+    Args:
+        path: Of its file.
+        sha256: Of its bytes when the job was planned; None for any.
+        content: What it is for.
+
+    Returns:
+        uint8 [height, width], 255 where the style applies, and a note: whether nothing
+        tells that the mask was not drawn on a photograph that its EXIF turns.
 
     Raises:
-        ImageError: It cannot be read or decoded.
+        ImageError: It cannot be read or decoded; or bad_pair: it is no mask, not one
+            of the shape of the content, or not the one that was planned. The message
+            holds nothing of its contents.
     """
-    mask = _grey(path)
-    if mask.size != (width, height):
-        mask = mask.resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(mask, np.float32) / np.float32(255)
-
-
-@functools.lru_cache(maxsize=4)
-def _grey(path: str) -> Image.Image:
+    name = printable(path.rsplit("/", 1)[-1])
     try:
-        data = read_file(path)
+        mask = _read_mask(path, sha256)
+        note = _check_shape(mask, content)
+    except FileNotFoundError as error:
+        raise ImageError(Reason.NOT_FOUND, f"mask {name!r}: no such file") from error
     except OSError as error:
-        raise ImageError(Reason.NOT_FOUND, f"mask: {error.strerror}") from error
-    pixels = decode_image(data, min_side=1).pixels
-    return Image.fromarray(pixels).convert("L")
+        raise ImageError(
+            Reason.UNREADABLE, f"mask {name!r}: {error.strerror or 'cannot be read'}"
+        ) from error
+    except ImageError as error:
+        # A decoder's own words may quote the file, which may be a secret.
+        ours = error.message if error.__cause__ is None else "no picture, or damaged"
+        raise ImageError(error.reason, f"mask {name!r}: {ours}") from error
+    height, width, _ = content.pixels.shape
+    if mask.shape != (height, width):
+        image = Image.fromarray(mask)
+        mask = np.asarray(image.resize((width, height), Image.Resampling.NEAREST))
+    return mask, note and f"mask {name!r}: {note}"
+
+
+@functools.lru_cache(maxsize=2)  # those of a pair of styles; 89 MB at most
+def _read_mask(path: str, sha256: str | None) -> Mask:
+    data = read_file(path, MAX_BYTES)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise ImageError(
+            Reason.BAD_PAIR, "its file has changed since the job began. Run it again"
+        )
+    return decode_mask(data)
+
+
+def _check_shape(mask: Mask, content: LoadedImage) -> str | None:
+    """Compare the shape of a mask with that of its content; return a note.
+
+    Raises:
+        ImageError: bad_pair: it has another shape, or that before the EXIF turned it.
+    """
+    size = mask.shape[1], mask.shape[0]
+    seen = content.original_width, content.original_height
+    stored = seen[::-1] if content.orientation >= 5 else seen
+    found, wanted = ("{}x{}".format(*pair) for pair in (size, seen))
+    if size != seen and (size == stored or not _same_shape(size, seen)):
+        if _same_shape(size, stored):
+            raise ImageError(
+                Reason.BAD_PAIR,
+                f"{found} pixels, the photograph is {wanted} once its EXIF orientation "
+                f"({content.orientation}) turns it. Turn the mask as well",
+            )
+        raise ImageError(
+            Reason.BAD_PAIR,
+            f"{found} pixels have another aspect than the photograph's {wanted}. "
+            "Draw the mask on the whole photograph",
+        )
+    if content.orientation > 1 and _same_shape(size, stored):
+        return (
+            "taken as drawn on the photograph as it is seen, after its EXIF "
+            f"orientation ({content.orientation})"
+        )
+    return None
+
+
+def _same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether sizes differ by a scale, and by the rounding of both sides."""
+    return abs(size[0] * other[1] - size[1] * other[0]) < sum(other)
 
 
 def regions_of(
-    masks: Sequence[Mask | None], weights: Sequence[float], names: Sequence[str]
-) -> tuple[npt.NDArray[np.float32], list[int], str | None]:
+    masks: Sequence[Mask | None],
+    weights: Sequence[float],
+    names: Sequence[str],
+    notes: Sequence[str] = (),
+) -> Regions:
     """Return the regions of a content, those that are not empty.
 
     A style without a mask is for what the masks leave. What the mask of a single style
     leaves stays as the content is; what several masks leave is for all their styles.
 
     Args:
-        masks: float32 [height, width] of each style, or None.
+        masks: uint8 [height, width] of each style, or None.
         weights: Weight of each style, which scales its mask.
         names: Keys of the styles, for the note.
-
-    Returns:
-        Shares float32 [regions, height, width]; for each region the place of its style,
-        -1 for the content itself; and a note where a style's region is empty.
+        notes: What a reader should know of the masks.
     """
     given = [mask for mask in masks if mask is not None]
-    rest = np.clip(1 - np.sum(given, axis=0), 0, 1).astype(np.float32)
-    shares: list[Any] = []
+    rest = np.full_like(given[0], _WHITE)
+    for mask in given:
+        rest -= np.minimum(rest, mask)
+    shares: list[Mask] = []
     places: list[int] = []
     empty = []
-    for place, (mask, weight) in enumerate(zip(masks, weights, strict=True)):
-        share = rest if mask is None else mask
+    for place, own in enumerate(masks):
+        share = rest if own is None else own
         if share.any():
-            shares.append(share * np.float32(weight / max(weights)))
+            shares.append(share)
             places.append(place)
         else:
             empty.append(names[place])
+    scales = [weights[place] / max(weights) for place in places]
     if len(masks) == 1 and rest.any():
         shares.append(rest)
         places.append(-1)
+        scales.append(1.0)
     if not shares:
-        shares, places = [np.ones_like(rest)] * len(masks), list(range(len(masks)))
-    note = f"empty region: {', '.join(empty)}" if empty else None
-    return np.stack(shares), places, note
+        shares, places = [rest] * len(masks), list(range(len(masks)))
+        scales = [1.0] * len(masks)
+    told = [f"empty region: {', '.join(empty)}"] if empty else []
+    note = "; ".join([*told, *notes]) or None
+    return Regions(np.stack(shares), np.array(scales, np.float32), places, note)
 
 
-def load_regions(
-    recipe: Recipe, height: int, width: int
-) -> tuple[npt.NDArray[np.float32], list[int], str | None]:
+def load_regions(recipe: Recipe, content: LoadedImage) -> Regions:
     """Return the regions of a masked picture, as `regions_of`.
 
     Raises:
-        ImageError: A mask cannot be read or decoded.
+        ImageError: A mask cannot be used, as `load_mask`.
     """
+    masks: list[Mask | None] = []
+    notes = []
+    for path, share in zip(recipe.masks, recipe.styles, strict=True):
+        mask, note = None, None
+        if path:
+            mask, note = load_mask(path, share.mask_sha256, content)
+        masks.append(mask)
+        notes += [note] if note else []
     return regions_of(
-        [load_mask(path, height, width) if path else None for path in recipe.masks],
+        masks,
         [share.weight for share in recipe.styles],
         [share.key for share in recipe.styles],
+        notes,
     )

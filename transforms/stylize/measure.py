@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from model.adain.ruler import Goal, Measurement, Moments
 from model.config import STYLE_LAYERS
+from model.networks.regions import RegionMasks
 from transforms.elements import ImageError, ImageRef
 from transforms.images.load import style_pixels
 from transforms.steps.model_handler import network_error
@@ -84,12 +85,12 @@ def _measure(
         weights = [share.weight for share in recipe.styles]
         goal = Goal(_mixed(weights, vectors), recipe.alpha)
         return ruler.measure(picture, model.seen(image), goal)
-    height, width, _ = image.pixels.shape
-    masks, places, _ = load_regions(recipe, height, width)
-    styled = np.array(places) >= 0
+    regions = load_regions(recipe, image)
+    styled = np.array(regions.places) >= 0
     # A region without a style has strength 0, so its vectors do not matter.
-    chosen = [vectors[max(place, 0)] for place in places]
+    chosen = [vectors[max(place, 0)] for place in regions.places]
     goal = Goal(_stacked(chosen), recipe.alpha * styled, styled)
+    masks = RegionMasks(regions.shares, regions.weights)
     return ruler.measure(picture, ruler.look(image.pixels, masks), goal)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from model.adain.keep_colors import keep_chroma, match_colors
 from model.adain.stylizer import Content, to_float
+from model.networks.regions import RegionMasks
 from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
@@ -134,16 +135,19 @@ def _paint_masked(
     model: SharedStylizer, block: StylizeBlock, mean: Vectors, std: Vectors
 ) -> Result:
     recipe = block.paintings[0].recipe
-    height, width, _ = block.content.pixels.shape
-    shares, places, note = load_regions(recipe, height, width)
-    alphas = [recipe.alpha if place >= 0 else 0.0 for place in places]
-    chosen = np.maximum(places, 0)
+    regions = load_regions(recipe, block.content)
+    alphas = [recipe.alpha if place >= 0 else 0.0 for place in regions.places]
+    chosen = np.maximum(regions.places, 0)
     pictures, finite = model.get().paint_regions(
-        model.content(block.content), shares, mean[chosen], std[chosen], alphas
+        model.content(block.content),
+        RegionMasks(regions.shares, regions.weights),
+        mean[chosen],
+        std[chosen],
+        alphas,
     )
     if not finite[0]:
         raise ImageError(Reason.MODEL_ERROR, _NOT_FINITE)
-    return Painted(pictures[0], note)
+    return Painted(pictures[0], regions.note)
 
 
 def _paint_recolored(

@@ -1,14 +1,13 @@
 """A file of pairs, read, judged and rewritten as the table that the workers look into.
 
 Columns of a CSV or Parquet file: `content` and `style` (keys as the manifest has them);
-where there are several styles, their `weights`; `alpha`; `mask`, a picture relative to
-the file, white where the style is. `transforms.inputs.tables` says how a cell holds
+where there are several styles, their `weights`; `alpha`; `mask`, a picture beside the
+file or below, white where the style is. `transforms.inputs.tables` says how a cell holds
 several values. A row that cannot be used is a `bad_pair` failure and stops nothing.
 """
 
 import dataclasses
 import decimal
-import hashlib
 import math
 import os
 import re
@@ -20,10 +19,10 @@ import pyarrow as pa
 from apache_beam.pvalue import PBegin
 
 from transforms.elements import Count, Failure, Reason
+from transforms.inputs.mask_files import MaskFiles
 from transforms.inputs.names import KnownNames, UnknownNameError
 from transforms.inputs.tables import OtherType, TableRow, read_table_file
 from transforms.steps.outcome import Outcome
-from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
@@ -53,9 +52,11 @@ class PairFile:
 
     Attributes:
         path: Local path or URL, `.csv` or `.parquet`.
+        outside_masks: Whether masks may lie outside the folder of the file.
     """
 
     path: str
+    outside_masks: bool = False
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows as they are.
@@ -86,9 +87,10 @@ def judge_pairs(
         ValueError: It is no table of pairs, or rows of it would be lost.
     """
     known = KnownNames(contents, "content"), KnownNames(styles, "style")
+    masks = MaskFiles(file.path, file.outside_masks)
     for row in file.rows():
         try:
-            yield from _judge(row, *known, file.path, alphas)
+            yield from _judge(row, *known, masks, alphas)
         except (_BadPairError, UnknownNameError) as error:
             if row.holds_rows:
                 raise ValueError(
@@ -109,7 +111,7 @@ def _judge(
     row: TableRow,
     contents: KnownNames,
     styles: KnownNames,
-    path: str,
+    files: MaskFiles,
     alphas: Sequence[float],
 ) -> list[Row]:
     if row.problem:
@@ -121,7 +123,7 @@ def _judge(
             r"a name is written \;"
         )
     content = contents.key(names[0])
-    shares = _shares(row, styles, path)
+    shares = _shares(row, styles, files)
     strengths = [_alpha(alpha) for alpha in row.values.get("alpha", ())] or alphas
     return [
         {
@@ -151,7 +153,7 @@ def _texts(row: TableRow, column: str, gaps: bool = False) -> list[str]:
     return texts
 
 
-def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
+def _shares(row: TableRow, styles: KnownNames, files: MaskFiles) -> list[Row]:
     keys = [styles.key(name) for name in _texts(row, "style")]
     if not keys:
         raise _BadPairError("it names no style")
@@ -168,7 +170,7 @@ def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
     names = _texts(row, "mask", gaps=True)
     if len(names) > len(keys):
         raise _BadPairError(f"{len(names)} masks for {len(keys)} styles")
-    masks: list[Any] = [_mask(path, name) if name else (None, None) for name in names]
+    masks: list[Any] = [_mask(files, name) if name else (None, None) for name in names]
     # One mask for two styles: the second gets the rest.
     masks += [(None, None)] * (len(keys) - len(masks))
     return [
@@ -183,13 +185,11 @@ def _shares(row: TableRow, styles: KnownNames, path: str) -> list[Row]:
     ]
 
 
-def _mask(path: str, name: str) -> tuple[str, str]:
-    folder = path.rsplit("/", 1)[0] if "/" in path else "."
-    place = name if name.startswith("/") or "://" in name else f"{folder}/{name}"
+def _mask(files: MaskFiles, name: str) -> tuple[str, str]:
     try:
-        return place, hashlib.sha256(read_file(place)).hexdigest()
-    except (OSError, ValueError) as error:
-        raise _BadPairError(f"mask {shown(name)} cannot be read") from error
+        return files.find(name)
+    except ValueError as error:
+        raise _BadPairError(str(error)) from error
 
 
 def _alpha(value: Any) -> float:
