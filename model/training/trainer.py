@@ -26,6 +26,7 @@ from model.config import Policy
 from model.networks.encoder import build_encoder
 from model.networks.keras_network import get_weights, set_weights
 from model.networks.level_network import build_level_decoder, build_level_encoder
+from model.training.averages import Averages
 from model.training.settings import TrainingSettings
 
 Moments = tuple[tf.Tensor, tf.Tensor]
@@ -79,7 +80,8 @@ class Trainer:
     """A decoder in training and all that a checkpoint holds of it.
 
     `step` counts the updates; `best` is the lowest held-out total so far, kept for
-    whoever evaluates. `encoder` learns with the decoder, or is None.
+    whoever evaluates. `encoder` learns with the decoder, or is None. `averages` holds
+    the weights averaged over the steps, or is None.
 
     Args:
         settings: What decides the outcome.
@@ -144,6 +146,7 @@ class Trainer:
             self.encoder = self._encoder if settings.train_encoder else None
             self.decoder = build_level_decoder(network, precision=policy)
             set_weights(self.decoder, start.decoder)
+            self.averages = self._make_averages(start) if settings.ema else None
             optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
             self.optimizer = optimizers[settings.optimizer](settings.learning_rate)
             # Before strategy.run, which cannot create variables.
@@ -156,10 +159,25 @@ class Trainer:
         self._run = tf.function(self._run_replicas, jit_compile=False)
 
     @property
+    def learning(self) -> dict[str, keras.Model]:
+        """The networks that learn, by name."""
+        encoder = {"encoder": self.encoder} if self.encoder else {}
+        return {"decoder": self.decoder, **encoder}
+
+    def _make_averages(self, start: Bundle) -> Averages:
+        network = start.architecture
+        averaged = {"decoder": build_level_decoder(network, start.decoder)}
+        if self.encoder:
+            averaged["encoder"] = build_level_encoder(
+                network, start.encoder, trainable=True
+            )
+        return Averages(self.settings.ema, self.learning, averaged)
+
+    @property
     def _variables(self) -> list[Any]:
         """What learns: the decoder, then the encoder where it does."""
-        of_encoder = self.encoder.trainable_variables if self.encoder else []
-        return [*self.decoder.trainable_variables, *of_encoder]
+        networks = self.learning.values()
+        return [v for network in networks for v in network.trainable_variables]
 
     def train_step(self, batch: Any, *, stop: bool = False) -> StepResult:
         """Update what learns once.
@@ -169,9 +187,11 @@ class Trainer:
                 each; per replica where there are several.
             stop: Whether this worker wants to stop after this step.
         """
-        rate = learning_rate(self.settings, int(self.step.numpy()))
-        self.optimizer.learning_rate.assign(rate)
+        step = int(self.step.numpy())
+        self.optimizer.learning_rate.assign(learning_rate(self.settings, step))
         sums = self._run(batch, tf.constant(float(stop)))
+        if self.averages:
+            self.averages.update(step)
         self.step.assign_add(1)
         values = {name: float(value.numpy()) for name, value in sums.items()}
         stopped = values.pop("stop") > 0
@@ -203,6 +223,10 @@ class Trainer:
         """Return what learns, float32, by `<layer>/kernel` and `<layer>/bias`."""
         of_encoder = get_weights(self.encoder) if self.encoder else {}
         return {**get_weights(self.decoder), **of_encoder}
+
+    def result(self) -> dict[str, Any]:
+        """Return the weights that are judged and kept: the averages where there are."""
+        return self.averages.weights() if self.averages else self.weights()
 
     def _look(
         self, content: tf.Tensor, style: tf.Tensor

@@ -61,6 +61,7 @@ def find_bundle(config: ExportConfig) -> Bundle:
             workdir.checkpoints,
             start,
             encoder=about["identity"].get("train_encoder", False),
+            averaged=bool(about["identity"].get("ema")),
         )
         return trained_bundle(
             start, weights, workdir.bundle_about(start, about["identity"], step)

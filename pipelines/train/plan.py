@@ -16,6 +16,7 @@ from model.networks.decoder import fresh_weights, mirror_layers
 from model.networks.encoder import layers_to, vgg_layers
 from model.networks.weights import load_vgg_weights
 from model.training.dataset import PictureIndex, load_index
+from pipelines.command import flags
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
@@ -124,10 +125,15 @@ def _open(
 
 def _check_stride(config: TrainConfig, init: Bundle) -> None:
     stride = 2 ** sum(layer.pool_before for layer in init.encoder_layers)
-    if config.settings.crop % stride:
-        raise UsageError(
-            f"--crop {config.settings.crop}: expected a multiple of {stride}, by which "
-            f"the encoder of --init {config.init} shrinks."
+    schedule = config.settings.crops
+    name = "crop_schedule" if config.settings.crop_schedule else "crop"
+    for crop in schedule.crops:
+        flags.require(
+            crop % stride == 0,
+            flags.flag_of(name),
+            schedule,
+            f"multiples of {stride}, by which the encoder of --init {config.init} "
+            "shrinks",
         )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import pathlib
 import signal
 import sys
@@ -92,15 +93,16 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
-    crop = config.settings.crop
-    for name, index in (("contents", plan.content), ("styles", plan.style)):
-        small = index.count_smaller(crop)
-        if small:
-            print(
-                f"train: {small} of {len(index)} {name} are smaller than the crop of "
-                f"{crop} pixels and are enlarged",
-                file=sys.stderr,
-            )
+    for crop, begins, _ in config.settings.crops.stages(first):
+        since = f" from step {begins + 1} on" if begins > first else ""
+        for name, index in (("contents", plan.content), ("styles", plan.style)):
+            small = index.count_smaller(crop)
+            if small:
+                print(
+                    f"train: {small} of {len(index)} {name} are smaller than the crop "
+                    f"of {crop} pixels{since} and are enlarged",
+                    file=sys.stderr,
+                )
     if first:
         print(f"train: going on after step {first}", file=sys.stderr)
 
@@ -194,25 +196,29 @@ class _Work:
         return step % self._config.eval_every == 0 or step == last
 
     def _batches(self, first: int) -> Iterator[Any]:
+        """Yield the batches from a step on, at the crop of each."""
         settings = self._config.settings
-
         part = settings.batch_size // self._cluster.workers
+        for crop, begins, ends in settings.crops.stages(first):
 
-        def make(devices: int) -> tf.data.Dataset:
-            pairs = training_pairs(
-                self._plan.content,
-                self._plan.style,
-                crop=settings.crop,
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-                identity_share=settings.identity_share,
-                start_step=first,
-                first=self._cluster.index * part,
-                count=part,
-            )
-            return pairs if devices == 1 else pairs.rebatch(part // devices)
+            def make(devices: int, crop: int = crop, begins: int = begins) -> Any:
+                pairs = training_pairs(
+                    self._plan.content,
+                    self._plan.style,
+                    crop=crop,
+                    batch_size=settings.batch_size,
+                    seed=settings.seed,
+                    identity_share=settings.identity_share,
+                    start_step=begins,
+                    first=self._cluster.index * part,
+                    count=part,
+                    # Older trainings with --crop go on as they began.
+                    enlarge=settings.crop_schedule is None,
+                )
+                return pairs if devices == 1 else pairs.rebatch(part // devices)
 
-        return batches_of(self._trainer, make)
+            count = None if ends is None else ends - begins
+            yield from itertools.islice(batches_of(self._trainer, make), count)
 
     def _diverged(self, step: int, losses: Mapping[str, float]) -> str:
         saved = self._checkpoints.saved_step
@@ -232,7 +238,7 @@ class _Work:
         judge = self._judge
         bundle = trained_bundle(
             self._start,
-            self._trainer.weights(),
+            self._trainer.result(),
             about=self._workdir.bundle_about(self._start, self._plan.identity, step),
         )
         cells, summary = judge.evaluate(bundle)
