@@ -60,6 +60,7 @@ class Checkpoints:
             optimizer=self.trainer.optimizer,
             step=self.trainer.step,
             best=self.trainer.best,
+            **({"imitator": self.trainer.imitator} if self.trainer.imitator else {}),
             **self.trainer.learning,
             **(self.trainer.averages.networks if self.trainer.averages else {}),
         )

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -67,6 +67,16 @@ class PictureIndex:
     def count_smaller(self, crop: int) -> int:
         """Return how many pictures must be enlarged for crops of that side."""
         return int((np.minimum(self.height, self.width) < crop).sum())
+
+    def without(self, keys: Set[str]) -> "PictureIndex":
+        """Return the pictures whose keys are not among some."""
+        kept = np.array([key not in keys for key in self.keys], np.bool_)
+        columns = ("file", "offset", "length", "height", "width", "is_jpeg")
+        return dataclasses.replace(
+            self,
+            **{name: getattr(self, name)[kept] for name in columns},
+            keys=tuple(key for key in self.keys if key not in keys),
+        )
 
     def some(self, count: int) -> list[int]:
         """Return the positions of pictures that their keys alone choose."""

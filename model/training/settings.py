@@ -12,7 +12,13 @@ Optimizer = Literal["adam", "sgd"]
 ContentTarget = Literal["adain", "photograph"]
 
 # Settings that the workdirs of older versions lack.
-_LATER: Final = ("content_target", "train_encoder", "ema", "crop_schedule")
+_LATER: Final = (
+    "content_target",
+    "train_encoder",
+    "ema",
+    "crop_schedule",
+    "distill_steps",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +87,13 @@ class TrainingSettings:
         False, "the encoder learns together with the decoder, VGG-16 being the judge"
     )
 
+    distill_steps: int = option(
+        0,
+        "how many of the first steps a narrow encoder (--encoder-channels) spends on "
+        "imitating VGG-16, before it learns with the decoder",
+        NOT_NEGATIVE,
+        metavar="STEPS",
+    )
     # Off by default, as in the authors' code.
     ema: float = option(
         0.0,
@@ -89,6 +102,19 @@ class TrainingSettings:
         Range(lambda decay: 0 <= decay < 1, "at least 0 and below 1"),
         metavar="DECAY",
     )
+
+    @property
+    def encoder_learns(self) -> bool:
+        """Whether the encoder learns, with the decoder or before it."""
+        return self.train_encoder or self.distill_steps > 0
+
+    def imitates(self, step: int) -> bool:
+        """Return whether the encoder imitates in a step, the first being 0."""
+        return step < self.distill_steps
+
+    def step_of_stage(self, step: int) -> int:
+        """Return which step of its stage a step is: of imitating, or of the rest."""
+        return step if self.imitates(step) else step - self.distill_steps
 
     @property
     def crops(self) -> CropSchedule:

@@ -19,8 +19,9 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
 from model.training.checkpoints import CheckpointError, Checkpoints
+from model.training.learning_rate import learning_rate
 from model.training.pairs import training_pairs
-from model.training.trainer import Trainer, batches_of, learning_rate
+from model.training.trainer import Trainer, batches_of
 from pipelines.train.cluster import Cluster
 from pipelines.train.config import TrainConfig
 from pipelines.train.log import TrainingLog
@@ -93,6 +94,8 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
+    for note in plan.notes:
+        print(f"train: {note}", file=sys.stderr)
     for crop, begins, _ in config.settings.crops.stages(first):
         since = f" from step {begins + 1} on" if begins > first else ""
         for name, index in (("contents", plan.content), ("styles", plan.style)):
@@ -188,11 +191,13 @@ class _Work:
         """Return whether the decoder is evaluated after a step.
 
         After none as well where there is a bundle to be better than; a fresh decoder
-        paints noise.
+        paints noise, also behind an encoder that still imitates.
         """
         if step == 0:
             return self._plan.init is not None
         last = self._config.settings.steps
+        if step <= self._config.settings.distill_steps:
+            return False
         return step % self._config.eval_every == 0 or step == last
 
     def _batches(self, first: int) -> Iterator[Any]:
@@ -221,13 +226,14 @@ class _Work:
             yield from itertools.islice(batches_of(self._trainer, make), count)
 
     def _diverged(self, step: int, losses: Mapping[str, float]) -> str:
+        parts = ("content", "style", "imitation")
+        found = ", ".join(f"{n} {losses[n]:g}" for n in parts if n in losses)
         saved = self._checkpoints.saved_step
         kept = "none was saved yet" if saved is None else f"that of step {saved} stays"
         return (
-            f"the loss or its gradient is not finite at step {step} (content "
-            f"{losses['content']:g}, style {losses['style']:g}). No checkpoint of it "
-            f"was written; {kept}. Train in another --workdir with a lower "
-            "--learning-rate, with --warmup-steps or with --clip-norm."
+            f"the loss or its gradient is not finite at step {step} ({found}). No "
+            f"checkpoint of it was written; {kept}. Train in another --workdir with a "
+            "lower --learning-rate, with --warmup-steps or with --clip-norm."
         )
 
     @functools.cached_property
