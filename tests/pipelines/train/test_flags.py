@@ -247,7 +247,25 @@ def test_with_every_flag_two_workers_are_one(train_command, every, tmp_path):
         assert two["total"] == pytest.approx(one["total"], rel=1e-3)
 
 
-def test_new_network_at_several_levels_behind_vgg(train, tiny_vgg, tmp_path, capfd):
+@pytest.fixture
+def firing_vgg(tiny_vgg):
+    """A tiny VGG of which every channel fires, so that it can be normalised."""
+    for array in tiny_vgg.values():
+        np.abs(array, out=array)
+
+
+def test_weights_that_cannot_be_normalised_are_refused(
+    train, tiny_vgg, tmp_path, capfd
+):
+    for array in tiny_vgg.values():
+        array *= np.float32(0)
+    assert train(tmp_path / "w", "--crop", "32", "--steps", "1", init=False) == 2
+    error = capfd.readouterr().err
+    assert "error: --network vgg16: Every channel of block1_conv1 must fire" in error
+
+
+@pytest.mark.usefixtures("firing_vgg")
+def test_new_network_at_several_levels_behind_vgg(train, tmp_path, capfd):
     flags = ("--adain-layers", "relu4_1,block2_conv2,relu1_1", "--steps", "1")
     flags += ("--decoder-channels", "7,6,5", "--crop", "32")
     workdir = tmp_path / "work"
@@ -268,7 +286,8 @@ def test_new_network_at_several_levels_behind_vgg(train, tiny_vgg, tmp_path, cap
     assert "error: --adain-layers: the training in --workdir" in error
 
 
-def test_one_level_is_the_training_of_before(train, tiny_vgg, tmp_path, capfd):
+@pytest.mark.usefixtures("firing_vgg")
+def test_one_level_is_the_training_of_before(train, tmp_path):
     flags = ("--steps", "1", "--crop", "32")
     workdir = tmp_path / "work"
     assert train(workdir, *flags, init=False) == 0
