@@ -96,6 +96,9 @@ def family_member(
             widths[name] = tap_channels[name]
         taps.append(Tap(name, projection))
     mirrored = encoder_layers
+    if decoder_channels is None and tap_channels is not None:
+        firsts = [layer for layer in encoder_layers if layer.pool_before]
+        decoder_channels = [layer.in_channels for layer in reversed(firsts)]
     if decoder_channels is not None:
         blocks = (*reversed(decoder_channels), widths[names[-1]])
         mirrored = narrow_layers(encoder_layers, blocks)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from model.bundle import Bundle
 from model.networks.keras_network import Arrays, get_weights
 from model.networks.level_network import build_level_decoder, build_level_encoder
+from model.training.averages import AVERAGED
 from model.training.trainer import Trainer
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class CheckpointError(RuntimeError):
 
 @dataclasses.dataclass
 class Checkpoints:
-    """The checkpoints of a training: what learns, optimizer, step and best so far.
+    """The checkpoints of a training: what learns, averages, optimizer, step and best.
 
     TensorFlow writes a checkpoint under a temporary name, renames it, and then names it
     in the file `checkpoint`, so that a killed process leaves the former one valid.
@@ -56,11 +57,12 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         self._state = tf.train.Checkpoint(
-            decoder=self.trainer.decoder,
             optimizer=self.trainer.optimizer,
             step=self.trainer.step,
             best=self.trainer.best,
-            **({"encoder": self.trainer.encoder} if self.trainer.encoder else {}),
+            **({"imitator": self.trainer.imitator} if self.trainer.imitator else {}),
+            **self.trainer.learning,
+            **(self.trainer.averages.networks if self.trainer.averages else {}),
         )
         self._manager = tf.train.CheckpointManager(
             self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
@@ -149,7 +151,11 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
 
 
 def latest_weights(
-    folder: pathlib.Path, start: Bundle, *, encoder: bool = False
+    folder: pathlib.Path,
+    start: Bundle,
+    *,
+    encoder: bool = False,
+    averaged: bool = False,
 ) -> tuple[Arrays, int]:
     """Return what learnt up to the latest checkpoint that is whole, and its step.
 
@@ -157,13 +163,15 @@ def latest_weights(
         folder: Of the checkpoints.
         start: What the training started from.
         encoder: Whether the encoder learnt too.
+        averaged: Whether the training averaged its weights: then the averages.
 
     Raises:
         CheckpointError: There is none.
     """
-    parts = {"decoder": build_level_decoder(start.architecture)}
+    prefix = AVERAGED if averaged else ""
+    parts = {f"{prefix}decoder": build_level_decoder(start.architecture)}
     if encoder:
-        parts["encoder"] = build_level_encoder(
+        parts[f"{prefix}encoder"] = build_level_encoder(
             start.architecture, start.encoder, trainable=True
         )
     step = tf.Variable(0, dtype=tf.int64)

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import numpy as np
@@ -67,6 +67,16 @@ class PictureIndex:
     def count_smaller(self, crop: int) -> int:
         """Return how many pictures must be enlarged for crops of that side."""
         return int((np.minimum(self.height, self.width) < crop).sum())
+
+    def without(self, keys: Set[str]) -> "PictureIndex":
+        """Return the pictures whose keys are not among some."""
+        kept = np.array([key not in keys for key in self.keys], np.bool_)
+        columns = ("file", "offset", "length", "height", "width", "is_jpeg")
+        return dataclasses.replace(
+            self,
+            **{name: getattr(self, name)[kept] for name in columns},
+            keys=tuple(key for key in self.keys if key not in keys),
+        )
 
     def some(self, count: int) -> list[int]:
         """Return the positions of pictures that their keys alone choose."""
@@ -165,7 +175,7 @@ def _read_whole(path: str) -> bytes:
 
 
 def draw(
-    index: PictureIndex, position: tf.Tensor, seed: int, stream: int
+    index: PictureIndex, position: tf.Tensor, seed: int, stream: int, least: int = 0
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Draw a picture and a window of it.
 
@@ -180,6 +190,7 @@ def draw(
         seed: Seed of the training.
         stream: Tells the draws of one purpose from those of another, such as contents
             from styles.
+        least: Side in pixels that no window falls below unless the picture does.
 
     Returns:
         int64 scalar, the picture; int32 [4], the window in it as (top, left, height,
@@ -199,6 +210,7 @@ def draw(
     sides = tf.stack([tf.gather(index.height, chosen), tf.gather(index.width, chosen)])
     short = tf.reduce_min(sides)
     side = tf.cast(tf.round(tf.cast(short, tf.float32) / (1 + draws[0])), tf.int32)
+    side = tf.maximum(side, tf.minimum(short, least))
     room = sides - side
     corner = tf.minimum(
         tf.cast(draws[1:3] * tf.cast(room + 1, tf.float32), tf.int32), room
@@ -216,6 +228,7 @@ def crop_dataset(
     start_step: int = 0,
     first: int = 0,
     count: int | None = None,
+    enlarge: bool = True,
 ) -> tf.data.Dataset:
     """Return batches of random crops, endlessly, from a given step on.
 
@@ -228,16 +241,18 @@ def crop_dataset(
         start_step: The step whose batch comes first.
         first: Place in the batch where this worker's share begins.
         count: Size of its share; the rest of the batch when None.
+        enlarge: Whether windows may be smaller than the crop where the picture is not.
 
     Returns:
         Dataset of float32 [count, crop, crop, 3], RGB in [0, 1].
     """
     share = batch_size - first if count is None else count
     numbers = tf.data.Dataset.range(start_step * share, np.iinfo(np.int64).max)
+    least = 0 if enlarge else crop
 
     def load(number: tf.Tensor) -> tf.Tensor:
         position = number // share * batch_size + first + number % share
-        chosen, window, mirrored = draw(index, position, seed, stream)
+        chosen, window, mirrored = draw(index, position, seed, stream, least)
         pixels = _read_window(index, chosen, window)
         # Antialiased, or fine texture turns into patterns that are not there.
         pixels = tf.image.resize(

@@ -24,6 +24,7 @@ def training_pairs(
     start_step: int = 0,
     first: int = 0,
     count: int | None = None,
+    enlarge: bool = True,
 ) -> tf.data.Dataset:
     """Return the pairs of one worker, endlessly, from a step on.
 
@@ -46,6 +47,7 @@ def training_pairs(
         start_step: The step whose batch comes first.
         first: Place in the batch where this worker's share begins.
         count: Size of its share; the rest of the batch when None.
+        enlarge: Whether windows may be smaller than the crop where the picture is not.
 
     Returns:
         Dataset of pairs of float32 `[count, crop, crop, 3]`, RGB in [0, 1].
@@ -61,6 +63,7 @@ def training_pairs(
             start_step=start_step,
             first=first,
             count=share,
+            enlarge=enlarge,
         )
         for stream, index in ((_CONTENT, content), (_STYLE, style))
     ]

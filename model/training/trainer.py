@@ -3,13 +3,14 @@
 The decoder learns to turn AdaIN's features into pictures whose features are those again
 (Huang & Belongie 2017, https://arxiv.org/abs/1703.06868). The losses look through a
 fixed encoder: the network's own, or, where that one has projections or learns too, that
-of a judge.
+of a judge. A narrow encoder first learns to imitate that of the judge.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -26,31 +27,12 @@ from model.config import Policy
 from model.networks.encoder import build_encoder
 from model.networks.keras_network import get_weights, set_weights
 from model.networks.level_network import build_level_decoder, build_level_encoder
+from model.training.averages import Averages
+from model.training.imitation import check_imitation, imitation_losses, power
+from model.training.learning_rate import learning_rate
 from model.training.settings import TrainingSettings
 
 Moments = tuple[tf.Tensor, tf.Tensor]
-
-# The cosine schedule ends at this share of the learning rate.
-COSINE_FLOOR: Final = 0.02
-
-
-def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Return the learning rate of a step, the first being 0.
-
-    The schedule times min(1, (step + 1) / warm-up). `inverse-time` is
-    lr / (1 + decay · step), as in the authors' code; `cosine` falls from lr to 2 % of
-    it over all steps. Computed here, not by Keras, so that it is logged as it is used.
-    """
-    rate = settings.learning_rate
-    if settings.lr_schedule == "inverse-time":
-        rate /= 1.0 + settings.lr_decay * step
-    else:
-        share = min(step / settings.steps, 1.0)
-        fall = 0.5 * (1.0 + math.cos(math.pi * share))
-        rate *= COSINE_FLOOR + (1.0 - COSINE_FLOOR) * fall
-    if settings.warmup_steps:
-        rate *= min(1.0, (step + 1) / settings.warmup_steps)
-    return rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +40,8 @@ class StepResult:
     """What one step came to, over all workers.
 
     Attributes:
-        losses: `content`, `style`, `tv`, `total` and, of each tap, `style/<layer>`.
+        losses: `content`, `style`, `tv`, `total` and, of each tap, `style/<layer>`;
+            while the encoder imitates, `imitation`, `total` and `imitation/<layer>`.
         gradient_norm: Global norm of the gradient before clipping.
         stop: Whether a worker was asked to stop; all see it at the same step.
     """
@@ -79,7 +62,8 @@ class Trainer:
     """A decoder in training and all that a checkpoint holds of it.
 
     `step` counts the updates; `best` is the lowest held-out total so far, kept for
-    whoever evaluates. `encoder` learns with the decoder, or is None.
+    whoever evaluates. `encoder` learns with the decoder, or is None. `averages` holds
+    the weights averaged over the steps, or is None.
 
     Args:
         settings: What decides the outcome.
@@ -89,7 +73,7 @@ class Trainer:
         workers: How many processes there are.
 
     Raises:
-        ValueError: The batch does not divide.
+        ValueError: The batch does not divide, or the encoder cannot imitate.
     """
 
     def __init__(
@@ -113,13 +97,18 @@ class Trainer:
         plain = all(tap.projection is None for tap in network.taps)
         # Whether AdaIN acts on what the losses look at anyway.
         self._one_look = (
-            plain and network.input_divisor == 1 and not settings.train_encoder
+            plain and network.input_divisor == 1 and not settings.encoder_learns
         )
         looking = start if self._one_look else judge
         self.taps = style_taps(looking.encoder_layers)
         aligned = [tap.layer for tap in network.taps] if self._one_look else []
-        looked_at = [*self.taps, *(tap for tap in aligned if tap not in self.taps)]
+        imitated = [tap.layer for tap in network.taps] if settings.distill_steps else []
+        others = [tap for tap in (*aligned, *imitated) if tap not in self.taps]
+        looked_at = [*self.taps, *others]
         self._aligned = [looked_at.index(tap) for tap in aligned]
+        self._imitated = {tap: looked_at.index(tap) for tap in imitated}
+        if imitated:
+            check_imitation(network, looking)
         # bfloat16 has 8 bits of mantissa: updates of 1e-4 would be lost, so the weights
         # are float32 and only the convolutions bfloat16.
         policy: Policy = (
@@ -133,21 +122,23 @@ class Trainer:
                 taps=looked_at,
                 precision=settings.precision,
             )
-            self._encoder = None
+            self._encoder: Any = None
             if not self._one_look:
                 self._encoder = build_level_encoder(
                     network,
                     start.encoder,
                     precision=policy,
-                    trainable=settings.train_encoder,
+                    trainable=settings.encoder_learns,
                 )
-            self.encoder = self._encoder if settings.train_encoder else None
+            self.encoder = self._encoder if settings.encoder_learns else None
             self.decoder = build_level_decoder(network, precision=policy)
             set_weights(self.decoder, start.decoder)
-            optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-            self.optimizer = optimizers[settings.optimizer](settings.learning_rate)
-            # Before strategy.run, which cannot create variables.
-            self.optimizer.build(self._variables)
+            self.averages = self._make_averages(start) if settings.ema else None
+            self.optimizer = self._make_optimizer(self.learning)
+            # One of its own: the memory of the other begins with the decoder.
+            self.imitator: Any = None
+            if settings.distill_steps:
+                self.imitator = self._make_optimizer({"encoder": self.encoder})
             self.step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
             self.best = tf.Variable(
                 math.inf, dtype=tf.float64, name="best", trainable=False
@@ -156,10 +147,26 @@ class Trainer:
         self._run = tf.function(self._run_replicas, jit_compile=False)
 
     @property
-    def _variables(self) -> list[Any]:
-        """What learns: the decoder, then the encoder where it does."""
-        of_encoder = self.encoder.trainable_variables if self.encoder else []
-        return [*self.decoder.trainable_variables, *of_encoder]
+    def learning(self) -> dict[str, keras.Model]:
+        """The networks that learn, by name."""
+        encoder = {"encoder": self.encoder} if self.encoder else {}
+        return {"decoder": self.decoder, **encoder}
+
+    def _make_averages(self, start: Bundle) -> Averages:
+        network = start.architecture
+        averaged = {"decoder": build_level_decoder(network, start.decoder)}
+        if self.encoder:
+            averaged["encoder"] = build_level_encoder(
+                network, start.encoder, trainable=True
+            )
+        return Averages(self.settings.ema, self.learning, averaged)
+
+    def _make_optimizer(self, networks: Mapping[str, keras.Model]) -> Any:
+        optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+        optimizer = optimizers[self.settings.optimizer]()
+        # Before strategy.run, which cannot create variables.
+        optimizer.build(_variables(networks))
+        return optimizer
 
     def train_step(self, batch: Any, *, stop: bool = False) -> StepResult:
         """Update what learns once.
@@ -169,9 +176,13 @@ class Trainer:
                 each; per replica where there are several.
             stop: Whether this worker wants to stop after this step.
         """
-        rate = learning_rate(self.settings, int(self.step.numpy()))
-        self.optimizer.learning_rate.assign(rate)
-        sums = self._run(batch, tf.constant(float(stop)))
+        step = int(self.step.numpy())
+        imitates = self.settings.imitates(step)
+        optimizer = self.imitator if imitates else self.optimizer
+        optimizer.learning_rate.assign(learning_rate(self.settings, step))
+        sums = self._run(batch, tf.constant(float(stop)), imitates)
+        if self.averages:
+            self.averages.update(self.settings.step_of_stage(step))
         self.step.assign_add(1)
         values = {name: float(value.numpy()) for name, value in sums.items()}
         stopped = values.pop("stop") > 0
@@ -203,6 +214,10 @@ class Trainer:
         """Return what learns, float32, by `<layer>/kernel` and `<layer>/bias`."""
         of_encoder = get_weights(self.encoder) if self.encoder else {}
         return {**get_weights(self.decoder), **of_encoder}
+
+    def result(self) -> dict[str, Any]:
+        """Return the weights that are judged and kept: the averages where there are."""
+        return self.averages.weights() if self.averages else self.weights()
 
     def _look(
         self, content: tf.Tensor, style: tf.Tensor
@@ -276,9 +291,32 @@ class Trainer:
             **by_layer,
         }
 
-    def _run_replicas(self, batch: Any, stop: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _imitation(
+        self, content: tf.Tensor, style: tf.Tensor
+    ) -> Callable[[], dict[str, tf.Tensor]]:
+        """Return the losses of the encoder against what the judge sees."""
+        pictures = tf.concat([content, style], axis=0)
+        features = tf.nest.flatten(self.judge(pictures, training=False))
+        teacher = {tap: features[i] for tap, i in self._imitated.items()}
+        powers = {tap: power(seen) for tap, seen in teacher.items()}
+        if self.replicas > 1:
+            # Of the whole batch, whatever the part of this replica.
+            context = tf.distribute.get_replica_context()
+            powers = context.all_reduce(tf.distribute.ReduceOp.MEAN, powers)
+
+        def losses() -> dict[str, tf.Tensor]:
+            made = tf.nest.flatten(self._encoder(pictures, training=True))
+            student = dict(zip(teacher, made, strict=True))
+            return imitation_losses(student, teacher, powers)
+
+        return losses
+
+    def _run_replicas(
+        self, batch: Any, stop: tf.Tensor, imitates: bool
+    ) -> dict[str, tf.Tensor]:
         content, style = batch
-        sums = self.strategy.run(self._replica_step, args=(content, style, stop))
+        step = functools.partial(self._replica_step, imitates=imitates)
+        sums = self.strategy.run(step, args=(content, style, stop))
         # Summed over all replicas already, so each has the same.
         return {
             name: self.strategy.experimental_local_results(value)[0]
@@ -286,13 +324,20 @@ class Trainer:
         }
 
     def _replica_step(
-        self, content: tf.Tensor, style: tf.Tensor, stop: tf.Tensor
+        self, content: tf.Tensor, style: tf.Tensor, stop: tf.Tensor, imitates: bool
     ) -> dict[str, tf.Tensor]:
-        looked = self._look(content, style)
-        variables = [v.value for v in self._variables]
+        if imitates:
+            learning, optimizer = {"encoder": self.encoder}, self.imitator
+            losses_of = self._imitation(content, style)
+        else:
+            learning, optimizer = self.learning, self.optimizer
+            looked = self._look(content, style)
+            losses_of = functools.partial(self._losses_against, content, style, *looked)
+        weights = _variables(learning)
+        variables = [v.value for v in weights]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            losses = self._losses_against(content, style, *looked)
+            losses = losses_of()
             # Gradients are summed over replicas: without the division the step would
             # grow with their number.
             scaled = losses["total"] / self.replicas
@@ -313,11 +358,15 @@ class Trainer:
                 gradients, self.settings.clip_norm, use_norm=norm
             )
         # apply_gradients sums over replicas, where now all have the same.
-        self.optimizer.apply_gradients(
+        optimizer.apply_gradients(
             (gradient / self.replicas, variable)
-            for gradient, variable in zip(gradients, self._variables, strict=True)
+            for gradient, variable in zip(gradients, weights, strict=True)
         )
         return {**sums, "gradient_norm": norm}
+
+
+def _variables(networks: Mapping[str, keras.Model]) -> list[Any]:
+    return [v for network in networks.values() for v in network.trainable_variables]
 
 
 def batches_of(

@@ -57,13 +57,15 @@ def find_bundle(config: ExportConfig) -> Bundle:
                 )
             return load_bundle(str(workdir.root / BEST))
         start = workdir.start()
+        identity = about["identity"]
         weights, step = latest_weights(
             workdir.checkpoints,
             start,
-            encoder=about["identity"].get("train_encoder", False),
+            encoder=any(map(identity.get, ("train_encoder", "distill_steps"))),
+            averaged=bool(identity.get("ema")),
         )
         return trained_bundle(
-            start, weights, workdir.bundle_about(start, about["identity"], step)
+            start, weights, workdir.bundle_about(start, identity, step)
         )
     except (BundleError, CheckpointError) as error:
         raise UsageError(f"--workdir {config.workdir}: {error}") from error

@@ -19,6 +19,9 @@ from pipelines.train.workdir import METRICS, Workdir
 
 _SECONDS_BETWEEN_LINES: Final = 30.0
 
+# The losses that the progress tells.
+_SHOWN: Final = ("content", "style", "imitation")
+
 
 class TrainingLog:
     """The log of the chief.
@@ -49,15 +52,16 @@ class TrainingLog:
         input_seconds: float,
     ) -> None:
         """Log a step, the first being 1."""
+        kind = "distill" if "imitation" in result.losses else "train"
         row = {
             "step": step,
-            "kind": "train",
+            "kind": kind,
             **result.losses,
             "gradient_norm": result.gradient_norm,
             "learning_rate": learning_rate,
         }
         numbers = {n: v for n, v in row.items() if isinstance(v, float)}
-        self._events.scalars("train", numbers, step)
+        self._events.scalars(kind, numbers, step)
         timings = {"seconds": seconds, "input_seconds": input_seconds}
         self._append(
             {**row, **{name: round(value, 6) for name, value in timings.items()}}
@@ -119,8 +123,7 @@ class _Progress:
         left = datetime.timedelta(seconds=round((self._steps - step) * a_step))
         numbers = {
             "pairs/s": f"{self._batch_size / a_step:.2f}",
-            "content": f"{losses['content']:.3f}",
-            "style": f"{losses['style']:.3f}",
+            **{name: f"{losses[name]:.3f}" for name in _SHOWN if name in losses},
             "left": str(left),
         }
         if self._bar is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import pathlib
 import signal
 import sys
@@ -18,8 +19,9 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
 from model.training.checkpoints import CheckpointError, Checkpoints
+from model.training.learning_rate import learning_rate
 from model.training.pairs import training_pairs
-from model.training.trainer import Trainer, batches_of, learning_rate
+from model.training.trainer import Trainer, batches_of
 from pipelines.train.cluster import Cluster
 from pipelines.train.config import TrainConfig
 from pipelines.train.log import TrainingLog
@@ -92,15 +94,18 @@ def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
-    crop = config.settings.crop
-    for name, index in (("contents", plan.content), ("styles", plan.style)):
-        small = index.count_smaller(crop)
-        if small:
-            print(
-                f"train: {small} of {len(index)} {name} are smaller than the crop of "
-                f"{crop} pixels and are enlarged",
-                file=sys.stderr,
-            )
+    for note in plan.notes:
+        print(f"train: {note}", file=sys.stderr)
+    for crop, begins, _ in config.settings.crops.stages(first):
+        since = f" from step {begins + 1} on" if begins > first else ""
+        for name, index in (("contents", plan.content), ("styles", plan.style)):
+            small = index.count_smaller(crop)
+            if small:
+                print(
+                    f"train: {small} of {len(index)} {name} are smaller than the crop "
+                    f"of {crop} pixels{since} and are enlarged",
+                    file=sys.stderr,
+                )
     if first:
         print(f"train: going on after step {first}", file=sys.stderr)
 
@@ -186,42 +191,49 @@ class _Work:
         """Return whether the decoder is evaluated after a step.
 
         After none as well where there is a bundle to be better than; a fresh decoder
-        paints noise.
+        paints noise, also behind an encoder that still imitates.
         """
         if step == 0:
             return self._plan.init is not None
         last = self._config.settings.steps
+        if step <= self._config.settings.distill_steps:
+            return False
         return step % self._config.eval_every == 0 or step == last
 
     def _batches(self, first: int) -> Iterator[Any]:
+        """Yield the batches from a step on, at the crop of each."""
         settings = self._config.settings
-
         part = settings.batch_size // self._cluster.workers
+        for crop, begins, ends in settings.crops.stages(first):
 
-        def make(devices: int) -> tf.data.Dataset:
-            pairs = training_pairs(
-                self._plan.content,
-                self._plan.style,
-                crop=settings.crop,
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-                identity_share=settings.identity_share,
-                start_step=first,
-                first=self._cluster.index * part,
-                count=part,
-            )
-            return pairs if devices == 1 else pairs.rebatch(part // devices)
+            def make(devices: int, crop: int = crop, begins: int = begins) -> Any:
+                pairs = training_pairs(
+                    self._plan.content,
+                    self._plan.style,
+                    crop=crop,
+                    batch_size=settings.batch_size,
+                    seed=settings.seed,
+                    identity_share=settings.identity_share,
+                    start_step=begins,
+                    first=self._cluster.index * part,
+                    count=part,
+                    # Older trainings with --crop go on as they began.
+                    enlarge=settings.crop_schedule is None,
+                )
+                return pairs if devices == 1 else pairs.rebatch(part // devices)
 
-        return batches_of(self._trainer, make)
+            count = None if ends is None else ends - begins
+            yield from itertools.islice(batches_of(self._trainer, make), count)
 
     def _diverged(self, step: int, losses: Mapping[str, float]) -> str:
+        parts = ("content", "style", "imitation")
+        found = ", ".join(f"{n} {losses[n]:g}" for n in parts if n in losses)
         saved = self._checkpoints.saved_step
         kept = "none was saved yet" if saved is None else f"that of step {saved} stays"
         return (
-            f"the loss or its gradient is not finite at step {step} (content "
-            f"{losses['content']:g}, style {losses['style']:g}). No checkpoint of it "
-            f"was written; {kept}. Train in another --workdir with a lower "
-            "--learning-rate, with --warmup-steps or with --clip-norm."
+            f"the loss or its gradient is not finite at step {step} ({found}). No "
+            f"checkpoint of it was written; {kept}. Train in another --workdir with a "
+            "lower --learning-rate, with --warmup-steps or with --clip-norm."
         )
 
     @functools.cached_property
@@ -232,7 +244,7 @@ class _Work:
         judge = self._judge
         bundle = trained_bundle(
             self._start,
-            self._trainer.weights(),
+            self._trainer.result(),
             about=self._workdir.bundle_about(self._start, self._plan.identity, step),
         )
         cells, summary = judge.evaluate(bundle)

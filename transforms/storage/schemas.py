@@ -50,6 +50,8 @@ STYLIZE_MANIFEST: Final = pa.schema(
                     ("style_loss_relu3_1", pa.float32()),
                     ("style_loss_relu4_1", pa.float32()),
                     ("ssim", pa.float32()),
+                    # What measured it; missing in tables of before.
+                    ("ruler_encoder_sha256", pa.string()),
                 ]
             ),
         ),

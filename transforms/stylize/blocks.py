@@ -68,7 +68,7 @@ class Painted:
 
     pixels: Pixels
     note: str | None = None
-    metrics: Mapping[str, float] | None = None
+    metrics: Mapping[str, float | str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -45,11 +45,18 @@ def measured(
         return _unmeasured(result, error)
     except (tf.errors.OpError, MemoryError) as error:
         return _unmeasured(result, network_error(error))
-    return Painted(result.pixels, result.note, metrics_of(found))
+    return Painted(
+        result.pixels, result.note, metrics_of(found, model.ruler().encoder_sha256)
+    )
 
 
-def metrics_of(found: Measurement) -> Mapping[str, float]:
+def metrics_of(
+    found: Measurement, ruler_encoder_sha256: str
+) -> Mapping[str, float | str]:
     """Return a measurement as the manifest has it: layers named as in the papers.
+
+    With the sha256 of the encoder that measured it: figures of two can be compared
+    where it is the same.
 
     A layer that the encoder lacks is left out, and so are all where no style was asked
     for: the mask of the only style is empty.
@@ -59,7 +66,12 @@ def metrics_of(found: Measurement) -> Mapping[str, float]:
         for layer in STYLE_LAYERS
         if layer in found.style_losses
     }
-    return {"content_loss": found.content_loss, **losses, "ssim": found.ssim}
+    return {
+        "content_loss": found.content_loss,
+        **losses,
+        "ssim": found.ssim,
+        "ruler_encoder_sha256": ruler_encoder_sha256,
+    }
 
 
 def _unmeasured(picture: Painted, error: ImageError) -> Painted:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.adain.stylizer import Stylizer
 from model.architecture import Architecture, Skip, Tap
 from model.bundle import Bundle, BundleError, load_bundle
 from model.config import STYLE_LAYERS, ConvSpec
@@ -191,3 +192,32 @@ def test_wrong_widths_are_refused(tiny_encoder_layers: tuple[ConvSpec, ...]) -> 
         family_member(tiny_encoder_layers, adain_layers=["relu4_1"])
     with pytest.raises(ValueError, match="last tap must be"):
         family_member(tiny_encoder_layers, adain_layers=["block1_conv1"])
+
+
+@pytest.mark.parametrize(("name", "own"), [("decoder.npz", False), ("slim.npz", True)])
+def test_arrays_of_the_trials_become_bundles_to_go_on_from(
+    shared: pathlib.Path,
+    numpy_levels: Callable[[Bundle], Any],
+    picture: Callable[..., np.ndarray],
+    tmp_path: pathlib.Path,
+    name: str,
+    own: bool,
+) -> None:
+    """A decoder behind VGG-16, and one with a narrow encoder: pictures as by NumPy."""
+    with np.load(shared / "weights" / "levels" / name) as file:
+        arrays = dict(file)
+    vgg = load_bundle("paper")
+    about = {"name": name, "lineage": [], "license": "research use"}
+    bundle_of_arrays(arrays, vgg, about).save(tmp_path)
+    bundle = load_bundle(str(tmp_path))
+    assert bundle.description["format_version"] == 2
+    assert [tap.layer for tap in bundle.architecture.taps] == list(STYLE_LAYERS)
+    widths = [s.out_channels for s in bundle.decoder_layers if s.upsample_before]
+    assert widths == [96, 32, 16]
+    assert (bundle.encoder_sha256 == vgg.encoder_sha256) != own
+    assert bundle.architecture.map_channels == (64, 128, 256, 512)
+    content, style = picture(32, 32, seed=1)[None], picture(32, 32, seed=2)[None]
+    network = numpy_levels(bundle)
+    expected = np.clip(network.decode(network.targets(content, style)), 0, 1)
+    found = Stylizer(bundle).stylize(content, style)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)

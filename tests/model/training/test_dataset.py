@@ -143,6 +143,19 @@ def test_windows_are_squares_inside_at_scales_from_one_to_two(index):
     assert 70 <= flips <= 130
 
 
+def test_windows_are_not_smaller_than_a_crop_that_the_picture_has(index):
+    for position in range(100):
+        place = tf.constant(position, tf.int64)
+        chosen, plain, _ = draw(index, place, seed=5, stream=0)
+        again, window, _ = draw(index, place, seed=5, stream=0, least=56)
+        assert chosen == again
+        short = min(SIZES[int(chosen)])
+        assert window[2] == max(int(plain[2]), min(short, 56))
+        top, left, side, _ = window.numpy()
+        assert 0 <= top <= SIZES[int(chosen)][0] - side
+        assert 0 <= left <= SIZES[int(chosen)][1] - side
+
+
 def test_starting_at_a_step_gives_the_batches_from_there(index):
     whole = batches(index, 5)
 

@@ -7,8 +7,9 @@ import tensorflow as tf
 from model.adain.losses import style_taps
 from model.bundle import Bundle
 from model.networks.decoder import fresh_weights, mirror_layers
+from model.training.learning_rate import learning_rate
 from model.training.settings import TrainingSettings
-from model.training.trainer import Trainer, batches_of, learning_rate
+from model.training.trainer import Trainer, batches_of
 
 SETTINGS = TrainingSettings(steps=20, batch_size=4, crop=32, tv_weight=0.5)
 

@@ -1,7 +1,10 @@
 import hashlib
 import json
+import os
 import pathlib
+import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,6 +16,16 @@ from pipelines import cli
 
 ENCODER = [0, 2, 5, 9, 12, 16, 19, 22, 25, 29]
 DECODER = [1, 5, 8, 11, 14, 18, 21, 25, 28]
+
+
+class Evil:
+    """What a pickle makes into a call when it is read."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.path,)
 
 
 def safetensors(path: pathlib.Path, shapes: list, names: list[int]) -> bytes:
@@ -70,12 +83,23 @@ def test_published_files_become_a_bundle(files, tmp_path, capsys) -> None:
         ("--decoder", ".", "is a folder, expected a file"),
         ("--decoder", "broken.pth", "not a whole .pth or .safetensors file"),
         ("--decoder", "vgg.safetensors", "convolutions that count, expected 9"),
+        ("--decoder", "short.safetensors", "has 8 convolutions that count"),
+        ("--decoder", "nan.safetensors", "NaN or infinity"),
+        ("--encoder", "evil.pth", "can run code, so it is not loaded"),
     ],
 )
 def test_wrong_files_exit_with_2_and_write_nothing(
     files, tmp_path, capsys, flag, value, said
 ) -> None:
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 and no more")
+    whole = bytearray((tmp_path / "decoder.safetensors").read_bytes())
+    whole[-2:] = np.float16(np.nan).tobytes()
+    (tmp_path / "nan.safetensors").write_bytes(whole)
+    layers = layers_to(vgg_layers("vgg19"), "block4_conv1")
+    shapes = [(3, s.in_channels, s.out_channels) for s in mirror_layers(layers)]
+    safetensors(tmp_path / "short.safetensors", shapes[1:], DECODER[1:])
+    with zipfile.ZipFile(tmp_path / "evil.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(Evil(tmp_path / "done"), 2))
     argv = [
         a if not a.startswith(flag) else f"{flag}={tmp_path / value}" for a in files
     ]
@@ -86,3 +110,4 @@ def test_wrong_files_exit_with_2_and_write_nothing(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "bundle").exists()
+    assert not (tmp_path / "done").exists()

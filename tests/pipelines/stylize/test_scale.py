@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from model.adain.stylizer import to_uint8
+from model.bundle import RULER_BUNDLE, load_bundle
 from transforms.inputs import listing
 
 
@@ -266,11 +267,19 @@ def test_metrics_fill_their_column_and_only_their_share(run, inputs):
         assert row["metrics"]["content_loss"] > 0
         assert row["metrics"]["style_loss_relu4_1"] > 0
         assert -1 <= row["metrics"]["ssim"] <= 1
+        # VGG-16 of the packaged bundle, whatever the encoder of the job.
+        ruler = load_bundle(RULER_BUNDLE).encoder_sha256
+        assert row["metrics"]["ruler_encoder_sha256"] == ruler
     _, _, err = run("--metrics")
     assert "6 cells = 0 done + 6 kept" in err
     run("--metrics-fraction", "0.5", output="half")
     measured = [r for r in rows_of(inputs / "half") if r["metrics"]]
     assert 0 < len(measured) < 6
+
+
+def figures(row):
+    """Return the metrics of a row that are numbers."""
+    return {n: v for n, v in row["metrics"].items() if n != "ruler_encoder_sha256"}
 
 
 def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
@@ -300,7 +309,7 @@ def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
         status, _, err = run(*flags, *tile, output=output)
         assert status == 0
         assert "5 cells = 5 done" in err
-        found[output] = {r["path"]: r["metrics"] for r in rows_of(inputs / output)}
+        found[output] = {r["path"]: figures(r) for r in rows_of(inputs / output)}
         # They count as measured: the next run has nothing to do.
         assert "0 done + 5 kept" in run(*flags, *tile, output=output)[2]
     for path, metrics in found["whole"].items():
@@ -309,12 +318,12 @@ def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
             again = found["tiled"][path][name]
             assert again == (value and pytest.approx(value, rel=0.02)), name
     by_note = {row["note"]: row for row in rows_of(inputs / "whole")}
-    empty = by_note.pop("empty region: s.png")["metrics"]
+    empty = figures(by_note.pop("empty region: s.png"))
     assert [n for n, v in empty.items() if v is None] == [
         f"style_loss_relu{layer}_1" for layer in (1, 2, 3, 4)
     ]
     plain, ones = (
-        row["metrics"]
+        figures(row)
         for row in sorted(rows_of(inputs / "whole"), key=lambda row: row["path"])
         if len(row["styles"]) == 1 and not row["note"]
     )

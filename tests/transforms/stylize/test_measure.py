@@ -34,6 +34,7 @@ def test_only_what_is_wanted_is_measured(tiny_model, block):
         "content_loss",
         *(f"style_loss_relu{n}_1" for n in (1, 2, 3, 4)),
         "ssim",
+        "ruler_encoder_sha256",
     }
 
 
@@ -47,7 +48,9 @@ def test_metrics_are_those_of_the_ruler(tiny_model, block, picture_of, style_ref
         Goal(ruler.look(style).moments, 1.0),
     )
     losses = expected.style_losses
-    assert found.metrics == pytest.approx(
+    metrics = dict(found.metrics)
+    assert metrics.pop("ruler_encoder_sha256") == ruler.encoder_sha256
+    assert metrics == pytest.approx(
         {
             "content_loss": expected.content_loss,
             **{f"style_loss_relu{n}_1": losses[f"block{n}_conv1"] for n in range(1, 5)},
@@ -93,4 +96,4 @@ def test_masked_picture_is_measured_by_its_regions(
     wanted = dataclasses.replace(made.paintings[0], measured=True)
     made = dataclasses.replace(made, paintings=[wanted])
     found = measured(tiny_model, made, 0, picture_of, 0)
-    assert set(found.metrics) == {"content_loss", "ssim"}
+    assert set(found.metrics) == {"content_loss", "ssim", "ruler_encoder_sha256"}
