@@ -1,7 +1,6 @@
 """Which pictures of a collection look nearly the same."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ _BANDS = NEAR_BITS + 1
 _LARGEST_BUCKET = 1000
 
 
-def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
+def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[list[int]]:
     """Return groups of pictures that look nearly the same.
 
     Two pictures belong together when their hashes differ in at most `NEAR_BITS` bits,
@@ -27,14 +26,13 @@ def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
     least one of `NEAR_BITS + 1` stretches of 16 bits, so nobody compares all pairs.
 
     Args:
-        hashes: What `perceptual_hash` returned for each picture.
+        hashes: uint64 `[pictures]`, what `perceptual_hash` returned for each.
 
     Returns:
         Positions in `hashes`; groups of two and more, each sorted, by their first.
     """
-    values = np.array([int(text, 16) for text in hashes], np.uint64)
     # Equal hashes first: only one of each is compared.
-    unique, inverse = np.unique(values, return_inverse=True)
+    unique, inverse = np.unique(hashes, return_inverse=True)
     links = [np.empty((0, 2), np.intp)]
     for band in range(_BANDS):
         keys = (unique >> np.uint64(16 * band)) & np.uint64(0xFFFF)
@@ -46,10 +44,13 @@ def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
     left, right = np.concatenate(links).T
     linked = coo_array((np.ones(len(left)), (left, right)), (len(unique), len(unique)))
     _, labels = connected_components(linked, directed=False)
+    group_of = labels[inverse]
+    # Nearly all pictures stand alone, and a list for each would be most of the memory.
+    several = np.flatnonzero(np.bincount(group_of)[group_of] > 1)
     groups: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels[inverse]):
-        groups[int(label)].append(index)
-    return [group for group in groups.values() if len(group) > 1]
+    for index in several.tolist():
+        groups[int(group_of[index])].append(index)
+    return list(groups.values())
 
 
 def _buckets(keys: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:

@@ -124,9 +124,15 @@ class CommittedTable:
         return part_name(self.folder, part, parts)
 
     def parts_on_disk(self, output: OutputFolder) -> int:
-        """Return the number of parts that are there; 0 where none is."""
-        found = parts_in(output, self.folder).values()
-        return max((parts for _, parts in found), default=0)
+        """Return the number of parts that are there and count; 0 where none does."""
+        return max(
+            (
+                parts
+                for name, (_, parts) in parts_in(output, self.folder).items()
+                if not self.fingerprint or self.counts(output, name)
+            ),
+            default=0,
+        )
 
     def count_parts(self, output: OutputFolder, images: int) -> int:
         """Return how many parts so many images, or runs, need: a power of two.
@@ -196,6 +202,14 @@ class CommittedTable:
         except FileNotFoundError:
             return None
         return table if self._counts(table.schema) else None
+
+    def counts(self, output: OutputFolder, name: str) -> bool:
+        """Return whether a file is there and its rows count."""
+        try:
+            with reading(output.path(name)) as file:
+                return self._counts(pq.read_schema(file))
+        except FileNotFoundError:
+            return False
 
     def _counts(self, schema: pa.Schema) -> bool:
         found = (schema.metadata or {}).get(_FINGERPRINT, b"")
