@@ -72,9 +72,7 @@ def finish_dataset(
     return survey.accepted
 
 
-def _splits(
-    settings: DatasetSettings, survey: Survey
-) -> dict[str, list[DatasetShard]]:
+def _splits(settings: DatasetSettings, survey: Survey) -> dict[str, list[DatasetShard]]:
     """Return the shards of each split that has images."""
     return {
         split: [
@@ -117,9 +115,7 @@ def _summary(
         "name": settings.name,
         "fingerprint": settings.fingerprint,
         "identity": identity,
-        "images": {
-            status: survey.statuses[status] for status in map(str, ImageStatus)
-        },
+        "images": {status: survey.statuses[status] for status in map(str, ImageStatus)},
         "reasons": dict(survey.reasons),
         "encodings": dict(survey.encodings),
         "splits": {

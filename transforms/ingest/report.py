@@ -9,7 +9,7 @@ from transforms.elements import ImageStatus
 from transforms.images.thumbnails import thumbnail
 from transforms.ingest.near_duplicates import near_duplicates
 from transforms.ingest.rejected_examples import RejectedExample
-from transforms.ingest.survey import ASPECTS, SIDES, Survey, accepted_rows
+from transforms.ingest.survey import SIDES, Survey, accepted_rows
 from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row

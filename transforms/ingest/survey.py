@@ -120,9 +120,11 @@ class Survey:
             if row["label"]:
                 self.labels[row["label"]] += 1
             self._hashes.append(int(row["perceptual_hash"], 16))
-        elif row["status"] == ImageStatus.DUPLICATE:
-            if len(self.duplicates) < FIRST_DUPLICATES:
-                self.duplicates.append(row)
+        elif (
+            row["status"] == ImageStatus.DUPLICATE
+            and len(self.duplicates) < FIRST_DUPLICATES
+        ):
+            self.duplicates.append(row)
 
 
 def _bin(edges: Sequence[float], value: float) -> int:

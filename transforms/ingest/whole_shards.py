@@ -63,9 +63,9 @@ def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed
     journaled = set()
     for shard in settings.shard_names():
         name = manifest.journal_name(shard)
-        if name in there and (own := _sizes(output, settings, name)) is not None:
-            if own[shard] == output.size(shard):
-                journaled.add(shard)
+        own = _sizes(output, settings, name) if name in there else None
+        if own is not None and own[shard] == output.size(shard):
+            journaled.add(shard)
     sizes: Counter[str] = Counter()
     parts = parts_in(output, MANIFEST)
     for name in parts:
@@ -137,7 +137,7 @@ def _shard(settings: DatasetSettings, row: Row) -> str | None:
 def _sizes(
     output: OutputFolder, settings: DatasetSettings, name: str
 ) -> Counter[str] | None:
-    """Return the size that each shard must have by a file; None where it does not count."""
+    """Return the size each shard must have by a file; None if its rows do not count."""
     manifest = manifest_table(settings)
     if not manifest.counts(output, name):
         return None

@@ -326,7 +326,9 @@ class CommittedTable:
                 numbers = part_of_name(name)
                 if numbers is not None and numbers[1] != parts:
                     owners = table[self.owner[0]]
-                    here = {k: stable_part(k, parts) == part for k in set(_list(owners))}
+                    here = {
+                        k: stable_part(k, parts) == part for k in set(_list(owners))
+                    }
                     table = table.filter(
                         pa.array([here[k] for k in _list(owners)], pa.bool_())
                     )

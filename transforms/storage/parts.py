@@ -30,6 +30,11 @@ def unit_hash(key: str) -> float:
     return int.from_bytes(_digest(key)[:6], "big") / 2**48
 
 
+def name_number(name: str) -> int:
+    """Return 64 bits that stand for a name where a table must be small."""
+    return int.from_bytes(_digest(name)[8:16], "big")
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 

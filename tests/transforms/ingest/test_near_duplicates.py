@@ -1,7 +1,6 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-import numpy as np
 
 from transforms.ingest.near_duplicates import NEAR_BITS, near_duplicates
 
