@@ -1,6 +1,6 @@
 """Which pictures of a collection look nearly the same."""
 
-from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ _BANDS = NEAR_BITS + 1
 _LARGEST_BUCKET = 1000
 
 
-def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[list[int]]:
+def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
     """Return groups of pictures that look nearly the same.
 
     Two pictures belong together when their hashes differ in at most `NEAR_BITS` bits,
@@ -29,7 +29,8 @@ def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[list[int]]:
         hashes: uint64 `[pictures]`, what `perceptual_hash` returned for each.
 
     Returns:
-        Positions in `hashes`; groups of two and more, each sorted, by their first.
+        Positions in `hashes`, intp `[members]` each: groups of two and more, each
+        sorted, by their first.
     """
     # Equal hashes first: only one of each is compared.
     unique, inverse = np.unique(hashes, return_inverse=True)
@@ -45,16 +46,19 @@ def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[list[int]]:
     linked = coo_array((np.ones(len(left)), (left, right)), (len(unique), len(unique)))
     _, labels = connected_components(linked, directed=False)
     group_of = labels[inverse]
-    # Nearly all pictures stand alone, and a list for each would be most of the memory.
+    # Nearly all pictures stand alone, and are left out before anything is sorted.
     several = np.flatnonzero(np.bincount(group_of)[group_of] > 1)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in several.tolist():
-        groups[int(group_of[index])].append(index)
-    return list(groups.values())
+    groups = _split(group_of[several])
+    return sorted((several[group] for group in groups), key=lambda group: group[0])
 
 
 def _buckets(keys: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
     """Return the positions of each key that occurs more than once."""
+    return [part for part in _split(keys) if len(part) > 1]
+
+
+def _split(keys: npt.NDArray[Any]) -> list[npt.NDArray[np.intp]]:
+    """Return the positions of each key, sorted."""
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(np.diff(keys[order])) + 1
-    return [part for part in np.split(order, starts) if len(part) > 1]
+    return np.split(order, starts) if len(keys) else []

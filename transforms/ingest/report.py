@@ -52,7 +52,7 @@ def report_html(
         examples: Examples of rejected images, by reason and key.
     """
     groups = near_duplicates(survey.hashes)
-    shown = [group[:_PICTURES_A_GROUP] for group in groups[:_GROUPS]]
+    shown = [group[:_PICTURES_A_GROUP].tolist() for group in groups[:_GROUPS]]
     near = accepted_rows(output, {number for group in shown for number in group})
     duplicates = survey.statuses[ImageStatus.DUPLICATE]
     return render(
