@@ -1,5 +1,8 @@
 """Which pictures of a collection look nearly the same."""
 
+import itertools
+import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -41,24 +44,28 @@ def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]
             if len(members) > _LARGEST_BUCKET:
                 continue
             bits = np.bitwise_count(unique[members][:, None] ^ unique[members][None, :])
-            links.append(members[np.argwhere(np.triu(bits <= NEAR_BITS, 1))])
+            found = np.argwhere(np.triu(bits <= NEAR_BITS, 1))
+            if len(found):  # Hundreds of thousands of empty arrays take memory too.
+                links.append(members[found])
     left, right = np.concatenate(links).T
     linked = coo_array((np.ones(len(left)), (left, right)), (len(unique), len(unique)))
     _, labels = connected_components(linked, directed=False)
     group_of = labels[inverse]
     # Nearly all pictures stand alone, and are left out before anything is sorted.
     several = np.flatnonzero(np.bincount(group_of)[group_of] > 1)
-    groups = _split(group_of[several])
-    return sorted((several[group] for group in groups), key=lambda group: group[0])
+    groups = (several[group] for group in _split(group_of[several]))
+    return sorted(groups, key=operator.itemgetter(0))
 
 
-def _buckets(keys: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of each key that occurs more than once."""
-    return [part for part in _split(keys) if len(part) > 1]
+def _buckets(keys: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the positions of each key that occurs more than once."""
+    return (part for part in _split(keys) if len(part) > 1)
 
 
-def _split(keys: npt.NDArray[Any]) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of each key, sorted."""
+def _split(keys: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the positions of each key, sorted."""
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(np.diff(keys[order])) + 1
-    return np.split(order, starts) if len(keys) else []
+    for start, stop in itertools.pairwise([0, *starts.tolist(), len(keys)]):
+        if start < stop:
+            yield order[start:stop]

@@ -37,6 +37,9 @@ _COLUMNS: Final = [
 ]
 
 _FIRST_PICTURES: Final = 64
+
+# Of all parts together.
+_ROWS_HELD: Final = 4096
 FIRST_DUPLICATES: Final = 24
 
 # Lower edges of the bins of a chart; width by height.
@@ -169,5 +172,7 @@ def _until(rows: Iterable[Row], count: int) -> Iterator[Row]:
 
 def _rows(output: OutputFolder) -> Iterator[dict[str, Any]]:
     """Yield the rows of all parts, sorted by key."""
-    parts = [stream_rows(output.path(p), _COLUMNS) for p in parts_in(output, MANIFEST)]
+    names = parts_in(output, MANIFEST)
+    held = max(1, _ROWS_HELD // max(1, len(names)))
+    parts = [stream_rows(output.path(name), _COLUMNS, held) for name in names]
     return heapq.merge(*parts, key=operator.itemgetter("key"))

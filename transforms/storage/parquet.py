@@ -117,15 +117,18 @@ def table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def stream_rows(path: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, holding a thousand at a time.
+def stream_rows(
+    path: str, columns: Sequence[str] | None = None, held: int = 1024
+) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, holding some at a time.
 
     Args:
         path: Path of the file.
         columns: Columns wanted; None for all.
+        held: How many rows are held.
     """
     with open_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(1024, columns=columns):
+        for batch in pq.ParquetFile(file).iter_batches(held, columns=columns):
             yield from batch.to_pylist()
 
 
