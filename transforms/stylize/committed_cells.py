@@ -129,31 +129,35 @@ class CommittedCells:
             if thumbnails and row["thumbnail"]
         ]
         states = {**self.output.states(names), **self.output.states(small)}
-        seen = []
-        for cell in cells:
-            row = rows.get(cell.path)
-            if row is None:
-                seen.append(Seen(False, False, False))
-                continue
-            trusted = self._is_trusted(cell.path, row, states)
-            if trusted and thumbnails and row["thumbnail"]:
-                state = states.get(thumbnail_name(cell.path), _NONE)
-                trusted = self._is_older(state, row) and state.size > 0
-            seen.append(Seen(True, bool(row["measured"]), trusted))
-        return seen
+        return [
+            self._seen(cell.path, rows[cell.path], states, thumbnails)
+            if cell.path in rows
+            else _UNSEEN
+            for cell in cells
+        ]
 
-    def _is_trusted(self, path: str, row: Any, states: dict[str, FileState]) -> bool:
+    def _seen(
+        self, path: str, row: Any, states: dict[str, FileState], thumbnails: bool
+    ) -> "Seen":
         if row["shard"] < 0:
             state = states.get(path, _NONE)
-            return self._is_older(state, row) and state.size == row["end"]
-        name = self._shards[row["shard"]]
+            is_whole = state.size == row["end"]
+        else:
+            state = self._state_of_shard(self._shards[row["shard"]])
+            is_whole = state.size >= row["end"]
+        if not is_whole:
+            return _UNSEEN
+        written = self._written[row["file"]]
+        trusted = state.modified <= written
+        if thumbnails and row["thumbnail"]:
+            small = states.get(thumbnail_name(path), _NONE)
+            trusted = trusted and small.modified <= written
+        return Seen(True, bool(row["measured"]), trusted)
+
+    def _state_of_shard(self, name: str) -> FileState:
         if name not in self._states:
             self._states.update({name: _NONE, **self.output.states([name])})
-        state = self._states[name]
-        return self._is_older(state, row) and state.size >= row["end"]
-
-    def _is_older(self, state: FileState, row: Any) -> bool:
-        return state.modified <= self._written[row["file"]]
+        return self._states[name]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ class Seen:
     """What is known of a cell.
 
     Attributes:
-        committed: Whether it is committed as done.
+        committed: Whether it is committed as done, and its file has the size.
         measured: Whether its row has its quality.
         trusted: Whether its file is as it was written, by size and time. Where not, its
             bytes are to be compared.
@@ -170,6 +174,9 @@ class Seen:
     committed: bool
     measured: bool
     trusted: bool
+
+
+_UNSEEN: Final = Seen(False, False, False)
 
 
 def _written(output: OutputFolder, names: Sequence[str]) -> Iterator[float]:
