@@ -5,6 +5,7 @@ Imports neither TensorFlow nor Beam, so that a reader of the outputs needs neith
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import re
 import unicodedata
@@ -153,6 +154,7 @@ class ImageRef:
         return Failure(self.key, self.source, stage, error.reason, error.message)
 
 
+@functools.lru_cache(maxsize=1024)
 def image_id(key: str) -> str:
     r"""Return a readable file name for a key that no other key shares.
 

@@ -31,12 +31,11 @@ from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
-from transforms.ingest.whole_shards import Committed, find_committed
+from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import list_checked
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
@@ -140,7 +139,7 @@ def build(
     output = OutputFolder(config.output)
     settings = plan.settings
     committed = find_committed(output, settings)
-    parts = count_parts(plan.listing.count)
+    parts = manifest_table(settings).count_parts(output, plan.listing.count)
 
     listed = (
         pipeline
@@ -154,22 +153,19 @@ def build(
     prepared = (
         (listed, *streamed)
         | "AllSources" >> beam.Flatten()
-        | "PrepareImages" >> PrepareImages(output, settings, committed.shards)
+        | "PrepareImages" >> PrepareImages(output, settings, committed.shards, parts)
     )
-    rows = prepared.records | "WriteShards" >> WriteShards(output, settings, committed)
-    rejected = prepared.rejected | "RejectedRows" >> beam.Map(_listed)
+    rows = prepared.records | "WriteShards" >> WriteShards(
+        output, settings, committed, parts
+    )
     examples = prepared.examples | "ChooseExamples" >> ChooseExamples()
     return (
-        (rows, rejected)
+        (rows, prepared.rejected)
         | "AllRows" >> beam.Flatten()
         | "WriteManifest" >> WriteDatasetManifest(output, settings, committed, parts)
         | "FinishDataset"
         >> FinishDataset(output, settings, dict(plan.identity), examples)
     )
-
-
-def _listed(row: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row]
 
 
 def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:

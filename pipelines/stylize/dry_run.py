@@ -1,15 +1,18 @@
 """What a job would do: counted from the files and the manifest, without a network."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
+
+import pyarrow.compute as pc
 
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan, dry_pairing
 from transforms.elements import Count, ImageError, ImageRef
 from transforms.images.load import load_bytes
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import read_rows
+from transforms.storage.parquet import read_table
+from transforms.storage.parts import parts_in
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.plan import PlanCells
@@ -80,7 +83,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
             lost += 1
             continue
         only = plan.retry.only_styles([ref.key]) if plan.retry else None
-        planned = cells(image, [ref], styles, only)
+        planned = cells(image.sha256, [ref], styles, only)
         there += 0 if config.overwrite else planned.kept
         to_do += planned.cells - (0 if config.overwrite else planned.kept)
     return _forecast(output, to_do, there, lost).sentence()
@@ -117,12 +120,15 @@ def _forecast(output: OutputFolder, to_do: int, there: int, lost: int) -> Foreca
             timings["running_seconds"] - timings.get("startup_seconds", 0)
         ) / done
         basis = "as in the last run"
-    sizes = [row["bytes"] for row in _rows(output) if row["bytes"]]
-    size = sum(sizes) / len(sizes) if sizes else _BYTES_A_CELL
+    size = _mean_size(output) or _BYTES_A_CELL
     return Forecast(to_do, there, lost, round(size * to_do), seconds * to_do, basis)
 
 
-def _rows(output: OutputFolder) -> Iterator[Mapping[str, Any]]:
-    names: Sequence[str] = output.names("manifest")
-    for name in names[:1]:
-        yield from read_rows(output.path(name))
+def _mean_size(output: OutputFolder) -> float | None:
+    """Return the mean size of the pictures in one part of the manifest."""
+    for name in list(parts_in(output, MANIFEST_TABLE.folder))[:1]:
+        mean: float | None = pc.mean(
+            read_table(output.path(name), ["bytes"])["bytes"]
+        ).as_py()
+        return mean
+    return None

@@ -52,7 +52,7 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     output = OutputFolder(config.output)
-    parts = MANIFEST_TABLE.count_parts(output, plan.content_count)
+    parts = MANIFEST_TABLE.count_parts(output, most_cells(config, plan))
     network = Network(
         config.bundle,
         plan.bundle.bundle_id,

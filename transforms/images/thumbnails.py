@@ -8,7 +8,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from transforms.elements import ImageError, Reason
-from transforms.images.decoder import decode_image, open_image
+from transforms.images.decoder import decode_image
+from transforms.images.formats import open_image
 from transforms.storage.folder import OutputFolder
 
 THUMBS = "gallery/thumbs"

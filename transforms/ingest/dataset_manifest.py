@@ -1,8 +1,11 @@
 """The manifest of a data set, and what makes a folder of shards a data set."""
 
 import dataclasses
+import heapq
+import itertools
+import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -15,19 +18,22 @@ from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row
-from transforms.storage.parts import GroupByKnownKey, stable_part
+from transforms.storage.parquet import writing_rows
+from transforms.storage.parts import GroupByKnownKey
+from transforms.storage.segments import Segment, merged_rows
 from transforms.storage.worker_progress import progress_of
 
 
 @dataclasses.dataclass
 class WriteDatasetManifest(
-    beam.PTransform[PCollection[list[Row]], PCollection[tuple[str, dict[str, int]]]]
+    beam.PTransform[
+        PCollection[tuple[int, Segment]], PCollection[tuple[str, dict[str, int]]]
+    ]
 ):
     """Rows become the parts of the manifest, by a hash of the key, sorted by key.
 
-    Input: lists of rows. Output: (name, rows by status) of each part. The rows of
-    shards that were whole before and are not among the input stay. Idempotent.
+    Input: (part, where rows are). Output: (name, rows by status) of each part. The rows
+    of shards that were whole before and are not among the input stay. Idempotent.
 
     Attributes:
         output: The data set.
@@ -42,12 +48,11 @@ class WriteDatasetManifest(
     parts: int
 
     def expand(
-        self, rows: PCollection[list[Row]]
+        self, rows: PCollection[tuple[int, Segment]]
     ) -> PCollection[tuple[str, dict[str, int]]]:
         """Group the rows by part, and write each part."""
         return (
             rows
-            | "SplitByPart" >> beam.FlatMap(_split_by_part, self.parts)
             | "GroupByPart" >> GroupByKnownKey(range(self.parts))
             | "WritePart"
             >> beam.Map(
@@ -56,28 +61,26 @@ class WriteDatasetManifest(
         )
 
 
-def _split_by_part(rows: list[Row], parts: int) -> Iterator[tuple[int, list[Row]]]:
-    by_part: dict[int, list[Row]] = {}
-    for row in rows:
-        by_part.setdefault(stable_part(row["key"], parts), []).append(row)
-    yield from by_part.items()
-
-
 def _write_part(
-    grouped: tuple[int, list[list[Row]]],
+    grouped: tuple[int, list[Segment]],
     output: OutputFolder,
     settings: DatasetSettings,
     committed: Committed,
     parts: int,
 ) -> tuple[str, dict[str, int]]:
-    part, lists = grouped
+    part, segments = grouped
     manifest = manifest_table(settings)
     name = manifest.part_name(part, parts)
+    key = operator.itemgetter("key")
     older = part_rows(output, settings, name, committed.parts)
-    rows = {row["key"]: row for some in (older, *lists) for row in some}
-    ordered = [rows[key] for key in sorted(rows)]
-    manifest.write(output, name, ordered)
-    return name, dict(Counter(str(row["status"]) for row in ordered))
+    rows = heapq.merge(older, merged_rows(segments), key=key)
+    statuses: Counter[str] = Counter()
+    with writing_rows(output, name, manifest.written_schema) as file:
+        for _, equal in itertools.groupby(rows, key):
+            *_, newest = equal
+            statuses[newest["status"]] += 1
+            file.add(newest)
+    return name, dict(statuses)
 
 
 @dataclasses.dataclass

@@ -1,7 +1,9 @@
 """Which pictures of a collection look nearly the same."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+import itertools
+import operator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ _BANDS = NEAR_BITS + 1
 _LARGEST_BUCKET = 1000
 
 
-def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
+def near_duplicates(hashes: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
     """Return groups of pictures that look nearly the same.
 
     Two pictures belong together when their hashes differ in at most `NEAR_BITS` bits,
@@ -27,14 +29,14 @@ def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
     least one of `NEAR_BITS + 1` stretches of 16 bits, so nobody compares all pairs.
 
     Args:
-        hashes: What `perceptual_hash` returned for each picture.
+        hashes: uint64 `[pictures]`, what `perceptual_hash` returned for each.
 
     Returns:
-        Positions in `hashes`; groups of two and more, each sorted, by their first.
+        Positions in `hashes`, intp `[members]` each: groups of two and more, each
+        sorted, by their first.
     """
-    values = np.array([int(text, 16) for text in hashes], np.uint64)
     # Equal hashes first: only one of each is compared.
-    unique, inverse = np.unique(values, return_inverse=True)
+    unique, inverse = np.unique(hashes, return_inverse=True)
     links = [np.empty((0, 2), np.intp)]
     for band in range(_BANDS):
         keys = (unique >> np.uint64(16 * band)) & np.uint64(0xFFFF)
@@ -42,18 +44,28 @@ def near_duplicates(hashes: Sequence[str]) -> list[list[int]]:
             if len(members) > _LARGEST_BUCKET:
                 continue
             bits = np.bitwise_count(unique[members][:, None] ^ unique[members][None, :])
-            links.append(members[np.argwhere(np.triu(bits <= NEAR_BITS, 1))])
+            found = np.argwhere(np.triu(bits <= NEAR_BITS, 1))
+            if len(found):  # Hundreds of thousands of empty arrays take memory too.
+                links.append(members[found])
     left, right = np.concatenate(links).T
     linked = coo_array((np.ones(len(left)), (left, right)), (len(unique), len(unique)))
     _, labels = connected_components(linked, directed=False)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels[inverse]):
-        groups[int(label)].append(index)
-    return [group for group in groups.values() if len(group) > 1]
+    group_of = labels[inverse]
+    # Nearly all pictures stand alone, and are left out before anything is sorted.
+    several = np.flatnonzero(np.bincount(group_of)[group_of] > 1)
+    groups = (several[group] for group in _split(group_of[several]))
+    return sorted(groups, key=operator.itemgetter(0))
 
 
-def _buckets(keys: npt.NDArray[np.uint64]) -> list[npt.NDArray[np.intp]]:
-    """Return the positions of each key that occurs more than once."""
+def _buckets(keys: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the positions of each key that occurs more than once."""
+    return (part for part in _split(keys) if len(part) > 1)
+
+
+def _split(keys: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the positions of each key, sorted."""
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(np.diff(keys[order])) + 1
-    return [part for part in np.split(order, starts) if len(part) > 1]
+    for start, stop in itertools.pairwise([0, *starts.tolist(), len(keys)]):
+        if start < stop:
+            yield order[start:stop]

@@ -21,11 +21,14 @@ from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
 from transforms.images.perceptual_hash import perceptual_hash
 from transforms.ingest.rejected_examples import RejectedExample, rejected_example
-from transforms.ingest.spill import PreparedImage, SpilledRecord, SpillFile
+from transforms.ingest.spill import PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
+from transforms.steps.one_behind import in_global_window
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
+from transforms.storage.parts import stable_part
+from transforms.storage.segments import Segment, SegmentWriter
 from transforms.storage.tfrecords import encode_example, frame_record
 from transforms.storage.worker_progress import progress_of
 
@@ -119,13 +122,14 @@ class Prepared(NamedTuple):
     """What `PrepareImages` gives back.
 
     Attributes:
-        records: (name of the shard, where the record is) of each accepted image.
-        rejected: Rows of the manifest.
+        records: (name of the shard, where it is told where records are) of the accepted
+            images: rows of `SpilledRecord`.
+        rejected: (part of the manifest, where rows are) of the rejected images.
         examples: What the report shows of each rejected image.
     """
 
-    records: PCollection[tuple[str, SpilledRecord]]
-    rejected: PCollection[Row]
+    records: PCollection[tuple[str, Segment]]
+    rejected: PCollection[tuple[int, Segment]]
     examples: PCollection[RejectedExample]
 
 
@@ -134,22 +138,24 @@ class PrepareImages(beam.PTransform[PCollection[SourceImage], Prepared]):
     """Each source becomes a record in a spill file, or a rejected row.
 
     Input: `SourceImage`. Output: `Prepared`. An image that an earlier run has in a
-    shard that is whole is passed over. Idempotent: a retried bundle writes a spill file
-    of its own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
+    shard that is whole is passed over. Idempotent: a retried bundle writes files of its
+    own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
 
     Attributes:
         output: The data set.
         settings: Of the data set.
         committed: Names of the shards that are whole.
+        parts: How many parts the manifest has.
     """
 
     output: OutputFolder
     settings: DatasetSettings
     committed: Collection[str]
+    parts: int
 
     def expand(self, sources: PCollection[SourceImage]) -> Prepared:
         """Prepare the images, and part the accepted from the rejected."""
-        prepare = _PrepareDoFn(self.output, self.settings, self.committed)
+        prepare = _PrepareDoFn(self.output, self.settings, self.committed, self.parts)
         prepared = sources | "PrepareImage" >> beam.ParDo(prepare).with_outputs(
             _REJECTED, _EXAMPLES, main="records"
         )
@@ -162,12 +168,13 @@ class _PrepareDoFn(beam.DoFn):
         output: OutputFolder,
         settings: DatasetSettings,
         committed: Collection[str],
+        parts: int,
     ) -> None:
         self._output = output
         self._settings = settings
         self._shards = frozenset(committed)
+        self._parts = parts
         self._committed: frozenset[str] = frozenset()
-        self._spill: SpillFile | None = None
         self._metric = {
             what: Metrics.counter("PrepareImages", f"images_{what}")
             for what in ("accepted", "rejected", "committed")
@@ -176,6 +183,11 @@ class _PrepareDoFn(beam.DoFn):
     def setup(self) -> None:
         if self._shards:
             self._committed = committed_keys(self._output, self._settings, self._shards)
+
+    def start_bundle(self) -> None:
+        self._spill: SpillFile | None = None
+        self._records: SegmentWriter[str] = SegmentWriter(self._output)
+        self._rejected: SegmentWriter[int] = SegmentWriter(self._output)
 
     def process(self, source: SourceImage) -> Iterator[Any]:
         yield from self._prepare(source)
@@ -195,7 +207,9 @@ class _PrepareDoFn(beam.DoFn):
             self._metric["rejected"].inc()
             progress.add(images_failed=1)
             row = rejected_row(source.ref, data, error)
-            yield TaggedOutput(_REJECTED, row)
+            part = stable_part(row["key"], self._parts)
+            for written in self._rejected.add(part, row):
+                yield TaggedOutput(_REJECTED, written)
             yield TaggedOutput(_EXAMPLES, rejected_example(row, data))
             return
         if self._spill is None:
@@ -203,11 +217,15 @@ class _PrepareDoFn(beam.DoFn):
         spilled = self._spill.append(prepared)
         self._metric["accepted"].inc()
         progress.add(images_done=1)
-        yield self._settings.shard_of(spilled.sha256), spilled
+        shard = self._settings.shard_of(spilled.sha256)
+        yield from self._records.add(shard, dataclasses.asdict(spilled))
 
-    def finish_bundle(self) -> None:
+    def finish_bundle(self) -> Iterator[Any]:
         # The records count only once the bundle is committed, which is after this.
         if self._spill is not None:
             self._spill.close()
-            self._spill = None
+        for record in self._records.flush():
+            yield in_global_window(record)
+        for row in self._rejected.flush():
+            yield TaggedOutput(_REJECTED, in_global_window(row))
         progress_of(self._output).flush()

@@ -1,7 +1,6 @@
 """The report of a data set: one page that shows what came in and what did not."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from transforms.annotations.dataset_layout import DatasetSettings
@@ -10,6 +9,7 @@ from transforms.elements import ImageStatus
 from transforms.images.thumbnails import thumbnail
 from transforms.ingest.near_duplicates import near_duplicates
 from transforms.ingest.rejected_examples import RejectedExample
+from transforms.ingest.survey import SIDES, Survey, accepted_rows
 from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
@@ -17,24 +17,21 @@ from transforms.storage.parquet import Row
 _LABELS: Final = 60
 _GROUPS: Final = 12
 _PICTURES_A_GROUP: Final = 6
-_DUPLICATES: Final = 24
 _THUMBNAIL_HEIGHT: Final = 112
 
-_SIDES: Final = (0, 64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048)
-
-# Width by height, with the name of each bin's lower edge.
+# Names of the lower edges of `ASPECTS`.
 _ASPECTS: Final = (
-    (0.0, "taller"),
-    (1 / 2, "1:2"),
-    (9 / 16, "9:16"),
-    (2 / 3, "2:3"),
-    (3 / 4, "3:4"),
-    (9 / 10, "9:10"),
-    (10 / 9, "10:9"),
-    (4 / 3, "4:3"),
-    (3 / 2, "3:2"),
-    (16 / 9, "16:9"),
-    (2.0, "2:1"),
+    "taller",
+    "1:2",
+    "9:16",
+    "2:3",
+    "3:4",
+    "9:10",
+    "10:9",
+    "4:3",
+    "3:2",
+    "16:9",
+    "2:1",
 )
 
 
@@ -42,7 +39,7 @@ def report_html(
     output: OutputFolder,
     settings: DatasetSettings,
     summary: dict[str, Any],
-    rows: Sequence[Row],
+    survey: Survey,
     examples: Sequence[RejectedExample],
 ) -> bytes:
     """Return the report; the same data set always gives the same page.
@@ -51,52 +48,33 @@ def report_html(
         output: The data set, its shards complete.
         settings: Settings of the data set.
         summary: What goes into `ingest.json`.
-        rows: Rows of the manifest, by key.
+        survey: What the manifest holds.
         examples: Examples of rejected images, by reason and key.
     """
-    sized = [row for row in rows if row["original_width"]]
-    sides = [min(row["original_width"], row["original_height"]) for row in sized]
-    aspects = [row["original_width"] / row["original_height"] for row in sized]
-    accepted = [row for row in rows if row["status"] == ImageStatus.ACCEPTED]
-    duplicates = [row for row in rows if row["status"] == ImageStatus.DUPLICATE]
-    groups = near_duplicates([row["perceptual_hash"] for row in accepted])
+    groups = near_duplicates(survey.hashes)
+    shown = [group[:_PICTURES_A_GROUP].tolist() for group in groups[:_GROUPS]]
+    near = accepted_rows(output, {number for group in shown for number in group})
+    duplicates = survey.statuses[ImageStatus.DUPLICATE]
     return render(
         "ingest.html",
         name=settings.name,
         summary=summary,
-        total=len(rows),
-        source_bytes=sum(row["source_bytes"] or 0 for row in rows),
+        total=survey.total,
+        source_bytes=survey.source_bytes,
         reasons=_bars(_ranked(summary["reasons"])),
         examples=[_example(example) for example in examples],
-        sides=_histogram(sides, [(side, str(side)) for side in _SIDES]),
-        aspects=_histogram(aspects, _ASPECTS),
-        labels=_labels(accepted),
-        duplicates=duplicates[:_DUPLICATES],
-        duplicates_left=max(0, len(duplicates) - _DUPLICATES),
+        sides=_bars(list(zip(map(str, SIDES), survey.sides, strict=True))),
+        aspects=_bars(list(zip(_ASPECTS, survey.aspects, strict=True))),
+        labels=_labels(survey),
+        duplicates=survey.duplicates,
+        duplicates_left=duplicates - len(survey.duplicates),
         near=[
-            [
-                _picture(output, settings, accepted[index])
-                for index in group[:_PICTURES_A_GROUP]
-            ]
-            for group in groups[:_GROUPS]
+            [_picture(output, settings, near[number]) for number in group]
+            for group in shown
         ],
         near_sizes=[len(group) for group in groups],
-        has_preview=bool(accepted),
+        has_preview=bool(survey.accepted),
     )
-
-
-def _histogram(
-    values: Iterable[float], bins: Sequence[tuple[float, str]]
-) -> list[dict[str, Any]]:
-    """Return a bar for each bin [edge, next edge), the last one open.
-
-    >>> [bar["count"] for bar in _histogram([0, 1, 1.5, 9], [(0, "a"), (1, "b")])]
-    [1, 3]
-    """
-    counts = [0] * len(bins)
-    for value in values:
-        counts[sum(value >= edge for edge, _ in bins[1:])] += 1
-    return _bars([(name, n) for (_, name), n in zip(bins, counts, strict=True)])
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -113,16 +91,15 @@ def _bars(counts: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _labels(accepted: Sequence[Row]) -> dict[str, Any]:
+def _labels(survey: Survey) -> dict[str, Any]:
     """Return bars of the commonest labels, and what the others come to."""
-    counts = Counter(row["label"] for row in accepted if row["label"])
-    ranked = _ranked(counts)
+    ranked = _ranked(survey.labels)
     return {
         "count": len(ranked),
         "shown": _bars(ranked[:_LABELS]),
         "left": max(0, len(ranked) - _LABELS),
         "pictures_left": sum(count for _, count in ranked[_LABELS:]),
-        "pictures_without": len(accepted) - counts.total(),
+        "pictures_without": survey.accepted - survey.labels.total(),
     }
 
 

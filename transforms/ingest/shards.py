@@ -1,24 +1,26 @@
 """Writes the shards of a data set: sorts its records and copies their bytes."""
 
-import contextlib
 import dataclasses
 import functools
+import heapq
 import json
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.elements import ImageStatus
-from transforms.ingest.spill import SpilledRecord
 from transforms.ingest.whole_shards import Committed, committed_rows, manifest_table
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row
-from transforms.storage.parts import GroupByKnownKey
+from transforms.storage.parquet import Row, writing_rows
+from transforms.storage.parts import GroupByKnownKey, stable_part
+from transforms.storage.segments import Segment, SegmentWriter, merged_rows
 from transforms.storage.tfrecords import FRAME_HEAD
 
 # Open files a writer; those of a bundle each may be many.
@@ -35,12 +37,12 @@ _NO_PLACE: Final = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Record:
-    """A candidate for a shard.
+    """A candidate for a shard, or a duplicate that is known as one.
 
     Attributes:
         key: Key of the image.
         sha256: The sha256 of the source's bytes.
-        path: Path of the file that holds the framed record.
+        path: Path of the file that holds the framed record; empty for a duplicate.
         offset: Where in that file the framed record begins.
         length: Bytes of the framed record.
         row: The row as committed; None where it stands before the record.
@@ -49,128 +51,133 @@ class _Record:
 
     key: str
     sha256: str
-    path: str
-    offset: int
-    length: int
+    path: str = ""
+    offset: int = 0
+    length: int = 0
     row: Row | None = None
     row_length: int = 0
+
+    @property
+    def digest(self) -> int:
+        """The first 64 bits of the sha256."""
+        return int(self.sha256[:16], 16)
 
 
 @dataclasses.dataclass
 class WriteShards(
-    beam.PTransform[PCollection[tuple[str, SpilledRecord]], PCollection[list[Row]]]
+    beam.PTransform[PCollection[tuple[str, Segment]], PCollection[tuple[int, Segment]]]
 ):
-    """The records of each shard become its file: one picture each, sorted by key.
+    """Each shard is written whole and its rows are committed.
 
-    Of records with the same source bytes the one with the smallest key is written, the
-    others become duplicates of it. Shards without a record are written too, empty.
-
-    Input: pairs of (name of the shard, where a record is). Output: the rows of each
-    shard that is new or was committed only in the journal. A shard that is whole stays,
-    unless there are new records for it, an input that failed before among them; then it
-    is merged. Idempotent. Metrics: `shards_written`, `shards_kept`.
+    Input: (name of the shard, where it is told where records are), as `PrepareImages`
+    has them. Output: (part of the manifest, where rows are) of every shard but those
+    that an earlier run left whole in the parts of the manifest. Shards that are whole
+    and have nothing new stay as they are. Idempotent. Metrics: `shards_written`,
+    `shards_kept`.
 
     Attributes:
         output: The data set.
         settings: Settings of the data set.
         committed: What an earlier run left.
+        parts: How many parts the manifest has.
     """
 
     output: OutputFolder
     settings: DatasetSettings
     committed: Committed
+    parts: int
 
     def expand(
-        self, records: PCollection[tuple[str, SpilledRecord]]
-    ) -> PCollection[list[Row]]:
+        self, records: PCollection[tuple[str, Segment]]
+    ) -> PCollection[tuple[int, Segment]]:
         """Group the records by shard, and write each shard."""
+        write = _WriteShardDoFn(self.output, self.settings, self.committed, self.parts)
         return (
             records
             | "GroupByShard" >> GroupByKnownKey(self.settings.shard_names())
-            | "WriteShard"
-            >> beam.ParDo(_WriteShardDoFn(self.output, self.settings, self.committed))
+            | "WriteShard" >> beam.ParDo(write)
         )
 
 
 class _WriteShardDoFn(beam.DoFn):
     def __init__(
-        self, output: OutputFolder, settings: DatasetSettings, committed: Committed
+        self,
+        output: OutputFolder,
+        settings: DatasetSettings,
+        committed: Committed,
+        parts: int,
     ) -> None:
         self._output = output
         self._settings = settings
         self._committed = committed
+        self._parts = parts
         self._written = Metrics.counter("WriteShards", "shards_written")
         self._kept = Metrics.counter("WriteShards", "shards_kept")
 
-    def process(self, grouped: tuple[str, list[SpilledRecord]]) -> Iterator[list[Row]]:
+    def process(
+        self, grouped: tuple[str, list[Segment]]
+    ) -> Iterator[tuple[int, Segment]]:
         shard, spilled = grouped
-        if not spilled and shard in self._committed.parts:
-            self._kept.inc()  # and its rows are where they belong
+        if spilled or shard not in self._committed.shards:
+            is_there = shard in self._committed.shards
+            write_shard(self._output, self._settings, shard, spilled, is_there)
+            self._written.inc()
         else:
-            yield self._rows(shard, spilled)
-
-    def _rows(self, shard: str, spilled: list[SpilledRecord]) -> list[Row]:
-        """Write a shard, unless nothing is new; return its rows."""
-        rows: list[Row] = []
-        if shard in self._committed.shards:
-            rows = committed_rows(self._output, self._settings, shard)
-            if not spilled:
-                self._kept.inc()
-                return rows
-        rows = write_shard(self._output, shard, spilled, rows)
-        manifest_table(self._settings).commit(self._output, rows, shard)
-        self._written.inc()
-        return rows
+            self._kept.inc()
+            if shard in self._committed.parts:
+                return  # and its rows are where they belong
+        segments: SegmentWriter[int] = SegmentWriter(self._output)
+        for row in committed_rows(self._output, self._settings, shard):
+            part = stable_part(row["key"], self._parts)
+            yield from segments.add(part, row)
+        yield from segments.flush()
 
 
 def write_shard(
     output: OutputFolder,
+    settings: DatasetSettings,
     shard: str,
-    spilled: Iterable[SpilledRecord],
-    committed: Iterable[Row] = (),
-) -> list[Row]:
-    """Write one shard whole, or not at all.
+    spilled: Sequence[Segment],
+    is_there: bool = False,
+) -> None:
+    """Write one shard whole, or not at all, and commit its rows, sorted by key.
+
+    Memory does not grow with the images of the shard, except for the copies among them.
 
     Args:
         output: The data set.
+        settings: Settings of the data set.
         shard: Name of the shard.
-        spilled: New records.
-        committed: The rows of the shard as it is, where it is.
-
-    Returns:
-        The rows of its images and of their duplicates, by key.
+        spilled: Where it is told where the new records are.
+        is_there: Whether the shard is whole: it is merged with what is new.
 
     Raises:
         OSError: It cannot be written.
     """
-    old = output.path(shard)
-    records = [
-        _Record(s.key, s.sha256, s.path, s.offset, s.frame_length, None, s.row_length)
-        for s in spilled
-    ]
-    rows: list[Row] = []
-    for row in committed:
-        if row["status"] == ImageStatus.ACCEPTED:
-            place = (row["byte_offset"], row["byte_length"])
-            # As it stood in its spill file: where the picture begins in the record.
-            inside = row["image_offset"] - row["byte_offset"] - FRAME_HEAD
-            unplaced = {**row, "image_offset": inside}
-            records.append(_Record(row["key"], row["sha256"], old, *place, unplaced))
-        else:
-            rows.append(row)
-    records.sort(key=lambda record: record.key)
+    table = manifest_table(settings)
+    candidates = functools.partial(_candidates, output, settings, shard, spilled)
+    digests = np.fromiter((r.digest for r in candidates(is_there)), np.uint64)
+    values, counts = np.unique(digests, return_counts=True)
+    shared = frozenset(values[counts > 1].tolist())
+    del digests, values, counts
     first: dict[str, str] = {}
-    for record in records:
-        first.setdefault(record.sha256, record.key)
-    for row in rows:
-        row["duplicate_of"] = first[row["sha256"]]
-    with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(_Spills())
-        file = stack.enter_context(output.create(shard))
+    with (
+        _Spills() as opened,
+        # The journal is entered first, and so gets its name last: then all is there.
+        writing_rows(
+            output, table.journal_name(shard), table.written_schema
+        ) as journal,
+        output.create(shard) as file,
+    ):
         index = end = 0
-        for record in records:
+        last = None
+        for record in candidates(is_there):
+            if record.key == last:
+                continue  # Of a bundle that ran twice.
+            last = kept = record.key
+            if record.digest in shared:
+                kept = first.setdefault(record.sha256, record.key)
             row, frame = opened.read(record)
-            kept = first[record.sha256]
             if kept == record.key:
                 file.write(frame)
                 row |= {
@@ -183,8 +190,46 @@ def write_shard(
             else:
                 row |= {"status": ImageStatus.DUPLICATE, "duplicate_of": kept}
                 row |= _NO_PLACE
-            rows.append(row)
-    return sorted(rows, key=lambda row: row["key"])
+            journal.add(row)
+
+
+def _candidates(
+    output: OutputFolder,
+    settings: DatasetSettings,
+    shard: str,
+    spilled: Sequence[Segment],
+    is_there: bool,
+) -> Iterator[_Record]:
+    """Yield all records of a shard, new and old, sorted by key."""
+    committed = committed_rows(output, settings, shard) if is_there else iter(())
+    old = output.path(shard)
+    return heapq.merge(
+        (
+            _Record(
+                row["key"],
+                row["sha256"],
+                row["path"],
+                row["offset"] + row["row_length"],
+                row["frame_length"],
+                None,
+                row["row_length"],
+            )
+            for row in merged_rows(spilled)
+        ),
+        (_old_record(old, row) for row in committed),
+        key=operator.attrgetter("key"),
+    )
+
+
+def _old_record(path: str, row: Row) -> _Record:
+    """Return the record of a committed row, as it stood in its spill file."""
+    if row["status"] != ImageStatus.ACCEPTED:
+        return _Record(row["key"], row["sha256"], row=row)
+    # Where the picture begins in the record.
+    inside = row["image_offset"] - row["byte_offset"] - FRAME_HEAD
+    unplaced = {**row, "image_offset": inside}
+    place = (row["byte_offset"], row["byte_length"])
+    return _Record(row["key"], row["sha256"], path, *place, unplaced)
 
 
 class _Spills:
@@ -199,8 +244,10 @@ class _Spills:
 
     def read(self, record: _Record) -> tuple[Row, bytes]:
         """Return the row and the framed record."""
+        if record.row is not None and not record.path:
+            return record.row, b""
         file = self._open(record.path).file
-        file.seek(record.offset)
+        file.seek(record.offset - record.row_length)
         row = record.row
         if row is None:
             row = json.loads(file.read(record.row_length))

@@ -27,7 +27,7 @@ class PreparedImage:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SpilledRecord:
-    """Where a record waits for the writer of its shard: what crosses the shuffle.
+    """Where a record waits for the writer of its shard.
 
     Attributes:
         key: Key of the image.

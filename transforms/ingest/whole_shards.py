@@ -6,10 +6,11 @@ one file a shard, and at the end of the run in the parts of the manifest.
 """
 
 import dataclasses
+import heapq
+import operator
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.annotations.dataset_layout import (
@@ -58,21 +59,22 @@ def manifest_table(settings: DatasetSettings) -> CommittedTable:
 def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed:
     """Return what an earlier run left whole."""
     manifest = manifest_table(settings)
-    journaled = frozenset(
-        shard
-        for shard in settings.shard_names()
-        if (table := manifest.read(output, manifest.journal_name(shard))) is not None
-        and _sizes(settings, table)[shard] == output.size(shard)
-    )
+    there = set(output.names(manifest.journal))
+    journaled = set()
+    for shard in settings.shard_names():
+        name = manifest.journal_name(shard)
+        own = _sizes(output, settings, name) if name in there else None
+        if own is not None and own[shard] == output.size(shard):
+            journaled.add(shard)
     sizes: Counter[str] = Counter()
     parts = parts_in(output, MANIFEST)
     for name in parts:
-        table = manifest.read(output, name)
-        if table is None:
-            return Committed(journaled)
-        sizes.update(_sizes(settings, table))
+        of_part = _sizes(output, settings, name)
+        if of_part is None:
+            return Committed(frozenset(journaled))
+        sizes.update(of_part)
     if {total for _, total in parts.values()} != {len(parts)}:
-        return Committed(journaled)
+        return Committed(frozenset(journaled))
     whole = set()
     for split in SPLITS:
         shards = settings.shards_in(split)
@@ -80,11 +82,11 @@ def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed
         declared = any(sizes[shard] for shard in shards)
         for shard in shards:
             # Under a journal of another size the shard is being replaced.
-            if not output.exists(manifest.journal_name(shard)) and sizes[shard] == (
+            if manifest.journal_name(shard) not in there and sizes[shard] == (
                 output.size(shard) if declared else 0
             ):
                 whole.add(shard)
-    return Committed(journaled, frozenset(whole))
+    return Committed(frozenset(journaled), frozenset(whole))
 
 
 def committed_keys(
@@ -103,26 +105,26 @@ def committed_keys(
 
 def committed_rows(
     output: OutputFolder, settings: DatasetSettings, shard: str
-) -> list[Row]:
-    """Return the rows of a whole shard, its duplicates among them, sorted by key."""
+) -> Iterator[Row]:
+    """Yield the rows of a whole shard, its duplicates among them, sorted by key."""
     manifest = manifest_table(settings)
-    journal = list(manifest.rows(output, manifest.journal_name(shard)))
-    if journal:
-        return journal
-    rows = [
-        row
-        for name in parts_in(output, MANIFEST)
-        for row in part_rows(output, settings, name, [shard])
-    ]
-    return sorted(rows, key=lambda row: row["key"])
+    name = manifest.journal_name(shard)
+    if output.exists(name) and manifest.counts(output, name):
+        yield from manifest.rows(output, name)
+    else:
+        parts = [
+            part_rows(output, settings, part, [shard])
+            for part in parts_in(output, MANIFEST)
+        ]
+        yield from heapq.merge(*parts, key=operator.itemgetter("key"))
 
 
 def part_rows(
     output: OutputFolder, settings: DatasetSettings, name: str, shards: Collection[str]
-) -> list[Row]:
-    """Return the rows of a part of the manifest that point into some shards."""
+) -> Iterator[Row]:
+    """Yield the rows of a part of the manifest that point into some shards."""
     rows = manifest_table(settings).rows(output, name)
-    return [row for row in rows if _shard(settings, row) in shards]
+    return (row for row in rows if _shard(settings, row) in shards)
 
 
 def _shard(settings: DatasetSettings, row: Row) -> str | None:
@@ -132,13 +134,20 @@ def _shard(settings: DatasetSettings, row: Row) -> str | None:
     return shard_name(settings.name, row["split"], row["shard"], count)
 
 
-def _sizes(settings: DatasetSettings, table: pa.Table) -> Counter[str]:
-    """Return the size that each shard must have."""
-    accepted = table.filter(pc.equal(table["status"], str(ImageStatus.ACCEPTED)))
-    sums = accepted.group_by(["split", "shard"]).aggregate([("byte_length", "sum")])
+def _sizes(
+    output: OutputFolder, settings: DatasetSettings, name: str
+) -> Counter[str] | None:
+    """Return the size each shard must have by a file; None if its rows do not count."""
+    manifest = manifest_table(settings)
+    if not manifest.counts(output, name):
+        return None
     sizes: Counter[str] = Counter()
-    for row in sums.to_pylist():
-        shard = _shard(settings, row)
-        if shard is not None:
-            sizes[shard] += row["byte_length_sum"]
+    columns = ["status", "split", "shard", "byte_length"]
+    for table in manifest.tables(output, name, columns):
+        accepted = table.filter(pc.equal(table["status"], str(ImageStatus.ACCEPTED)))
+        sums = accepted.group_by(["split", "shard"]).aggregate([("byte_length", "sum")])
+        for row in sums.to_pylist():
+            shard = _shard(settings, row)
+            if shard is not None:
+                sizes[shard] += row["byte_length_sum"]
     return sizes

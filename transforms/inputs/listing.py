@@ -22,6 +22,8 @@ from transforms.storage.folder import TEMPORARY, OutputFolder
 
 _FOLDER: Final = f"{TEMPORARY}/listing"
 _REFS_A_FILE: Final = 8192
+_SLICES: Final = 1024
+_MOST_A_SLICE: Final = 256
 
 
 def _temporary_file() -> IO[str]:
@@ -86,7 +88,16 @@ class Listing:
         while lines := list(itertools.islice(self._file, _REFS_A_FILE)):
             output.write(f"{folder}/{_file_name(files)}", "".join(lines).encode())
             files += 1
-        return ListingFiles(output.path(folder), files)
+        return ListingFiles(output.path(folder), files, self._refs_a_slice())
+
+    def _refs_a_slice(self) -> int:
+        """Return how many references go to a worker together.
+
+        Few, so that a thousand slices are spread evenly and slow images do not wait for
+        each other; but not one by one where there are many: the local engine holds in
+        memory what it spreads.
+        """
+        return max(1, min(_MOST_A_SLICE, self.count // _SLICES))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,10 +107,12 @@ class ListingFiles:
     Attributes:
         folder: Path of the folder.
         count: How many files are in it.
+        refs_a_slice: How many references go to a worker together.
     """
 
     folder: str
     count: int
+    refs_a_slice: int
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of the files."""
@@ -130,14 +143,32 @@ class ReadListing(beam.PTransform[PBegin, PCollection[ImageRef]]):
             | "Files" >> beam.Create([self.files], reshuffle=False)
             | "Paths" >> beam.FlatMap(ListingFiles.paths)
             | "SpreadFiles" >> beam.Reshuffle()
+            | "Slice" >> beam.FlatMap(_slices, self.files.refs_a_slice)
+            # A file of the listing is sliced on one worker; without this, everything
+            # that is fused to the slicing would stay on that worker too.
+            | "SpreadSlices" >> beam.Reshuffle()
             | "ReadRefs" >> beam.FlatMap(_read_refs).with_output_types(ImageRef)
-            # A file of the listing is read on one worker; without this, everything
-            # that is fused to the reading would stay on that worker too.
-            | "SpreadRefs" >> beam.Reshuffle()
         )
 
 
-def _read_refs(path: str) -> Iterator[ImageRef]:
+# Path of a file, and the lines in it: first byte, number of bytes.
+_Slice = tuple[str, int, int]
+
+
+def _slices(path: str, refs: int) -> Iterator[_Slice]:
+    """Yield a file of references in slices of so many lines."""
+    place = 0
     with open_file(path) as file:
-        for line in file:
-            yield ImageRef(*json.loads(line))
+        while lines := list(itertools.islice(file, refs)):
+            size = sum(map(len, lines))
+            yield path, place, size
+            place += size
+
+
+def _read_refs(lines: _Slice) -> Iterator[ImageRef]:
+    path, place, size = lines
+    with open_file(path) as file:
+        file.seek(place)
+        data = file.read(size)
+    for line in data.splitlines():
+        yield ImageRef(*json.loads(line))

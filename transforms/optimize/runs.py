@@ -40,7 +40,7 @@ RUNS_TABLE: Final = CommittedTable(
     order=("content_key", "style_key", "path"),
     files=_files,
     # A part is read for every one of its runs.
-    weight=64,
+    weight=1024,
 )
 
 

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Failure, ImageError, ImageRef, Reason
 from transforms.images.load import ImageBytes, load_bytes
-from transforms.steps.try_map import TryMap
+from transforms.steps.try_map import Tried, TryMap
 
 # The bytes, and all images that have them, in the order of their keys.
 EqualImages = tuple[ImageBytes, tuple[ImageRef, ...]]
@@ -30,6 +30,26 @@ class Grouped(NamedTuple):
 
 
 @dataclasses.dataclass
+class GroupByBytes(beam.PTransform[PCollection[ImageRef], Tried[_Group]]):
+    """Groups images by their bytes.
+
+    Input: `ImageRef`, shuffled. Output: `Tried`: (sha256, the images that have it, in
+    any order). Only references cross the shuffle. Failures: an image that cannot be
+    read.
+
+    Attributes:
+        stage: Name of the reading, for the failure rows.
+    """
+
+    stage: str
+
+    def expand(self, refs: PCollection[ImageRef]) -> Tried[_Group]:
+        """Hash the images, group them by hash."""
+        hashed = refs | "Hash" >> TryMap(hash_image, self.stage)
+        return Tried(hashed.done | "GroupByBytes" >> beam.GroupByKey(), hashed.failed)
+
+
+@dataclasses.dataclass
 class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
     """Groups images by their bytes, so that each group is worked on once.
 
@@ -44,12 +64,11 @@ class GroupEqualBytes(beam.PTransform[PCollection[ImageRef], Grouped]):
     stage: str
 
     def expand(self, refs: PCollection[ImageRef]) -> Grouped:
-        """Hash the images, group them by hash, read one of each group."""
-        hashed = refs | "Hash" >> TryMap(hash_image, self.stage)
-        groups = hashed.done | "GroupByBytes" >> beam.GroupByKey()
+        """Group the images, read one of each group."""
+        groups = refs | "Group" >> GroupByBytes(self.stage)
         again = f"{self.stage}Again"
-        read = groups | "Read" >> TryMap(read_group, again, group_refs)
-        failures = (hashed.failed, read.failed) | "Failures" >> beam.Flatten()
+        read = groups.done | "Read" >> TryMap(read_group, again, group_refs)
+        failures = (groups.failed, read.failed) | "Failures" >> beam.Flatten()
         return Grouped(read.done, failures)
 
 

@@ -9,6 +9,11 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 
+def in_global_window(value: Any) -> WindowedValue:
+    """Return what `finish_bundle` yields: there Beam wants to be told the window."""
+    return WindowedValue(value, 0, (GlobalWindow(),))
+
+
 class OneBehindDoFn(beam.DoFn):
     """Begins with each element, and ends with it when the next one is there.
 
@@ -32,10 +37,9 @@ class OneBehindDoFn(beam.DoFn):
         before, self._pending = self._pending, []
         for begun in before:
             for made in self.end(begun):
-                # Outside of `process` Beam wants to be told the window.
                 tag = made.tag if isinstance(made, TaggedOutput) else None
                 value = made.value if isinstance(made, TaggedOutput) else made
-                windowed = WindowedValue(value, 0, (GlobalWindow(),))
+                windowed = in_global_window(value)
                 yield windowed if tag is None else TaggedOutput(tag, windowed)
 
     def begin(self, element: Any) -> Any:

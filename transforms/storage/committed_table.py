@@ -9,18 +9,28 @@ intact.
 
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row, read_table, write_table
-from transforms.storage.parts import count_parts, part_name, parts_in, stable_part
+from transforms.storage.parquet import Row, compact_tables, read_table, write_table
+from transforms.storage.parts import (
+    count_parts,
+    part_name,
+    part_of_name,
+    parts_in,
+    stable_part,
+)
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
+
+_ROWS_A_BATCH: Final = 4096
 
 # Whose rows they are: the values of the owner's columns.
 Owner = tuple[str, ...]
@@ -79,8 +89,8 @@ class CommittedTable:
         joint: What is between the names of a journal file; the first is the first
             column of its owners.
         fingerprint: What the rows count under. Those under another one do not count.
-        weight: How many contents of `stylize` one image, or run, is as large as: a part
-            is read as a whole.
+        weight: How many rows one image, or run, counts for: a part is merged as a
+            whole.
     """
 
     folder: str
@@ -114,9 +124,15 @@ class CommittedTable:
         return part_name(self.folder, part, parts)
 
     def parts_on_disk(self, output: OutputFolder) -> int:
-        """Return the number of parts that are there; 0 where none is."""
-        found = parts_in(output, self.folder).values()
-        return max((parts for _, parts in found), default=0)
+        """Return the number of parts that are there and count; 0 where none does."""
+        return max(
+            (
+                parts
+                for name, (_, parts) in parts_in(output, self.folder).items()
+                if not self.fingerprint or self.counts(output, name)
+            ),
+            default=0,
+        )
 
     def count_parts(self, output: OutputFolder, images: int) -> int:
         """Return how many parts so many images, or runs, need: a power of two.
@@ -124,6 +140,13 @@ class CommittedTable:
         Never fewer than are there.
         """
         return max(count_parts(images * self.weight), self.parts_on_disk(output))
+
+    @property
+    def written_schema(self) -> pa.Schema:
+        """The schema of the files, with what the rows count under."""
+        if not self.fingerprint:
+            return self.schema
+        return self.schema.with_metadata({_FINGERPRINT: self.fingerprint.encode()})
 
     def commit(self, output: OutputFolder, rows: Sequence[Row], *names: str) -> None:
         """Commit all rows of some owners: from here on they are done.
@@ -145,10 +168,16 @@ class CommittedTable:
         Raises:
             OSError: It cannot be written.
         """
-        schema = self.schema
-        if self.fingerprint:
-            schema = schema.with_metadata({_FINGERPRINT: self.fingerprint.encode()})
-        write_table(output, name, pa.Table.from_pylist(list(rows), schema))
+        self.write_table(output, name, pa.Table.from_pylist(list(rows), self.schema))
+
+    def write_table(self, output: OutputFolder, name: str, table: pa.Table) -> None:
+        """Write a file of the table.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        metadata = self.written_schema.metadata
+        write_table(output, name, table.replace_schema_metadata(metadata))
 
     def read(
         self,
@@ -172,8 +201,42 @@ class CommittedTable:
             table = read_table(output.path(name), columns, **filters)
         except FileNotFoundError:
             return None
-        found = (table.schema.metadata or {}).get(_FINGERPRINT, b"")
-        return table if found == self.fingerprint.encode() else None
+        return table if self._counts(table.schema) else None
+
+    def counts(self, output: OutputFolder, name: str) -> bool:
+        """Return whether a file is there and its rows count."""
+        try:
+            with reading(output.path(name)) as file:
+                return self._counts(pq.read_schema(file))
+        except FileNotFoundError:
+            return False
+
+    def _counts(self, schema: pa.Schema) -> bool:
+        found = (schema.metadata or {}).get(_FINGERPRINT, b"")
+        return bool(found == self.fingerprint.encode())
+
+    def tables(
+        self, output: OutputFolder, name: str, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of a file as tables of a few thousand.
+
+        None where there is no such file, or its rows do not count.
+
+        Args:
+            output: Where the table is.
+            name: Name of the file.
+            columns: Columns wanted; None for all.
+        """
+        try:
+            with reading(output.path(name)) as opened:
+                file = pq.ParquetFile(opened, pre_buffer=False)
+                if self._counts(file.schema_arrow):
+                    for batch in file.iter_batches(
+                        _ROWS_A_BATCH, columns=columns, use_threads=False
+                    ):
+                        yield pa.Table.from_batches([batch]).replace_schema_metadata()
+        except FileNotFoundError:
+            return
 
     def rows(
         self,
@@ -183,10 +246,11 @@ class CommittedTable:
         **filters: Any,
     ) -> Iterator[Row]:
         """Yield the rows of a file as `read` does, none where it returns None."""
-        table = self.read(output, name, columns, **filters)
-        if table is not None:
-            for batch in table.to_batches(max_chunksize=1024):
-                yield from batch.to_pylist()
+        if not filters:
+            for table in self.tables(output, name, columns):
+                yield from rows_in(table)
+        elif (found := self.read(output, name, columns, **filters)) is not None:
+            yield from rows_in(found)
 
     def rows_of(
         self, output: OutputFolder, parts: int, *owner: str, **filters: Any
@@ -220,8 +284,11 @@ class CommittedTable:
 
     def merged(
         self, output: OutputFolder, part: int, parts: int, journal: Iterable[str]
-    ) -> list[Row]:
+    ) -> pa.Table:
         """Return the rows of a part, sorted.
+
+        Memory is that of the part's rows, also where the parts that are there are
+        larger.
 
         Args:
             output: Where the table is.
@@ -229,7 +296,6 @@ class CommittedTable:
             parts: How many parts there are to be, a power of two.
             journal: Names of the journal files whose owners stand in the part.
         """
-        owned: dict[Owner, list[Row]] = {}
         # Counts are powers of two, so part 5 of 8 took its rows from part 1 of 4, and
         # what that one holds now is a superset of what part 5 of 8 needs. The finest
         # comes last.
@@ -238,28 +304,91 @@ class CommittedTable:
             for name, numbers in parts_in(output, self.folder).items()
             if part % numbers[1] == numbers[0]
         )
-        for _, name in older:
-            owned |= {
-                owner: rows
-                for owner, rows in self._by_owner(output, name).items()
-                if stable_part(owner[0], parts) == part
-            }
-        committed: dict[Owner, list[Row]] = {}
-        for name in sorted(journal):
-            for owner, rows in self._by_owner(output, name).items():
+        files = [name for _, name in older] + sorted(journal)
+        lengths: list[int] = []
+        table = compact_tables(
+            self._rows_of_files(output, files, part, parts, lengths), self.schema
+        )
+        return self._newest(output, table, lengths, len(older))
+
+    def _rows_of_files(
+        self,
+        output: OutputFolder,
+        names: Sequence[str],
+        part: int,
+        parts: int,
+        lengths: list[int],
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of files that stand in a part; append each file's number."""
+        for name in names:
+            lengths.append(0)
+            for table in self.tables(output, name):
+                numbers = part_of_name(name)
+                if numbers is not None and numbers[1] != parts:
+                    owners = table[self.owner[0]]
+                    here = {
+                        k: stable_part(k, parts) == part for k in set(_list(owners))
+                    }
+                    table = table.filter(
+                        pa.array([here[k] for k in _list(owners)], pa.bool_())
+                    )
+                if table.schema != self.schema:
+                    table = pa.Table.from_pylist(table.to_pylist(), self.schema)
+                lengths[-1] += len(table)
+                yield table
+
+    def _newest(
+        self, output: OutputFolder, table: pa.Table, lengths: Sequence[int], older: int
+    ) -> pa.Table:
+        """Return the rows of each owner's newest file, sorted.
+
+        Args:
+            output: Where the table is.
+            table: The rows of some files, one file after the other.
+            lengths: How many rows each file has.
+            older: How many of them are parts; the others are of the journal.
+        """
+        owners = list(zip(*(_list(table[name]) for name in self.owner), strict=True))
+        files = [number for number, rows in enumerate(lengths) for _ in range(rows)]
+        found: dict[Owner, list[int]] = {}
+        for owner, file in zip(owners, files, strict=True):
+            seen = found.setdefault(owner, [file])
+            if seen[-1] != file:
+                seen.append(file)
+        starts = list(itertools.accumulate(lengths, initial=0))
+        newest: dict[Owner, int] = {}
+        for owner, seen in found.items():
+            newest[owner] = seen[-1]
+            committed = [file for file in seen if file >= older]
+            if len(committed) > 1:
                 # Two commits of an owner come from two killed runs on an input that
                 # changed; the files say which of them is true.
-                if owner not in committed or self._are_true(output, rows):
-                    committed[owner] = rows
-        owned |= committed
-        ordered = sorted(
-            owned.values(), key=lambda rows: [rows[0][name] for name in self.order]
-        )
-        return [row for rows in ordered for row in rows]
+                true = committed[0]
+                for file in committed[1:]:
+                    rows = table.slice(starts[file], lengths[file]).to_pylist()
+                    if self._are_true(output, [r for r in rows if self._is(r, owner)]):
+                        true = file
+                newest[owner] = true
+        kept: dict[Owner, list[int]] = {}
+        for number, (owner, file) in enumerate(zip(owners, files, strict=True)):
+            if newest[owner] == file:
+                kept.setdefault(owner, []).append(number)
+        firsts = [numbers[0] for numbers in kept.values()]
+        keys = table.select(self.order).take(pa.array(firsts, pa.int64()))
+        order = zip(*(_list(keys[name]) for name in self.order), kept, strict=True)
+        ordered = [number for *_, owner in sorted(order) for number in kept[owner]]
+        return table.take(pa.array(ordered, pa.int64()))
 
-    def _by_owner(self, output: OutputFolder, name: str) -> dict[Owner, list[Row]]:
-        owned: dict[Owner, list[Row]] = {}
-        for row in self.rows(output, name):
-            owner = tuple(row[column] for column in self.owner)
-            owned.setdefault(owner, []).append(row)
-        return owned
+    def _is(self, row: Row, owner: Owner) -> bool:
+        return tuple(row[column] for column in self.owner) == owner
+
+
+def rows_in(table: pa.Table) -> Iterator[Row]:
+    """Yield the rows of a table, a thousand at a time."""
+    for batch in table.to_batches(max_chunksize=1024):
+        yield from batch.to_pylist()
+
+
+def _list(column: pa.ChunkedArray) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    return values

@@ -8,9 +8,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from transforms.storage.committed_table import CommittedTable
+from transforms.storage.committed_table import CommittedTable, rows_in
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row
+from transforms.storage.parquet import Row, writing_rows
 from transforms.storage.parts import GroupByKnownKey, parts_in, stable_part
 
 
@@ -18,8 +18,10 @@ class Packer(abc.ABC):
     """Moves the files of a part's rows to where they stay."""
 
     @abc.abstractmethod
-    def pack(self, output: OutputFolder, part: int, rows: list[Row]) -> list[Row]:
-        """Copy the files of a part and return the rows that say where they are."""
+    def pack(
+        self, output: OutputFolder, part: int, rows: Iterable[Row]
+    ) -> Iterator[Row]:
+        """Copy the files of a part and yield the rows that say where they are."""
 
     @abc.abstractmethod
     def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
@@ -84,10 +86,14 @@ def _merge_part(
     part, journal = grouped
     name = table.part_name(part, parts)
     if journal or not output.exists(name):
-        rows = table.merged(output, part, parts, journal)
-        if packer is not None:
-            rows = packer.pack(output, part, rows)
-        table.write(output, name, rows)
+        merged = table.merged(output, part, parts, journal)
+        if packer is None:
+            table.write_table(output, name, merged)
+        else:
+            rows = packer.pack(output, part, rows_in(merged))
+            with writing_rows(output, name, table.written_schema) as file:
+                for row in rows:
+                    file.add(row)
     return name
 
 

@@ -11,16 +11,19 @@ import json
 import mimetypes
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, NamedTuple
 
 from model.config import canonical_json
 from transforms.storage import files
 
 TEMPORARY = ".tmp"
+
+_MAGIC = re.compile(r"[*?[]")
 
 # Above this an upload waits on the local disk and not in memory.
 _SPOOLED_BYTES = 1 << 26
@@ -32,6 +35,18 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
 }
+
+
+class FileState(NamedTuple):
+    """What a listing tells of a file.
+
+    Attributes:
+        size: Bytes of the file.
+        modified: When it was last written, in seconds, by the clock of its storage.
+    """
+
+    size: int
+    modified: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,6 +168,41 @@ class OutputFolder:
             return os.stat(self.path(name)).st_size
         except FileNotFoundError:
             return None
+
+    def states(self, names: Sequence[str]) -> dict[str, FileState]:
+        """Return the states of some files, those left out that are not there.
+
+        No file is opened. A bucket lists what begins as all the names do, so they
+        should be of one folder.
+
+        Args:
+            names: Names of the files.
+        """
+        if not names:
+            return {}
+        if files.is_remote(self.root):
+            # A pattern that names the files one by one where one could be a pattern.
+            shared = os.path.commonprefix(list(names))  # noqa: RUF071 - characters
+            shared = f"{shared}*" if not _MAGIC.search(shared) else ""
+            wanted = [shared] if shared else list(names)
+            matches = files.filesystems().match([self.path(name) for name in wanted])
+            found = {
+                metadata.path: FileState(
+                    metadata.size_in_bytes, metadata.last_updated_in_seconds
+                )
+                for match in matches
+                for metadata in match.metadata_list
+            }
+            paths = {name: self.path(name) for name in names}
+            return {name: found[p] for name, p in paths.items() if p in found}
+        states = {}
+        for name in names:
+            try:
+                status = os.stat(self.path(name))
+            except OSError:
+                continue
+            states[name] = FileState(status.st_size, status.st_mtime)
+        return states
 
     def delete(self, name: str) -> None:
         """Delete a file or a whole folder; a name that is not there is no error."""

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -14,8 +14,8 @@ from transforms.storage.folder import OutputFolder
 K = TypeVar("K")
 V = TypeVar("V")
 
-# A part of this many contents is read and sorted within some hundred MB.
-_CONTENTS_A_PART = 4096
+# A part of this many rows is merged within some hundred MB.
+ROWS_A_PART: Final = 65_536
 
 _PART = re.compile(r"part-(\d{5})-of-(\d{5})\.parquet$")
 
@@ -30,21 +30,26 @@ def unit_hash(key: str) -> float:
     return int.from_bytes(_digest(key)[:6], "big") / 2**48
 
 
+def name_number(name: str) -> int:
+    """Return 64 bits that stand for a name where a table must be small."""
+    return int.from_bytes(_digest(name)[8:16], "big")
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def count_parts(images: int) -> int:
-    """Return how many parts a manifest of so many images has: a power of two.
+def count_parts(rows: int) -> int:
+    """Return how many parts a table of so many rows has: a power of two.
 
     With powers of two a part of a finer partition lies within one of a coarser, so a
     growing collection is repartitioned part by part.
 
-    >>> [count_parts(n) for n in (0, 1, 4096, 4097, 1_300_000)]
-    [1, 1, 1, 2, 512]
+    >>> [count_parts(n) for n in (0, 1, 65_536, 65_537, 1_300_000)]
+    [1, 1, 1, 2, 32]
     """
     parts = 1
-    while parts * _CONTENTS_A_PART < images:
+    while parts * ROWS_A_PART < rows:
         parts *= 2
     return parts
 

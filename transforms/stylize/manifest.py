@@ -58,17 +58,33 @@ def committed_rows(
 
 
 def rows_of_unfinished(
-    output: OutputFolder, content_id: str, content_key: str
+    output: OutputFolder,
+    content_id: str,
+    content_key: str,
+    journal: Mapping[str, Sequence[str]],
 ) -> Mapping[str, Row]:
     """Return the committed rows of a content by path, also those of a killed run.
 
     As `committed_rows` after the manifest was recovered, but without writing it.
+
+    Args:
+        output: The output that has the manifest.
+        content_id: Id of the content.
+        content_key: Key of the content; the parts are sorted by it.
+        journal: What `journal_by_content` returned.
     """
     parts = MANIFEST_TABLE.parts_on_disk(output)
     rows: dict[str, Row] = {}
     if parts:
         rows |= committed_rows(output, parts, content_id, content_key)
-    for name, owner in MANIFEST_TABLE.journal_names(output).items():
-        if owner == content_id:
-            rows |= {row["path"]: row for row in MANIFEST_TABLE.rows(output, name)}
+    for name in journal.get(content_id, ()):
+        rows |= {row["path"]: row for row in MANIFEST_TABLE.rows(output, name)}
     return rows
+
+
+def journal_by_content(output: OutputFolder) -> Mapping[str, Sequence[str]]:
+    """Return the names of the files in the journal by the id of their content."""
+    names: dict[str, list[str]] = {}
+    for name, owner in MANIFEST_TABLE.journal_names(output).items():
+        names.setdefault(owner, []).append(name)
+    return names

@@ -2,8 +2,9 @@
 
 Columns of a CSV or Parquet file: `content` and `style` (keys as the manifest has them);
 where there are several styles, their `weights`; `alpha`; `mask`, a picture beside the
-file or below, white where the style is. `transforms.inputs.tables` says how a cell holds
-several values. A row that cannot be used is a `bad_pair` failure and stops nothing.
+file or below, white where the style is. `transforms.inputs.tables` says how a cell
+holds several values. A row that cannot be used is a `bad_pair` failure and stops
+nothing.
 """
 
 import dataclasses

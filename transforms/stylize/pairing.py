@@ -5,6 +5,7 @@ expanded inside the pipeline and does not depend on runner, order or shard count
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -146,12 +147,16 @@ class TablePairing:
 
     path: str
 
+    @functools.cached_property
+    def _places(self) -> "_Places":
+        return _Places()
+
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
     ) -> Iterator[Recipe]:
         """Yield row by row; a row whose style could not be decoded is not planned."""
         rows = read_rows(self.path, content=content.key)
-        yield from _row_recipes(rows, styles)
+        yield from _row_recipes(rows, styles, self._places.of(styles))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,18 +169,45 @@ class RowsPairing:
 
     rows: Sequence[Mapping[str, Any]]
 
+    @functools.cached_property
+    def _by_content(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        rows: dict[str, list[Mapping[str, Any]]] = {}
+        for row in self.rows:
+            rows.setdefault(row["content"], []).append(row)
+        return rows
+
+    @functools.cached_property
+    def _places(self) -> "_Places":
+        return _Places()
+
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
     ) -> Iterator[Recipe]:
         """Yield row by row, as `TablePairing`."""
-        rows = [row for row in self.rows if row["content"] == content.key]
-        yield from _row_recipes(rows, styles)
+        rows = self._by_content.get(content.key, ())
+        yield from _row_recipes(rows, styles, self._places.of(styles))
+
+
+class _Places:
+    """Where each style of a bank is, found once for all contents."""
+
+    def __init__(self) -> None:
+        self._found: tuple[Sequence[StyleShare], dict[str, int]] = (), {}
+
+    def of(self, styles: Sequence[StyleShare]) -> Mapping[str, int]:
+        """Return the places of the styles by key."""
+        before, places = self._found
+        if before is not styles:
+            places = {style.key: place for place, style in enumerate(styles)}
+            self._found = styles, places
+        return places
 
 
 def _row_recipes(
-    rows: Sequence[Mapping[str, Any]], styles: Sequence[StyleShare]
+    rows: Sequence[Mapping[str, Any]],
+    styles: Sequence[StyleShare],
+    places: Mapping[str, int],
 ) -> Iterator[Recipe]:
-    places = {style.key: place for place, style in enumerate(styles)} if rows else {}
     for row in rows:
         if row["problem"] or any(s["key"] not in places for s in row["styles"]):
             continue

@@ -83,17 +83,16 @@ class ShardPacker(Packer):
 
     output_format: OutputFormat
 
-    def pack(self, output: OutputFolder, part: int, rows: list[Row]) -> list[Row]:
-        """Copy pictures into shards and return the rows that say where they are.
+    def pack(
+        self, output: OutputFolder, part: int, rows: Iterable[Row]
+    ) -> Iterator[Row]:
+        """Copy pictures into shards and yield the rows that say where they are.
 
         Rows of failed cells stay as they are, and those of pictures that are gone: the
         next run makes them again.
         """
-        return [
-            row
-            for number, group in enumerate(_split(rows))
-            for row in self._pack(output, f"part-{part:05d}-{number:05d}", group)
-        ]
+        for number, group in enumerate(_split(rows)):
+            yield from self._pack(output, f"part-{part:05d}-{number:05d}", group)
 
     def _pack(self, output: OutputFolder, prefix: str, rows: list[Row]) -> list[Row]:
         frame, suffix, ending = _tfrecord, "tfrecord", b""
@@ -131,7 +130,7 @@ def packer_of(output_format: OutputFormat) -> ShardPacker | None:
     return None if output_format == "files" else ShardPacker(output_format)
 
 
-def _split(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _split(rows: Iterable[Row]) -> Iterator[list[Row]]:
     group: list[Row] = []
     size = 0
     for row in rows:

@@ -5,10 +5,10 @@ each of its paths.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
-from transforms.images.load import ImageBytes
 from transforms.images.thumbnails import has_thumbnail, thumbnail_name, write_thumbnail
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
@@ -23,9 +23,11 @@ from transforms.stylize.cells import (
     cell_id,
     cell_path,
 )
+from transforms.stylize.committed_cells import CommittedCells
 from transforms.stylize.manifest import (
     commit_rows,
     committed_rows,
+    journal_by_content,
     picture_file,
     rows_of_unfinished,
 )
@@ -65,7 +67,7 @@ class PlannedContent:
     """A content and those of its cells that are not there yet.
 
     Attributes:
-        image: The bytes of the content.
+        sha256: Of the bytes of the content.
         refs: All contents with these bytes, in the order of their keys.
         paintings: The pictures to make.
         kept: How many cells are there already.
@@ -75,7 +77,7 @@ class PlannedContent:
         failures: Contents that cannot be paired, each counted as a cell.
     """
 
-    image: ImageBytes
+    sha256: str
     refs: tuple[ImageRef, ...]
     paintings: Sequence[Painting]
     kept: int
@@ -116,7 +118,7 @@ class PlanCells:
 
     def __call__(
         self,
-        image: ImageBytes,
+        sha256: str,
         refs: Sequence[ImageRef],
         styles: Sequence[StyleShare],
         only_styles: frozenset[str] | None = None,
@@ -124,58 +126,86 @@ class PlanCells:
         """Return what is left to do.
 
         Args:
-            image: The bytes of a content.
+            sha256: Of the bytes of a content.
             refs: All contents with these bytes.
             styles: The bank.
             only_styles: Keys of the styles whose cells are looked at; None for all.
         """
         wanted: dict[Recipe, list[Target]] = {}
-        rows: dict[str, Row] = {}
         failures = []
+        seen: set[str] = set()
         for ref in refs:
-            if self.dry:
-                rows |= rows_of_unfinished(self.output, ref.id, ref.key)
-            else:
-                rows |= committed_rows(
-                    self.output, self.manifest_parts, ref.id, ref.key
-                )
             try:
-                for recipe in self.pairing.recipes(ref, image.sha256, styles):
+                for recipe in self.pairing.recipes(ref, sha256, styles):
                     keys = {share.key for share in recipe.styles}
                     if only_styles is None or keys & only_styles:
-                        target = Target(ref, self._cell(ref, image.sha256, recipe))
-                        wanted.setdefault(recipe, []).append(target)
+                        target = Target(ref, self._cell(ref, sha256, recipe))
+                        if target.cell.path not in seen:  # or a file of pairs says it
+                            seen.add(target.cell.path)  # twice
+                            wanted.setdefault(recipe, []).append(target)
             except ImageError as error:
                 failures.append(ref.failure("Pair", error))
-        paintings, kept, copied = [], 0, 0
-        seen: set[str] = set()
+        rows = _Rows(self, refs)
+        kept = self._kept([t for targets in wanted.values() for t in targets], rows)
+        paintings, copied = [], 0
         for recipe, targets in wanted.items():
-            missing = []
-            original: tuple[Row, bytes] | None = None
-            for target in targets:
-                if target.cell.path in seen:  # a file of pairs says it twice
-                    continue
-                seen.add(target.cell.path)
-                row = rows.get(target.cell.path)
-                data = self._intact(row, target.cell)
-                if row is None or data is None or not self._is_shown(row, data):
-                    missing.append(target)
-                else:
-                    kept += 1
-                    original = row, data
-            if original and not self.dry:
-                copies = [t for t in missing if self._copy(t, *original)]
+            missing = [t for t in targets if t.cell.path not in kept]
+            if missing and len(missing) < len(targets) and not self.dry:
+                original = next(t for t in targets if t.cell.path in kept)
+                copies = self._copies(missing, original, rows)
                 copied += len(copies)
                 missing = [t for t in missing if t not in copies]
             if missing:
                 measured = self._is_measured(missing[0].cell)
                 paintings.append(Painting(recipe, tuple(missing), measured))
         if not self.dry:
-            progress_of(self.output).add(cells_kept=kept, cells_done=copied)
-        extra = 0 if only_styles is not None else _pictures(rows, but=seen)
+            progress_of(self.output).add(cells_kept=len(kept), cells_done=copied)
+        extra = 0
+        if only_styles is None and not self.dry:
+            extra = self._extra(refs, kept, seen, rows)
         return PlannedContent(
-            image, tuple(refs), paintings, kept, copied, extra, tuple(failures)
+            sha256, tuple(refs), paintings, len(kept), copied, extra, tuple(failures)
         )
+
+    @functools.cached_property
+    def _committed(self) -> CommittedCells:
+        # Read when the first content is there: then the manifest is recovered.
+        return CommittedCells.read(self.output, journal=self.dry)
+
+    @functools.cached_property
+    def _journal(self) -> Mapping[str, Sequence[str]]:
+        return journal_by_content(self.output)
+
+    def _kept(self, targets: Sequence[Target], rows: "_Rows") -> set[str]:
+        """Return the paths of the cells that are committed, as wanted and undamaged."""
+        cells = [target.cell for target in targets]
+        shown = self.output_format == "files" and not self.dry
+        kept = set()
+        for cell, seen in zip(cells, self._committed.look(cells, shown), strict=True):
+            if not seen.committed or (self._is_measured(cell) and not seen.measured):
+                continue
+            if seen.trusted or self._is_intact(cell, rows.get(cell.path)):
+                kept.add(cell.path)
+        return kept
+
+    def _is_intact(self, cell: Cell, row: Row | None) -> bool:
+        """Return whether the bytes of a cell are those that were committed."""
+        if row is None or row["cell_id"] != cell.cell_id:
+            return False
+        if row["status"] != CellStatus.DONE:
+            return False
+        data = picture_file(row).read_intact(self.output)
+        return data is not None and self._is_shown(row, data)
+
+    def _extra(
+        self, refs: Sequence[ImageRef], kept: set[str], seen: set[str], rows: "_Rows"
+    ) -> int:
+        """Return how many more pictures the contents have than this run asks for."""
+        if sum(self._committed.count(ref.id) for ref in refs) <= len(kept):
+            return 0
+        if kept == seen:
+            return sum(self._committed.count(ref.id) for ref in refs) - len(kept)
+        return _pictures(rows.all, but=seen)
 
     def _cell(self, ref: ImageRef, content_sha256: str, recipe: Recipe) -> Cell:
         styles, alpha, settings = recipe.styles, recipe.alpha, self.settings
@@ -185,17 +215,6 @@ class PlanCells:
 
     def _is_measured(self, cell: Cell) -> bool:
         return unit_hash(cell.cell_id) < self.metrics_fraction
-
-    def _intact(self, row: Row | None, cell: Cell) -> bytes | None:
-        """Return the bytes of a cell that is committed, as wanted and undamaged."""
-        if (
-            row is None
-            or row["cell_id"] != cell.cell_id
-            or row["status"] != CellStatus.DONE
-            or (self._is_measured(cell) and not _has_metrics(row))
-        ):
-            return None
-        return picture_file(row).read_intact(self.output)
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
         """Return whether a picture has its thumbnail, made again where it was gone."""
@@ -211,10 +230,19 @@ class PlanCells:
             return False  # The picture is made, and fails, as any other.
         return True
 
+    def _copies(
+        self, missing: Sequence[Target], original: Target, rows: "_Rows"
+    ) -> list[Target]:
+        """Write what is there already to other paths; return those that could be."""
+        row = rows.get(original.cell.path)
+        if self.output_format != "files" or row is None:
+            return []
+        data = picture_file(row).read_intact(self.output)
+        if data is None:
+            return []
+        return [target for target in missing if self._copy(target, row, data)]
+
     def _copy(self, target: Target, row: Row, data: bytes) -> bool:
-        """Write what is there already to another path; return whether it could be."""
-        if self.output_format != "files":
-            return False
         try:
             self.output.write(target.cell.path, data)
             write_thumbnail(self.output, target.cell.path, data)
@@ -224,16 +252,37 @@ class PlanCells:
             return False  # It is made, and fails, as any other.
         return True
 
+    def rows_of(self, ref: ImageRef) -> Mapping[str, Row]:
+        """Return the committed rows of a content by path."""
+        if self.dry:
+            return rows_of_unfinished(self.output, ref.id, ref.key, self._journal)
+        return committed_rows(self.output, self.manifest_parts, ref.id, ref.key)
+
+
+@dataclasses.dataclass
+class _Rows:
+    """The committed rows of some contents by path, read when they are needed."""
+
+    plan: PlanCells
+    refs: Sequence[ImageRef]
+
+    @functools.cached_property
+    def all(self) -> Mapping[str, Row]:
+        return {
+            path: row
+            for ref in self.refs
+            for path, row in self.plan.rows_of(ref).items()
+        }
+
+    def get(self, path: str) -> Row | None:
+        return self.all.get(path)
+
 
 def _pictures(rows: Mapping[str, Row], but: set[str]) -> int:
     return sum(
         row["status"] == CellStatus.DONE and path not in but
         for path, row in rows.items()
     )
-
-
-def _has_metrics(row: Row) -> bool:
-    return row["metrics"] is not None and row["metrics"]["content_loss"] is not None
 
 
 def target_row(row: Row, target: Target) -> Row:

@@ -12,9 +12,9 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
 
 from transforms.elements import Count, Failure, ImageRef
-from transforms.images.load import load_image
+from transforms.images.load import ImageBytes, load_image
 from transforms.images.thumbnails import content_preview_name, write_preview
-from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
+from transforms.steps.equal_bytes import GroupByBytes, read_group, sorted_refs
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import TryMap
 from transforms.storage.folder import OutputFolder
@@ -56,12 +56,15 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
         """Compose the stage: read, plan, decode, stylize, write."""
         output, settings = self.plan.output, self.plan.settings
         bank = AsSingleton(self.bank)
-        read = contents | "ReadContents" >> GroupEqualBytes("ReadContent")
-        planned = read.groups | "PlanCells" >> beam.Map(
+        groups = contents | "ReadContents" >> GroupByBytes("ReadContent")
+        planned = groups.done | "PlanCells" >> beam.Map(
             _plan_cells, self.plan, self.retry, bank, AsList(self.manifest)
         )
+        # Only now read again: most contents of a repeated run have all their cells.
+        again = _ReadContent(output, self.plan.output_format == "files")
+        read = planned | "Read" >> TryMap(again, "ReadContentAgain", _planned_refs)
         decode = _DecodeContent(output, settings, self.plan.output_format == "files")
-        decoded = planned | "Decode" >> TryMap(decode, "DecodeContent", _planned_refs)
+        decoded = read.done | "Decode" >> TryMap(decode, "DecodeContent", _read_refs)
         written = (
             decoded.done
             | "SplitBlocks" >> beam.FlatMap(split_blocks, bank, AsDict(self.style_refs))
@@ -69,7 +72,8 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
             | "Write" >> WriteBlocks(self.plan)
         )
         failed_images = (
-            read.failures,
+            groups.failed,
+            read.failed,
             decoded.failed,
         ) | "FailedImages" >> beam.Flatten()
         counts = (
@@ -85,41 +89,67 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
         return Outcome(counts, failures)
 
 
+# A content, and its bytes where it has to be decoded.
+_ReadPlanned = tuple[PlannedContent, ImageBytes | None]
+
+
 def _planned_refs(planned: PlannedContent) -> Iterable[ImageRef]:
     return planned.refs
 
 
+def _read_refs(read: _ReadPlanned) -> Iterable[ImageRef]:
+    return read[0].refs
+
+
 def _plan_cells(
-    content: EqualImages,
+    group: tuple[str, Iterable[ImageRef]],
     plan: PlanCells,
     retry: Retry | None,
     bank_file: BankFile,
     _manifest: list[str],
 ) -> PlannedContent:
     styles = shared_bank(bank_file).styles
-    image, refs = content
+    sha256, refs = group[0], sorted_refs(group[1])
     only = retry.only_styles(ref.key for ref in refs) if retry is not None else None
-    return plan(image, refs, styles, only)
+    return plan(sha256, refs, styles, only)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ReadContent:
+    """Reads a content, unless all its cells are there: then it was decodable."""
+
+    output: OutputFolder
+    preview: bool
+
+    def __call__(self, planned: PlannedContent) -> _ReadPlanned:
+        previews = _previews(planned) if self.preview else []
+        is_there = planned.kept and not planned.paintings and not planned.copied
+        if is_there and all(map(self.output.exists, previews)):
+            return planned, None
+        image, _ = read_group((planned.sha256, planned.refs))
+        return planned, image
 
 
 @dataclasses.dataclass(frozen=True)
 class _DecodeContent:
-    """Decodes a content, unless all its cells are there: then it was decodable."""
+    """Decodes what was read."""
 
     output: OutputFolder
     settings: StylizeSettings
     preview: bool
 
-    def __call__(self, planned: PlannedContent) -> DecodedContent:
-        names = [content_preview_name(ref.id) for ref in planned.refs]
-        previews = names if self.preview else []
-        is_there = planned.kept and not planned.paintings and not planned.copied
-        if is_there and all(map(self.output.exists, previews)):
+    def __call__(self, read: _ReadPlanned) -> DecodedContent:
+        planned, data = read
+        if data is None:
             return DecodedContent(planned, None)
-        image = load_image(planned.image, self.settings.content_size)
-        for name in previews:
+        image = load_image(data, self.settings.content_size)
+        for name in _previews(planned) if self.preview else []:
             write_preview(self.output, name, image.pixels)
         return DecodedContent(planned, image)
+
+
+def _previews(planned: PlannedContent) -> list[str]:
+    return [content_preview_name(ref.id) for ref in planned.refs]
 
 
 def _content_counts(content: DecodedContent) -> Iterator[tuple[str, int]]:

@@ -26,8 +26,8 @@ MAPS_TABLE: Final = CommittedTable(
     owner=("image_id",),
     order=("image_key", "image_id"),
     files=_files,
-    # An image has some hundred rows where a content of `stylize` has some.
-    weight=64,
+    # An image has some hundred rows, and its part is read when it is planned.
+    weight=1024,
 )
 
 

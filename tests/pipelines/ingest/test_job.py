@@ -27,6 +27,7 @@ from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.ingest import prepare
 from transforms.inputs import listing
+from transforms.storage import parts
 from transforms.storage.schemas import INGEST_MANIFEST
 
 
@@ -302,6 +303,24 @@ def test_second_run_makes_nothing(run, folder, tmp_path, files_of, monkeypatch):
 def _fail_unless_rejected(source, data, settings):
     assert source.ref.key in ("half.jpg", "notes.txt")
     return decode_image(data)
+
+
+@pytest.mark.parametrize("first", [4, 65_536])
+def test_manifest_in_other_parts_is_continued(
+    run, folder, tmp_path, monkeypatch, first
+):
+    """A data set of an earlier version has a part for each 4096 images."""
+    monkeypatch.setattr(parts, "ROWS_A_PART", first)
+    run("--shards", "3")
+    before = rows_of(tmp_path / "out")
+    monkeypatch.setattr(parts, "ROWS_A_PART", 65_536 if first == 4 else 4)
+    # One shard is gone: its rows are made again, those of the others stay.
+    next((tmp_path / "out").glob("pictures-train.tfrecord-00001-*")).unlink()
+    status, _, err = run("--shards", "3")
+    assert status == 0
+    assert "16 images = 13 accepted + 1 duplicate + 2 failed" in err
+    assert rows_of(tmp_path / "out") == before
+    assert len(list((tmp_path / "out" / "manifest").glob("part-*"))) == 4
 
 
 def test_only_a_missing_shard_is_made_again(run, folder, tmp_path, files_of):

@@ -18,6 +18,8 @@ from PIL import Image
 from model.adain.stylizer import to_uint8
 from model.bundle import RULER_BUNDLE, load_bundle
 from transforms.inputs import listing
+from transforms.storage import parts
+from transforms.storage.folder import OutputFolder
 
 
 def rows_of(folder, name="manifest"):
@@ -399,6 +401,37 @@ def test_dry_run_tells_and_writes_nothing(run, inputs, files_of):
         for name, digest in before.items()
         if name != rows_of(inputs / "out")[0]["path"]
     }
+
+
+def test_dry_run_looks_up_what_it_needs(run, inputs, monkeypatch):
+    """Neither the pairs nor the journal are gone through for each content."""
+    contents, styles = ("a.png", "b.png", "d/a.png"), ("s.png", "t.png")
+    pairs = [f"{content},{style}" for content in contents for style in styles]
+    (inputs / "pairs.csv").write_text("\n".join(["content,style", *pairs]))
+    run()
+    listed, names = [], OutputFolder.names
+    monkeypatch.setattr(
+        OutputFolder, "names", lambda self, n: listed.append(n) or names(self, n)
+    )
+    _, out, _ = run("--pairing", str(inputs / "pairs.csv"), "--dry-run")
+    assert "0 cells to do, 6 there" in out
+    assert listed.count("manifest/.journal") <= 1
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_parts_are_counted_by_rows_and_older_ones_go_on(run, inputs, monkeypatch, more):
+    """Six cells of three contents: by contents they were one part, or four."""
+    monkeypatch.setattr(parts, "ROWS_A_PART", 2 if more else 65_536)
+    run()
+    manifest = inputs / "out" / "manifest"
+    assert len(list(manifest.glob("part-*"))) == (4 if more else 1)
+    before = rows_of(inputs / "out")
+    monkeypatch.setattr(parts, "ROWS_A_PART", 65_536 if more else 2)
+    _, _, err = run()
+    assert "6 cells = 0 done + 6 kept + 0 failed" in err
+    # Never fewer parts than are there; a finer partition is made of a coarser.
+    assert len(list(manifest.glob("part-*"))) == 4
+    assert sorted(map(str, rows_of(inputs / "out"))) == sorted(map(str, before))
 
 
 def test_second_run_on_the_same_output_is_refused(run, inputs, files_of):

@@ -1,5 +1,7 @@
 """The settings of a small data set, and records that wait for its shards."""
 
+import dataclasses
+
 import pytest
 
 from transforms.annotations.dataset_layout import DatasetSettings
@@ -7,6 +9,7 @@ from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.ingest.prepare import prepare_image
 from transforms.ingest.spill import SpillFile
 from transforms.storage.files import read_file
+from transforms.storage.segments import SegmentWriter
 
 
 @pytest.fixture
@@ -39,5 +42,28 @@ def spill(output, listed, settings):
             records.append((settings.shard_of(record.sha256), record))
         file.close()
         return records
+
+    return write
+
+
+@pytest.fixture
+def segments(output):
+    """Return a maker of segments: (bucket, where its rows are) of (bucket, row)s."""
+
+    def write(rows):
+        writer = SegmentWriter(output)
+        made = [segment for bucket, row in rows for segment in writer.add(bucket, row)]
+        return [*made, *writer.flush()]
+
+    return write
+
+
+@pytest.fixture
+def spilled(spill, segments):
+    """Return a writer of pictures as `PrepareImages` gives them on."""
+
+    def write(*pictures):
+        records = spill(*pictures)
+        return segments([(shard, dataclasses.asdict(r)) for shard, r in records])
 
     return write

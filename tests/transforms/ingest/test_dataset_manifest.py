@@ -20,23 +20,24 @@ KEYS = ("b.png", "a.png", "twin.png", "c.png")
 
 
 @pytest.fixture
-def rows(output, settings, spill, listed):
+def rows(output, settings, spilled, listed):
     """Write the shards of three pictures and a copy; their rows, and one of a bad."""
-    records = spill(*zip(KEYS, (1, 2, 1, 3), strict=True))
-    lists = []
+    records = spilled(*zip(KEYS, (1, 2, 1, 3), strict=True))
+    table = manifest_table(settings)
+    rows = []
     for shard in settings.shard_names():
-        own = [record for name, record in records if name == shard]
-        lists.append(write_shard(output, shard, own))
-        manifest_table(settings).commit(output, lists[-1], shard)
+        own = [segment for name, segment in records if name == shard]
+        write_shard(output, settings, shard, own)
+        rows += table.rows(output, table.journal_name(shard))
     error = ImageError(Reason.CORRUPT, "no picture")
-    return [*lists, [rejected_row(listed("bad.png"), b"x", error)]]
+    return [*rows, rejected_row(listed("bad.png"), b"x", error)]
 
 
 @pytest.fixture
-def write(output, settings):
+def write(output, settings, segments):
     """Return a writer of the manifest in two parts that checks what it gives back."""
 
-    def run(lists, keys, status_of):
+    def run(rows, keys, status_of):
         table = manifest_table(settings)
         expected = []
         for part in range(2):
@@ -50,7 +51,7 @@ def write(output, settings):
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
             parts = (
                 pipeline
-                | beam.Create(lists)
+                | beam.Create(segments([(stable_part(r["key"], 2), r) for r in rows]))
                 | WriteDatasetManifest(output, settings, committed, 2)
             )
             assert_that(parts, equal_to(expected))
@@ -103,7 +104,7 @@ def finish(output, settings):
 
 def test_finished_data_set_is_read_by_tfds(output, settings, rows, write, finish):
     parts = write(rows, [*KEYS, "bad.png"], STATUSES)
-    pipeline, counts = finish(parts, rows[-1][0])
+    pipeline, counts = finish(parts, rows[-1])
     with pipeline:
         expected = [
             (Count.IMAGES_ACCEPTED, 3),
@@ -129,10 +130,10 @@ def test_shard_that_is_not_what_the_manifest_says_stops_the_job(
     output, rows, write, finish
 ):
     parts = write(rows, [*KEYS, "bad.png"], STATUSES)
-    full = next(own for own in rows if own)[0]
+    full = rows[0]
     shards = [n for n in output.names("") if n.startswith(f"tiny-{full['split']}.")]
     output.write(shards[full["shard"]], b"short")
-    pipeline, _ = finish(parts, rows[-1][0])
+    pipeline, _ = finish(parts, rows[-1])
     with pytest.raises(RuntimeError, match="has 5 bytes, the manifest says"):
         pipeline.run().wait_until_finish()
     assert not output.exists(DATASET_INFO)

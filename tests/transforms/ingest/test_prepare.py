@@ -12,19 +12,29 @@ from transforms.images.decoder import decode_image
 from transforms.ingest import prepare
 from transforms.ingest.prepare import PrepareImages, prepare_image
 from transforms.storage.files import open_file
+from transforms.storage.parts import stable_part
+from transforms.storage.segments import merged_rows
 
 
 def row_of(record):
     """Return the row that waits before a record."""
-    with open_file(record.path) as file:
-        file.seek(record.offset)
-        return json.loads(file.read(record.row_length))
+    with open_file(record["path"]) as file:
+        file.seek(record["offset"])
+        return json.loads(file.read(record["row_length"]))
 
 
-def told(shard_and_record):
-    shard, record = shard_and_record
-    row = row_of(record)
-    return shard, record.key, record.sha256, row["width"], row["label"]
+def told(shard_and_segment):
+    shard, segment = shard_and_segment
+    for record in merged_rows([segment]):
+        row = row_of(record)
+        yield shard, record["key"], record["sha256"], row["width"], row["label"]
+
+
+def why(part_and_segment):
+    part, segment = part_and_segment
+    for row in merged_rows([segment]):
+        assert stable_part(row["key"], 4) == part
+        yield row["key"], row["reason"]
 
 
 def test_accepted_rejected_and_examples(output, listed, settings, counters):
@@ -39,7 +49,7 @@ def test_accepted_rejected_and_examples(output, listed, settings, counters):
         prepared = (
             pipeline
             | beam.Create([streamed, *map(SourceImage, files)])
-            | PrepareImages(output, settings, committed=())
+            | PrepareImages(output, settings, committed=(), parts=4)
         )
         prepared_rows = [
             prepare_image(SourceImage(files[0]), _read(files[0]), settings).row,
@@ -50,16 +60,14 @@ def test_accepted_rejected_and_examples(output, listed, settings, counters):
             for row, label in zip(prepared_rows, ("", "cat"), strict=True)
         ]
         # A spill file can be read once its bundle is over.
-        records = prepared.records | beam.Reshuffle() | "Tell" >> beam.Map(told)
+        records = prepared.records | beam.Reshuffle() | "Tell" >> beam.FlatMap(told)
         assert_that(records, equal_to(expected), "records")
         reasons = [
             ("gone.png", "not_found"),
             ("small.png", "too_small"),
             ("text.png", "not_an_image"),
         ]
-        rejected = prepared.rejected | beam.Map(
-            lambda row: (row["key"], str(row["reason"]))
-        )
+        rejected = prepared.rejected | beam.FlatMap(why)
         assert_that(rejected, equal_to(reasons), "rejected")
         examples = prepared.examples | "Seen" >> beam.Map(
             lambda e: (e.key, e.reason, e.size, bool(e.thumbnail))
@@ -92,7 +100,7 @@ def test_what_a_whole_shard_holds_is_passed_over(
         prepared = (
             pipeline
             | beam.Create([SourceImage(ref)])
-            | PrepareImages(output, settings, committed=settings.shard_names())
+            | PrepareImages(output, settings, settings.shard_names(), parts=1)
         )
         assert_that(prepared.records, equal_to([]), "records")
         assert_that(prepared.rejected, equal_to([]), "rejected")

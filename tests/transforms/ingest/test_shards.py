@@ -1,13 +1,24 @@
 """The records of a shard are its file: sorted, each picture once."""
 
+import dataclasses
+
 import apache_beam as beam
 import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.ingest.shards import WriteShards
-from transforms.ingest.whole_shards import find_committed
+from transforms.ingest.shards import WriteShards, write_shard
+from transforms.ingest.whole_shards import find_committed, manifest_table
 from transforms.storage.files import read_file
+from transforms.storage.parts import stable_part
+from transforms.storage.segments import merged_rows
+
+
+def told(part_and_segment):
+    part, segment = part_and_segment
+    for row in merged_rows([segment]):
+        assert stable_part(row["key"], 2) == part
+        yield row["key"], row["status"], row["duplicate_of"]
 
 
 @pytest.fixture
@@ -20,13 +31,8 @@ def write(output, settings):
             rows = (
                 pipeline
                 | beam.Create(records)
-                | WriteShards(output, settings, committed)
-                | beam.FlatMap(
-                    lambda rows: [
-                        (row["key"], row["status"], row.get("duplicate_of"))
-                        for row in rows
-                    ]
-                )
+                | WriteShards(output, settings, committed, parts=2)
+                | beam.FlatMap(told)
             )
             assert_that(rows, equal_to(expected))
         return pipeline
@@ -35,7 +41,7 @@ def write(output, settings):
 
 
 def test_pictures_are_written_once_and_empty_shards_too(
-    output, settings, spill, write, counters
+    output, settings, spill, segments, write, counters
 ):
     records = spill(("b.png", 1), ("a.png", 1), ("c.png", 2))
     expected = [
@@ -43,7 +49,8 @@ def test_pictures_are_written_once_and_empty_shards_too(
         ("b.png", "duplicate", "a.png"),
         ("c.png", "accepted", None),
     ]
-    pipeline = write(records, expected)
+    waiting = [(shard, dataclasses.asdict(record)) for shard, record in records]
+    pipeline = write(segments(waiting), expected)
     assert set(settings.shard_names()) <= set(output.names(""))
     by_key = {record.key: (shard, record) for shard, record in records}
     # One frame each, as it was spilled.
@@ -59,9 +66,9 @@ def test_pictures_are_written_once_and_empty_shards_too(
 
 
 def test_whole_shards_stay_and_take_in_what_is_new(
-    output, settings, spill, write, counters
+    output, settings, spilled, write, counters
 ):
-    first = spill(("b.png", 1), ("c.png", 2))
+    first = spilled(("b.png", 1), ("c.png", 2))
     rows = [("b.png", "accepted", None), ("c.png", "accepted", None)]
     write(first, rows)
     before = {name: output.read(name) for name in settings.shard_names()}
@@ -70,7 +77,7 @@ def test_whole_shards_stay_and_take_in_what_is_new(
     assert counters(kept) == {"WriteShards.shards_kept": len(before)}
     assert {name: output.read(name) for name in before} == before
     # A smaller key of the same bytes: what was accepted becomes its duplicate.
-    ((shard, _),) = late = spill(("a.png", 1))
+    ((shard, _),) = late = spilled(("a.png", 1))
     write(
         late,
         [
@@ -81,3 +88,18 @@ def test_whole_shards_stay_and_take_in_what_is_new(
     )
     assert output.read(shard) != before.pop(shard)
     assert {name: output.read(name) for name in before} == before
+
+
+def test_a_bundle_that_ran_twice_is_written_once(output, settings, spilled):
+    first, again = (spilled(("a.png", 1), ("b.png", 1)) for _ in range(2))
+    ((shard, _),) = first
+    write_shard(output, settings, shard, [segment for _, segment in first])
+    before = output.read(shard)
+    write_shard(output, settings, shard, [segment for _, segment in (*first, *again)])
+    assert output.read(shard) == before
+    table = manifest_table(settings)
+    rows = list(table.rows(output, table.journal_name(shard)))
+    assert [(row["key"], row["status"]) for row in rows] == [
+        ("a.png", "accepted"),
+        ("b.png", "duplicate"),
+    ]

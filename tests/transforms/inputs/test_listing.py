@@ -34,6 +34,19 @@ def test_refs_come_back_whole(output, monkeypatch):
     assert len(output.names(".tmp/listing/inputs")) == 2
 
 
+def test_references_are_spread_one_by_one_until_there_are_many(output, monkeypatch):
+    monkeypatch.setattr(listing, "_SLICES", 4)
+    monkeypatch.setattr(listing, "_MOST_A_SLICE", 3)
+    refs = [ImageRef(f"{n:02}.jpg", "x", f"/x/{n}.jpg") for n in range(30)]
+    for count, together in ((0, 1), (7, 1), (8, 2), (30, 3)):
+        listed = Listing()
+        for ref in refs[:count]:
+            listed.add(ref)
+        assert listed.write(output).refs_a_slice == together
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        assert_that(pipeline | ReadListing(listed.write(output)), equal_to(refs))
+
+
 def test_refs_read_inside_the_pipeline(output, listed):
     # Its key is text; its path holds the odd byte as a lone surrogate.
     odd = dataclasses.replace(listed(ODD_NAME, data=b"1"), key=r"caf\xe9.jpg")

@@ -1,5 +1,7 @@
 """Something is done when its rows are committed and its files are intact."""
 
+import tracemalloc
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -54,8 +56,8 @@ def merge(output, parts=1, table=TABLE):
             for name, image in table.journal_names(output).items()
             if stable_part(image, parts) == part
         ]
-        rows = table.merged(output, part, parts, names)
-        table.write(output, table.part_name(part, parts), rows)
+        merged = table.merged(output, part, parts, names)
+        table.write_table(output, table.part_name(part, parts), merged)
     output.delete(table.journal)
 
 
@@ -106,7 +108,7 @@ class TestMerge:
         rows = [made(output, "a", "z", v) for v in ("2", "1")]
         TABLE.commit(output, rows, "a", "z")
         TABLE.commit(output, [made(output, "b", "y")], "b", "y")
-        found = TABLE.merged(output, 0, 1, TABLE.journal_names(output))
+        found = TABLE.merged(output, 0, 1, TABLE.journal_names(output)).to_pylist()
         assert [(r["setting"], r["version"]) for r in found] == [
             ("y", "1"),
             ("z", "2"),
@@ -128,7 +130,7 @@ class TestMerge:
         for number, data in enumerate((b"old", b"new", b"older")):
             row = {**made(output, "a"), "path": "files/x", "sha256": sha256(data)}
             table.commit(output, [row], "a", str(number))
-        found = table.merged(output, 0, 1, table.journal_names(output))
+        found = table.merged(output, 0, 1, table.journal_names(output)).to_pylist()
         assert [row["sha256"] for row in found] == [sha256(b"new")]
 
     def test_committed_rows_replace_merged_ones_also_where_files_are_gone(self, output):
@@ -162,8 +164,42 @@ class TestMerge:
         TABLE.commit(output, [made(output, "a", version="new")], "a", "s")
         merge(output, 2)
         output.write(TABLE.part_name(0, 1), coarse)
-        (row,) = TABLE.merged(output, stable_part("a", 2), 2, [])
+        (row,) = TABLE.merged(output, stable_part("a", 2), 2, []).to_pylist()
         assert row["version"] == "new"
+
+
+class TestMemory:
+    """Merging holds the values of one part, not a Python object for each of them."""
+
+    def rows(self, count):
+        row = {"setting": "s", "version": "1", "path": "p" * 60, "sha256": "f" * 64}
+        return [{**row, "image": f"image-{number:06}"} for number in range(count)]
+
+    def peak(self, merge):
+        """Return the bytes that a merge takes at most, in Python and in Arrow."""
+        pool = pa.default_memory_pool()
+        before = pool.bytes_allocated()
+        tracemalloc.start()
+        result, arrow = merge(), 0
+        python = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        arrow = pool.bytes_allocated() - before
+        return result, python + arrow
+
+    def test_of_a_row_is_some_hundred_bytes(self, output):
+        rows = self.rows(16_384)
+        for start in range(0, len(rows), 512):
+            TABLE.commit(output, rows[start : start + 512], f"j{start:06}", "s")
+        names = TABLE.journal_names(output)
+        merged, peak = self.peak(lambda: TABLE.merged(output, 0, 1, names))
+        assert merged.to_pylist() == rows
+        assert peak < 1000 * len(rows)
+
+    def test_of_an_older_part_that_is_far_too_large_is_what_moves(self, output):
+        TABLE.write(output, TABLE.part_name(0, 1), self.rows(65_536))
+        merged, peak = self.peak(lambda: TABLE.merged(output, 3, 64, []))
+        assert 800 < len(merged) < 1250
+        assert peak < 12e6
 
 
 class TestDone:
@@ -207,7 +243,7 @@ class TestFingerprint:
         assert len(list(table.rows(output, name))) == 1
         assert list(self.table("f2").rows(output, name)) == []
         assert list(self.table("").rows(output, name)) == []
-        assert self.table("f2").merged(output, 0, 1, [name]) == []
+        assert len(self.table("f2").merged(output, 0, 1, [name])) == 0
 
     def test_is_written_beside_the_schema(self, output):
         self.table("f1").write(output, "f.parquet", [])
@@ -219,7 +255,7 @@ class TestFingerprint:
 
 
 def test_counts_of_parts_grow_and_never_shrink(output):
-    heavy = CommittedTable("table", SCHEMA, ("image",), ("image",), weight=64)
+    heavy = CommittedTable("table", SCHEMA, ("image",), ("image",), weight=1024)
     assert [heavy.count_parts(output, n) for n in (1, 64, 65)] == [1, 1, 2]
     assert TABLE.count_parts(output, 65) == 1
     merge(output, 4)

@@ -86,8 +86,9 @@ class PackIntoOne(Packer):
 
     def pack(self, output, part, rows):
         name = f"packed/{part}"
+        rows = list(rows)
         output.write(name, b"".join(row["image"].encode() for row in rows))
-        return [{**row, "place": name} for row in rows]
+        yield from ({**row, "place": name} for row in rows)
 
     def clean(self, output, rows):
         used = {row["place"] for row in rows}

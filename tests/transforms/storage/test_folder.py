@@ -1,6 +1,7 @@
 """Files are whole under their final name, or not there."""
 
 import io
+import os
 import types
 
 import pytest
@@ -174,3 +175,17 @@ def test_a_bucket_that_tells_of_a_missing_file_at_the_first_read(monkeypatch):
 def test_missing_google_support_says_what_to_install():
     with pytest.raises(MissingExtraError, match=r"pip install 'stylebeam\[gcp\]'"):
         open_file("gs://bucket/a.jpg")
+
+
+def test_states_are_those_of_the_files_that_are_there(tmp_path):
+    output = OutputFolder(str(tmp_path))
+    output.write("a/one", b"1")
+    output.write("a/three", b"333")
+    os.utime(tmp_path / "a" / "three", (1000, 1000))
+    states = output.states(["a/one", "a/gone", "a/three", "b/none"])
+    assert {name: state.size for name, state in states.items()} == {
+        "a/one": 1,
+        "a/three": 3,
+    }
+    assert states["a/three"].modified == 1000
+    assert output.states([]) == {}

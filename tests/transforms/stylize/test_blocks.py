@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from transforms.elements import ImageRef
-from transforms.images.load import ImageBytes, LoadedImage
+from transforms.images.load import LoadedImage
 from transforms.stylize import blocks
 from transforms.stylize.blocks import (
     BLOCK_PIXELS,
@@ -36,7 +36,7 @@ def content_of(height, width, paintings):
     # The pixels are never looked at.
     pixels = np.broadcast_to(np.uint8(0), (height, width, 3))
     image = LoadedImage(REF, "00", pixels, width, height)
-    planned = PlannedContent(ImageBytes(REF, b"", "00"), (REF,), paintings, 0, 0, 0, ())
+    planned = PlannedContent("00", (REF,), paintings, 0, 0, 0, ())
     return DecodedContent(planned, image)
 
 

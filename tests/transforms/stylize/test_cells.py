@@ -1,11 +1,16 @@
 """Cells: their paths, and ids that change with everything that changes bytes."""
 
 import dataclasses
+import hashlib
 import re
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from transforms.elements import ImageRef
+from model.config import canonical_json
+from transforms.elements import ImageRef, PreserveColor
 from transforms.stylize.cells import (
     StyleShare,
     StylizeSettings,
@@ -122,6 +127,31 @@ def test_cell_id_is_stable():
 )
 def test_cell_id_changes_with_whatever_changes_bytes(change):
     assert identify(**change) != identify()
+
+
+@given(
+    path=st.text(max_size=20).filter(lambda text: text.isprintable()),
+    alpha=st.floats(0, 1),
+    shares=st.lists(
+        st.tuples(
+            st.text('abcé"\\', max_size=4), st.floats(0, 1), st.none() | st.just("m")
+        ),
+        max_size=3,
+    ),
+    preserve=st.sampled_from(get_args(PreserveColor)),
+)
+def test_cell_id_is_that_of_the_canonical_json(path, alpha, shares, preserve):
+    settings = dataclasses.replace(SETTINGS, preserve_color=preserve)
+    styles = [StyleShare("i", "k", sha, weight, mask) for sha, weight, mask in shares]
+    made_of = {
+        "path": path,
+        "content_sha256": "c0",
+        "styles": [list(share) for share in shares],
+        "alpha": alpha,
+        **settings.to_json(),
+    }
+    expected = hashlib.sha256(canonical_json(made_of)).hexdigest()[:16]
+    assert cell_id(path, "c0", styles, alpha, settings) == expected
 
 
 def test_cell_id_does_not_depend_on_the_name_of_a_style():

@@ -45,7 +45,7 @@ def rows():
 
 @pytest.mark.parametrize("output_format", ["tfrecord", "webdataset"])
 def test_every_picture_is_where_its_row_says(output, rows, output_format):
-    packed = ShardPacker(output_format).pack(output, 3, rows)
+    packed = list(ShardPacker(output_format).pack(output, 3, rows))
     (name,) = output.names(SHARDS)
     assert name.startswith("shards/part-00003-00000-")
     assert [r["shard"] for r in packed] == [name, None, name]
@@ -56,7 +56,7 @@ def test_every_picture_is_where_its_row_says(output, rows, output_format):
 
 
 def test_tar_holds_a_picture_and_what_is_known_of_it(output, rows):
-    ShardPacker("webdataset").pack(output, 0, rows)
+    list(ShardPacker("webdataset").pack(output, 0, rows))
     data = output.read(output.names(SHARDS)[0])
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         names = tar.getnames()
@@ -65,29 +65,29 @@ def test_tar_holds_a_picture_and_what_is_known_of_it(output, rows):
 
 def test_packing_again_gives_the_same_shards(output, rows):
     packer = ShardPacker("webdataset")
-    packed = packer.pack(output, 0, rows)
+    packed = list(packer.pack(output, 0, rows))
     (name,) = output.names(SHARDS)
     before = output.read(name)
-    assert packer.pack(output, 0, packed) == packed
+    assert list(packer.pack(output, 0, packed)) == packed
     assert output.names(SHARDS) == [name]
     assert output.read(name) == before
 
 
 def test_a_picture_that_is_gone_keeps_its_row(output, rows):
     output.delete(JOURNALED)
-    assert ShardPacker("tfrecord").pack(output, 0, rows) == rows
+    assert list(ShardPacker("tfrecord").pack(output, 0, rows)) == rows
 
 
 def test_a_shard_ends_before_it_is_too_large(output, rows, monkeypatch):
     monkeypatch.setattr(picture_shards, "SHARD_BYTES", 7)
-    packed = ShardPacker("tfrecord").pack(output, 0, rows)
+    packed = list(ShardPacker("tfrecord").pack(output, 0, rows))
     assert len({r["shard"] for r in packed if r["shard"]}) == 2
     assert picture_file(packed[2]).read_intact(output) == b"three"
 
 
 def test_shards_that_no_row_points_into_are_deleted(output, rows):
     output.write(f"{SHARDS}/part-00000-00000-0123456789ab.tar", b"old")
-    packed = ShardPacker("webdataset").pack(output, 0, rows)
+    packed = list(ShardPacker("webdataset").pack(output, 0, rows))
     ShardPacker("webdataset").clean(output, packed)
     assert output.names(SHARDS) == [packed[0]["shard"]]
 
