@@ -155,7 +155,9 @@ class Job:
         try:
             with google_errors() if remote else contextlib.nullcontext():
                 job = self.output.read_json(JOB)
-        except (OSError, ValueError, MissingExtraError) as error:
+        except ValueError as error:
+            raise UsageError(f"--output {root}: {_no_job(error)}") from error
+        except (OSError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
             ours = [name for name in self.names if self.output.exists(name)]
@@ -165,12 +167,14 @@ class Job:
                     "stylebeam did not write it. Choose another folder."
                 )
             return
+        if wrong := wrong_job(job):
+            raise UsageError(f"--output {root}: {_no_job(wrong)}")
         if job.get("command") != self.command:
             raise UsageError(
                 f"--output {root}: belongs to `stylebeam {job.get('command')}`. Choose "
                 "another folder."
             )
-        found = job.get("identity", {})
+        found = job["identity"]
         for name in sorted({**found, **self.identity}):
             if found.get(name) != self.identity.get(name) and not self.overwrite:
                 flag = self.flag_for(name, found.get(name))
@@ -267,6 +271,42 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
+
+
+def wrong_job(job: Any) -> str | None:
+    """Return what is wrong with the value of a job.json; None where nothing is.
+
+    What a killed job had not come to may be missing.
+    """
+    if not isinstance(job, dict):
+        return f"found {_short(job)}, expected an object"
+    for name, kind, what in (
+        ("command", str, "text"),
+        ("identity", dict, "an object"),
+    ):
+        if not isinstance(job.get(name), kind):
+            return f"{name} is {_short(job.get(name))}, expected {what}"
+    for name in ("counts", "timings", "versions", "config"):
+        if not isinstance(job.get(name, {}), dict):
+            return f"{name} is {_short(job[name])}, expected an object"
+    for name in ("counts", "timings"):
+        for key, value in job.get(name, {}).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return f"{name}.{_short(key)} is {_short(value)}, expected a number"
+    return None
+
+
+def _no_job(wrong: object) -> str:
+    return (
+        f"its {JOB} cannot be used ({_short(str(wrong))}), so nobody knows what it "
+        "belongs to. Put back a copy of that file, or choose another folder."
+    )
+
+
+def _short(value: Any) -> str:
+    """Return a value for a message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 @contextlib.contextmanager

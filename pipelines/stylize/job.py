@@ -204,6 +204,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             balances=balances,
             end=_end,
             flag_for=_flag_for,
+            tables=(MANIFEST_TABLE,),
         ),
         config,
         beam_flags,

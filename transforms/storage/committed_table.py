@@ -5,9 +5,13 @@ committed as small files in `<folder>/.journal`. At the end, and at the start fo
 killed job left, the journal is merged into the parts and removed (`CompactTable`).
 Something is done when its rows are committed and the files that they tell of are
 intact.
+
+A damaged file of the journal is no commit: what it told of is made again. A damaged
+part is an error, since nobody else knows what is in it.
 """
 
 import dataclasses
+import errno
 import hashlib
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +19,17 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from model.checksums import DamagedFileError
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, read_table, write_table
+from transforms.storage.table_check import check_schema, check_table, is_inside
 from transforms.storage.parts import count_parts, part_name, parts_in, stable_part
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
+
+# What the system says of a name that can be no file's.
+_NO_FILE: Final = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 # Whose rows they are: the values of the owner's columns.
 Owner = tuple[str, ...]
@@ -42,13 +51,21 @@ class StoredFile(NamedTuple):
     length: int | None = None
 
     def read(self, output: OutputFolder) -> bytes | None:
-        """Return the bytes; None where there is no such file."""
+        """Return the bytes; None where there is, or can be, no such file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        if not is_inside(self.name):
+            return None
         try:
             with reading(output.path(self.name)) as file:
-                file.seek(self.offset)
+                file.seek(self.offset or 0)
                 return file.read(-1 if self.length is None else self.length)
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or error.errno in _NO_FILE:
+                return None
+            raise
 
     def read_intact(self, output: OutputFolder) -> bytes | None:
         """Return the bytes; None where they are gone or have another sha256."""
@@ -109,6 +126,28 @@ class CommittedTable:
             if name.endswith(".parquet")
         }
 
+    def check(self, output: OutputFolder) -> list[str]:
+        """Check every file of the table by content.
+
+        Returns:
+            The damaged files of the journal, which do not count.
+
+        Raises:
+            DamagedFileError: A part is damaged; the message names it.
+        """
+        for name in parts_in(output, self.folder):
+            self._check_file(output, name)
+        damaged = []
+        for name in self.journal_names(output):
+            try:
+                self._check_file(output, name)
+            except DamagedFileError:
+                damaged.append(name)
+        return damaged
+
+    def _check_file(self, output: OutputFolder, name: str) -> None:
+        check_table(output.path(name), self.schema, {*self.owner, *self.order})
+
     def part_name(self, part: int, parts: int) -> str:
         """Return the name of a part."""
         return part_name(self.folder, part, parts)
@@ -166,12 +205,22 @@ class CommittedTable:
             filters: Values by column.
 
         Returns:
-            None where there is no such file, or its rows do not count.
+            None where there is no such file, or its rows do not count: those of a
+            damaged file of the journal among them.
+
+        Raises:
+            DamagedFileError: A part is damaged.
         """
         try:
             table = read_table(output.path(name), columns, **filters)
+            wanted = [n for n in self.schema.names if columns is None or n in columns]
+            table = check_schema(table, self.schema, wanted, output.path(name))
         except FileNotFoundError:
             return None
+        except DamagedFileError:
+            if name.startswith(f"{self.journal}/"):
+                return None
+            raise
         found = (table.schema.metadata or {}).get(_FINGERPRINT, b"")
         return table if found == self.fingerprint.encode() else None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.load import ImageBytes
-from transforms.images.thumbnails import thumbnail_name, write_thumbnail
+from transforms.images.thumbnails import is_shown, thumbnail_name, write_thumbnail
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
@@ -198,11 +198,11 @@ class PlanCells:
         return picture_file(row).read_intact(self.output)
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
-        """Return whether a picture has its thumbnail, made again where it was gone."""
+        """Return whether a picture has its thumbnail, made again where it is not whole."""
         if self.dry or self.output_format != "files":
             return True
         try:
-            if not self.output.exists(thumbnail_name(row["path"])):
+            if not is_shown(self.output, thumbnail_name(row["path"])):
                 write_thumbnail(self.output, row["path"], data)
         except (ImageError, OSError):
             return False  # The picture is made, and fails, as any other.

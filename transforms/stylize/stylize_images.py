@@ -13,7 +13,11 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
 
 from transforms.elements import Count, Failure, ImageRef
 from transforms.images.load import load_image
-from transforms.images.thumbnails import content_preview_name, write_preview
+from transforms.images.thumbnails import (
+    content_preview_name,
+    is_shown,
+    write_preview,
+)
 from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import TryMap
@@ -114,7 +118,7 @@ class _DecodeContent:
         names = [content_preview_name(ref.id) for ref in planned.refs]
         previews = names if self.preview else []
         is_there = planned.kept and not planned.paintings and not planned.copied
-        if is_there and all(map(self.output.exists, previews)):
+        if is_there and all(is_shown(self.output, name) for name in previews):
             return DecodedContent(planned, None)
         image = load_image(planned.image, self.settings.content_size)
         for name in previews:
