@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     TOO_SMALL = "too_small"
     BAD_ARCHIVE_MEMBER = "bad_archive_member"
     BAD_PAIR = "bad_pair"
+    CRASHED = "crashed"
     OUT_OF_MEMORY = "out_of_memory"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"

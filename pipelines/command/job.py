@@ -18,14 +18,16 @@ from typing import Any, Final
 
 import filelock
 
+from pipelines.command.job_file import JOB, no_job, wrong_job
 from pipelines.command.progress_bar import shown_progress
+from pipelines.command.worker_death import describe
 from pipelines.errors import UsageError
 from transforms.elements import Count
+from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import MissingExtraError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
-JOB: Final = "job.json"
 LOCK: Final = ".lock"
 
 # What a shell reports for a process that SIGINT ended.
@@ -156,7 +158,7 @@ class Job:
             with google_errors() if remote else contextlib.nullcontext():
                 job = self.output.read_json(JOB)
         except ValueError as error:
-            raise UsageError(f"--output {root}: {_no_job(error)}") from error
+            raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
@@ -168,7 +170,7 @@ class Job:
                 )
             return
         if wrong := wrong_job(job):
-            raise UsageError(f"--output {root}: {_no_job(wrong)}")
+            raise UsageError(f"--output {root}: {no_job(wrong)}")
         if job.get("command") != self.command:
             raise UsageError(
                 f"--output {root}: belongs to `stylebeam {job.get('command')}`. Choose "
@@ -225,6 +227,7 @@ class Job:
         # Written first, so that a killed job's output is recognised and continued.
         self.output.write_json(JOB, {**about, "status": "running"})
         with (
+            self._noted(),
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
@@ -243,6 +246,21 @@ class Job:
         self.output.delete(TEMPORARY)
         self._report(checked, seconds)
         return status
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note what is decoded; a bucket would take an object for every picture."""
+        if is_remote(self.output.root):
+            yield
+            return
+        with noting(self.output.root) as died:
+            if died:
+                print(
+                    f"{self.command}: the last run died while it decoded "
+                    f"{describe(died)}",
+                    file=sys.stderr,
+                )
+            yield
 
     def _clear(self) -> None:
         """Remove what a killed job left half done, or everything with `overwrite`."""
@@ -271,42 +289,6 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
-
-
-def wrong_job(job: Any) -> str | None:
-    """Return what is wrong with the value of a job.json; None where nothing is.
-
-    What a killed job had not come to may be missing.
-    """
-    if not isinstance(job, dict):
-        return f"found {_short(job)}, expected an object"
-    for name, kind, what in (
-        ("command", str, "text"),
-        ("identity", dict, "an object"),
-    ):
-        if not isinstance(job.get(name), kind):
-            return f"{name} is {_short(job.get(name))}, expected {what}"
-    for name in ("counts", "timings", "versions", "config"):
-        if not isinstance(job.get(name, {}), dict):
-            return f"{name} is {_short(job[name])}, expected an object"
-    for name in ("counts", "timings"):
-        for key, value in job.get(name, {}).items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return f"{name}.{_short(key)} is {_short(value)}, expected a number"
-    return None
-
-
-def _no_job(wrong: object) -> str:
-    return (
-        f"its {JOB} cannot be used ({_short(str(wrong))}), so nobody knows what it "
-        "belongs to. Put back a copy of that file, or choose another folder."
-    )
-
-
-def _short(value: Any) -> str:
-    """Return a value for a message."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 @contextlib.contextmanager
@@ -348,6 +330,7 @@ def _interrupt_ends_at_once(command: str) -> Iterator[None]:
     """
 
     def end(_signal: int, _frame: object) -> None:
+        forget_notes()  # Nothing died of a picture.
         message = f"\n{command}: interrupted; the same command goes on from here\n"
         os.write(2, message.encode())
         os._exit(_INTERRUPTED)

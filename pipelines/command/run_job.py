@@ -20,6 +20,7 @@ from pipelines.command.beam_options import (
     shared_cores,
 )
 from pipelines.command.job import Balance, Job, no_flag
+from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.errors import UsageError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import COUNTS, WriteCounts
@@ -155,7 +156,7 @@ def run_job(
         return 0
 
     def run_pipeline() -> Mapping[str, int]:
-        with shared_cores(options):
+        with shared_cores(options), worker_death_ends_the_job(command.name):
             pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             counts = command.build(pipeline, config, plan)
             _ = counts | "WriteCounts" >> WriteCounts(output)

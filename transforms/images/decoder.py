@@ -31,6 +31,7 @@ from PIL import (
 )
 
 from transforms.elements import ImageError, Reason
+from transforms.images.crash_notes import survivable
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 from transforms.images.srgb import to_rgb
 
@@ -126,6 +127,7 @@ class DecodedImage:
     original_height: int
 
 
+@survivable
 def decode_image(
     data: bytes,
     *,
@@ -156,8 +158,8 @@ def decode_image(
 
     Raises:
         ImageError: The image cannot be used; the reason is one of empty_file,
-            not_an_image, truncated, corrupt, too_many_pixels, too_small and
-            out_of_memory.
+            not_an_image, truncated, corrupt, too_many_pixels, too_small,
+            out_of_memory and crashed.
 
     >>> data = encode_image(np.zeros((60, 90, 3), np.uint8), "png")
     >>> decode_image(data, size=40).pixels.shape

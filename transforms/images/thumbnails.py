@@ -8,7 +8,6 @@ import io
 from typing import Final
 
 import google_crc32c
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image

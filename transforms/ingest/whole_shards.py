@@ -14,6 +14,7 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.checksums import DamagedFileError
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     SPLITS,
@@ -21,7 +22,6 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.elements import ImageStatus
-from model.checksums import DamagedFileError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder

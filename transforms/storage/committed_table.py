@@ -23,8 +23,8 @@ from model.checksums import DamagedFileError
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, read_table, write_table
-from transforms.storage.table_check import check_schema, check_table, is_inside
 from transforms.storage.parts import count_parts, part_name, parts_in, stable_part
+from transforms.storage.table_check import check_schema, check_table, is_inside
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 

@@ -198,7 +198,7 @@ class PlanCells:
         return picture_file(row).read_intact(self.output)
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
-        """Return whether a picture has its thumbnail, made again where it is not whole."""
+        """Return whether a picture has its thumbnail, made again if it is damaged."""
         if self.dry or self.output_format != "files":
             return True
         try:
