@@ -148,6 +148,18 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
     return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
 
 
+def damaged_checkpoints(folder: pathlib.Path) -> dict[str, str]:
+    """Return what is wrong with each checkpoint that cannot be read, by its name."""
+    damaged = {}
+    for step in saved_steps(folder):
+        name = f"{_NAME}-{step}"
+        try:
+            _check_readable(str(folder / name))
+        except _DAMAGE as error:
+            damaged[name] = (str(error).splitlines() or [type(error).__name__])[0]
+    return damaged
+
+
 def latest_weights(
     folder: pathlib.Path, start: Bundle, *, encoder: bool = False
 ) -> tuple[Arrays, int]:

@@ -205,7 +205,7 @@ class Job:
             RuntimeError: A balance does not add up.
             UsageError: Another run is writing this output.
         """
-        with _only_run(self.output):
+        with only_run(self.output):
             # Again: another run may have ended meanwhile.
             self.check_output()
             return self._run(work, balances)
@@ -292,7 +292,7 @@ class Job:
 
 
 @contextlib.contextmanager
-def _only_run(output: OutputFolder) -> Iterator[None]:
+def only_run(output: OutputFolder) -> Iterator[None]:
     """Keep a second run from the same output.
 
     The kernel holds the lock and lets it go with the process, however that ends: a lock

@@ -136,16 +136,23 @@ class CommittedTable:
             DamagedFileError: A part is damaged; the message names it.
         """
         for name in parts_in(output, self.folder):
-            self._check_file(output, name)
+            self.check_file(output, name)
         damaged = []
         for name in self.journal_names(output):
             try:
-                self._check_file(output, name)
+                self.check_file(output, name)
             except DamagedFileError:
                 damaged.append(name)
         return damaged
 
-    def _check_file(self, output: OutputFolder, name: str) -> None:
+    def check_file(self, output: OutputFolder, name: str) -> None:
+        """Check a file of the table by content.
+
+        Raises:
+            DamagedFileError: It is damaged, or none of ours; the message begins with
+                its path.
+            OSError: It cannot be read.
+        """
         check_table(output.path(name), self.schema, {*self.owner, *self.order})
 
     def part_name(self, part: int, parts: int) -> str:

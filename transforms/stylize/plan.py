@@ -208,7 +208,7 @@ class PlanCells:
             return True
         try:
             name = thumbnail_name(row["path"])
-            if has_thumbnail(row["width"], row["height"]) and not is_shown(
+            if has_thumbnail(row["width"] or 0, row["height"] or 0) and not is_shown(
                 self.output, name
             ):
                 write_thumbnail(self.output, row["path"], data)
