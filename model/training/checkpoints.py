@@ -62,6 +62,7 @@ class Checkpoints:
             best=self.trainer.best,
             **({"encoder": self.trainer.encoder} if self.trainer.encoder else {}),
         )
+        _drop_unreadable_list(self.folder)
         self._manager = tf.train.CheckpointManager(
             self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
         )
@@ -135,6 +136,18 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _drop_unreadable_list(folder: pathlib.Path) -> None:
+    """Remove TensorFlow's list of checkpoints where it is damaged beyond its reading.
+
+    It is written anew with the next checkpoint; `saved_steps` needs none.
+    """
+    try:
+        tf.train.get_checkpoint_state(str(folder))
+    except UnicodeDecodeError:
+        _LOGGER.warning("The list of checkpoints in %s is damaged.", folder)
+        (folder / "checkpoint").unlink(missing_ok=True)
 
 
 def saved_steps(folder: pathlib.Path) -> list[int]:

@@ -176,7 +176,7 @@ class Job:
                 f"--output {root}: belongs to `stylebeam {job.get('command')}`. Choose "
                 "another folder."
             )
-        found = job["identity"]
+        found = job.get("identity", {})
         for name in sorted({**found, **self.identity}):
             if found.get(name) != self.identity.get(name) and not self.overwrite:
                 flag = self.flag_for(name, found.get(name))

@@ -116,4 +116,5 @@ def _of_job(output: OutputFolder, repair: bool) -> Iterator[Finding]:
         return
     if job.get("status") == "running":
         yield Finding(JOB, "tells of a job that did not end, or still runs", GO_ON)
+    job.setdefault("identity", {})
     yield from _CHECKS[job["command"]](output, job, repair)

@@ -1,5 +1,6 @@
 """What must be true of the outputs of `stylize`, `visualize` and `optimize`."""
 
+import collections
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -72,9 +73,9 @@ def check_stylize(
         bundle_id = job["identity"].get("bundle_id", "")
         gallery.write_index(pages, folder, gallery.TITLE, bundle_id)
         pairing = _corners(job, len(styles))
-        for part in parts if pairing is not None else ():
-            for _ in write_sheets(part, folder, pairing):
-                pass
+        if pairing is not None:
+            for part in parts:
+                collections.deque(write_sheets(part, folder, pairing), maxlen=0)
 
     yield from page_findings(output, job, repair, make)
 

@@ -216,6 +216,8 @@ def _dies(decode: Callable[[], object]) -> bool:
     if child == 0:
         try:
             signal.alarm(_PROBE_SECONDS)
+            # What the C library has to say of a crash is not for our users.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             # Where memory runs out, this process is the one to end.
             with contextlib.suppress(OSError):
