@@ -47,7 +47,7 @@ def check_ingest(
     manifest = manifest_table(settings)
     parts = yield from table_findings(output, manifest)
     sizes: Counter[str] = Counter()
-    for name in parts:
+    for name in parts.whole:
         if manifest.read(output, name, ["status"]) is None:
             yield Finding(name, "is of another data set", AGAIN)
             continue
@@ -71,7 +71,7 @@ def check_ingest(
             yield Finding(shard, wrong, AGAIN)
     if not _ends(output, REPORT):
         yield Finding(REPORT, "is missing or cut off", AGAIN)
-    if not whole or not parts or output.names(manifest.journal):
+    if not whole or not parts.complete or output.names(manifest.journal):
         return
     yield from page_findings(
         output,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from model.checksums import DamagedFileError
+from transforms.elements import ImageError
 from transforms.images.thumbnails import is_shown
 from transforms.storage.committed_table import CommittedTable, StoredFile
 from transforms.storage.comparing_folder import ComparingFolder
@@ -42,8 +43,16 @@ class Finding(NamedTuple):
         return line.encode("unicode_escape").decode() if "\n" in line else line
 
 
-# What a check gives back: findings, and at last the parts of the table that are whole.
-TableFindings = Generator[Finding, None, list[str]]
+class Parts(NamedTuple):
+    """The parts of a table.
+
+    Attributes:
+        whole: Names of those that are as they were written.
+        complete: Whether these are all: what is derived of fewer would be wrong.
+    """
+
+    whole: list[str]
+    complete: bool
 
 
 def parquet_finding(
@@ -65,7 +74,9 @@ def short(output: OutputFolder, name: str, error: Exception) -> str:
     return " ".join(text.split())[:300] or type(error).__name__
 
 
-def table_findings(output: OutputFolder, table: CommittedTable) -> TableFindings:
+def table_findings(
+    output: OutputFolder, table: CommittedTable
+) -> Generator[Finding, None, Parts]:
     """Yield what is wrong with the files of a table; return its whole parts."""
     found = parts_in(output, table.folder)
     totals = {total for _, total in found.values()}
@@ -93,7 +104,7 @@ def table_findings(output: OutputFolder, table: CommittedTable) -> TableFindings
         except (OSError, DamagedFileError) as error:
             wrong = short(output, name, error)
         yield Finding(name, wrong, GO_ON)
-    return whole
+    return Parts(whole, bool(whole) and totals == {len(whole)})
 
 
 def file_findings(
@@ -151,7 +162,14 @@ def page_findings(
     folder = ComparingFolder(output.root, repair, exact)
     try:
         make(folder)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RuntimeError,
+        ImageError,
+    ) as error:
         wrong = f"what is derived cannot be made ({' '.join(str(error).split())[:200]})"
         yield Finding("job.json", wrong, "mend the rest first")
     for name, wrong in folder.wrong.items():

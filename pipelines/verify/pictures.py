@@ -3,10 +3,9 @@
 import collections
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipelines.verify.findings import (
-    AGAIN,
     Finding,
     file_findings,
     page_findings,
@@ -31,6 +30,7 @@ from transforms.optimize.runs import RUNS_TABLE
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
+from transforms.storage.parts import part_name, parts_in
 from transforms.stylize import gallery
 from transforms.stylize.interpolation_sheets import write_sheets
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
@@ -52,12 +52,15 @@ def check_stylize(
     files = job["identity"].get("output_format", "files") == "files"
     shards = ShardReader(output)
     styles: dict[str, None] = {}
-    for name in parts:
+    intact = True
+    for name in parts.whole:
         rows = MANIFEST_TABLE.rows(output, name)
         for content, cells in itertools.groupby(rows, lambda row: row["content_id"]):
             for row in cells:
                 if row["status"] == CellStatus.DONE:
-                    yield from _cell(output, row, shards, repair)
+                    for finding in _cell(output, row, shards, repair):
+                        intact = intact and finding.name != row["path"]
+                        yield finding
                     for style in row["styles"]:
                         styles[style["id"]] = None
             if files:
@@ -67,20 +70,29 @@ def check_stylize(
     if not files:
         return
     yield from preview_findings(output, (f"{STYLE}/{style}.jpg" for style in styles))
+    if not parts.complete:
+        return
 
     def make(folder: OutputFolder) -> None:
-        pages = [page for part in parts for page in gallery.write_pages(part, folder)]
+        pages = [p for part in parts.whole for p in gallery.write_pages(part, folder)]
         bundle_id = job["identity"].get("bundle_id", "")
         gallery.write_index(pages, folder, gallery.TITLE, bundle_id)
-        pairing = _corners(job, len(styles))
-        if pairing is not None:
-            for part in parts:
-                collections.deque(write_sheets(part, folder, pairing), maxlen=0)
 
     yield from page_findings(output, job, repair, make)
+    pairing = _corners(job, len(styles))
+    if pairing is not None and intact:
+
+        def make_sheets(folder: OutputFolder) -> None:
+            for part in parts.whole:
+                collections.deque(write_sheets(part, folder, pairing), maxlen=0)
+
+        yield from page_findings(output, job, repair, make_sheets)
 
 
-_SHARD = "delete it and give the same command again, which makes its pictures anew"
+_FAILURES: Final = "failures"
+_SHARD: Final = (
+    "delete it and give the same command again, which makes its pictures anew"
+)
 
 
 def _cell(
@@ -90,6 +102,7 @@ def _cell(
     file = picture_file(row)
     if wrong := stored_wrong(output, file):
         what = "" if file.name == row["path"] else f"the picture {row['path']} "
+        shards.skip()
         yield Finding(file.name, f"{what}{wrong}")
         return
     if row["shard"] is not None:
@@ -138,9 +151,9 @@ def check_visualize(
     """Yield what is wrong with an output of `visualize`."""
     yield from _failures(output)
     parts = yield from table_findings(output, MAPS_TABLE)
-    for rows in _rows(output, MAPS_TABLE, parts):
+    for rows in _rows(output, MAPS_TABLE, parts.whole):
         yield from file_findings(output, rows, MAPS_TABLE)
-    for rows in _rows(output, MAPS_TABLE, parts):
+    for rows in _rows(output, MAPS_TABLE, parts.whole):
         images = itertools.groupby(
             rows, lambda row: (row["image_id"], row["image_key"])
         )
@@ -151,12 +164,13 @@ def check_visualize(
         settings = VisualizeSettings.from_json(job["identity"])
         entries = [
             entry
-            for part in parts
+            for part in parts.whole
             for entry in visual_gallery.write_images(part, folder)
         ]
         visual_gallery.write_index(entries, folder, visual_gallery.TITLE, settings)
 
-    yield from page_findings(output, job, repair, make)
+    if parts.complete:
+        yield from page_findings(output, job, repair, make)
 
 
 def check_optimize(
@@ -165,20 +179,23 @@ def check_optimize(
     """Yield what is wrong with an output of `optimize`."""
     yield from _failures(output)
     parts = yield from table_findings(output, RUNS_TABLE)
-    for rows in _rows(output, RUNS_TABLE, parts):
+    for rows in _rows(output, RUNS_TABLE, parts.whole):
         yield from file_findings(output, rows, RUNS_TABLE)
     for role in ("content", "style"):
         ids: dict[str, None] = {}
-        for rows in _rows(output, RUNS_TABLE, parts):
+        for rows in _rows(output, RUNS_TABLE, parts.whole):
             ids |= dict.fromkeys(row[f"{role}_id"] for row in rows)
         names = (preview_name(role, image_id) for image_id in ids)
         yield from preview_findings(output, names)
 
     def make(folder: OutputFolder) -> None:
-        entries = [e for part in parts for e in run_report.write_pages(part, folder)]
+        entries = [
+            e for part in parts.whole for e in run_report.write_pages(part, folder)
+        ]
         run_report.write_index(entries, folder)
 
-    yield from page_findings(output, job, repair, make)
+    if parts.complete:
+        yield from page_findings(output, job, repair, make)
 
 
 def _rows(
@@ -190,8 +207,11 @@ def _rows(
 
 def _failures(output: OutputFolder) -> Iterator[Finding]:
     """Yield what is wrong with the rows of what failed in the last run."""
-    for name in output.names("failures"):
-        if name.endswith(".parquet") and (
-            finding := parquet_finding(output, name, AGAIN)
-        ):
+    found = parts_in(output, _FAILURES)
+    total = max((total for _, total in found.values()), default=0)
+    wanted = [part_name(_FAILURES, part, total) for part in range(total)]
+    if not found:
+        yield Finding(_FAILURES, "has no part of the table")
+    for name in sorted({*wanted, *found}):
+        if finding := parquet_finding(output, name):
             yield finding

@@ -137,7 +137,11 @@ class ShardReader:
     def __init__(self, output: OutputFolder) -> None:
         self._output = output
         self._name = ""
-        self._place = 0
+        self._place: int | None = 0
+
+    def skip(self) -> None:
+        """Pass over a picture that is damaged itself; where it ends is not known."""
+        self._place = None
 
     def check(self, row: Row) -> Iterator[tuple[str, str]]:
         """Yield a shard and what is wrong with it, as a row tells of it.
@@ -155,7 +159,10 @@ class ShardReader:
         entry = (_tfrecord if name.endswith(".tfrecord") else _tar_members)(row, data)
         begin = row["offset"] - entry.offset
         framed = StoredFile(name, None, max(0, begin), len(entry.framed))
-        if begin != self._place or framed.read(self._output) != entry.framed:
+        if (
+            self._place not in (None, begin)
+            or framed.read(self._output) != entry.framed
+        ):
             yield name, f"is damaged around byte {max(0, begin)}"
         self._place = begin + len(entry.framed)
 
@@ -163,8 +170,8 @@ class ShardReader:
         """Yield the last shard, where it does not end as it should."""
         name, place = self._name, self._place
         self._name, self._place = "", 0
-        if name:
-            rest = StoredFile(name, None, max(0, place)).read(self._output)
+        if name and place is not None:
+            rest = StoredFile(name, None, place).read(self._output)
             if rest != (bytes(2 * tarfile.BLOCKSIZE) if name.endswith(".tar") else b""):
                 yield name, f"is damaged behind its last picture, at byte {place}"
 
