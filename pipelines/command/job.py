@@ -227,7 +227,7 @@ class Job:
         # Written first, so that a killed job's output is recognised and continued.
         self.output.write_json(JOB, {**about, "status": "running"})
         with (
-            self._noted(),
+            self.noted(),
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
@@ -248,7 +248,7 @@ class Job:
         return status
 
     @contextlib.contextmanager
-    def _noted(self) -> Iterator[None]:
+    def noted(self) -> Iterator[None]:
         """Note what is decoded; a bucket would take an object for every picture."""
         if is_remote(self.output.root):
             yield

@@ -104,28 +104,34 @@ def picture_name(data: bytes) -> str:
 def noting(output: str) -> Iterator[list[str]]:
     """Note what is decoded while the block runs, in this process and its workers.
 
-    The caller holds the lock of the output, so that all notes there are of the dead.
-
     Args:
         output: Local folder of the job.
 
     Yields:
         Names, as of `picture_name`, of the pictures at which the last run died.
     """
-    folder = pathlib.Path(os.path.abspath(output), FOLDER)
+    root = pathlib.Path(os.path.abspath(output))
+    folder = root / FOLDER
+    was_there = root.exists()
     died = count_deaths(str(folder))
+    before = os.environ.get(_VARIABLE)
     os.environ[_VARIABLE] = str(folder)
     try:
         yield died
+        # The job is over and nothing died: what is counted once is nobody's fault.
+        for path in folder.glob("*"):
+            if path.is_file() and _read_deaths(path) < MOST_DEATHS:
+                path.unlink(missing_ok=True)
     finally:
-        del os.environ[_VARIABLE]
-    # The job is over and nothing died: what is counted once is nobody's fault.
-    shutil.rmtree(folder / _NOTES, ignore_errors=True)
-    for path in folder.glob("*"):
-        if _read_deaths(path) < MOST_DEATHS:
-            path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+        if before is None:
+            del os.environ[_VARIABLE]
+        else:
+            os.environ[_VARIABLE] = before
+        shutil.rmtree(folder / _NOTES, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            if not was_there:
+                root.rmdir()  # Nothing else was written.
 
 
 def count_deaths(folder: str | None = None) -> list[str]:
