@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import filelock
 
-from pipelines.command.job_file import JOB, no_job, wrong_job
+from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.progress_bar import shown_progress
 from pipelines.command.worker_death import describe
 from pipelines.errors import UsageError
@@ -161,7 +161,7 @@ class Job:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
-        if job is None:
+        if job is None and not self.output.exists(JOB):
             ours = [name for name in self.names if self.output.exists(name)]
             if ours:
                 raise UsageError(
@@ -181,8 +181,8 @@ class Job:
             if found.get(name) != self.identity.get(name) and not self.overwrite:
                 flag = self.flag_for(name, found.get(name))
                 raise UsageError(
-                    f"--output {root}: was made with {name} {found.get(name)!r}, this "
-                    f"run has {self.identity.get(name)!r}. Use "
+                    f"--output {root}: was made with {short(name)} "
+                    f"{short(repr(found.get(name)))}, this run has {self.identity.get(name)!r}. Use "
                     f"{flag or 'the same value'}, another "
                     "folder, or --overwrite to make everything anew."
                 )
