@@ -182,9 +182,9 @@ class Job:
                 flag = self.flag_for(name, found.get(name))
                 raise UsageError(
                     f"--output {root}: was made with {short(name)} "
-                    f"{short(repr(found.get(name)))}, this run has {self.identity.get(name)!r}. Use "
-                    f"{flag or 'the same value'}, another "
-                    "folder, or --overwrite to make everything anew."
+                    f"{short(repr(found.get(name)))}, this run has "
+                    f"{self.identity.get(name)!r}. Use {flag or 'the same value'}, "
+                    "another folder, or --overwrite to make everything anew."
                 )
 
     def run(

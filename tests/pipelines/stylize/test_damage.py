@@ -15,10 +15,11 @@ PART = "manifest/part-00000-of-00001.parquet"
 
 
 @pytest.fixture
-def made(inputs, stylized, files_of, monkeypatch):
+def made(inputs, stylized, files_of, monkeypatch, capfd):
     """An output with thumbnails, and the sha256 of its files."""
     monkeypatch.setattr("transforms.images.thumbnails.LARGEST_SHOWN", (1, 1))
     shutil.copytree(stylized(), inputs / "out")
+    capfd.readouterr()
     return inputs / "out", files_of(inputs / "out")
 
 
