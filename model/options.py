@@ -72,6 +72,7 @@ class Option:
         many: Whether the value is a tuple.
         choices: All values, where they are words out of some.
         required: Whether it must be given.
+        positional: Whether it stands on the command line without a flag.
         default: The value when none is given.
     """
 
@@ -85,6 +86,7 @@ class Option:
     choices: tuple[str, ...] = ()
     required: bool = False
     default: Any = None
+    positional: bool = False
 
     @property
     def text(self) -> str:
@@ -109,6 +111,12 @@ def option(
 def required(help: str, within: Range | None = None, *, metavar: str) -> Any:
     """Return a field that must be given; the arguments are those of `Option`."""
     about = Option(help, within, metavar)
+    return dataclasses.field(metadata={_KEY: about})
+
+
+def positional(help: str, *, metavar: str) -> Any:
+    """Return a field that must be given, without a flag."""
+    about = Option(help, None, metavar, positional=True)
     return dataclasses.field(metadata={_KEY: about})
 
 

@@ -23,6 +23,7 @@ from pipelines.optimize.config import OptimizeConfig
 from pipelines.stylize.config import StylizeConfig
 from pipelines.train.config import TrainConfig
 from pipelines.train.export_config import ExportConfig
+from pipelines.verify.config import VerifyConfig
 from pipelines.visualize.config import VisualizeConfig
 from transforms.steps.tensorflow_start import without_greeting
 
@@ -67,6 +68,11 @@ _COMMANDS: Final = {
         VisualizeConfig,
         "pipelines.visualize.job",
         "show what a network sees in every image",
+    ),
+    "verify": _Command(
+        VerifyConfig,
+        "pipelines.verify.job",
+        "check every file of an output against what was recorded of it",
     ),
 }
 

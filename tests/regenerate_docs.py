@@ -37,7 +37,7 @@ def options_table(command: argparse.ArgumentParser) -> str:
                 "/".join(action.option_strings),
                 *([_values(action)] if _takes(action) else []),
             ]
-        )
+        ).strip()
         lines.append(f"| `{name}` | {_default(action)} | {action.help} |")
     return "\n".join(lines) + "\n"
 

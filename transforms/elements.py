@@ -29,6 +29,7 @@ class Reason(enum.StrEnum):
     BAD_ARCHIVE_MEMBER = "bad_archive_member"
     BAD_PAIR = "bad_pair"
     BAD_ANNOTATION = "bad_annotation"
+    CRASHED = "crashed"
     OUT_OF_MEMORY = "out_of_memory"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"

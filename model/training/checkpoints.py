@@ -64,6 +64,7 @@ class Checkpoints:
             **self.trainer.learning,
             **(self.trainer.averages.networks if self.trainer.averages else {}),
         )
+        _drop_unreadable_list(self.folder)
         self._manager = tf.train.CheckpointManager(
             self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
         )
@@ -139,6 +140,18 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
+def _drop_unreadable_list(folder: pathlib.Path) -> None:
+    """Remove TensorFlow's list of checkpoints where it is damaged beyond its reading.
+
+    It is written anew with the next checkpoint; `saved_steps` needs none.
+    """
+    try:
+        tf.train.get_checkpoint_state(str(folder))
+    except UnicodeDecodeError:
+        _LOGGER.warning("The list of checkpoints in %s is damaged.", folder)
+        (folder / "checkpoint").unlink(missing_ok=True)
+
+
 def saved_steps(folder: pathlib.Path) -> list[int]:
     """Return the steps of the checkpoints under final names, the latest first.
 
@@ -148,6 +161,18 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
     names = [path.name for path in folder.glob(f"{_NAME}-*.index")]
     numbers = [name.removeprefix(f"{_NAME}-").removesuffix(".index") for name in names]
     return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
+
+
+def damaged_checkpoints(folder: pathlib.Path) -> dict[str, str]:
+    """Return what is wrong with each checkpoint that cannot be read, by its name."""
+    damaged = {}
+    for step in saved_steps(folder):
+        name = f"{_NAME}-{step}"
+        try:
+            _check_readable(str(folder / name))
+        except _DAMAGE as error:
+            damaged[name] = (str(error).splitlines() or [type(error).__name__])[0]
+    return damaged
 
 
 def latest_weights(

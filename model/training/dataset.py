@@ -17,8 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
+
+from model.checksums import DamagedFileError, check_parquet, is_intact_record
 
 FORMAT_VERSION: Final = 1
 
@@ -30,6 +33,8 @@ _COLUMNS: Final = [
     "width",
     "image_offset",
     "image_length",
+    "byte_offset",
+    "byte_length",
 ]
 
 _PREFETCHED_BATCHES: Final = 2
@@ -49,6 +54,8 @@ class PictureIndex:
         is_jpeg: bool [pictures]; the others are PNG.
         fingerprints: Fingerprints of the data sets, in order.
         keys: Keys of the pictures.
+        record: int64 [pictures, 2], first byte of the framed record that holds the
+            picture, and its bytes; none where the files are not of records.
     """
 
     files: tuple[str, ...]
@@ -60,6 +67,7 @@ class PictureIndex:
     is_jpeg: npt.NDArray[np.bool_]
     fingerprints: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    record: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.file)
@@ -87,13 +95,22 @@ class PictureIndex:
         """Return the encoded bytes of a picture, JPEG or PNG.
 
         Raises:
+            DamagedFileError: The record that holds it is not as it was written.
             OSError: It cannot be read.
         """
-        return _read_range(
-            self.files[self.file[picture]].encode(),
-            int(self.offset[picture]),
-            int(self.length[picture]),
-        )
+        path = self.files[self.file[picture]].encode()
+        offset, length = int(self.offset[picture]), int(self.length[picture])
+        if self.record is None:
+            return _read_range(path, offset, length)
+        start, size = map(int, self.record[picture])
+        frame = _read_range(path, start, size)
+        if not is_intact_record(frame):
+            raise DamagedFileError(
+                f"{path.decode()} is damaged: the record at byte {start} is not as it "
+                "was written. Give the command of `stylebeam ingest` again, which "
+                "makes damaged shards anew"
+            )
+        return frame[offset - start :][:length]
 
 
 def load_index(folders: Sequence[str], split: str) -> PictureIndex:
@@ -135,6 +152,9 @@ def load_index(folders: Sequence[str], split: str) -> PictureIndex:
         is_jpeg=np.array(columns["format"]) == "jpeg",
         fingerprints=tuple(fingerprints),
         keys=tuple(columns["key"]),
+        record=np.array(
+            [columns["byte_offset"], columns["byte_length"]], np.int64
+        ).T.copy(),
     )
 
 
@@ -161,7 +181,11 @@ def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for path in sorted(tf.io.gfile.glob(f"{root}/manifest/part-*.parquet")):
         data = io.BytesIO(_read_whole(path))
-        table = pq.read_table(data, columns=_COLUMNS, filters=wanted)
+        check_parquet(data, path)
+        try:
+            table = pq.read_table(data, columns=_COLUMNS, filters=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
         for name in _COLUMNS:
             columns[name] += table[name].to_pylist()
     order = sorted(range(len(columns["key"])), key=columns["key"].__getitem__)
@@ -274,13 +298,9 @@ def _read_window(
     index: PictureIndex, chosen: tf.Tensor, window: tf.Tensor
 ) -> tf.Tensor:
     """Return the uint8 [height, width, 3] pixels of a window of a picture."""
-    place = [
-        tf.gather(tf.constant(list(index.files)), tf.gather(index.file, chosen)),
-        tf.gather(index.offset, chosen),
-        tf.gather(index.length, chosen),
-    ]
     # Not `FixedLengthRecordDataset`: that took ten times as long a picture.
-    data = tf.ensure_shape(tf.numpy_function(_read_range, place, tf.string), [])
+    read = tf.numpy_function(lambda i: index.read(int(i)), [chosen], tf.string)
+    data = tf.ensure_shape(read, [])
     top, left, height, width = tf.unstack(window)
     # One column more on each side: libjpeg smooths colour across the columns that it
     # decodes, so those at the edge of a window may come out otherwise than in the

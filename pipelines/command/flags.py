@@ -102,6 +102,9 @@ def _options(config: type) -> Iterator[tuple[str, Option]]:
 
 
 def _add_flag(parser: Any, name: str, about: Option) -> None:
+    if about.positional:
+        parser.add_argument(name, metavar=about.metavar, help=about.text)
+        return
     if about.type is bool:
         action = argparse.BooleanOptionalAction if about.default else "store_true"
         parser.add_argument(flag_of(name), action=action, help=about.text)

@@ -18,14 +18,16 @@ from typing import Any, Final
 
 import filelock
 
+from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.progress_bar import shown_progress
+from pipelines.command.worker_death import describe
 from pipelines.errors import UsageError
 from transforms.elements import Count
+from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import MissingExtraError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
-JOB: Final = "job.json"
 LOCK: Final = ".lock"
 
 # What a shell reports for a process that SIGINT ended.
@@ -155,9 +157,11 @@ class Job:
         try:
             with google_errors() if remote else contextlib.nullcontext():
                 job = self.output.read_json(JOB)
-        except (OSError, ValueError, MissingExtraError) as error:
+        except ValueError as error:
+            raise UsageError(f"--output {root}: {no_job(error)}") from error
+        except (OSError, MissingExtraError) as error:
             raise UsageError(f"--output {root}: {error}") from error
-        if job is None:
+        if job is None and not self.output.exists(JOB):
             ours = [name for name in self.names if self.output.exists(name)]
             if ours:
                 raise UsageError(
@@ -165,6 +169,8 @@ class Job:
                     "stylebeam did not write it. Choose another folder."
                 )
             return
+        if wrong := wrong_job(job):
+            raise UsageError(f"--output {root}: {no_job(wrong)}")
         if job.get("command") != self.command:
             raise UsageError(
                 f"--output {root}: belongs to `stylebeam {job.get('command')}`. Choose "
@@ -175,10 +181,10 @@ class Job:
             if found.get(name) != self.identity.get(name) and not self.overwrite:
                 flag = self.flag_for(name, found.get(name))
                 raise UsageError(
-                    f"--output {root}: was made with {name} {found.get(name)!r}, this "
-                    f"run has {self.identity.get(name)!r}. Use "
-                    f"{flag or 'the same value'}, another "
-                    "folder, or --overwrite to make everything anew."
+                    f"--output {root}: was made with {short(name)} "
+                    f"{short(repr(found.get(name)))}, this run has "
+                    f"{self.identity.get(name)!r}. Use {flag or 'the same value'}, "
+                    "another folder, or --overwrite to make everything anew."
                 )
 
     def run(
@@ -199,7 +205,7 @@ class Job:
             RuntimeError: A balance does not add up.
             UsageError: Another run is writing this output.
         """
-        with _only_run(self.output):
+        with only_run(self.output):
             # Again: another run may have ended meanwhile.
             self.check_output()
             return self._run(work, balances)
@@ -221,6 +227,7 @@ class Job:
         # Written first, so that a killed job's output is recognised and continued.
         self.output.write_json(JOB, {**about, "status": "running"})
         with (
+            self.noted(),
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
@@ -239,6 +246,21 @@ class Job:
         self.output.delete(TEMPORARY)
         self._report(checked, seconds)
         return status
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note what is decoded; a bucket would take an object for every picture."""
+        if is_remote(self.output.root):
+            yield
+            return
+        with noting(self.output.root) as died:
+            if died:
+                print(
+                    f"{self.command}: the last run died while it decoded "
+                    f"{describe(died)}",
+                    file=sys.stderr,
+                )
+            yield
 
     def _clear(self) -> None:
         """Remove what a killed job left half done, or everything with `overwrite`."""
@@ -270,7 +292,7 @@ class Job:
 
 
 @contextlib.contextmanager
-def _only_run(output: OutputFolder) -> Iterator[None]:
+def only_run(output: OutputFolder) -> Iterator[None]:
     """Keep a second run from the same output.
 
     The kernel holds the lock and lets it go with the process, however that ends: a lock
@@ -308,6 +330,7 @@ def _interrupt_ends_at_once(command: str) -> Iterator[None]:
     """
 
     def end(_signal: int, _frame: object) -> None:
+        forget_notes()  # Nothing died of a picture.
         message = f"\n{command}: interrupted; the same command goes on from here\n"
         os.write(2, message.encode())
         os._exit(_INTERRUPTED)

@@ -6,18 +6,23 @@ it has of its own in a `Command`; its dataflow is in its own `build`.
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from model.checksums import DamagedFileError
 from pipelines.command.beam_options import (
     local_runner,
     pipeline_options,
     shared_cores,
 )
 from pipelines.command.job import Balance, Job, no_flag
+from pipelines.command.worker_death import worker_death_ends_the_job
+from pipelines.errors import UsageError
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
 
@@ -44,6 +49,34 @@ _Config = TypeVar("_Config", bound=JobConfig)
 _Plan = TypeVar("_Plan")
 
 
+def check_tables(
+    command: str, tables: Sequence[CommittedTable], output: OutputFolder
+) -> None:
+    """Check what an earlier run committed, before this one goes on from it.
+
+    A damaged file of a journal is told of and passed over: what it committed is made
+    again.
+
+    Raises:
+        UsageError: A part is damaged: what is in it cannot be made from anything else
+            in the output.
+    """
+    for table in tables:
+        try:
+            for name in table.check(output):
+                print(
+                    f"{command}: {output.path(name)} is damaged; what it committed is "
+                    "made again",
+                    file=sys.stderr,
+                )
+        except DamagedFileError as error:
+            raise UsageError(
+                f"--output {output.root}: {error}. Put back a copy of that file; or "
+                "delete it and give the same command again, which makes anew what it "
+                "told of"
+            ) from error
+
+
 def _always(_config: Any, _plan: Any) -> bool:
     return True
 
@@ -68,6 +101,7 @@ class Command(Generic[_Config, _Plan]):
             at.
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if any.
+        tables: Tables of the output that this run goes on from.
     """
 
     name: str
@@ -82,6 +116,7 @@ class Command(Generic[_Config, _Plan]):
     end: Callable[[_Config, _Plan, OutputFolder], str]
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
+    tables: Sequence[CommittedTable] = ()
 
 
 def run_job(
@@ -115,11 +150,13 @@ def run_job(
         flag_for=command.flag_for,
     )
     job.check_output()
+    if not config.overwrite:
+        check_tables(command.name, command.tables, output)
     if not command.begin(config, plan):
         return 0
 
     def run_pipeline() -> Mapping[str, int]:
-        with shared_cores(options):
+        with shared_cores(options), worker_death_ends_the_job(command.name):
             pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             counts = command.build(pipeline, config, plan)
             _ = counts | "WriteCounts" >> WriteCounts(output)

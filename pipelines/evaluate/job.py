@@ -112,19 +112,20 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         total=len(contents.sources) * (len(styles.sources) + 1),
     )
     job.check_output()
-    grid = Grid(Ruler(load_bundle(RULER_BUNDLE)), Stylizer(bundle), styles)
-    pictures = iter(contents)
-    # Read before the job begins: without any content nothing may be written.
-    pictures = itertools.chain([next(pictures)], pictures)
-    about = {
-        "bundle_id": bundle.bundle_id,
-        "bundle_name": bundle.description.get("name"),
-        "ruler_encoder_sha256": grid.ruler.encoder_sha256,
-        "size": config.size,
-    }
-    status = job.run(
-        lambda: evaluate(output, grid, pictures, contents, styles, about), balances
-    )
+    with job.noted():
+        grid = Grid(Ruler(load_bundle(RULER_BUNDLE)), Stylizer(bundle), styles)
+        pictures = iter(contents)
+        # Read before the job begins: without any content nothing may be written.
+        pictures = itertools.chain([next(pictures)], pictures)
+        about = {
+            "bundle_id": bundle.bundle_id,
+            "bundle_name": bundle.description.get("name"),
+            "ruler_encoder_sha256": grid.ruler.encoder_sha256,
+            "size": config.size,
+        }
+        status = job.run(
+            lambda: evaluate(output, grid, pictures, contents, styles, about), balances
+        )
     _tell_means(output.read_json(SUMMARY)["means"])
     print(output.path(PAGE))
     return status

@@ -9,7 +9,6 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from model.config import canonical_json
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
@@ -20,6 +19,7 @@ from transforms.annotations.dataset_layout import (
     SPLITS,
     DatasetSettings,
     count_shards,
+    fingerprint_of,
     is_shard_name,
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
@@ -116,7 +116,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         min_side=config.min_side,
         max_pixels=config.max_pixels,
         annotations=annotations,
-        fingerprint=hashlib.sha256(canonical_json(identity)).hexdigest()[:16],
+        fingerprint=fingerprint_of(identity),
     )
     return IngestPlan(
         inputs=inputs,

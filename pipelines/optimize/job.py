@@ -162,6 +162,7 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: REPORT,
+            tables=(RUNS_TABLE,),
         ),
         config,
         beam_flags,

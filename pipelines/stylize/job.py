@@ -8,7 +8,8 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.bundle import PACKAGED, load_bundle
-from pipelines.command.job import JOB, Balance
+from pipelines.command.job import Balance
+from pipelines.command.job_file import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
@@ -204,6 +205,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             balances=balances,
             end=_end,
             flag_for=_flag_for,
+            tables=(MANIFEST_TABLE,),
         ),
         config,
         beam_flags,

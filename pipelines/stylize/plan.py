@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
+from model.checksums import DamagedFileError
 from pipelines.command.inputs import list_inputs
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
@@ -226,4 +227,7 @@ def _retry(config: StylizeConfig) -> Retry:
             f"--retry-failed: there is no earlier run in {config.output}. Run without "
             "this flag"
         )
-    return failed_before(output)
+    try:
+        return failed_before(output)
+    except DamagedFileError as error:
+        raise UsageError(f"--retry-failed: {error}. Run without this flag") from error

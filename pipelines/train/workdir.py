@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import pathlib
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from model.bundle import Bundle, load_bundle
+from model.bundle import Bundle, BundleError, load_bundle
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
 from pipelines.command.flags import flag_of
@@ -56,9 +57,18 @@ class Workdir:
         try:
             found = self.output.read_json(CONFIG)
         except (OSError, ValueError) as error:
-            raise UsageError(f"--workdir {self.root}: {error}") from error
-        if found is not None and not isinstance(found, dict):
-            raise UsageError(f"--workdir {self.root}: {CONFIG} is not of a training.")
+            raise UsageError(
+                f"--workdir {self.root}: {CONFIG} cannot be read ({error}). Put back a "
+                "copy of it, or choose another folder."
+            ) from error
+        if found is not None and (
+            not isinstance(found, dict) or not isinstance(found.get("identity"), dict)
+        ):
+            raise UsageError(
+                f"--workdir {self.root}: {CONFIG} is not of a training: expected an "
+                "object with an identity. Put back a copy of it, or choose another "
+                "folder."
+            )
         if found is None and (self.checkpoints.exists() or self.has(METRICS)):
             raise UsageError(
                 f"--workdir {self.root}: holds a training but no {CONFIG}. Choose "
@@ -83,7 +93,7 @@ class Workdir:
         found = self.read_config()
         if found is None:
             return False
-        old = found.get("identity", {})
+        old = found["identity"]
         for name in sorted({**old, **identity}):
             if old.get(name) != identity.get(name):
                 flag = flag_of(name)
@@ -95,9 +105,9 @@ class Workdir:
         return True
 
     def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:
-        """Write the start and, last, the configuration."""
+        """Write the start and, last, the configuration, which seals the start."""
         start.save(self.root / START)
-        self.output.write_json(CONFIG, config)
+        self.output.write_json(CONFIG, {**config, START: start.bundle_id})
         self.clear_temporaries()
 
     def wait(self) -> None:
@@ -116,8 +126,29 @@ class Workdir:
             time.sleep(_LOOK_SECONDS)
 
     def start(self) -> Bundle:
-        """Return the networks as they were before the first step."""
-        return load_bundle(str(self.root / START))
+        """Return the networks as they were before the first step.
+
+        Raises:
+            UsageError: They are damaged.
+        """
+        try:
+            start = load_bundle(str(self.root / START))
+        except BundleError as error:
+            raise self._damaged_start(str(error)) from error
+        # Trainings begun by an earlier stylebeam did not note it.
+        noted = (self.read_config() or {}).get(START, start.bundle_id)
+        if start.bundle_id != noted:
+            raise self._damaged_start(
+                f"its bundle_id is {start.bundle_id}, {CONFIG} says {_short(noted)}"
+            )
+        return start
+
+    def _damaged_start(self, wrong: str) -> UsageError:
+        return UsageError(
+            f"--workdir {self.root}: {START}/, the networks before the first step, is "
+            f"damaged ({wrong}). Put back a copy of that folder, or train in another "
+            "--workdir."
+        )
 
     def latest_step(self) -> int | None:
         """Return the step of the newest checkpoint, or None where there is none."""
@@ -156,29 +187,37 @@ class Workdir:
         if not path.exists():
             return
         lines = path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if _step(line) <= step]
+        damaged = sum(_step(line) is None for line in lines[:-1])
+        if damaged:
+            print(
+                f"train: {damaged} lines of {path} are none of metrics and are dropped",
+                file=sys.stderr,
+            )
+        kept = [
+            line
+            for line in lines
+            if (found := _step(line)) is not None and found <= step
+        ]
         self.output.write(METRICS, b"".join(kept))
 
     def evaluated_steps(self) -> set[int]:
         """Return the steps whose evaluations are in the metrics."""
         path = self.root / METRICS
         lines = path.read_bytes().splitlines() if path.exists() else []
-        rows = [json.loads(line) for line in lines]
-        return {int(row["step"]) for row in rows if row["kind"] == "held_out"}
+        rows = [json.loads(line) for line in lines if _step(line + b"\n") is not None]
+        return {int(row["step"]) for row in rows if row.get("kind") == "held_out"}
 
     def clear_temporaries(self) -> None:
         """Remove what a killed process left half written."""
         self.output.delete(TEMPORARY)
 
 
-def _step(line: bytes) -> float:
-    """Return the step of a line of metrics; infinite for half a line."""
-    if not line.endswith(b"\n"):
-        return float("inf")
+def _step(line: bytes) -> int | None:
+    """Return the step of a line of metrics; None for half a line, or a damaged one."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else None
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _short(value: Any) -> str:

@@ -155,7 +155,7 @@ class _Work:
             self._evaluate(first, log)
         for step in range(first + 1, steps + 1):
             begun = time.perf_counter()
-            batch = next(batches)
+            batch = _next(batches)
             fetched = time.perf_counter()
             result = trainer.train_step(batch, stop=self._stopping)
             if not result.finite:
@@ -268,6 +268,20 @@ class _Work:
             yield
         finally:
             signal.signal(signal.SIGTERM, old)
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    """Return the next batch.
+
+    Raises:
+        TrainingStoppedError: A picture of it cannot be read.
+    """
+    try:
+        return next(batches)
+    except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+        # TensorFlow tells where in its graph, then the error, then its traceback.
+        first = str(error.message).strip().splitlines()[0]
+        raise TrainingStoppedError(first.rpartition("Error: ")[2]) from error
 
 
 class _Judge:

@@ -189,6 +189,7 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",
+            tables=(MAPS_TABLE,),
         ),
         config,
         beam_flags,

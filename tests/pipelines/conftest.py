@@ -1,5 +1,6 @@
 """Small inputs, a tiny network, and a runner of `stylebeam stylize`."""
 
+import functools
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -15,17 +16,40 @@ CONTENT_SIZES = {"a.png": (33, 47), "b.png": (40, 64), "d/a.png": (64, 40)}
 STYLE_SIZES = {"s.png": (48, 48), "t.png": (32, 56)}
 
 
-@pytest.fixture
-def inputs(tmp_path, picture, tiny_bundle):
-    """Write contents, styles and a bundle; returns their folder."""
+def write_inputs(root, picture, tiny_bundle):
     for folder, sizes in (("contents", CONTENT_SIZES), ("styles", STYLE_SIZES)):
         for index, (name, size) in enumerate(sizes.items()):
-            path = tmp_path / folder / name
+            path = root / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             seed = index + 10 * (folder == "styles")
             Image.fromarray(to_uint8(picture(*size, seed=seed))).save(path)
-    tiny_bundle.save(tmp_path / "bundle")
-    return tmp_path
+    tiny_bundle.save(root / "bundle")
+    return root
+
+
+@pytest.fixture
+def inputs(tmp_path, picture, tiny_bundle):
+    """Write contents, styles and a bundle; returns their folder."""
+    return write_inputs(tmp_path, picture, tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def stylized(tmp_path_factory, picture, tiny_bundle) -> Callable[..., pathlib.Path]:
+    """Return a maker of outputs of `stylize`, each made once; not to be changed."""
+    root = write_inputs(tmp_path_factory.mktemp("made"), picture, tiny_bundle)
+
+    @functools.cache
+    def make(*flags: str) -> pathlib.Path:
+        out = root / f"out{len(list(root.iterdir()))}"
+        command = ["stylize", "--content", str(root / "contents"), "--output", str(out)]
+        command += ["--style", str(root / "styles"), "--bundle", str(root / "bundle")]
+        with pytest.MonkeyPatch.context() as patch:
+            # Small as they are, the pictures get thumbnails.
+            patch.setattr("transforms.images.thumbnails.LARGEST_SHOWN", (1, 1))
+            assert cli.main([*command, *flags]) == 0
+        return out
+
+    return make
 
 
 @pytest.fixture

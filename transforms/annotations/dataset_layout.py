@@ -5,10 +5,13 @@ in any order of listing.
 """
 
 import dataclasses
+import hashlib
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
+from model.config import canonical_json
 from transforms.annotations.sources import AnnotationSource
 
 FORMAT_VERSION: Final = 1
@@ -82,6 +85,15 @@ class DatasetSettings:
         """Return the name of the shard of a picture."""
         split, shard = self.place(sha256)
         return shard_name(self.name, split, shard, self.shards_of(split))
+
+
+def fingerprint_of(identity: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a data set, 16 hexadecimal digits.
+
+    Args:
+        identity: Everything that decides its bytes, as `job.json` keeps it.
+    """
+    return hashlib.sha256(canonical_json(identity)).hexdigest()[:16]
 
 
 def count_shards(size: int, shard_mb: int) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from transforms.elements import ImageError, Reason
+from transforms.images.crash_notes import survivable
 from transforms.images.formats import ORIENTATION, JpegFile, load_pixels, open_image
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 from transforms.images.srgb import to_rgb
@@ -58,6 +59,7 @@ class DecodedImage:
     orientation: int = 1
 
 
+@survivable
 def decode_image(
     data: bytes,
     *,
@@ -88,8 +90,8 @@ def decode_image(
 
     Raises:
         ImageError: The image cannot be used; the reason is one of empty_file,
-            not_an_image, unsupported, truncated, corrupt, too_many_pixels, too_small
-            and out_of_memory.
+            not_an_image, unsupported, truncated, corrupt, too_many_pixels, too_small,
+            out_of_memory and crashed.
 
     >>> data = encode_image(np.zeros((60, 90, 3), np.uint8), "png")
     >>> decode_image(data, size=40).pixels.shape

@@ -1,8 +1,13 @@
-"""Small pictures for people: previews of originals, beside the pictures themselves."""
+"""Small pictures for people: previews of originals, beside the pictures themselves.
+
+Each has a comment with the checksum of its other bytes, so that a later run sees which
+are damaged and makes them again.
+"""
 
 import io
 from typing import Final
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -11,6 +16,15 @@ from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.images.formats import open_image
 from transforms.storage.folder import OutputFolder
+
+# Behind the header of 20 bytes that every JPEG of Pillow's begins with; eight digits
+# follow, which are the last of the 27 bytes that the comment says it has.
+_PLACE: Final = 20
+_COMMENT: Final = b"\xff\xfe\x00\x1bstylebeam crc32c "
+_DIGITS: Final = 8
+
+# A comment that differs in no more bytes than this is a damaged comment.
+_MOST_WRONG: Final = 2
 
 THUMBS = "gallery/thumbs"
 CONTENT = "gallery/content"
@@ -121,4 +135,37 @@ def _shrunk_jpeg(
     image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3.0)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    return _sealed(file.getvalue())
+
+
+def _sealed(data: bytes) -> bytes:
+    """Return a JPEG with the checksum of its bytes in a comment."""
+    head, rest = data[:_PLACE], data[_PLACE:]
+    return head + _COMMENT + _checksum(head, rest) + rest
+
+
+def _checksum(head: bytes, rest: bytes) -> bytes:
+    return b"%08x" % google_crc32c.value(head + rest)
+
+
+def is_whole(data: bytes) -> bool:
+    """Return whether a thumbnail or preview is as it was written.
+
+    One without a checksum, of an earlier stylebeam, is taken for whole where it begins
+    and ends as a JPEG.
+    """
+    end = _PLACE + len(_COMMENT)
+    comment = data[_PLACE:end]
+    wrong = sum(a != b for a, b in zip(comment, _COMMENT, strict=False))
+    if len(comment) < len(_COMMENT) or wrong > _MOST_WRONG:
+        return data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
+    digits, rest = data[end : end + _DIGITS], data[end + _DIGITS :]
+    return not wrong and digits == _checksum(data[:_PLACE], rest)
+
+
+def is_shown(output: OutputFolder, name: str) -> bool:
+    """Return whether a thumbnail or preview is there and whole."""
+    try:
+        return is_whole(output.read(name))
+    except OSError:
+        return False

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList, Top
 
-from transforms.elements import ImageError
+from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.images.thumbnails import thumbnail
 
@@ -66,7 +66,7 @@ def rejected_example(row: dict[str, Any], data: bytes | None) -> RejectedExample
         message=row["message"],
         size=-1 if data is None else len(data),
         head=(data or b"")[:_HEAD],
-        thumbnail=_thumbnail(data) if data else b"",
+        thumbnail=b"" if row["reason"] == Reason.CRASHED else _thumbnail(data or b""),
     )
 
 

@@ -1,18 +1,21 @@
 """What an earlier run of `ingest` left whole, and so is not done again.
 
 A shard is whole when it is under its final name, its rows are committed under the same
-fingerprint, and its size is what they add up to. Rows are committed first in a journal,
-one file a shard, and at the end of the run in the parts of the manifest.
+fingerprint, its size is what they add up to, and every record has its checksums. Rows
+are committed first in a journal, one file a shard, and at the end of the run in the
+parts of the manifest. Whatever is damaged is made again: the inputs are the same ones.
 """
 
 import dataclasses
 import heapq
+import logging
 import operator
 from collections import Counter
 from collections.abc import Collection, Iterator
 
 import pyarrow.compute as pc
 
+from model.checksums import DamagedFileError
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     SPLITS,
@@ -21,10 +24,14 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.elements import ImageStatus
 from transforms.storage.committed_table import CommittedTable
+from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import parts_in
 from transforms.storage.schemas import INGEST_MANIFEST
+from transforms.storage.tfrecords import first_damaged
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,8 +64,44 @@ def manifest_table(settings: DatasetSettings) -> CommittedTable:
 
 
 def find_committed(output: OutputFolder, settings: DatasetSettings) -> Committed:
-    """Return what an earlier run left whole."""
+    """Return what an earlier run left whole.
+
+    Reads every shard that may be kept, to compare its checksums.
+    """
     manifest = manifest_table(settings)
+    try:
+        for name in manifest.check(output):
+            _LOGGER.warning("%s is damaged; its shard is made again", name)
+    except DamagedFileError as error:
+        _LOGGER.warning("%s; the data set is made again", error)
+        return Committed()
+    found = _find_committed(output, settings, manifest)
+    return Committed(
+        *(
+            frozenset(shard for shard in shards if _is_intact(output, shard))
+            for shards in (found.journaled, found.parts)
+        )
+    )
+
+
+def _is_intact(output: OutputFolder, shard: str) -> bool:
+    """Return whether the records of a shard have their checksums."""
+    size = output.size(shard)
+    if not size:
+        return True  # There is no record in it.
+    with reading(output.path(shard)) as file:
+        place = first_damaged(file, size)
+    if place is not None:
+        _LOGGER.warning(
+            "%s is damaged at byte %d; it is made again", output.path(shard), place
+        )
+    return place is None
+
+
+def _find_committed(
+    output: OutputFolder, settings: DatasetSettings, manifest: CommittedTable
+) -> Committed:
+    """Return the shards whose sizes are those of their committed rows."""
     there = set(output.names(manifest.journal))
     journaled = set()
     for shard in settings.shard_names():
@@ -123,12 +166,14 @@ def part_rows(
     output: OutputFolder, settings: DatasetSettings, name: str, shards: Collection[str]
 ) -> Iterator[Row]:
     """Yield the rows of a part of the manifest that point into some shards."""
+    if not shards:
+        return iter(())
     rows = manifest_table(settings).rows(output, name)
     return (row for row in rows if _shard(settings, row) in shards)
 
 
 def _shard(settings: DatasetSettings, row: Row) -> str | None:
-    if row["split"] is None:
+    if row["split"] is None or row["shard"] is None:
         return None
     count = settings.shards_of(row["split"])
     return shard_name(settings.name, row["split"], row["shard"], count)
@@ -149,5 +194,5 @@ def _sizes(
         for row in sums.to_pylist():
             shard = _shard(settings, row)
             if shard is not None:
-                sizes[shard] += row["byte_length_sum"]
+                sizes[shard] += row["byte_length_sum"] or 0
     return sizes

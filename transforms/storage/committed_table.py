@@ -5,9 +5,13 @@ committed as small files in `<folder>/.journal`. At the end, and at the start fo
 killed job left, the journal is merged into the parts and removed (`CompactTable`).
 Something is done when its rows are committed and the files that they tell of are
 intact.
+
+A damaged file of the journal is no commit: what it told of is made again. A damaged
+part is an error, since nobody else knows what is in it.
 """
 
 import dataclasses
+import errno
 import hashlib
 import itertools
 import pathlib
@@ -17,9 +21,16 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.checksums import DamagedFileError
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row, compact_tables, read_table, write_table
+from transforms.storage.parquet import (
+    Row,
+    compact_tables,
+    open_table,
+    read_table,
+    write_table,
+)
 from transforms.storage.parts import (
     count_parts,
     part_name,
@@ -27,10 +38,14 @@ from transforms.storage.parts import (
     parts_in,
     stable_part,
 )
+from transforms.storage.table_check import check_schema, check_table, is_inside
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 
 _ROWS_A_BATCH: Final = 4096
+
+# What the system says of a name that can be no file's.
+_NO_FILE: Final = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 # Whose rows they are: the values of the owner's columns.
 Owner = tuple[str, ...]
@@ -52,13 +67,21 @@ class StoredFile(NamedTuple):
     length: int | None = None
 
     def read(self, output: OutputFolder) -> bytes | None:
-        """Return the bytes; None where there is no such file."""
+        """Return the bytes; None where there is, or can be, no such file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        if not is_inside(self.name):
+            return None
         try:
             with reading(output.path(self.name)) as file:
-                file.seek(self.offset)
+                file.seek(self.offset or 0)
                 return file.read(-1 if self.length is None else self.length)
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or error.errno in _NO_FILE:
+                return None
+            raise
 
     def read_intact(self, output: OutputFolder) -> bytes | None:
         """Return the bytes; None where they are gone or have another sha256."""
@@ -118,6 +141,35 @@ class CommittedTable:
             for name in output.names(self.journal)
             if name.endswith(".parquet")
         }
+
+    def check(self, output: OutputFolder) -> list[str]:
+        """Check every file of the table by content.
+
+        Returns:
+            The damaged files of the journal, which do not count.
+
+        Raises:
+            DamagedFileError: A part is damaged; the message names it.
+        """
+        for name in parts_in(output, self.folder):
+            self.check_file(output, name)
+        damaged = []
+        for name in self.journal_names(output):
+            try:
+                self.check_file(output, name)
+            except DamagedFileError:
+                damaged.append(name)
+        return damaged
+
+    def check_file(self, output: OutputFolder, name: str) -> None:
+        """Check a file of the table by content.
+
+        Raises:
+            DamagedFileError: It is damaged, or none of ours; the message begins with
+                its path.
+            OSError: It cannot be read.
+        """
+        check_table(output.path(name), self.schema, {*self.owner, *self.order})
 
     def part_name(self, part: int, parts: int) -> str:
         """Return the name of a part."""
@@ -195,21 +247,38 @@ class CommittedTable:
             filters: Values by column.
 
         Returns:
-            None where there is no such file, or its rows do not count.
+            None where there is no such file, or its rows do not count: those of a
+            damaged file of the journal among them.
+
+        Raises:
+            DamagedFileError: A part is damaged.
         """
         try:
             table = read_table(output.path(name), columns, **filters)
+            wanted = [n for n in self.schema.names if columns is None or n in columns]
+            table = check_schema(table, self.schema, wanted, output.path(name))
         except FileNotFoundError:
             return None
+        except DamagedFileError:
+            if self._is_journal(name):
+                return None
+            raise
         return table if self._counts(table.schema) else None
+
+    def _is_journal(self, name: str) -> bool:
+        return name.startswith(f"{self.journal}/")
 
     def counts(self, output: OutputFolder, name: str) -> bool:
         """Return whether a file is there and its rows count."""
         try:
-            with reading(output.path(name)) as file:
+            with open_table(output.path(name)) as file:
                 return self._counts(pq.read_schema(file))
         except FileNotFoundError:
             return False
+        except DamagedFileError:
+            if self._is_journal(name):
+                return False
+            raise
 
     def _counts(self, schema: pa.Schema) -> bool:
         found = (schema.metadata or {}).get(_FINGERPRINT, b"")
@@ -220,23 +289,34 @@ class CommittedTable:
     ) -> Iterator[pa.Table]:
         """Yield the rows of a file as tables of a few thousand.
 
-        None where there is no such file, or its rows do not count.
+        None where there is no such file, or its rows do not count, or it is a damaged
+        one of the journal.
 
         Args:
             output: Where the table is.
             name: Name of the file.
             columns: Columns wanted; None for all.
+
+        Raises:
+            DamagedFileError: It is a part, and is not as it was written.
         """
+        path = output.path(name)
+        wanted = [n for n in self.schema.names if columns is None or n in columns]
         try:
-            with reading(output.path(name)) as opened:
+            with open_table(path) as opened:
                 file = pq.ParquetFile(opened, pre_buffer=False)
                 if self._counts(file.schema_arrow):
                     for batch in file.iter_batches(
                         _ROWS_A_BATCH, columns=columns, use_threads=False
                     ):
-                        yield pa.Table.from_batches([batch]).replace_schema_metadata()
+                        table = pa.Table.from_batches([batch])
+                        table = check_schema(table, self.schema, wanted, path)
+                        yield table.replace_schema_metadata()
         except FileNotFoundError:
             return
+        except DamagedFileError:
+            if not self._is_journal(name):
+                raise
 
     def rows(
         self,

@@ -132,8 +132,16 @@ class OutputFolder:
         return files.read_file(self.path(name))
 
     def read_json(self, name: str) -> Any:
-        """Return the value of a JSON file, or None where there is no such file."""
-        return json.loads(self.read(name)) if self.exists(name) else None
+        """Return the value of a JSON file, or None where there is no such file.
+
+        Raises:
+            ValueError: It is no JSON.
+            OSError: It cannot be read.
+        """
+        try:
+            return json.loads(self.read(name)) if self.exists(name) else None
+        except RecursionError as error:
+            raise ValueError(f"{name} is nested too deeply") from error
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there."""

@@ -1,14 +1,22 @@
-"""Parquet tables with reproducible bytes."""
+"""Parquet tables with reproducible bytes, sealed so that damage is seen.
+
+Every table is written with the seal of `model.checksums`, and every reader here checks
+it: once a process for each state of a file, since a part is read for each of its rows.
+"""
 
 import contextlib
+import functools
+import hashlib
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.storage.files import open_file, reading
+from model.checksums import DamagedFileError, check_parquet, seal_parquet
+from transforms.storage.files import is_remote, reading
 from transforms.storage.folder import OutputFolder
 
 Row = dict[str, Any]
@@ -19,16 +27,130 @@ _ROWS_A_GROUP = 4096
 _TABLES_TOGETHER = 256
 
 
+class _Sealing(io.RawIOBase):
+    """A file that hashes what is written to it, and holds back its end.
+
+    Args:
+        file: Where the bytes go.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._held: list[bytes] | None = None
+        self._place = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def write(self, data: Any) -> int:
+        chunk = bytes(data)
+        self._place += len(chunk)
+        if self._held is None:
+            self._digest.update(chunk)
+            self._file.write(chunk)
+        else:
+            self._held.append(chunk)
+        return len(chunk)
+
+    def hold(self) -> None:
+        """Hold back what comes from now on: the end of the file."""
+        self._held = []
+
+    def seal(self) -> None:
+        """Write the end, sealed."""
+        self._file.write(seal_parquet(self._digest, b"".join(self._held or [])))
+
+
+@contextlib.contextmanager
+def sealed_writer(
+    file: IO[bytes], schema: pa.Schema, **settings: Any
+) -> Iterator[pq.ParquetWriter]:
+    """Open a Parquet file for writing that is sealed when the block succeeds.
+
+    Args:
+        file: Where to; it need not be seekable.
+        schema: Schema of the table.
+        settings: Of `pyarrow.parquet.ParquetWriter`, beside those of all tables.
+    """
+    sealing = _Sealing(file)
+    writer = pq.ParquetWriter(
+        sealing, schema, compression="zstd", version="2.6", **settings
+    )
+    try:
+        yield writer
+        sealing.hold()
+    finally:
+        writer.close()
+    sealing.seal()
+
+
 def write_table(output: OutputFolder, name: str, table: pa.Table) -> None:
-    """Write a table as Parquet; equal tables give equal bytes.
+    """Write a table as sealed Parquet; equal tables give equal bytes.
 
     Raises:
         OSError: The file cannot be written.
     """
-    with output.create(name) as file:
-        pq.write_table(
-            table, file, row_group_size=_ROWS_A_GROUP, compression="zstd", version="2.6"
-        )
+    with (
+        output.create(name) as file,
+        sealed_writer(file, table.schema) as writer,
+    ):
+        writer.write_table(table, row_group_size=_ROWS_A_GROUP)
+
+
+@contextlib.contextmanager
+def open_table(path: str) -> Iterator[BinaryIO]:
+    """Open a Parquet file whose bytes are those that were written.
+
+    Raises:
+        DamagedFileError: They are not, or it is no Parquet file; the message names it.
+        FileNotFoundError: There is no such file.
+        OSError: It cannot be read.
+    """
+    with reading(path) as file:
+        _check_once(path, _state(path, file))
+        file.seek(0)
+        try:
+            yield file
+        except pa.ArrowException as error:
+            raise _unreadable(path, error) from error
+        except OSError as error:
+            # Arrow's word for pages that it cannot read; the system's have a number.
+            if error.errno is not None:
+                raise
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> DamagedFileError:
+    first = str(error).strip().splitlines()[0][:200] if str(error) else ""
+    return DamagedFileError(f"{path} is damaged: {first}")
+
+
+def _state(path: str, file: BinaryIO) -> tuple[int, ...]:
+    """Return what changes when a file is written anew; of a bucket only its size."""
+    if is_remote(path):
+        return (file.seek(0, 2),)
+    found = os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=65536)
+def _check_once(path: str, _state: tuple[int, ...]) -> None:
+    check_table(path)
+
+
+def check_table(path: str) -> None:
+    """Check the seal of a Parquet file, whatever was seen of it before.
+
+    Raises:
+        DamagedFileError: Its bytes are not those that were written.
+        OSError: It cannot be read.
+    """
+    with reading(path) as file:
+        check_parquet(file, path)
 
 
 class RowWriter:
@@ -74,7 +196,7 @@ def writing_rows(
     """
     with (
         output.create(name) as file,
-        pq.ParquetWriter(file, schema, compression="zstd", version="2.6") as writer,
+        sealed_writer(file, schema) as writer,
     ):
         rows = RowWriter(writer, schema)
         yield rows
@@ -94,10 +216,11 @@ def read_table(
         filters: Values by column.
 
     Raises:
+        DamagedFileError: Its bytes are not those that were written.
         OSError: The file cannot be read.
     """
     wanted = [(column, "==", value) for column, value in filters.items()] or None
-    with reading(path) as file:
+    with open_table(path) as file:
         return pq.read_table(file, columns=columns, filters=wanted)
 
 
@@ -105,15 +228,17 @@ def read_rows(path: str, **filters: Any) -> list[Row]:
     """Return the rows of a Parquet file as `read_table` does.
 
     Raises:
+        DamagedFileError: Its bytes are not those that were written.
         OSError: The file cannot be read.
     """
     return read_table(path, **filters).to_pylist()
 
 
 def table_bytes(table: pa.Table) -> bytes:
-    """Return a table as Parquet bytes, for hashing."""
+    """Return a table as sealed Parquet bytes, for hashing."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", version="2.6")
+    with sealed_writer(buffer, table.schema) as writer:
+        writer.write_table(table)
     return buffer.getvalue()
 
 
@@ -126,8 +251,11 @@ def stream_rows(
         path: Path of the file.
         columns: Columns wanted; None for all.
         held: How many rows are held.
+
+    Raises:
+        DamagedFileError: Its bytes are not those that were written.
     """
-    with open_file(path) as file:
+    with open_table(path) as file:
         for batch in pq.ParquetFile(file).iter_batches(held, columns=columns):
             yield from batch.to_pylist()
 

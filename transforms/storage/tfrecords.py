@@ -8,12 +8,17 @@ files with `tf.data`.
 import dataclasses
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import BinaryIO, Final
 
-import google_crc32c
+from model.checksums import FRAME_HEAD, FRAME_TAIL, is_intact_record, masked_crc
 
-FRAME_HEAD: Final = 12
-"""Bytes before a record: its length (8) and the checksum of that (4)."""
+__all__ = [
+    "FRAME_HEAD",
+    "ExampleBytes",
+    "encode_example",
+    "first_damaged",
+    "frame_record",
+]
 
 Value = bytes | str | int | float | Sequence[str] | Sequence[float]
 
@@ -73,13 +78,33 @@ def frame_record(data: bytes) -> bytes:
     https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
     """
     length = struct.pack("<Q", len(data))
-    return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
+    return b"".join((length, masked_crc(length), data, masked_crc(data)))
 
 
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-    return struct.pack("<I", masked)
+def first_damaged(file: BinaryIO, size: int) -> int | None:
+    """Return where the first record of a file begins that is not as it was written.
+
+    Args:
+        file: A TFRecord file at its beginning; read record by record.
+        size: Bytes of the file.
+
+    Returns:
+        A place in the file; None where every record is whole.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    place = 0
+    while place < size:
+        head = file.read(FRAME_HEAD)
+        length = int.from_bytes(head[:8], "little") + FRAME_TAIL
+        # Before memory for it is asked for: a flipped bit makes exabytes of it.
+        if length > size - place - FRAME_HEAD or head[8:] != masked_crc(head[:8]):
+            return place
+        if not is_intact_record(head + file.read(length)):
+            return place
+        place += FRAME_HEAD + length
+    return None
 
 
 def _entry(name: str, feature: bytes) -> bytes:

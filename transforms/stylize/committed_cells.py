@@ -136,6 +136,12 @@ class CommittedCells:
             for cell in cells
         ]
 
+    def are_untouched(self, names: Sequence[str]) -> bool:
+        """Return whether files are there and older than the manifest."""
+        written = max(self._written, default=-1.0)
+        states = self.output.states(names)
+        return all(states.get(name, _NONE).modified <= written for name in names)
+
     def _seen(
         self, path: str, row: Any, states: dict[str, FileState], thumbnails: bool
     ) -> "Seen":

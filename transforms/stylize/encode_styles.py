@@ -12,7 +12,7 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import Count, Failure, ImageRef
 from transforms.images.load import load_image
-from transforms.images.thumbnails import STYLE, write_preview
+from transforms.images.thumbnails import STYLE, is_shown, write_preview
 from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes, group_refs
 from transforms.steps.outcome import count_one
 from transforms.steps.try_map import TryMap
@@ -70,8 +70,9 @@ class EncodeStyle:
     def _is_there(self, share: StyleShare, known: "_Known | None") -> bool:
         """Return whether the preview of a style is there and shows these bytes."""
         is_known = known is not None and share.id in known.ids
-        is_shown = not self.previews or self.output.exists(_preview_name(share))
-        return is_known and is_shown
+        return is_known and (
+            not self.previews or is_shown(self.output, _preview_name(share))
+        )
 
 
 def _preview_name(share: StyleShare) -> str:
@@ -150,7 +151,7 @@ def _bank_styles(
     origin = OutputFolder(bank_file.path.rpartition("/")[0] or ".")
     for place, share in enumerate(bank.styles):
         name = _preview_name(share)
-        if previews and not output.exists(name) and origin.exists(name):
+        if previews and not is_shown(output, name) and is_shown(origin, name):
             output.write(name, origin.read(name))
         yield EncodedStyle(share, bank.mean[place], bank.std[place])
 

@@ -21,6 +21,8 @@ from transforms.storage.parquet import stream_rows
 
 PAGES = "gallery/pages"
 
+TITLE = "stylebeam"
+
 # What a browser lays out without a pause; also the most that one page script holds.
 CONTENTS_PER_PAGE = 100
 CELLS_PER_PAGE = 5000
@@ -274,7 +276,7 @@ class WriteGallery(WritePages):
     """
 
     def __init__(
-        self, output: OutputFolder, title: str = "stylebeam", bundle_id: str = ""
+        self, output: OutputFolder, title: str = TITLE, bundle_id: str = ""
     ) -> None:
         index = functools.partial(write_index, title=title, bundle_id=bundle_id)
         super().__init__(output, write_pages, index)

@@ -63,10 +63,13 @@ class WriteSheets(beam.PTransform[PCollection[str], PCollection[str]]):
 
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
         """Write the sheets of each part."""
-        return parts | "Write" >> beam.FlatMap(_write, self.output, self.pairing)
+        return parts | "Write" >> beam.FlatMap(write_sheets, self.output, self.pairing)
 
 
-def _write(part: str, output: OutputFolder, pairing: BlendPairing) -> Iterator[str]:
+def write_sheets(
+    part: str, output: OutputFolder, pairing: BlendPairing
+) -> Iterator[str]:
+    """Write the sheets of the contents of one manifest part; yield their names."""
     rows = read_rows(output.path(part))
     for content, group in itertools.groupby(rows, key=lambda row: row["content_id"]):
         cells = list(group)

@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from transforms.storage.committed_table import StoredFile
 from transforms.storage.compact_table import Packer
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
@@ -123,6 +124,52 @@ class ShardPacker(Packer):
         for name in output.names(SHARDS):
             if name not in used:
                 output.delete(name)
+
+
+class ShardReader:
+    """Compares shards with the rows that point into them, in the order of both.
+
+    Args:
+        output: The folder of the job.
+    """
+
+    def __init__(self, output: OutputFolder) -> None:
+        self._output = output
+        self._name = ""
+        self._place: int | None = 0
+
+    def skip(self) -> None:
+        """Pass over a picture that is damaged itself; where it ends is not known."""
+        self._place = None
+
+    def check(self, row: Row) -> Iterator[tuple[str, str]]:
+        """Yield a shard and what is wrong with it, as a row tells of it.
+
+        Args:
+            row: A row of a picture in a shard, whose bytes have its sha256.
+        """
+        name = row["shard"]
+        if not name.startswith(f"{SHARDS}/"):
+            return  # It waits in the journal to be packed.
+        if name != self._name:
+            yield from self.end()
+            self._name = name
+        data = picture_file(row).read(self._output) or b""
+        entry = (_tfrecord if name.endswith(".tfrecord") else _tar_members)(row, data)
+        begin = row["offset"] - entry.offset
+        framed = StoredFile(name, None, max(0, begin), len(entry.framed))
+        if framed.read(self._output) != entry.framed:
+            yield name, f"is damaged around byte {max(0, begin)}"
+        self._place = begin + len(entry.framed)
+
+    def end(self) -> Iterator[tuple[str, str]]:
+        """Yield the last shard, where it does not end as it should."""
+        name, place = self._name, self._place
+        self._name, self._place = "", 0
+        if name and place is not None:
+            rest = StoredFile(name, None, place).read(self._output)
+            if rest != (bytes(2 * tarfile.BLOCKSIZE) if name.endswith(".tar") else b""):
+                yield name, f"is damaged behind its last picture, at byte {place}"
 
 
 def packer_of(output_format: OutputFormat) -> ShardPacker | None:

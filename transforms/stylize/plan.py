@@ -9,7 +9,12 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
-from transforms.images.thumbnails import has_thumbnail, thumbnail_name, write_thumbnail
+from transforms.images.thumbnails import (
+    has_thumbnail,
+    is_shown,
+    thumbnail_name,
+    write_thumbnail,
+)
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
@@ -213,17 +218,26 @@ class PlanCells:
         digest = cell_id(path, content_sha256, styles, alpha, settings)
         return Cell(digest, path, styles, alpha)
 
+    def has_previews(self, names: Sequence[str]) -> bool:
+        """Return whether previews of contents are there and whole, where they must be.
+
+        One that was not written since the manifest was is not opened.
+        """
+        if self.output_format != "files" or self._committed.are_untouched(names):
+            return True
+        return all(is_shown(self.output, name) for name in names)
+
     def _is_measured(self, cell: Cell) -> bool:
         return unit_hash(cell.cell_id) < self.metrics_fraction
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
-        """Return whether a picture has its thumbnail, made again where it was gone."""
+        """Return whether a picture has its thumbnail, made again if it is damaged."""
         if self.dry or self.output_format != "files":
             return True
         try:
             name = thumbnail_name(row["path"])
-            if has_thumbnail(row["width"], row["height"]) and not self.output.exists(
-                name
+            if has_thumbnail(row["width"] or 0, row["height"] or 0) and not is_shown(
+                self.output, name
             ):
                 write_thumbnail(self.output, row["path"], data)
         except (ImageError, OSError):

@@ -6,6 +6,7 @@ They are 4 KB together in the paper's network, 8 KB with AdaIN at four taps.
 import dataclasses
 import functools
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 
-from transforms.storage.files import open_file, read_file
+from model.checksums import DamagedFileError
+from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import table_bytes
+from transforms.storage.parquet import check_table, open_table, table_bytes
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.schemas import STYLE_BANK
 from transforms.stylize.cells import StyleShare
@@ -26,6 +28,8 @@ from transforms.stylize.cells import StyleShare
 BANK_NAME = "styles.parquet"
 
 FORMAT_VERSION = 1
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,21 +122,40 @@ def load_bank(path: str, settings: BankSettings | None = None) -> StyleBank | No
     Args:
         path: Of the Parquet file.
         settings: What it must be bound to; None takes any.
+
+    Raises:
+        DamagedFileError: It is not as it was written.
     """
     try:
-        with open_file(path) as file:
+        with open_table(path) as file:
             table = pq.read_table(file)
     except FileNotFoundError:
         return None
     found = table.schema.metadata or {}
     if settings is not None and settings.difference(found):
         return None
+    _check_columns(table, path)
     rows = table.select(["id", "key", "sha256"]).to_pylist()
     return StyleBank(
         tuple(StyleShare(row["id"], row["key"], row["sha256"]) for row in rows),
         _matrix(table["mean"]),
         _matrix(table["std"]),
     )
+
+
+def _check_columns(table: pa.Table, path: str) -> None:
+    """Refuse a table that is no bank: what has no seal may hold anything."""
+    for field in STYLE_BANK:
+        found = table.schema.get_field_index(field.name)
+        if found < 0 or not table.schema.field(found).type.equals(field.type):
+            raise DamagedFileError(
+                f"{path} is no style bank: it needs a column {field.name} of "
+                f"{field.type}"
+            )
+        if table[field.name].null_count:
+            raise DamagedFileError(
+                f"{path} cannot be used: column {field.name} has rows without a value"
+            )
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
@@ -156,8 +179,20 @@ def shared_bank(bank: BankFile) -> StyleBank:
 
 
 def existing_bank(output: OutputFolder) -> BankFile | None:
-    """Return the bank that an earlier run left, or None."""
-    return bank_file(output.path(BANK_NAME)) if output.exists(BANK_NAME) else None
+    """Return the bank that an earlier run left, or None.
+
+    A damaged one is passed over with a warning: its styles are encoded again.
+    """
+    if not output.exists(BANK_NAME):
+        return None
+    path = output.path(BANK_NAME)
+    try:
+        check_table(path)
+        load_bank(path)
+    except DamagedFileError as error:
+        _LOGGER.warning("%s; the styles are encoded again", error)
+        return None
+    return bank_file(path)
 
 
 def bank_file(path: str) -> BankFile:
@@ -174,13 +209,12 @@ def check_bank(path: str, settings: BankSettings) -> StyleBank:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no style bank, or one of another encoder, size or precision.
+        ValueError: It is no style bank, is damaged, or is one of another encoder, size
+            or precision.
     """
-    try:
-        with open_file(path) as file:
-            found = pq.read_schema(file).metadata or {}
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"not a style bank: {error}") from error
+    check_table(path)
+    with open_table(path) as file:
+        found = pq.read_schema(file).metadata or {}
     difference = settings.difference(found)
     if difference:
         name, theirs, ours = difference

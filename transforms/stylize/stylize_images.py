@@ -13,7 +13,10 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
 
 from transforms.elements import Count, Failure, ImageRef
 from transforms.images.load import ImageBytes, load_image
-from transforms.images.thumbnails import content_preview_name, write_preview
+from transforms.images.thumbnails import (
+    content_preview_name,
+    write_preview,
+)
 from transforms.steps.equal_bytes import GroupByBytes, read_group, sorted_refs
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import TryMap
@@ -61,7 +64,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
             _plan_cells, self.plan, self.retry, bank, AsList(self.manifest)
         )
         # Only now read again: most contents of a repeated run have all their cells.
-        again = _ReadContent(output, self.plan.output_format == "files")
+        again = _ReadContent(self.plan)
         read = planned | "Read" >> TryMap(again, "ReadContentAgain", _planned_refs)
         decode = _DecodeContent(output, settings, self.plan.output_format == "files")
         decoded = read.done | "Decode" >> TryMap(decode, "DecodeContent", _read_refs)
@@ -118,13 +121,11 @@ def _plan_cells(
 class _ReadContent:
     """Reads a content, unless all its cells are there: then it was decodable."""
 
-    output: OutputFolder
-    preview: bool
+    plan: PlanCells
 
     def __call__(self, planned: PlannedContent) -> _ReadPlanned:
-        previews = _previews(planned) if self.preview else []
         is_there = planned.kept and not planned.paintings and not planned.copied
-        if is_there and all(map(self.output.exists, previews)):
+        if is_there and self.plan.has_previews(_previews(planned)):
             return planned, None
         image, _ = read_group((planned.sha256, planned.refs))
         return planned, image

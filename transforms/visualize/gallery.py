@@ -23,6 +23,8 @@ from transforms.visualize.sheet import TITLES
 
 IMAGES: Final = "gallery/images"
 
+TITLE: Final = "stylebeam: what the network sees"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageEntry:
@@ -165,7 +167,7 @@ class WriteVisualGallery(WritePages):
         self,
         output: OutputFolder,
         settings: VisualizeSettings,
-        title: str = "stylebeam: what the network sees",
+        title: str = TITLE,
     ) -> None:
         index = functools.partial(write_index, title=title, settings=settings)
         super().__init__(output, write_images, index)

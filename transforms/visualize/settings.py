@@ -6,6 +6,7 @@ Imports neither TensorFlow nor Beam.
 import dataclasses
 import enum
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from model.config import Network, canonical_json
@@ -113,6 +114,23 @@ class VisualizeSettings:
             "channels": str(self.channels),
             "gradient_channels": str(self.gradient_channels),
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "VisualizeSettings":
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It wrote something else.
+        """
+        return cls(
+            **{
+                **value,
+                "layers": tuple(value["layers"]),
+                "kinds": tuple(map(Kind, value["kinds"])),
+                "channels": Channels.parse(value["channels"]),
+                "gradient_channels": Channels.parse(value["gradient_channels"]),
+            }
+        )
 
     def cell_id(self, *what: str) -> str:
         """Return what changes whenever a picture made with these settings does.

@@ -17,7 +17,11 @@ from model.attribution.featuremaps import peaks
 from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.images.load import ImageBytes, load_bytes, load_image
-from transforms.images.thumbnails import content_preview_name, write_preview
+from transforms.images.thumbnails import (
+    content_preview_name,
+    is_shown,
+    write_preview,
+)
 from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import count_one
 from transforms.steps.try_map import FAILED, TryMap
@@ -156,10 +160,10 @@ class _PlanDoFn(beam.DoFn):
         yield TaggedOutput(_COUNTS, kept)
 
     def _is_shown(self, image: ImageBytes) -> bool:
-        """Return whether an image has its preview, made again where it was gone."""
+        """Return whether an image has its preview, made again where it is not whole."""
         name = content_preview_name(image.ref.id)
         try:
-            if not self._output.exists(name):
+            if not is_shown(self._output, name):
                 pixels = load_image(image, self._settings.size).pixels
                 write_preview(self._output, name, pixels)
         except ImageError:

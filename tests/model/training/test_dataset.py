@@ -209,6 +209,8 @@ def write_dataset(folder, keys, version=1):
             "width": 50 + number,
             "image_offset": 100 * number,
             "image_length": 10,
+            "byte_offset": 100 * number - 20,
+            "byte_length": 40,
         }
         for number, key in enumerate(keys)
     ]

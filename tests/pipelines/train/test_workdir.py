@@ -35,7 +35,10 @@ class TestBegin:
     ) -> None:
         workdir.begin(tiny_bundle, {"identity": {"seed": 1}})
 
-        assert workdir.read_config() == {"identity": {"seed": 1}}
+        assert workdir.read_config() == {
+            "identity": {"seed": 1},
+            "start": tiny_bundle.bundle_id,
+        }
         assert workdir.start().bundle_id == tiny_bundle.bundle_id
         assert not workdir.has(".tmp")
 

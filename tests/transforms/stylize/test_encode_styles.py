@@ -7,6 +7,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, ImageRef
+from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.encode_styles import EncodeStyles, ReadStyleBank
 from transforms.stylize.network import StyleEncoder
@@ -88,7 +89,7 @@ def test_bank_alone_gives_its_styles(
 ):
     origin = OutputFolder(str(tmp_path / "origin"))
     shown = f"gallery/style/{encoded[0].share.id}.jpg"
-    origin.write(shown, b"preview")
+    origin.write(shown, preview(np.zeros((40, 40, 3), np.uint8)))
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
         _ = pipeline | beam.Create(encoded) | WriteStyleBank(origin, bank_settings)
     bank = existing_bank(origin)

@@ -1,0 +1,135 @@
+"""Files that tell whether they are as they were written: sealed Parquet, TFRecord.
+
+A Parquet file names its pages by their place from the beginning and its footer by its
+place from the end. So there is room between the two that no reader looks at, and there
+a file can carry the sha256 of all its other bytes: the seal. Readers that know nothing
+of it read the file as any other.
+
+    pages | marker (8 bytes) | sha256 (32 bytes) | footer | its length (4) | PAR1
+
+A file without a seal, of another program or an earlier stylebeam, is taken as it is.
+Imports neither TensorFlow nor Beam.
+"""
+
+import hashlib
+import struct
+from typing import BinaryIO, Final
+
+import google_crc32c
+
+FRAME_HEAD: Final = 12
+"""Bytes before a TFRecord: its length (8) and the checksum of that (4)."""
+
+FRAME_TAIL: Final = 4
+"""Bytes behind a TFRecord: its checksum."""
+
+_MARKER: Final = b"\xabSEALED\xab"
+_SEAL: Final = len(_MARKER) + hashlib.sha256().digest_size
+
+# Behind the footer: its length, and Parquet's own mark.
+_ENDING: Final = 8
+
+# So much is held at a time.
+_CHUNK: Final = 1 << 20
+
+# A marker that differs in no more bytes than this is a damaged marker.
+_MOST_WRONG: Final = 2
+
+
+class DamagedFileError(ValueError):
+    """A file is not as it was written."""
+
+
+def seal_parquet(digest: "hashlib._Hash", tail: bytes) -> bytes:
+    """Return the end of a Parquet file with its seal.
+
+    Args:
+        digest: The sha256 of all bytes before `tail`; it is used up.
+        tail: The end of the file, the whole footer in it.
+
+    Returns:
+        What takes the place of `tail`.
+    """
+    place = len(tail) - _ENDING - int.from_bytes(tail[-_ENDING:-4], "little")
+    digest.update(tail)
+    return tail[:place] + _MARKER + digest.digest() + tail[place:]
+
+
+def check_parquet(file: BinaryIO, name: str) -> bool:
+    """Check a Parquet file against its seal.
+
+    Args:
+        file: The file, seekable; it is read to its end, a megabyte at a time, and left
+            at its beginning.
+        name: What it is called in the error.
+
+    Returns:
+        Whether it has a seal; without one nothing is known.
+
+    Raises:
+        DamagedFileError: It is no Parquet file, or its bytes are not those sealed.
+        OSError: It cannot be read.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _ENDING))
+    ending = file.read(_ENDING)
+    place = size - _ENDING - int.from_bytes(ending[:4], "little") - _SEAL
+    if size < _ENDING or ending[4:] != b"PAR1" or place < -_SEAL:
+        raise DamagedFileError(f"{name} is damaged: it does not end as a Parquet file")
+    if place < 0:
+        file.seek(0)
+        return False
+    file.seek(place)
+    seal = file.read(_SEAL)
+    marker = seal[: len(_MARKER)]
+    wrong = sum(a != b for a, b in zip(marker, _MARKER, strict=True))
+    if wrong > _MOST_WRONG:
+        file.seek(0)
+        return False
+    digest = hashlib.sha256()
+    file.seek(0)
+    _feed(digest, file, place)
+    file.seek(place + _SEAL)
+    _feed(digest, file, size - place - _SEAL)
+    file.seek(0)
+    if wrong or seal[len(_MARKER) :] != digest.digest():
+        raise DamagedFileError(
+            f"{name} is damaged: its bytes are not those that were written"
+        )
+    return True
+
+
+def _feed(digest: "hashlib._Hash", file: BinaryIO, length: int) -> None:
+    """Add the next bytes of a file to a digest."""
+    while length > 0:
+        chunk = file.read(min(_CHUNK, length))
+        if not chunk:
+            return
+        digest.update(chunk)
+        length -= len(chunk)
+
+
+def masked_crc(data: bytes) -> bytes:
+    """Return the masked CRC-32C of some bytes, as it stands in a TFRecord file.
+
+    https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+    """
+    crc = google_crc32c.value(data)
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", masked)
+
+
+def is_intact_record(frame: bytes) -> bool:
+    """Return whether a TFRecord with its frame is as it was written.
+
+    Args:
+        frame: Length, checksum of the length, record, checksum of the record.
+    """
+    if len(frame) < FRAME_HEAD + FRAME_TAIL:
+        return False
+    (length,) = struct.unpack("<Q", frame[:8])
+    return (
+        length == len(frame) - FRAME_HEAD - FRAME_TAIL
+        and frame[8:FRAME_HEAD] == masked_crc(frame[:8])
+        and frame[-FRAME_TAIL:] == masked_crc(frame[FRAME_HEAD:-FRAME_TAIL])
+    )

@@ -1,0 +1,38 @@
+"""`job.json`: what may stand in it, since the next run goes by it."""
+
+from typing import Any, Final
+
+JOB: Final = "job.json"
+
+
+def wrong_job(job: Any) -> str | None:
+    """Return what is wrong with the value of a job.json; None where nothing is.
+
+    What a killed job had not come to may be missing.
+    """
+    if not isinstance(job, dict):
+        return f"found {short(job)}, expected an object"
+    if not isinstance(job.get("command"), str):
+        return f"command is {short(job.get('command'))}, expected text"
+    for name in ("identity", "counts", "timings", "versions", "config"):
+        if not isinstance(job.get(name, {}), dict):
+            return f"{name} is {short(job[name])}, expected an object"
+    for name in ("counts", "timings"):
+        for key, value in job.get(name, {}).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return f"{name}.{short(key)} is {short(value)}, expected a number"
+    return None
+
+
+def no_job(wrong: object) -> str:
+    """Return the end of an error for a job.json that cannot be used."""
+    return (
+        f"its {JOB} cannot be used ({short(str(wrong))}), so nobody knows what it "
+        "belongs to. Put back a copy of that file, or choose another folder."
+    )
+
+
+def short(value: Any) -> str:
+    """Return a value for a message, cut to a readable length."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 120 else f"{text[:120]}…"
