@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model.adain.grid import Cell
 from transforms.elements import Failure
 from transforms.images.decoder import encode_image
 from transforms.pages.render import data_url, render
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import sealed_writer
 from transforms.storage.schemas import EVALUATION, FAILURES
 
 Picture = npt.NDArray[np.float32]
@@ -62,7 +62,7 @@ def evaluation_table(
     """
     with (
         output.create(name) as file,
-        pq.ParquetWriter(file, EVALUATION, compression="zstd", version="2.6") as writer,
+        sealed_writer(file, EVALUATION) as writer,
     ):
 
         def append(cells: Sequence[Cell], content: str, styles: Sequence[str]) -> None:

@@ -67,8 +67,8 @@ class MaskFiles:
             folder = os.path.realpath(self._folder or "/")
             # Links are followed: where they end counts.
             return os.path.commonpath([folder, os.path.realpath(place)]) == folder
-        except ValueError:  # a null byte
-            return False
+        except ValueError:  # a null byte: no file has such a name
+            return True
 
 
 def _shown(name: str) -> str:

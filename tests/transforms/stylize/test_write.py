@@ -11,7 +11,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, Failure, ImageError, Reason
 from transforms.images.decoder import decode_image
-from transforms.images.load import ImageBytes, LoadedImage
+from transforms.images.load import LoadedImage
 from transforms.images.thumbnails import thumbnail_name
 from transforms.storage.parquet import read_rows
 from transforms.stylize.blocks import Painted, StylizeBlock, StylizedBlock
@@ -25,10 +25,9 @@ def block(listed, encoded):
 
     def make(plan, *results):
         ref = listed("a.png", 32, 40)
-        data = b"content"
         # Planned without a manifest to read.
         planned = dataclasses.replace(plan, dry=True)(
-            ImageBytes(ref, data, "c0"), [ref], [style.share for style in encoded]
+            "c0", [ref], [style.share for style in encoded]
         )
         pixels = np.zeros((32, 40, 3), np.uint8)
         content = LoadedImage(ref, "c0", pixels, 80, 64)
