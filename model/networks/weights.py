@@ -120,9 +120,8 @@ def _text(name: Any) -> str:
 
 
 def _downloaded(network: Network, layers: Sequence[ConvSpec]) -> Float32Arrays:
-    import keras
-
     from model.networks.keras_network import get_weights
+    from model.tensorflow_keras import keras
 
     build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
     try:
