@@ -19,9 +19,11 @@ from typing import Any, Final
 import filelock
 
 from pipelines.command.progress_bar import shown_progress
+from pipelines.command.redaction import clean_json
+from pipelines.command.storage_errors import storage_errors
 from pipelines.errors import UsageError
 from transforms.elements import Count
-from transforms.storage.files import MissingExtraError, google_errors, is_remote
+from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
@@ -149,13 +151,15 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        remote = is_remote(root)
-        if not remote:
-            _check_writable(root)
         try:
+            remote = is_remote(root)
+            if not remote:
+                _check_writable(root)
             with google_errors() if remote else contextlib.nullcontext():
                 job = self.output.read_json(JOB)
-        except (OSError, ValueError, MissingExtraError) as error:
+        except (OSError, ValueError, UnreachableError) as error:
+            if isinstance(error, UsageError):
+                raise
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
             ours = [name for name in self.names if self.output.exists(name)]
@@ -197,9 +201,10 @@ class Job:
 
         Raises:
             RuntimeError: A balance does not add up.
+            StorageError: A file of the output cannot be written.
             UsageError: Another run is writing this output.
         """
-        with _only_run(self.output):
+        with storage_errors(), _only_run(self.output):
             # Again: another run may have ended meanwhile.
             self.check_output()
             return self._run(work, balances)
@@ -212,7 +217,7 @@ class Job:
         started = time.monotonic()
         about = {
             "command": self.command,
-            "config": self.config,
+            "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),

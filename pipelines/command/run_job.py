@@ -13,7 +13,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from pipelines.command.beam_options import (
-    local_runner,
+    make_pipeline,
     pipeline_options,
     shared_cores,
 )
@@ -96,9 +96,12 @@ def run_job(
 
     Raises:
         RuntimeError: A balance does not add up.
+        StorageError: A file of the output cannot be written.
         UsageError: What was asked for cannot be done; nothing was written.
     """
     options = pipeline_options(beam_flags)
+    # Before anything is written: an engine may refuse its options.
+    pipeline = make_pipeline(options)
     plan = command.plan(config)
     output = OutputFolder(config.output)
     job = Job(
@@ -120,7 +123,6 @@ def run_job(
 
     def run_pipeline() -> Mapping[str, int]:
         with shared_cores(options):
-            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             counts = command.build(pipeline, config, plan)
             _ = counts | "WriteCounts" >> WriteCounts(output)
             pipeline.run().wait_until_finish()

@@ -5,17 +5,55 @@ Paths may be local or any URL that Beam's FileSystems knows, such as `gs://`.
 
 import contextlib
 import importlib.util
+import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
+
+_URL: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
+
+# A user before the host, or a query: `?` alone is a wildcard.
+_SECRET: Final = re.compile(r"[^/]*@|.*\?[\w.-]+=", re.DOTALL)
 
 
-class MissingExtraError(RuntimeError):
+class UnreachableError(RuntimeError):
+    """A path names a place that stylebeam cannot read or write, whatever is there."""
+
+
+class MissingExtraError(UnreachableError):
     """A path needs an optional package that is not installed."""
 
 
 def is_remote(path: str) -> bool:
-    """Return whether the path is a URL, such as `gs://bucket/name`."""
-    return "://" in path
+    """Return whether the path is a URL, `gs://bucket/name`.
+
+    Raises:
+        UnreachableError: It is a URL of another kind, or one with a password or a
+            signature. The message has the scheme alone.
+    """
+    match = _URL.match(path)
+    if match is None:
+        return False
+    scheme, rest = match[1].lower(), match[2]
+    if scheme != "gs":
+        raise UnreachableError(_way_out(scheme, rest))
+    if _SECRET.match(rest):
+        raise UnreachableError(
+            "a gs:// URL with a signature or a user in it; expected gs://BUCKET/NAME "
+            "alone. Access is that of the environment: gcloud auth "
+            "application-default login"
+        )
+    return True
+
+
+def _way_out(scheme: str, rest: str) -> str:
+    """Return what to do in place of a URL that is not read."""
+    if scheme == "file":
+        path = rest if rest.startswith("/") else f"/{rest.partition('/')[2]}"
+        return f"file:// URLs are not taken; give the path itself: {path}"
+    found = f"{scheme}:// is not supported; expected a local path or gs://"
+    if scheme in ("http", "https", "ftp"):
+        return f"{found}. Download the files and give their folder"
+    return f"{found}. Copy the files here, or mount the place as a folder"
 
 
 def filesystems() -> Any:

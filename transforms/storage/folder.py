@@ -34,6 +34,13 @@ _CONTENT_TYPES = {
 }
 
 
+class OutputError(OSError):
+    """A file of an output folder cannot be written: no room, no permission, a fault.
+
+    Its arguments are those of every `OSError`: number, text and path.
+    """
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputFolder:
     """A folder, local or remote, that a job writes.
@@ -55,7 +62,7 @@ class OutputFolder:
         """Write a file whole: under a temporary name, then renamed.
 
         Raises:
-            OSError: The file cannot be written; nothing is left under `name`.
+            OutputError: The file cannot be written; nothing is left under `name`.
         """
         with self.create(name) as file:
             file.write(data)
@@ -69,8 +76,20 @@ class OutputFolder:
         """Open a file for writing that gets its name only when the block succeeds.
 
         Raises:
-            OSError: The file cannot be written; nothing is left under `name`.
+            OutputError: The file cannot be written, or the block raised an `OSError`;
+                nothing is left under `name`.
         """
+        try:
+            with self._create(name) as file:
+                yield file
+        except OutputError:
+            raise
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise OutputError(error.errno, text, self.path(name)) from error
+
+    @contextlib.contextmanager
+    def _create(self, name: str) -> Iterator[IO[bytes]]:
         if files.is_remote(self.root):
             with self._create_remote(name) as file:
                 yield file
