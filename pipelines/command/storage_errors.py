@@ -33,7 +33,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except OutputError as error:
-        raise StorageError(_sentence(error.filename, error.strerror)) from error
+        raise StorageError(_sentence(error.filename, error.strerror or "")) from error
     except Exception as error:
         text = _in_text(str(error))
         if text is not None:

@@ -168,7 +168,7 @@ def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
     )
     path = config.style_bank
     try:
-        bank = check_bank(path, wanted)
+        bank = check_bank(path, wanted, sum(bundle.architecture.channels))
         return bank_file(path), [style.key for style in bank.styles]
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--style-bank {path}: {error}") from error

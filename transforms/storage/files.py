@@ -4,10 +4,16 @@ Paths may be local or any URL that Beam's FileSystems knows, such as `gs://`.
 """
 
 import contextlib
+import errno
 import importlib.util
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
+
+MAX_BYTES: Final = 1 << 31
+"""No file that is read as a whole is larger."""
+
+_READ_BYTES: Final = 1 << 24
 
 _URL: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
 
@@ -114,11 +120,22 @@ def reading(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_file(path: str) -> bytes:
+def read_file(path: str, most: int = MAX_BYTES) -> bytes:
     """Return the bytes of a local or remote file.
 
+    Args:
+        path: Path of the file; a pipe is read to its end.
+        most: Bytes that the file may have.
+
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or is larger.
     """
+    parts = []
+    left = most
     with reading(path) as file:
-        return file.read()
+        while part := file.read(min(_READ_BYTES, left + 1)):
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                raise OSError(errno.EFBIG, f"larger than {most} bytes", path)
+    return b"".join(parts)

@@ -7,7 +7,6 @@ Google Cloud Storage an object appears only when it is complete.
 
 import contextlib
 import dataclasses
-import json
 import mimetypes
 import os
 import pathlib
@@ -17,10 +16,13 @@ import uuid
 from collections.abc import Iterator
 from typing import IO, Any
 
-from model.config import canonical_json
+from model.config import canonical_json, read_json
 from transforms.storage import files
 
 TEMPORARY = ".tmp"
+
+# Of a JSON file of ours: that of a data set names its 99,999 shards.
+_MAX_JSON = 1 << 28
 
 # Above this an upload waits on the local disk and not in memory.
 _SPOOLED_BYTES = 1 << 26
@@ -136,8 +138,15 @@ class OutputFolder:
         return files.read_file(self.path(name))
 
     def read_json(self, name: str) -> Any:
-        """Return the value of a JSON file, or None where there is no such file."""
-        return json.loads(self.read(name)) if self.exists(name) else None
+        """Return the value of a JSON file, or None where there is no such file.
+
+        Raises:
+            OSError: The file cannot be read, or is larger than any of ours.
+            ValueError: It is not JSON.
+        """
+        if not self.exists(name):
+            return None
+        return read_json(files.read_file(self.path(name), _MAX_JSON))
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there."""

@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 
@@ -26,6 +27,12 @@ from transforms.stylize.cells import StyleShare
 BANK_NAME = "styles.parquet"
 
 FORMAT_VERSION = 1
+
+_VECTORS: Final = ("mean", "std")
+_ANEW: Final = "let the styles be encoded anew"
+
+# Of all vectors of a bank: a million styles of the paper's network.
+_MAX_BYTES: Final = 1 << 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,8 +143,17 @@ def load_bank(path: str, settings: BankSettings | None = None) -> StyleBank | No
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    flat = column.combine_chunks().flatten().to_numpy()
-    return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 0)
+    """Return vectors as float32 [styles, channels].
+
+    Raises:
+        ValueError: They have not all the same length, or a value is missing.
+    """
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    flat = pc.list_flatten(column).combine_chunks()
+    if len(lengths) > 1 or lengths == [None] or flat.null_count:
+        raise ValueError(f"its vectors are of several lengths or lack values; {_ANEW}")
+    width = lengths[0] if lengths else 0
+    return flat.to_numpy(zero_copy_only=False).reshape(len(column), width)
 
 
 @functools.lru_cache(maxsize=1)
@@ -169,16 +185,24 @@ def bank_file(path: str) -> BankFile:
     return BankFile(path, hashlib.sha256(read_file(path)).hexdigest())
 
 
-def check_bank(path: str, settings: BankSettings) -> StyleBank:
+def check_bank(path: str, settings: BankSettings, channels: int) -> StyleBank:
     """Return a bank that somebody gave, checked.
+
+    Args:
+        path: Path of the bank.
+        settings: What it must be bound to.
+        channels: Numbers that each of its vectors must have.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no style bank, or one of another encoder, size or precision.
+        ValueError: It is no style bank, one of another encoder, size or precision, or
+            its vectors are not finite numbers, so many of them each.
     """
     try:
         with open_file(path) as file:
-            found = pq.read_schema(file).metadata or {}
+            parquet = pq.ParquetFile(file)
+            found = parquet.schema_arrow.metadata or {}
+            _check_columns(parquet.schema_arrow)
     except pa.ArrowInvalid as error:
         raise ValueError(f"not a style bank: {error}") from error
     difference = settings.difference(found)
@@ -186,12 +210,47 @@ def check_bank(path: str, settings: BankSettings) -> StyleBank:
         name, theirs, ours = difference
         raise ValueError(
             f"it was made with {name} {theirs}, this run has {ours}. Use the same, or "
-            "let the styles be encoded anew"
+            f"{_ANEW}"
         )
+    _check_lengths(parquet.metadata, channels)
     bank = load_bank(path, settings)
     if bank is None or not bank.styles:
         raise ValueError("there is no style in it")
+    for name, vectors in (("mean", bank.mean), ("std", bank.std)):
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"{name} has a value that is no finite number; {_ANEW}")
     return bank
+
+
+def _check_columns(found: pa.Schema) -> None:
+    for field in STYLE_BANK:
+        place = found.get_field_index(field.name)
+        if place < 0 or not found.field(place).type.equals(field.type):
+            kind = "none" if place < 0 else str(found.field(place).type)
+            raise ValueError(
+                f"not a style bank: expected a column {field.name} of {field.type}, "
+                f"found {kind}"
+            )
+
+
+def _check_lengths(metadata: pq.FileMetaData, channels: int) -> None:
+    """Check the number of values that the file has, before any is read."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            name = column.path_in_schema.partition(".")[0]
+            wanted = group.num_rows * channels
+            if name in _VECTORS and column.num_values != wanted:
+                raise ValueError(
+                    f"{name} of its {group.num_rows} styles has {column.num_values} "
+                    f"values, this bundle needs {channels} each; {_ANEW}"
+                )
+    if 8 * metadata.num_rows * channels > _MAX_BYTES:
+        raise ValueError(
+            f"its {metadata.num_rows} styles take more than {_MAX_BYTES} bytes. Use "
+            "several banks"
+        )
 
 
 @dataclasses.dataclass
