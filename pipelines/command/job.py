@@ -18,11 +18,12 @@ from typing import Any, Final
 
 import filelock
 
+from pipelines.command.balances import Balance as Balance
+from pipelines.command.balances import tell_unlisted
 from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
 from pipelines.errors import UsageError
-from transforms.elements import Count
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
@@ -42,68 +43,6 @@ _PACKAGES: Final = (
     "pillow",
     "pyarrow",
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Balance:
-    """What went in and what came of it: nothing may be lost.
-
-    Attributes:
-        name: What the things are called, plural.
-        total: How many went in.
-        done: How many were done, by what happened to them.
-        failed: How many failed.
-    """
-
-    name: str
-    total: int
-    done: Mapping[str, int]
-    failed: int
-
-    @classmethod
-    def of_images(cls, listed: int, counts: Mapping[str, int]) -> "Balance":
-        """Return the balance of images that were listed: decoded or failed."""
-        decoded = counts.get(Count.IMAGES_DECODED, 0)
-        failed = counts.get(Count.IMAGES_FAILED, 0)
-        return cls("images", listed, {"decoded": decoded}, failed)
-
-    @classmethod
-    def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":
-        """Return the balance of what a job plans: done, kept of an earlier run, failed.
-
-        Args:
-            name: What the things are called, plural.
-            counts: Counts, among them `<name>_planned`, `_done`, `_kept`, `_failed`.
-        """
-        planned, done, kept, failed = (
-            counts.get(f"{name}_{what}", 0)
-            for what in ("planned", "done", "kept", "failed")
-        )
-        return cls(name, planned, {"done": done, "kept": kept}, failed)
-
-    @property
-    def missing(self) -> int:
-        """How many were lost; 0 unless stylebeam has a defect."""
-        return self.total - sum(self.done.values()) - self.failed
-
-    @property
-    def failure_rate(self) -> float:
-        """Share that failed, in [0, 1]."""
-        return self.failed / self.total if self.total else 0.0
-
-    def sentence(self) -> str:
-        """Return the balance as one line for a person."""
-        parts = [f"{amount} {what}" for what, amount in self.done.items()]
-        return f"{self.total} {self.name} = {' + '.join(parts)} + {self.failed} failed"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the balance as job.json keeps it."""
-        return {
-            "name": self.name,
-            "total": self.total,
-            "done": dict(self.done),
-            "failed": self.failed,
-        }
 
 
 def no_flag(_name: str, _value: Any) -> None:
@@ -272,6 +211,7 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
+        tell_unlisted(self.command, balances)
 
 
 @contextlib.contextmanager
@@ -340,7 +280,8 @@ def _check_writable(root: str) -> None:
 def _exit_status(balances: Sequence[Balance], max_failure_rate: float) -> int:
     nothing_done = not sum(balances[-1].done.values())
     too_many = any(b.failure_rate > max_failure_rate for b in balances)
-    return 1 if nothing_done or too_many else 0
+    unlisted = any(b.unlisted for b in balances)
+    return 1 if nothing_done or too_many or unlisted else 0
 
 
 def _timings(totals: Mapping[str, float]) -> dict[str, float]:

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.beam_options import (
     make_pipeline,
     pipeline_options,
     shared_cores,
 )
-from pipelines.command.job import Balance, Job, no_flag
+from pipelines.command.job import Job, no_flag
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
 
@@ -119,7 +120,7 @@ def run_job(
     )
     job.check_output()
     if not command.begin(config, plan):
-        return 0
+        return int(tell_unlisted(command.name, command.balances(plan, {})))
 
     def run_pipeline() -> Mapping[str, int]:
         with shared_cores(options):

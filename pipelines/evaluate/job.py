@@ -12,8 +12,9 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, load_bundle
 from model.training.dataset import load_index
+from pipelines.command.balances import Balance
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Job
 from pipelines.errors import UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from transforms.elements import Failure, ImageError
@@ -178,6 +179,7 @@ def evaluate(
         "images_listed": len(contents.sources) + len(styles.sources),
         "images_decoded": len(contents.readable) + len(styles.readable),
         "images_failed": len(failures),
+        "folders_failed": sum(failure.key.endswith("/") for failure in failures),
         "cells_planned": len(contents.readable) * (len(styles.readable) + 1),
         "cells_done": done,
     }
@@ -191,6 +193,7 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
             counts["images_listed"],
             {"decoded": counts["images_decoded"]},
             counts["images_failed"],
+            counts["folders_failed"],
         ),
         Balance("cells", counts["cells_planned"], {"done": counts["cells_done"]}, 0),
     ]

@@ -10,8 +10,8 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.config import canonical_json
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import Inputs, find_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
@@ -180,7 +180,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     return [
         Balance("records", accepted, written, 0),
-        Balance("images", plan.listing.count, done, failed),
+        Balance("images", plan.listing.count, done, failed, plan.listing.unlisted),
     ]
 
 

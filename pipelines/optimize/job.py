@@ -7,8 +7,8 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
@@ -139,7 +139,7 @@ def build(
 def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and runs planned over the decoded."""
     return [
-        Balance.of_images(plan.image_count, counts),
+        Balance.of_images(counts, plan.contents, plan.styles),
         Balance.of_work("runs", counts),
     ]
 

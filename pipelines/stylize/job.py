@@ -8,7 +8,8 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.bundle import PACKAGED, load_bundle
-from pipelines.command.job import JOB, Balance
+from pipelines.command.balances import Balance
+from pipelines.command.job import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
@@ -171,6 +172,7 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
             plan.content_count + plan.style_count,
             images,
             sum(counts.get(name, 0) for name in failed),
+            plan.contents.unlisted + plan.styles.unlisted,
         ),
         Balance.of_work("cells", counts),
     ]

@@ -10,8 +10,8 @@ from apache_beam.pvalue import AsList, PCollection
 from model.attribution.featuremaps import receptive_field
 from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
@@ -167,7 +167,7 @@ def build(
 def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and sheets planned."""
     return [
-        Balance.of_images(plan.images.count, counts),
+        Balance.of_images(counts, plan.images),
         Balance.of_work("sheets", counts),
     ]
 

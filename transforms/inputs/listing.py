@@ -36,10 +36,12 @@ class Listing:
     Attributes:
         count: Number of images.
         size: Sum of the sources' bytes, as listed.
+        unlisted: How many of the images are folders that could not be listed.
     """
 
     count: int = 0
     size: int = 0
+    unlisted: int = 0
     _sum: int = 0
     _file: IO[str] = dataclasses.field(
         # Non-UTF-8 names are held as lone surrogates, which JSON escapes.
@@ -56,6 +58,7 @@ class Listing:
 
     def add(self, ref: ImageRef) -> None:
         """Add an image."""
+        self.unlisted += ref.is_folder
         self._file.write(json.dumps(dataclasses.astuple(ref)) + "\n")
         # An archive may claim any size; no more than this is ever read.
         self.add_unlisted(ref.key, 1, min(ref.size, MAX_BYTES))

@@ -12,7 +12,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.storage.files import read_file
-from transforms.storage.schemas import STYLE_BANK
+from transforms.stylize import style_bank
 from transforms.stylize.style_bank import (
     BANK_NAME,
     WriteStyleBank,
@@ -93,16 +93,10 @@ def test_a_table_of_something_else_is_no_bank(tmp_path, bank_settings):
         check_bank(path, bank_settings, 2)
 
 
-def test_a_bank_that_claims_a_hundred_million_styles_is_not_loaded(
-    tmp_path, bank_settings
+def test_a_bank_of_too_many_styles_is_not_loaded(
+    output, bank_settings, encoded, monkeypatch
 ):
-    schema = STYLE_BANK.with_metadata(bank_settings.metadata())
-    vector = pa.array([[0.0] * 512], schema.field("mean").type)
-    row = {"id": ["s"], "key": ["s"], "sha256": ["0"], "mean": vector, "std": vector}
-    table = pa.Table.from_pydict(row, schema).take(pa.array([0] * 100_000))
-    path = str(tmp_path / "bank.parquet")
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for _ in range(12):
-            writer.write_table(table)
-    with pytest.raises(ValueError, match="its 1200000 styles take more than"):
-        check_bank(path, bank_settings, 512)
+    write(output, bank_settings, encoded)
+    monkeypatch.setattr(style_bank, "_MAX_BYTES", 16)
+    with pytest.raises(ValueError, match="its 2 styles take more than 16 bytes"):
+        check_bank(output.path(BANK_NAME), bank_settings, 2)
