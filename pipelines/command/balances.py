@@ -2,11 +2,10 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from transforms.elements import Count
-from transforms.inputs.listing import Listing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,26 +17,19 @@ class Balance:
         total: How many went in.
         done: How many were done, by what happened to them.
         failed: How many failed.
-        unlisted: How many of the failed are folders that could not be listed. One may
-            stand for any number of images, so no share of failures allows it.
     """
 
     name: str
     total: int
     done: Mapping[str, int]
     failed: int
-    unlisted: int = 0
 
     @classmethod
-    def of_images(cls, counts: Mapping[str, int], *listings: Listing) -> "Balance":
+    def of_images(cls, listed: int, counts: Mapping[str, int]) -> "Balance":
         """Return the balance of images that were listed: decoded or failed."""
-        return cls(
-            "images",
-            sum(listing.count for listing in listings),
-            {"decoded": counts.get(Count.IMAGES_DECODED, 0)},
-            counts.get(Count.IMAGES_FAILED, 0),
-            sum(listing.unlisted for listing in listings),
-        )
+        decoded = counts.get(Count.IMAGES_DECODED, 0)
+        failed = counts.get(Count.IMAGES_FAILED, 0)
+        return cls("images", listed, {"decoded": decoded}, failed)
 
     @classmethod
     def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":
@@ -78,9 +70,11 @@ class Balance:
         }
 
 
-def tell_unlisted(command: str, balances: Sequence[Balance]) -> bool:
-    """Say that folders could not be listed; return whether there were any."""
-    folders = sum(balance.unlisted for balance in balances)
+def tell_unlisted(command: str, folders: int) -> None:
+    """Say that so many folders below the inputs could not be listed, if there are any.
+
+    One may stand for any number of images, so no share of failures allows it.
+    """
     if folders:
         what = "1 folder" if folders == 1 else f"{folders} folders"
         print(
@@ -88,4 +82,3 @@ def tell_unlisted(command: str, balances: Sequence[Balance]) -> bool:
             "there is missing. Make them readable and give the same command again.",
             file=sys.stderr,
         )
-    return bool(folders)

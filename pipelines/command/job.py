@@ -65,6 +65,8 @@ class Job:
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
         total: How many units the job has at most.
+        unlisted: How many folders below the inputs could not be listed: the status is 1
+            then, whatever `max_failure_rate` says.
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
@@ -79,6 +81,7 @@ class Job:
     max_failure_rate: float
     unit: str
     total: int
+    unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
 
@@ -170,7 +173,7 @@ class Job:
         ):
             counts = dict(work())
         checked = balances(counts)
-        status = _exit_status(checked, self.max_failure_rate)
+        status = _exit_status(checked, self.max_failure_rate, self.unlisted)
         seconds = time.monotonic() - started
         result = {
             "status": "failed" if status else "done",
@@ -211,7 +214,7 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
-        tell_unlisted(self.command, balances)
+        tell_unlisted(self.command, self.unlisted)
 
 
 @contextlib.contextmanager
@@ -277,10 +280,11 @@ def _check_writable(root: str) -> None:
         raise UsageError(f"--output {root}: {folder} cannot be written.")
 
 
-def _exit_status(balances: Sequence[Balance], max_failure_rate: float) -> int:
+def _exit_status(
+    balances: Sequence[Balance], max_failure_rate: float, unlisted: int
+) -> int:
     nothing_done = not sum(balances[-1].done.values())
     too_many = any(b.failure_rate > max_failure_rate for b in balances)
-    unlisted = any(b.unlisted for b in balances)
     return 1 if nothing_done or too_many or unlisted else 0
 
 

@@ -45,6 +45,10 @@ _Config = TypeVar("_Config", bound=JobConfig)
 _Plan = TypeVar("_Plan")
 
 
+def _none(_plan: Any) -> int:
+    return 0
+
+
 def _always(_config: Any, _plan: Any) -> bool:
     return True
 
@@ -61,6 +65,7 @@ class Command(Generic[_Config, _Plan]):
         identity: Returns the settings that change bytes but not paths.
         unit: What the progress counts, such as `cells`.
         total: Returns how many units there are at most.
+        unlisted: Returns how many folders below the inputs could not be listed.
         begin: Tells the user what is worth knowing before the run, and whether there is
             anything to run.
         build: Composes the pipeline and returns its counts.
@@ -77,6 +82,7 @@ class Command(Generic[_Config, _Plan]):
     identity: Callable[[_Config, _Plan], Mapping[str, Any]]
     unit: str
     total: Callable[[_Config, _Plan], int]
+    unlisted: Callable[[_Plan], int] = _none
     begin: Callable[[_Config, _Plan], bool] = _always
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
@@ -115,12 +121,14 @@ def run_job(
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
+        unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
     )
     job.check_output()
     if not command.begin(config, plan):
-        return int(tell_unlisted(command.name, command.balances(plan, {})))
+        tell_unlisted(command.name, job.unlisted)
+        return 1 if job.unlisted else 0
 
     def run_pipeline() -> Mapping[str, int]:
         with shared_cores(options):

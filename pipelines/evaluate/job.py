@@ -78,6 +78,11 @@ class Squares:
         if not self.readable:
             raise UsageError(f"{self.flag}: none of its images can be read")
 
+    @property
+    def unlisted(self) -> int:
+        """How many of them are folders that could not be listed."""
+        return sum(key.endswith("/") for key, _, _ in self.sources)
+
     def _read(self, read: Callable[[], bytes]) -> Picture:
         return square_picture(read(), self.size)
 
@@ -111,6 +116,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         unit="cells",
         # Each content meets each style and itself.
         total=len(contents.sources) * (len(styles.sources) + 1),
+        unlisted=contents.unlisted + styles.unlisted,
     )
     job.check_output()
     grid = Grid(Ruler(load_bundle(RULER_BUNDLE)), Stylizer(bundle), styles)
@@ -179,7 +185,6 @@ def evaluate(
         "images_listed": len(contents.sources) + len(styles.sources),
         "images_decoded": len(contents.readable) + len(styles.readable),
         "images_failed": len(failures),
-        "folders_failed": sum(failure.key.endswith("/") for failure in failures),
         "cells_planned": len(contents.readable) * (len(styles.readable) + 1),
         "cells_done": done,
     }
@@ -193,7 +198,6 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
             counts["images_listed"],
             {"decoded": counts["images_decoded"]},
             counts["images_failed"],
-            counts["folders_failed"],
         ),
         Balance("cells", counts["cells_planned"], {"done": counts["cells_done"]}, 0),
     ]

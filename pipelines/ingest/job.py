@@ -180,7 +180,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     return [
         Balance("records", accepted, written, 0),
-        Balance("images", plan.listing.count, done, failed, plan.listing.unlisted),
+        Balance("images", plan.listing.count, done, failed),
     ]
 
 
@@ -199,6 +199,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             unit="images",
             total=lambda config, plan: plan.listing.count,
             begin=_begin,
+            unlisted=lambda plan: plan.listing.unlisted,
             build=build,
             balances=balances,
             end=_end,

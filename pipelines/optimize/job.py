@@ -139,7 +139,7 @@ def build(
 def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and runs planned over the decoded."""
     return [
-        Balance.of_images(counts, plan.contents, plan.styles),
+        Balance.of_images(plan.image_count, counts),
         Balance.of_work("runs", counts),
     ]
 
@@ -159,6 +159,7 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             identity=lambda config, plan: {},
             unit="runs",
             total=lambda config, plan: plan.run_count,
+            unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
             balances=balances,
             end=lambda config, plan, output: REPORT,

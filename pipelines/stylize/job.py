@@ -172,7 +172,6 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
             plan.content_count + plan.style_count,
             images,
             sum(counts.get(name, 0) for name in failed),
-            plan.contents.unlisted + plan.styles.unlisted,
         ),
         Balance.of_work("cells", counts),
     ]
@@ -202,6 +201,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             unit="cells",
             total=most_cells,
             begin=_begin,
+            unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
             balances=balances,
             end=_end,

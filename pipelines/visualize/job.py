@@ -167,7 +167,7 @@ def build(
 def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and sheets planned."""
     return [
-        Balance.of_images(counts, plan.images),
+        Balance.of_images(plan.images.count, counts),
         Balance.of_work("sheets", counts),
     ]
 
@@ -186,6 +186,7 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             identity=lambda config, plan: plan.settings.to_json(),
             unit="images",
             total=lambda config, plan: plan.images.count,
+            unlisted=lambda plan: plan.images.unlisted,
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",
