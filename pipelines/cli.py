@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn
@@ -29,6 +30,8 @@ from pipelines.train.export_config import ExportConfig
 from pipelines.visualize.config import VisualizeConfig
 from transforms.steps.tensorflow_start import without_greeting
 from transforms.storage.files import UnreachableError
+
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
 
 class _Command(NamedTuple):
@@ -185,6 +188,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _complain(command: str, error: Exception, status: int) -> int:
     """Say in one line why a command ends; return its status."""
-    text = without_secrets(" ".join(str(error).split()))
+    # One line, without the number that Python puts before what the system said.
+    text = _ERRNO.sub("", without_secrets(" ".join(str(error).split())))
     print(f"stylebeam {command}: error: {text}", file=sys.stderr)
     return status

@@ -93,15 +93,13 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
+        remote = check_reachable("--output", root)
+        if not remote:
+            _check_writable(root)
         try:
-            remote = is_remote(root)
-            if not remote:
-                _check_writable(root)
             with google_errors() if remote else contextlib.nullcontext():
                 job = self.output.read_json(JOB)
         except (OSError, ValueError, UnreachableError) as error:
-            if isinstance(error, UsageError):
-                raise
             raise UsageError(f"--output {root}: {error}") from error
         if job is None:
             ours = [name for name in self.names if self.output.exists(name)]
@@ -268,6 +266,30 @@ def _interrupt_ends_at_once(command: str) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def check_reachable(flag: str, place: str) -> bool:
+    """Return whether a place is a URL, as `is_remote`.
+
+    Raises:
+        UsageError: It is one of another kind than gs://.
+    """
+    try:
+        return is_remote(place)
+    except UnreachableError as error:
+        raise UsageError(f"{flag} {error}") from error
+
+
+def check_local(flag: str, place: str) -> None:
+    """Check that a place is a local path.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    if check_reachable(flag, place):
+        raise UsageError(
+            f"{flag} {place}: expected a local folder. Copy it to the bucket afterwards"
+        )
 
 
 def _check_writable(root: str) -> None:

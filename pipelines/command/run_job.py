@@ -18,7 +18,7 @@ from pipelines.command.beam_options import (
     pipeline_options,
     shared_cores,
 )
-from pipelines.command.job import Job, no_flag
+from pipelines.command.job import Job, check_reachable, no_flag
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
 
@@ -49,8 +49,8 @@ def _none(_plan: Any) -> int:
     return 0
 
 
-def _always(_config: Any, _plan: Any) -> bool:
-    return True
+def _go_on(_config: Any, _plan: Any) -> None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ class Command(Generic[_Config, _Plan]):
         unit: What the progress counts, such as `cells`.
         total: Returns how many units there are at most.
         unlisted: Returns how many folders below the inputs could not be listed.
-        begin: Tells the user what is worth knowing before the run, and whether there is
-            anything to run.
+        begin: Tells the user what is worth knowing before the run; returns None to go
+            on, or the exit status where there is nothing to run.
         build: Composes the pipeline and returns its counts.
         balances: Returns what must add up, the main one last, from the counts.
         end: Tells the user what came of it, and returns the place in the output to look
@@ -83,7 +83,7 @@ class Command(Generic[_Config, _Plan]):
     unit: str
     total: Callable[[_Config, _Plan], int]
     unlisted: Callable[[_Plan], int] = _none
-    begin: Callable[[_Config, _Plan], bool] = _always
+    begin: Callable[[_Config, _Plan], int | None] = _go_on
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
@@ -106,6 +106,7 @@ def run_job(
         StorageError: A file of the output cannot be written.
         UsageError: What was asked for cannot be done; nothing was written.
     """
+    check_reachable("--output", config.output)
     options = pipeline_options(beam_flags)
     # Before anything is written: an engine may refuse its options.
     pipeline = make_pipeline(options)
@@ -126,9 +127,10 @@ def run_job(
         flag_for=command.flag_for,
     )
     job.check_output()
-    if not command.begin(config, plan):
+    ended = command.begin(config, plan)
+    if ended is not None:
         tell_unlisted(command.name, job.unlisted)
-        return 1 if job.unlisted else 0
+        return 1 if ended or job.unlisted else 0
 
     def run_pipeline() -> Mapping[str, int]:
         with shared_cores(options):

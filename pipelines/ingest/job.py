@@ -52,7 +52,7 @@ class IngestPlan:
         settings: Of the data set.
         identity: What decides its bytes, by the names of the flags.
         named: How many images the captions or lists name.
-        absent: How many of these are not among the inputs.
+        absent: Which of these are not among the inputs.
     """
 
     inputs: Inputs
@@ -60,7 +60,7 @@ class IngestPlan:
     settings: DatasetSettings
     identity: Mapping[str, Any]
     named: int
-    absent: int
+    absent: frozenset[str]
 
 
 def plan(config: IngestConfig) -> IngestPlan:
@@ -125,7 +125,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         settings=settings,
         identity=identity,
         named=len(named),
-        absent=len(named) - len(present),
+        absent=named - present,
     )
 
 
@@ -214,11 +214,12 @@ def _names(output: OutputFolder) -> list[str]:
     return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
 
 
-def _begin(config: IngestConfig, plan: IngestPlan) -> bool:
+def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
     _tell_annotations(plan)
-    if config.dry_run:
-        _print_plan(config, plan)
-    return not config.dry_run
+    if not config.dry_run:
+        return None
+    _print_plan(config, plan)
+    return 0
 
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
@@ -229,8 +230,9 @@ def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
 def _tell_annotations(plan: IngestPlan) -> None:
     if plan.absent:
         print(
-            f"ingest: {plan.absent} of the {plan.named} images that the annotations "
-            "name are not among the inputs",
+            f"ingest: {len(plan.absent)} of the {plan.named} images that the "
+            f"annotations name are not among the inputs, such as {min(plan.absent)!r}. "
+            "They are left out; to have them, name their folders with --input",
             file=sys.stderr,
         )
 

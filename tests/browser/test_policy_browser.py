@@ -44,12 +44,12 @@ def pages(
     tiny_bundle.save(root / "bundle")
     both = ["--content", f"{root}/photos", "--style", f"{root}/styles"]
     one = ["--content", f"{root}/photos/a.png", "--style", f"{root}/styles"]
+    layers = ["--layers", "block1_conv1,block2_conv1", "--size", "48"]
     gatys = ["--size", "32", "--steps", "3", "--pyramid", "1"]
     (root / "sweep.toml").write_text("[sweep]\nstyle-weight = [1, 10, 1000]\n")
     commands = {
         "stylize": ["stylize", *both, "--bundle", f"{root}/bundle"],
-        "visualize": ["visualize", "--input", f"{root}/photos", "--layers"]
-        + ["block1_conv1,block2_conv1", "--size", "48"],
+        "visualize": ["visualize", "--input", f"{root}/photos", *layers],
         "optimize": ["optimize", *one, *gatys, "--sweep", f"{root}/sweep.toml"],
         "optimize many": ["optimize", *both, *gatys],
         "evaluate": ["evaluate", *both, "--bundle", f"{root}/bundle", "--size", "32"],

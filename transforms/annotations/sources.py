@@ -7,19 +7,16 @@ import csv
 import dataclasses
 import functools
 import io
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from model.config import read_json
 from transforms.elements import ImageRef
 from transforms.storage.files import read_file
 
 Kind = Literal["folder", "coco", "wikiart"]
 
 NO_ID: Final = -1
-
-# COCO's own files have less than 100 MB.
-_MAX_CAPTIONS: Final = 1 << 29
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ def read_captions(path: str) -> Mapping[str, Annotation]:
         ValueError: It is not JSON, is truncated, or holds no captions.
     """
     try:
-        content: Any = read_json(read_file(path, _MAX_CAPTIONS))
+        content: Any = json.loads(read_file(path))
     except ValueError as error:
         raise ValueError(
             f"{path} is not JSON, or only a part of it: {error}. Fetch it again"

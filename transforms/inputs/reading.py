@@ -72,6 +72,12 @@ def list_checked(roots: Sequence[InputRoot]) -> Iterator[ImageRef]:
                 continue
             if ref.key in seen:
                 first = next(r for r in list_images(roots) if r.key == ref.key)
+                if (first.path, first.member) == (ref.path, ref.member):
+                    raise ValueError(
+                        f"{ref.path} has the member {ref.member!r} twice, as an "
+                        "archive that was appended to. Unpack it, where the later one "
+                        "replaces the earlier, and give the folder"
+                    )
                 raise ValueError(
                     f"two images have the key {ref.key!r}: {_place(first)} and "
                     f"{_place(ref)}. Give their folders or archives different names "

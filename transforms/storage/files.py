@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-MAX_BYTES: Final = 1 << 31
-"""No file that is read as a whole is larger."""
+# No file that is read as a whole is larger.
+_MOST_BYTES: Final = 1 << 31
 
 _READ_BYTES: Final = 1 << 24
 
@@ -34,28 +34,28 @@ def is_remote(path: str) -> bool:
 
     Raises:
         UnreachableError: It is a URL of another kind, or one with a password or a
-            signature. The message has the scheme alone.
+            signature. The message has none of these.
     """
     match = _URL.match(path)
     if match is None:
         return False
     scheme, rest = match[1].lower(), match[2]
-    if scheme != "gs":
-        raise UnreachableError(_way_out(scheme, rest))
-    if _SECRET.match(rest):
-        raise UnreachableError(
-            "a gs:// URL with a signature or a user in it; expected gs://BUCKET/NAME "
-            "alone. Access is that of the environment: gcloud auth "
-            "application-default login"
+    if scheme == "gs" and not _SECRET.match(rest):
+        return True
+    host, _, name = rest.partition("/")
+    host, name = host.rpartition("@")[2], f"/{name.partition('?')[0]}"
+    raise UnreachableError(f"{scheme}://{host}{name}: {_way_out(scheme, name)}")
+
+
+def _way_out(scheme: str, name: str) -> str:
+    """Return what to give in place of a URL that is not read."""
+    if scheme == "gs":
+        return (
+            "the URL has a signature or a user in it; expected gs://BUCKET/NAME alone. "
+            "Access is that of the environment: gcloud auth application-default login"
         )
-    return True
-
-
-def _way_out(scheme: str, rest: str) -> str:
-    """Return what to do in place of a URL that is not read."""
     if scheme == "file":
-        path = rest if rest.startswith("/") else f"/{rest.partition('/')[2]}"
-        return f"file:// URLs are not taken; give the path itself: {path}"
+        return f"file:// is not taken; expected the path itself, {name}"
     found = f"{scheme}:// is not supported; expected a local path or gs://"
     if scheme in ("http", "https", "ftp"):
         return f"{found}. Download the files and give their folder"
@@ -120,7 +120,7 @@ def reading(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_file(path: str, most: int = MAX_BYTES) -> bytes:
+def read_file(path: str, most: int = _MOST_BYTES) -> bytes:
     """Return the bytes of a local or remote file.
 
     Args:
