@@ -17,6 +17,7 @@ from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -122,7 +123,7 @@ def build(
         | "WriteFilters"
         >> beam.FlatMap(
             write_filters, AsList(recovered), output, settings, config.weights, parts
-        )
+        ).with_outputs(FAILED, main="counts")
     )
     seen = (
         pipeline
@@ -136,8 +137,8 @@ def build(
             parts=parts,
         )
     )
-    counts = [filters, seen.counts]
-    failures = [seen.failures]
+    counts = [filters.counts, seen.counts]
+    failures = [filters[FAILED], seen.failures]
     if Kind.TOP_IMAGES in settings.kinds:
         top = seen.scored | "FindTopImages" >> FindTopImages(
             output=output,

@@ -1,4 +1,4 @@
-"""What surrounds a command: it does the right thing, or exits with 2 and writes nothing.
+"""What surrounds a command: it copes, or exits with 2 and writes nothing.
 
 Each command in a process of its own, since most of this is read when it starts.
 """

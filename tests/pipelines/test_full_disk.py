@@ -97,13 +97,36 @@ def test_a_full_disk_is_a_line_and_the_same_command_goes_on(
     assert left == right
 
 
-@pytest.mark.parametrize(
-    ("command", "name", "kept"),
-    [("stylize", "images", "cells"), ("visualize", "sheets", "sheets")],
-)
-def test_files_that_are_too_large_alone_are_rows(
-    command: str, name: str, kept: str, place, capfd
+@pytest.mark.parametrize("kilobytes", [4, 40, 200, 600])
+def test_a_training_on_a_full_disk(
+    kilobytes: int, train_command, small_disk, capfd
 ) -> None:
+    workdir = small_disk(kilobytes) / "work"
+    flags = ("--steps", "4", "--eval-every", "2", "--checkpoint-every", "2")
+    status = cli.main(train_command(workdir, *flags))
+    err = capfd.readouterr().err
+    assert status == 1, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("stylebeam train: error: ")
+    small_disk(100_000)
+    assert cli.main(train_command(workdir, *flags)) == 0
+
+
+def test_a_bundle_on_a_full_disk(small_disk, train_command, tmp_path, capfd) -> None:
+    assert cli.main(train_command(tmp_path / "work", "--steps", "2")) == 0
+    capfd.readouterr()
+    output = small_disk(8) / "bundle"
+    argv = ["export", "--workdir", str(tmp_path / "work"), "--output", str(output)]
+    assert cli.main(argv) != 0
+    err = capfd.readouterr().err
+    assert "No space left on device" in err
+    assert err.count("\n") == 1
+    small_disk(100_000)
+    assert cli.main(argv) == 0
+
+
+def test_pictures_that_are_too_large_alone_are_rows(place, capfd) -> None:
+    command, name = "stylize", "images"
     assert run(command, "plain") == 0
     sizes = [p.stat().st_size for p in (place / "plain" / name).rglob("*.png")]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
