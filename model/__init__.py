@@ -5,6 +5,7 @@ is asked for, so `import model` alone imports nothing heavy.
 """
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from model.gatys.settings import GatysSettings
     from model.networks.decoder import build_decoder
     from model.networks.encoder import build_encoder
+
+# Before anybody imports TensorFlow, which begins to import Keras.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 __all__ = [
     "AdaptiveInstanceNormalization",

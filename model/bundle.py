@@ -6,9 +6,9 @@ sha256 of the two weight files beside it. Nothing here needs TensorFlow.
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
-import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from model.architecture import Architecture
-from model.config import ConvSpec, canonical_json
-from model.npz import Arrays, read_npz, write_npz
+from model.config import ConvSpec, canonical_json, read_json
+from model.npz import MAX_BYTES, Arrays, read_npz, write_npz
 
 # Version 1 is the paper's network, AdaIN on the last layer alone; 2 any of the family.
 FORMAT_VERSION: Final = 2
@@ -31,6 +31,9 @@ PACKAGED: Final = {
 # Whose encoder measures every bundle: VGG-16, so that figures can be compared whatever
 # the default is.
 RULER_BUNDLE: Final = "paper"
+
+# Of bundle.json: thousands of layers.
+_MAX_DESCRIPTION: Final = 1 << 24
 
 _PARTS: Final = ("encoder", "decoder")
 _DTYPES: Final = (np.float16, np.float32)
@@ -216,8 +219,16 @@ def _replace(path: pathlib.Path, data: bytes) -> None:
 
 
 def read_local(path: str) -> bytes:
-    """Return the bytes of a local file."""
-    return pathlib.Path(path).read_bytes()
+    """Return the bytes of a local file.
+
+    Raises:
+        OSError: It cannot be read, or is larger than any part of a bundle.
+    """
+    file = pathlib.Path(path)
+    size = file.stat().st_size
+    if size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"{size} bytes, at most {MAX_BYTES} are read", path)
+    return file.read_bytes()
 
 
 def load_bundle(
@@ -258,7 +269,11 @@ def _unseal(
 ) -> Bundle:
     """Return the bundle that a bundle.json seals."""
     try:
-        description = json.loads(sealed)
+        if len(sealed) > _MAX_DESCRIPTION:
+            raise ValueError(
+                f"{len(sealed)} bytes, at most {_MAX_DESCRIPTION} are read"
+            )
+        description = read_json(sealed)
         version = description["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"bundle.json of {where} is damaged: {error}") from error

@@ -128,6 +128,18 @@ class ConvSpec:
         )
 
 
+def read_json(data: bytes | str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: It is not JSON, or is nested beyond what Python reads.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("values are nested in one another too deeply") from error
+
+
 def canonical_json(value: Any) -> bytes:
     r"""Return the JSON of every file of ours: UTF-8, sorted keys, 2-space indent.
 

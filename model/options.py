@@ -9,6 +9,7 @@ of them. It stands in `model` because the settings of a training and of an optim
 picture are flags too. Imports neither TensorFlow nor Beam.
 """
 
+import contextlib
 import dataclasses
 import functools
 import types
@@ -178,6 +179,18 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",")) if text.strip() else ()
 
 
+def _as_share(word: str) -> str:
+    """Return what was found in place of a number, and how it is written.
+
+    >>> _as_share("50%")
+    ", found '50%'; write 0.5"
+    """
+    found = f", found {word!r}"
+    with contextlib.suppress(ValueError):
+        found += f"; write {float(word.removesuffix('%')) / 100:g}"
+    return found
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Return the numbers between commas.
 
@@ -189,5 +202,5 @@ def numbers(text: str) -> tuple[float, ...]:
         try:
             found.append(float(word))
         except ValueError as error:
-            raise ValueError(f"numbers with commas, found {word!r}") from error
+            raise ValueError(f"numbers with commas{_as_share(word)}") from error
     return tuple(found)

@@ -9,13 +9,17 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
-from pipelines.errors import UsageError
+from pipelines.command.redaction import CleanFormatter, without_secrets
+from pipelines.command.streams import Streams
+from pipelines.command.surroundings import check_surroundings
+from pipelines.errors import StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.import_weights.config import ImportWeightsConfig
 from pipelines.ingest.config import IngestConfig
@@ -26,6 +30,9 @@ from pipelines.train.export_config import ExportConfig
 from pipelines.verify.config import VerifyConfig
 from pipelines.visualize.config import VisualizeConfig
 from transforms.steps.tensorflow_start import without_greeting
+from transforms.storage.files import UnreachableError
+
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
 
 class _Command(NamedTuple):
@@ -85,9 +92,16 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action) if has_default else action.help
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains without the secrets of what was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(without_secrets(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `stylebeam` with all its subcommands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stylebeam",
         description="Stylize image collections with Apache Beam.",
         epilog="Flags of Beam's pipeline options, such as --runner=DataflowRunner or "
@@ -128,29 +142,59 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process when None.
 
     Returns:
-        0 when the job did what it should, 1 when too much failed, 2 for a usage error,
-        130 when interrupted.
+        0 when the job did what it should, 1 when too much failed or a file could not be
+        written, 2 for a usage error, 130 when interrupted.
     """
+    streams = Streams()
+    try:
+        status = _run(argv)
+    except SystemExit as end:  # argparse, after a help or a complaint
+        raise SystemExit(end.code or _say_all(streams)) from None
+    return status or _say_all(streams)
+
+
+def _say_all(streams: Streams) -> int:
+    """Write what waits in the streams; return 1 where stdout could not take it."""
+    error = streams.flush()
+    if error is None:
+        return 0
+    print(f"stylebeam: error: stdout: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = build_parser()
     args, beam_flags = parser.parse_known_args(argv)
     share_one_heap()
     # TensorFlow writes its start-up remarks to stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Of others only errors: Beam warns of optional packages that are not installed.
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
     for ours in ("model", "transforms", "pipelines"):
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
+        check_surroundings()
         config = config_from_args(args)
         with without_greeting():
             job = importlib.import_module(_COMMANDS[args.command].job)
         return int(job.run(config, beam_flags))
-    except UsageError as error:
-        print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)
-        return 2
+    except (UsageError, UnreachableError) as error:
+        return _complain(args.command, error, 2)
+    except (StorageError, OSError) as error:
+        return _complain(args.command, error, 1)
     except KeyboardInterrupt:
         print(
             f"stylebeam {args.command}: interrupted; the same command goes on",
             file=sys.stderr,
         )
         return 130
+
+
+def _complain(command: str, error: Exception, status: int) -> int:
+    """Say in one line why a command ends; return its status."""
+    # One line, without the number that Python puts before what the system said.
+    text = _ERRNO.sub("", without_secrets(" ".join(str(error).split())))
+    print(f"stylebeam {command}: error: {text}", file=sys.stderr)
+    return status

@@ -127,9 +127,11 @@ class Failure:
 class ImageRef:
     """Where the bytes of one image are: what crosses a shuffle instead of the bytes.
 
+    A folder that cannot be listed stands in for the images below it, and fails.
+
     Attributes:
         key: Path relative to the input root, `/` between its parts; with several
-            roots `<root name>/<path>`. Unique in a job.
+            roots `<root name>/<path>`. Unique in a job. That of a folder ends in `/`.
         source: Name of the input root (never a path of this machine).
         path: Local path or `gs://` URL of the file, or of the archive that holds it.
         member: Name inside the archive; empty for a plain file.
@@ -144,6 +146,11 @@ class ImageRef:
     member: str = ""
     offset: int = -1
     size: int = 0
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder that could not be listed."""
+        return self.key.endswith("/")
 
     @property
     def id(self) -> str:

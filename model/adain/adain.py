@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
+from model.tensorflow_keras import keras
 
 # Inside the root, so that a constant channel has a standard deviation (and a
 # gradient) and not 0/0; the value of the authors' code.

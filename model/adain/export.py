@@ -1,5 +1,6 @@
 """A trained decoder as a bundle, a SavedModel and a weights file."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -56,6 +57,9 @@ def save_saved_model(bundle: Bundle, folder: str) -> None:
       of any size, `[batch or 1, height, width, 3]`
     """
     module = PlainStylizer(bundle)
+    # TensorFlow would make these folders without the user's umask.
+    for part in ("assets", "variables"):
+        pathlib.Path(folder, part).mkdir(parents=True, exist_ok=True)
     tf.saved_model.save(module, folder, signatures=module.signatures())
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +13,7 @@ from model.networks.keras_network import (
     check_arrays,
     set_weights,
 )
+from model.tensorflow_keras import keras
 
 
 def mirror_layers(encoder: Sequence[ConvSpec]) -> tuple[ConvSpec, ...]:

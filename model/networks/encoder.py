@@ -8,7 +8,6 @@ belongs to the layer).
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +20,7 @@ from model.networks.keras_network import (
 )
 from model.networks.vgg import layers_to as layers_to
 from model.networks.vgg import vgg_layers as vgg_layers
+from model.tensorflow_keras import keras
 
 # Mean of the ImageNet training pictures in 0..255 as Caffe's VGG had it, blue, green,
 # red; the same numbers as in keras.applications.imagenet_utils (mode "caffe").

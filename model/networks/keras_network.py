@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from model.config import ConvSpec, Policy
+from model.tensorflow_keras import keras
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

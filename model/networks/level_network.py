@@ -6,8 +6,6 @@ out.
 
 import dataclasses
 
-import keras
-
 from model.architecture import Architecture
 from model.config import Policy
 from model.networks.decoder import build_decoder
@@ -19,6 +17,7 @@ from model.networks.keras_network import (
     convolve,
     set_weights,
 )
+from model.tensorflow_keras import keras
 
 
 def build_level_encoder(

@@ -9,8 +9,8 @@ a hostile file can at most be refused. Both layouts are read: the zip archive th
 
 import collections
 import dataclasses
+import functools
 import io
-import json
 import math
 import pickle
 import struct
@@ -21,11 +21,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from model.config import read_json
+
 Tensors = dict[str, npt.NDArray[np.float32]]
 
 # No file of weights for style transfer comes near them.
 MAX_BYTES: Final = 1 << 31
 _MAX_PICKLE: Final = 1 << 24
+_CHUNK: Final = 1 << 16
+
+# Of others zipfile unpacks all that is in there at once.
+_PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _ZIP: Final = b"PK\x03\x04"
@@ -113,16 +119,30 @@ def _read_zip(data: bytes) -> Tensors:
         root = names[0].removesuffix("data.pkl")
         _check_size(names[0], archive.getinfo(names[0]).file_size, _MAX_PICKLE)
         byte_order = f"{root}byteorder"
-        if byte_order in archive.namelist() and archive.read(byte_order) != b"little":
-            raise TensorFileError("its numbers are big-endian")
-        found = _Unpickler(io.BytesIO(archive.read(names[0]))).load()
+        if byte_order in archive.namelist():
+            _check_size(byte_order, archive.getinfo(byte_order).file_size, _CHUNK)
+            if _member(archive, byte_order) != b"little":
+                raise TensorFileError("its numbers are big-endian")
+        unpickler = _Unpickler(io.BytesIO(_member(archive, names[0])))
+        found = unpickler.load()
+        members = {f"{root}data/{key}" for key in unpickler.storages}
+        size = sum(archive.getinfo(name).file_size for name in members)
+        _check_size("all its numbers", size, MAX_BYTES)
 
-        def read(storage: _Storage) -> bytes:
-            member = archive.getinfo(f"{root}data/{storage.key}")
-            _check_size(member.filename, member.file_size, MAX_BYTES)
-            return archive.read(member)
+        # Several tensors may be views of one storage.
+        @functools.cache
+        def read(key: str) -> bytes:
+            return _member(archive, f"{root}data/{key}")
 
-        return _arrays(found, read)
+        return _arrays(found, lambda storage: read(storage.key))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a member, never more bytes than the directory of the archive says."""
+    if archive.getinfo(name).compress_type not in _PACKED:
+        raise TensorFileError(f"{name} is compressed in an unknown way")
+    with archive.open(name) as file:
+        return b"".join(iter(lambda: file.read(_CHUNK), b""))
 
 
 def _read_stream(data: bytes) -> Tensors:
@@ -152,17 +172,17 @@ def _read_safetensors(data: bytes) -> Tensors:
     (length,) = struct.unpack_from("<Q", data)
     if length > min(len(data) - 8, _MAX_PICKLE):
         raise TensorFileError(f"its header of {length} bytes does not fit the file")
-    header = json.loads(data[8 : 8 + length])
+    header = read_json(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    shapes = [tuple(int(side) for side in entry["shape"]) for entry in header.values()]
+    _check_total(shapes)
     tensors: dict[str, Any] = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
+    for (name, entry), shape in zip(header.items(), shapes, strict=True):
         dtype = _SAFETENSORS.get(entry["dtype"])
         if dtype is None:
             raise TensorFileError(f"{name} is of type {entry['dtype']}, no float")
         start, end = entry["data_offsets"]
         part = data[8 + length + start : 8 + length + end]
-        shape = tuple(int(side) for side in entry["shape"])
         storage = _Storage(name, dtype, math.prod(shape))
         strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
         tensors[name] = _view(name, _Tensor(storage, 0, shape, strides), part)
@@ -183,6 +203,7 @@ def _arrays(found: Any, read: Callable[[_Storage], bytes]) -> Tensors:
             "it must hold a dictionary of tensors and nothing else. Found: "
             f"{', '.join(map(repr, strange[:5]))}"
         )
+    _check_total([tensor.shape for tensor in found.values()])
     views = {str(n): _view(str(n), one, read(one.storage)) for n, one in found.items()}
     return {name: array for name, array in views.items() if array is not None}
 
@@ -227,6 +248,16 @@ def _check_size(name: str, size: int, most: int) -> None:
         raise TensorFileError(f"{name} has {size} bytes, at most {most} are read")
 
 
+def _check_total(shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse tensors that take more together than a file of weights may have.
+
+    Many of them may be views of the same bytes.
+    """
+    _check_size(
+        "all tensors together", sum(4 * math.prod(s) for s in shapes), MAX_BYTES
+    )
+
+
 def _rebuild_tensor(
     storage: _Storage,
     offset: int,
@@ -241,7 +272,8 @@ def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
     return tensor
 
 
-class _Unpickler(pickle.Unpickler):
+# In Python: the one in C allocates as much as the pickle says before it reads.
+class _Unpickler(pickle._Unpickler):
     """Loads what a dictionary of tensors is made of; every other name is refused."""
 
     _NAMES: Final[Mapping[tuple[str, str], Any]] = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from model.config import ConvSpec, Network
 from model.networks.encoder import vgg_layers
 from model.networks.keras_network import check_arrays
-from model.npz import read_npz
+from model.npz import MAX_BYTES, read_npz
 
 PRETRAINED: Final = pathlib.Path(__file__).parents[1] / "pretrained"
 
@@ -42,6 +43,10 @@ def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arra
         path = pathlib.Path(source)
         if not path.is_file():
             raise FileNotFoundError(f"There is no weights file {source!r}.")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(
+                f"{source!r} has {size} bytes; at most {MAX_BYTES} are read."
+            )
         if path.suffix == ".npz":
             arrays = _read_npz(path.read_bytes(), origin=repr(source))
         elif path.suffix in (".h5", ".hdf5"):
@@ -98,7 +103,7 @@ def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
     """Read a Keras `notop` file: groups of layers, `weight_names` kernel then bias."""
     import h5py
 
-    arrays: Float32Arrays = {}
+    found: dict[str, Any] = {}
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
@@ -106,13 +111,18 @@ def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
                 group = root[_text(layer)]
                 names = [_text(name) for name in group.attrs["weight_names"]]
                 for part, name in zip(("kernel", "bias"), names, strict=False):
-                    array = np.asarray(group[name], np.float32)
-                    arrays[f"{_text(layer)}/{part}"] = array
-    except (OSError, KeyError, TypeError, ValueError) as error:
+                    found[f"{_text(layer)}/{part}"] = group[name]
+            # Before any is read: a small file may claim any shape.
+            size = sum(4 * math.prod(dataset.shape) for dataset in found.values())
+            if size > MAX_BYTES:
+                raise ValueError(
+                    f"its arrays take {size} bytes, at most {MAX_BYTES} are read"
+                )
+            return {n: np.asarray(d[()], np.float32) for n, d in found.items()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{str(path)!r} is not a Keras notop .h5 weights file: {error}"
         ) from error
-    return arrays
 
 
 def _text(name: Any) -> str:
@@ -120,9 +130,8 @@ def _text(name: Any) -> str:
 
 
 def _downloaded(network: Network, layers: Sequence[ConvSpec]) -> Float32Arrays:
-    import keras
-
     from model.networks.keras_network import get_weights
+    from model.tensorflow_keras import keras
 
     build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
     try:

@@ -56,6 +56,9 @@ class Checkpoints:
     chief: bool = True
 
     def __post_init__(self) -> None:
+        if self.chief:
+            # TensorFlow would make it without the user's umask.
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._state = tf.train.Checkpoint(
             optimizer=self.trainer.optimizer,
             step=self.trainer.step,

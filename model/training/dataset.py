@@ -10,7 +10,6 @@ and nothing of this pipeline is ever saved. Pictures are decoded as
 import dataclasses
 import hashlib
 import io
-import json
 import os
 from collections.abc import Sequence, Set
 from typing import Any, Final
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from model.checksums import DamagedFileError, check_parquet, is_intact_record
+from model.config import read_json
 
 FORMAT_VERSION: Final = 1
 
@@ -165,7 +165,7 @@ def _read_about(root: str) -> dict[str, Any]:
             f"{root} is not a data set: there is no ingest.json in it. Make one with "
             "`stylebeam ingest`; if that was killed, run it again"
         )
-    about: dict[str, Any] = json.loads(_read_whole(path))
+    about: dict[str, Any] = read_json(_read_whole(path))
     version = about.get("format_version")
     if version != FORMAT_VERSION:
         raise ValueError(

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from model.adain.adain import adain, channel_moments
@@ -27,6 +26,7 @@ from model.config import Policy
 from model.networks.encoder import build_encoder
 from model.networks.keras_network import get_weights, set_weights
 from model.networks.level_network import build_level_decoder, build_level_encoder
+from model.tensorflow_keras import keras
 from model.training.averages import Averages
 from model.training.imitation import check_imitation, imitation_losses, power
 from model.training.learning_rate import learning_rate

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import apache_beam as beam
 from apache_beam.options.pipeline_options import (
     DirectOptions,
     PipelineOptions,
@@ -20,11 +21,28 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     FnApiRunner,
 )
 
+from pipelines.command.flags import require
 from pipelines.errors import UsageError
 
 # Beam's in-process engine; its DirectRunner would first try to download another one.
 _LOCAL_RUNNER: Final = "FnApiRunner"
 _LOCAL_NAMES: Final = (None, "DirectRunner", _LOCAL_RUNNER)
+
+# A worker is a process with TensorFlow. More than these for each core only wait.
+_MOST_WORKERS_A_CORE: Final = 16
+
+
+def make_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """Return an empty pipeline on the engine that the options name.
+
+    Raises:
+        UsageError: There is no such engine, or it refuses its options.
+    """
+    try:
+        return beam.Pipeline(runner=local_runner(options), options=options)
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
+        runner = options.view_as(StandardOptions).runner
+        raise UsageError(f"--runner {runner}: {error}") from error
 
 
 def local_runner(options: PipelineOptions) -> FnApiRunner | None:
@@ -35,7 +53,9 @@ def local_runner(options: PipelineOptions) -> FnApiRunner | None:
     """
     if options.view_as(StandardOptions).runner != _LOCAL_RUNNER:
         return None
-    told = {"beam:option:default_sdk_harness_log_level:v1": "ERROR"}
+    # What ends a worker reaches the launcher, which says it once.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    told = {"beam:option:default_sdk_harness_log_level:v1": "CRITICAL"}
     info = beam_provision_api_pb2.ProvisionInfo(
         # Beam's own default: nothing is staged for processes of this machine.
         retrieval_token="unused-retrieval-token",
@@ -51,7 +71,8 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         beam_flags: Flags that no parser of ours knows.
 
     Raises:
-        UsageError: A flag is unknown to Beam too, or Beam cannot read its value.
+        UsageError: A flag is unknown to Beam too, Beam cannot read its value, or there
+            are fewer workers than none or many more than cores.
     """
     # Beam itself only warns of unknown flags.
     parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
@@ -75,6 +96,13 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
     if standard.runner in _LOCAL_NAMES:
         standard.runner = _LOCAL_RUNNER
         direct = options.view_as(DirectOptions)
+        most = _MOST_WORKERS_A_CORE * len(os.sched_getaffinity(0))
+        require(
+            0 <= direct.direct_num_workers <= most,
+            "--direct_num_workers",
+            direct.direct_num_workers,
+            f"0 (as many as there are cores) to {most}, {_MOST_WORKERS_A_CORE} a core",
+        )
         # By default several workers are threads of one process.
         if direct.direct_num_workers != 1 and not any(
             flag.startswith("--direct_running_mode") for flag in beam_flags

@@ -111,7 +111,7 @@ def _check_names(files: Sequence[InputRoot], tfds: Sequence[TfdsRoot]) -> None:
 
 def _check_apart(root: InputRoot, output: str) -> None:
     """Refuse an output inside an input: the next run would read what this one wrote."""
-    if is_remote(root.path) or is_remote(output) or root.files:
+    if is_remote(output) or is_remote(root.path) or root.files:
         return
     inside = os.path.realpath(output) + os.sep
     if inside.startswith(os.path.realpath(root.path) + os.sep):

@@ -18,13 +18,16 @@ from typing import Any, Final
 
 import filelock
 
+from pipelines.command.balances import Balance as Balance
+from pipelines.command.balances import tell_unlisted
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.progress_bar import shown_progress
+from pipelines.command.redaction import clean_json
+from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe
 from pipelines.errors import UsageError
-from transforms.elements import Count
 from transforms.images.crash_notes import forget_notes, noting
-from transforms.storage.files import MissingExtraError, google_errors, is_remote
+from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
@@ -42,68 +45,6 @@ _PACKAGES: Final = (
     "pillow",
     "pyarrow",
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Balance:
-    """What went in and what came of it: nothing may be lost.
-
-    Attributes:
-        name: What the things are called, plural.
-        total: How many went in.
-        done: How many were done, by what happened to them.
-        failed: How many failed.
-    """
-
-    name: str
-    total: int
-    done: Mapping[str, int]
-    failed: int
-
-    @classmethod
-    def of_images(cls, listed: int, counts: Mapping[str, int]) -> "Balance":
-        """Return the balance of images that were listed: decoded or failed."""
-        decoded = counts.get(Count.IMAGES_DECODED, 0)
-        failed = counts.get(Count.IMAGES_FAILED, 0)
-        return cls("images", listed, {"decoded": decoded}, failed)
-
-    @classmethod
-    def of_work(cls, name: str, counts: Mapping[str, int]) -> "Balance":
-        """Return the balance of what a job plans: done, kept of an earlier run, failed.
-
-        Args:
-            name: What the things are called, plural.
-            counts: Counts, among them `<name>_planned`, `_done`, `_kept`, `_failed`.
-        """
-        planned, done, kept, failed = (
-            counts.get(f"{name}_{what}", 0)
-            for what in ("planned", "done", "kept", "failed")
-        )
-        return cls(name, planned, {"done": done, "kept": kept}, failed)
-
-    @property
-    def missing(self) -> int:
-        """How many were lost; 0 unless stylebeam has a defect."""
-        return self.total - sum(self.done.values()) - self.failed
-
-    @property
-    def failure_rate(self) -> float:
-        """Share that failed, in [0, 1]."""
-        return self.failed / self.total if self.total else 0.0
-
-    def sentence(self) -> str:
-        """Return the balance as one line for a person."""
-        parts = [f"{amount} {what}" for what, amount in self.done.items()]
-        return f"{self.total} {self.name} = {' + '.join(parts)} + {self.failed} failed"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the balance as job.json keeps it."""
-        return {
-            "name": self.name,
-            "total": self.total,
-            "done": dict(self.done),
-            "failed": self.failed,
-        }
 
 
 def no_flag(_name: str, _value: Any) -> None:
@@ -126,6 +67,8 @@ class Job:
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
         total: How many units the job has at most.
+        unlisted: How many folders below the inputs could not be listed: the status is 1
+            then, whatever `max_failure_rate` says.
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
@@ -140,6 +83,7 @@ class Job:
     max_failure_rate: float
     unit: str
     total: int
+    unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
 
@@ -151,7 +95,7 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        remote = is_remote(root)
+        remote = check_reachable("--output", root)
         if not remote:
             _check_writable(root)
         try:
@@ -159,7 +103,7 @@ class Job:
                 job = self.output.read_json(JOB)
         except ValueError as error:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
-        except (OSError, MissingExtraError) as error:
+        except (OSError, UnreachableError) as error:
             raise UsageError(f"--output {root}: {error}") from error
         if job is None and not self.output.exists(JOB):
             ours = [name for name in self.names if self.output.exists(name)]
@@ -203,9 +147,10 @@ class Job:
 
         Raises:
             RuntimeError: A balance does not add up.
+            StorageError: A file of the output cannot be written.
             UsageError: Another run is writing this output.
         """
-        with only_run(self.output):
+        with storage_errors(), only_run(self.output):
             # Again: another run may have ended meanwhile.
             self.check_output()
             return self._run(work, balances)
@@ -218,7 +163,7 @@ class Job:
         started = time.monotonic()
         about = {
             "command": self.command,
-            "config": self.config,
+            "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
@@ -233,7 +178,7 @@ class Job:
         ):
             counts = dict(work())
         checked = balances(counts)
-        status = _exit_status(checked, self.max_failure_rate)
+        status = _exit_status(checked, self.max_failure_rate, self.unlisted)
         seconds = time.monotonic() - started
         result = {
             "status": "failed" if status else "done",
@@ -289,6 +234,7 @@ class Job:
                     f"{self.output.path(self.reasons)}",
                     file=sys.stderr,
                 )
+        tell_unlisted(self.command, self.unlisted)
 
 
 @contextlib.contextmanager
@@ -345,6 +291,30 @@ def _interrupt_ends_at_once(command: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def check_reachable(flag: str, place: str) -> bool:
+    """Return whether a place is a URL, as `is_remote`.
+
+    Raises:
+        UsageError: It is one of another kind than gs://.
+    """
+    try:
+        return is_remote(place)
+    except UnreachableError as error:
+        raise UsageError(f"{flag} {error}") from error
+
+
+def check_local(flag: str, place: str) -> None:
+    """Check that a place is a local path.
+
+    Raises:
+        UsageError: It is a URL.
+    """
+    if check_reachable(flag, place):
+        raise UsageError(
+            f"{flag} {place}: expected a local folder. Copy it to the bucket afterwards"
+        )
+
+
 def _check_writable(root: str) -> None:
     folder = os.path.abspath(root)
     while not os.path.lexists(folder):
@@ -355,10 +325,12 @@ def _check_writable(root: str) -> None:
         raise UsageError(f"--output {root}: {folder} cannot be written.")
 
 
-def _exit_status(balances: Sequence[Balance], max_failure_rate: float) -> int:
+def _exit_status(
+    balances: Sequence[Balance], max_failure_rate: float, unlisted: int
+) -> int:
     nothing_done = not sum(balances[-1].done.values())
     too_many = any(b.failure_rate > max_failure_rate for b in balances)
-    return 1 if nothing_done or too_many else 0
+    return 1 if nothing_done or too_many or unlisted else 0
 
 
 def _timings(totals: Mapping[str, float]) -> dict[str, float]:

@@ -14,12 +14,13 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
+from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.beam_options import (
-    local_runner,
+    make_pipeline,
     pipeline_options,
     shared_cores,
 )
-from pipelines.command.job import Balance, Job, no_flag
+from pipelines.command.job import Job, check_reachable, no_flag
 from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.errors import UsageError
 from transforms.storage.committed_table import CommittedTable
@@ -77,8 +78,12 @@ def check_tables(
             ) from error
 
 
-def _always(_config: Any, _plan: Any) -> bool:
-    return True
+def _none(_plan: Any) -> int:
+    return 0
+
+
+def _go_on(_config: Any, _plan: Any) -> None:
+    return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,8 +98,9 @@ class Command(Generic[_Config, _Plan]):
         identity: Returns the settings that change bytes but not paths.
         unit: What the progress counts, such as `cells`.
         total: Returns how many units there are at most.
-        begin: Tells the user what is worth knowing before the run, and whether there is
-            anything to run.
+        unlisted: Returns how many folders below the inputs could not be listed.
+        begin: Tells the user what is worth knowing before the run; returns None to go
+            on, or the exit status where there is nothing to run.
         build: Composes the pipeline and returns its counts.
         balances: Returns what must add up, the main one last, from the counts.
         end: Tells the user what came of it, and returns the place in the output to look
@@ -110,7 +116,8 @@ class Command(Generic[_Config, _Plan]):
     identity: Callable[[_Config, _Plan], Mapping[str, Any]]
     unit: str
     total: Callable[[_Config, _Plan], int]
-    begin: Callable[[_Config, _Plan], bool] = _always
+    unlisted: Callable[[_Plan], int] = _none
+    begin: Callable[[_Config, _Plan], int | None] = _go_on
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
@@ -131,9 +138,13 @@ def run_job(
 
     Raises:
         RuntimeError: A balance does not add up.
+        StorageError: A file of the output cannot be written.
         UsageError: What was asked for cannot be done; nothing was written.
     """
+    check_reachable("--output", config.output)
     options = pipeline_options(beam_flags)
+    # Before anything is written: an engine may refuse its options.
+    pipeline = make_pipeline(options)
     plan = command.plan(config)
     output = OutputFolder(config.output)
     job = Job(
@@ -146,18 +157,20 @@ def run_job(
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
+        unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
     )
     job.check_output()
     if not config.overwrite:
         check_tables(command.name, command.tables, output)
-    if not command.begin(config, plan):
-        return 0
+    ended = command.begin(config, plan)
+    if ended is not None:
+        tell_unlisted(command.name, job.unlisted)
+        return 1 if ended or job.unlisted else 0
 
     def run_pipeline() -> Mapping[str, int]:
         with shared_cores(options), worker_death_ends_the_job(command.name):
-            pipeline = beam.Pipeline(runner=local_runner(options), options=options)
             counts = command.build(pipeline, config, plan)
             _ = counts | "WriteCounts" >> WriteCounts(output)
             pipeline.run().wait_until_finish()

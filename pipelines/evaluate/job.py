@@ -12,8 +12,9 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, load_bundle
 from model.training.dataset import load_index
+from pipelines.command.balances import Balance
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.job import Balance, Job
+from pipelines.command.job import Job
 from pipelines.errors import UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from transforms.elements import Failure, ImageError
@@ -77,6 +78,11 @@ class Squares:
         if not self.readable:
             raise UsageError(f"{self.flag}: none of its images can be read")
 
+    @property
+    def unlisted(self) -> int:
+        """How many of them are folders that could not be listed."""
+        return sum(key.endswith("/") for key, _, _ in self.sources)
+
     def _read(self, read: Callable[[], bytes]) -> Picture:
         return square_picture(read(), self.size)
 
@@ -110,6 +116,7 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         unit="cells",
         # Each content meets each style and itself.
         total=len(contents.sources) * (len(styles.sources) + 1),
+        unlisted=contents.unlisted + styles.unlisted,
     )
     job.check_output()
     with job.noted():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from model.bundle import Bundle
 from model.networks.torch_file import TensorFileError, Tensors, read_tensors
 from pipelines.command.flags import refuse_beam_flags
+from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.import_weights.config import ImportWeightsConfig
 from transforms.steps.tensorflow_start import without_greeting
@@ -21,6 +22,7 @@ def run(config: ImportWeightsConfig, beam_flags: Sequence[str]) -> int:
             written then.
     """
     refuse_beam_flags(beam_flags)
+    check_local("--output", config.output)
     bundle = import_bundle(config)
     try:
         bundle.save(config.output)

@@ -15,7 +15,7 @@ from model.options import (
     zero_or_at_least,
 )
 from pipelines.command import flags
-from transforms.annotations.dataset_layout import Encode
+from transforms.annotations.dataset_layout import MAX_SHARDS, Encode
 from transforms.annotations.sources import Kind
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
@@ -58,8 +58,7 @@ class IngestConfig:
     shards: int | None = option(
         None,
         "number of shards of the train split, in place of --shard-mb",
-        # More would not be five digits, which names in TFDS have.
-        between(1, 99_999),
+        between(1, MAX_SHARDS),
         metavar="N",
         instead_of="shard_mb",
     )

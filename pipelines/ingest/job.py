@@ -9,8 +9,8 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import Inputs, find_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
@@ -51,7 +51,7 @@ class IngestPlan:
         settings: Of the data set.
         identity: What decides its bytes, by the names of the flags.
         named: How many images the captions or lists name.
-        absent: How many of these are not among the inputs.
+        absent: Which of these are not among the inputs.
     """
 
     inputs: Inputs
@@ -59,7 +59,7 @@ class IngestPlan:
     settings: DatasetSettings
     identity: Mapping[str, Any]
     named: int
-    absent: int
+    absent: frozenset[str]
 
 
 def plan(config: IngestConfig) -> IngestPlan:
@@ -124,7 +124,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         settings=settings,
         identity=identity,
         named=len(named),
-        absent=len(named) - len(present),
+        absent=named - present,
     )
 
 
@@ -195,6 +195,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             unit="images",
             total=lambda config, plan: plan.listing.count,
             begin=_begin,
+            unlisted=lambda plan: plan.listing.unlisted,
             build=build,
             balances=balances,
             end=_end,
@@ -209,11 +210,12 @@ def _names(output: OutputFolder) -> list[str]:
     return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
 
 
-def _begin(config: IngestConfig, plan: IngestPlan) -> bool:
+def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
     _tell_annotations(plan)
-    if config.dry_run:
-        _print_plan(config, plan)
-    return not config.dry_run
+    if not config.dry_run:
+        return None
+    _print_plan(config, plan)
+    return 0
 
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
@@ -224,8 +226,9 @@ def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
 def _tell_annotations(plan: IngestPlan) -> None:
     if plan.absent:
         print(
-            f"ingest: {plan.absent} of the {plan.named} images that the annotations "
-            "name are not among the inputs",
+            f"ingest: {len(plan.absent)} of the {plan.named} images that the "
+            f"annotations name are not among the inputs, such as {min(plan.absent)!r}. "
+            "They are left out; to have them, name their folders with --input",
             file=sys.stderr,
         )
 

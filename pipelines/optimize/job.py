@@ -7,8 +7,8 @@ from typing import Final
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
@@ -159,6 +159,7 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             identity=lambda config, plan: {},
             unit="runs",
             total=lambda config, plan: plan.run_count,
+            unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
             balances=balances,
             end=lambda config, plan, output: REPORT,

@@ -32,6 +32,9 @@ from transforms.optimize.settings import (
 )
 from transforms.storage.text import read_text, shown
 
+# A thousand settings written one by one take a tenth of it.
+_MAX_BYTES: Final = 1 << 24
+
 _TABLES: Final = ("settings", "sweep", "run")
 _NAMES: Final = {flag_of(name): name for name in SETTING_NAMES}
 _DEFAULTS: Final = RunSettings().values()
@@ -112,7 +115,11 @@ def read_sweep(path: str, base: RunSettings) -> Sweep:
             type.
     """
     try:
-        data = tomllib.loads(read_text(path))
+        data = tomllib.loads(read_text(path, _MAX_BYTES))
+    except RecursionError as e:
+        raise UsageError(
+            f"--sweep {path}: lists or tables are nested in one another too deeply."
+        ) from e
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"--sweep {path}: {error}") from error
     reader = _Reader(path)

@@ -55,8 +55,8 @@ class Forecast:
         return text
 
 
-def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
-    """Return what the same command without `--dry-run` would do, as one line.
+def dry_run(config: StylizeConfig, plan: StylizePlan) -> Forecast:
+    """Return what the same command without `--dry-run` would do.
 
     Every image is read and hashed, none decoded: one that turns out to be damaged would
     have no cells.
@@ -86,7 +86,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> str:
         planned = cells(image.sha256, [ref], styles, only)
         there += 0 if config.overwrite else planned.kept
         to_do += planned.cells - (0 if config.overwrite else planned.kept)
-    return _forecast(output, to_do, there, lost).sentence()
+    return _forecast(output, to_do, there, lost)
 
 
 def _styles(plan: StylizePlan) -> tuple[list[StyleShare], int]:

@@ -8,11 +8,11 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.bundle import PACKAGED, load_bundle
-from pipelines.command.job import Balance
+from pipelines.command.balances import Balance
 from pipelines.command.job_file import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
-from pipelines.stylize.dry_run import dry_run
+from pipelines.stylize.dry_run import Forecast, dry_run
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import Count, ImageRef
 from transforms.inputs.listing import ReadListing
@@ -201,6 +201,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             unit="cells",
             total=most_cells,
             begin=_begin,
+            unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
             balances=balances,
             end=_end,
@@ -212,15 +213,25 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
     )
 
 
-def _begin(config: StylizeConfig, plan: StylizePlan) -> bool:
+def _begin(config: StylizeConfig, plan: StylizePlan) -> int | None:
     _tell_bad_pairs(config, plan)
     if config.dry_run:
-        print(dry_run(config, plan))
-        return False
+        forecast = dry_run(config, plan)
+        print(forecast.sentence())
+        return 1 if _would_fail(config, plan, forecast) else 0
     if plan.retry is not None and not plan.retry:
         print("stylize: nothing failed in the last run")
+        return 0
+    return None
+
+
+def _would_fail(config: StylizeConfig, plan: StylizePlan, forecast: Forecast) -> bool:
+    """Return whether a run would end with 1, as far as that is known before it."""
+    if plan.retry is not None and not plan.retry:
         return False
-    return True
+    unreadable = forecast.unreadable / (plan.content_count + plan.style_count)
+    nothing = not forecast.to_do and not forecast.there
+    return nothing or unreadable > config.max_failure_rate
 
 
 def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str:

@@ -112,6 +112,7 @@ def plan(config: StylizeConfig) -> StylizePlan:
     bank_keys: Sequence[str] = ()
     if config.style:
         styles = list_inputs("--style", config.style, config.output)
+    _check_order(config, contents, styles)
     style_count = styles.count
     if config.style_bank:
         bank, bank_keys = _bank(config, bundle)
@@ -169,10 +170,21 @@ def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
     )
     path = config.style_bank
     try:
-        bank = check_bank(path, wanted)
+        bank = check_bank(path, wanted, sum(bundle.architecture.channels))
         return bank_file(path), [style.key for style in bank.styles]
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--style-bank {path}: {error}") from error
+
+
+def _check_order(config: StylizeConfig, *listings: Listing) -> None:
+    """Refuse a pairing that goes by the place of keys where some are not known."""
+    unlisted = sum(listing.unlisted for listing in listings)
+    if unlisted and config.pairing in ("zip", "corners"):
+        raise UsageError(
+            f"--pairing {config.pairing}: {unlisted} folders below the inputs cannot "
+            "be listed, and without their images the others would be paired wrongly. "
+            "Make them readable"
+        )
 
 
 def _check_counts(config: StylizeConfig, contents: int, styles: int) -> None:

@@ -7,6 +7,7 @@ from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
 from model.training.checkpoints import CheckpointError, latest_weights
 from pipelines.command.flags import refuse_beam_flags
+from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
@@ -20,6 +21,7 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
         UsageError: There is no such training, or it has nothing to export yet.
     """
     refuse_beam_flags(beam_flags)
+    check_local("--output", config.output)
     start_tensorflow()
     bundle = find_bundle(config)
     try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
 from model.config import ADAIN_LAYER
@@ -22,7 +23,7 @@ from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
 from transforms.images.center_crop import square_pictures
-from transforms.storage.files import read_file
+from transforms.storage.files import UnreachableError, is_remote, read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.
@@ -128,9 +129,20 @@ def plan(config: TrainConfig) -> TrainPlan:
 def _open(flag: str, paths: Sequence[str]) -> tuple[PictureIndex, PictureIndex]:
     """Return the pictures to learn from and those to judge by."""
     try:
+        for path in paths:
+            is_remote(path)  # refuses a URL that cannot be read
         train = load_index(paths, "train")
         val = load_index(paths, "val")
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except UnreachableError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    except (
+        ValueError,
+        OSError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        tf.errors.OpError,
+    ) as error:
         raise UsageError(
             f"{flag}: {error}. It needs data sets of `stylebeam ingest` that have both "
             "a train and a val split (--val-fraction)."

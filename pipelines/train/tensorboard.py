@@ -20,6 +20,8 @@ class EventWriter:
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
+        # TensorFlow would make it without the user's umask.
+        folder.mkdir(parents=True, exist_ok=True)
         self._writer = tf.summary.create_file_writer(str(folder))
         self._scalars = _metadata("scalars", "DATA_CLASS_SCALAR")
         self._images = _metadata("images", "DATA_CLASS_BLOB_SEQUENCE")

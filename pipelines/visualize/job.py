@@ -10,13 +10,14 @@ from apache_beam.pvalue import AsList, PCollection
 from model.attribution.featuremaps import receptive_field
 from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
+from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -122,7 +123,7 @@ def build(
         | "WriteFilters"
         >> beam.FlatMap(
             write_filters, AsList(recovered), output, settings, config.weights, parts
-        )
+        ).with_outputs(FAILED, main="counts")
     )
     seen = (
         pipeline
@@ -136,8 +137,8 @@ def build(
             parts=parts,
         )
     )
-    counts = [filters, seen.counts]
-    failures = [seen.failures]
+    counts = [filters.counts, seen.counts]
+    failures = [filters[FAILED], seen.failures]
     if Kind.TOP_IMAGES in settings.kinds:
         top = seen.scored | "FindTopImages" >> FindTopImages(
             output=output,
@@ -186,6 +187,7 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             identity=lambda config, plan: plan.settings.to_json(),
             unit="images",
             total=lambda config, plan: plan.images.count,
+            unlisted=lambda plan: plan.images.unlisted,
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",

@@ -16,6 +16,9 @@ from transforms.annotations.sources import AnnotationSource
 
 FORMAT_VERSION: Final = 1
 
+# More would not be five digits, which names in TFDS have.
+MAX_SHARDS: Final = 99_999
+
 Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 
@@ -97,12 +100,12 @@ def fingerprint_of(identity: Mapping[str, Any]) -> str:
 
 
 def count_shards(size: int, shard_mb: int) -> int:
-    """Return the number of shards for so many bytes of source.
+    """Return the number of shards for so many bytes of source, at most 99,999.
 
     >>> [count_shards(size, 128) for size in (0, 128_000_000, 13_000_000_000)]
     [1, 1, 102]
     """
-    return max(1, math.ceil(size / (shard_mb * 1_000_000)))
+    return min(max(1, math.ceil(size / (shard_mb * 1_000_000))), MAX_SHARDS)
 
 
 def shard_name(name: str, split: str, shard: int, shards: int) -> str:

@@ -3,7 +3,9 @@
 Nothing is ever extracted to disk. Paths may be local or remote.
 """
 
+import bz2
 import contextlib
+import copy
 import enum
 import functools
 import io
@@ -17,7 +19,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage import files
@@ -45,6 +47,19 @@ _BROKEN_MEMBER = (
     ValueError,
     struct.error,
 )
+
+
+# What tarfile raises on hostile headers: RecursionError on a chain of long names.
+_BROKEN_TAR = (tarfile.TarError, RecursionError, ArithmeticError, LookupError)
+
+# No header of a tar is longer: a name of 4,096 bytes, a map of holes.
+_MAX_HEADER = 1 << 24
+
+# Compressed bytes that zipfile unpacks at a time.
+_PACKED_BYTES = 1 << 16
+
+# What LZMA may use to unpack: its greatest preset needs 65 MB.
+_LZMA_MEMORY = 1 << 28
 
 
 class ArchiveKind(enum.StrEnum):
@@ -80,8 +95,8 @@ def check_archive(path: str, kind: ArchiveKind) -> None:
             _zip(path)
         else:
             with files.open_file(path) as file:
-                tarfile.open(fileobj=file, mode="r:").close()
-    except (*_BROKEN_MEMBER, tarfile.TarError) as error:
+                _open_tar(file).close()
+    except (*_BROKEN_MEMBER, *_BROKEN_TAR) as error:
         raise ValueError(f"not a readable {kind} archive: {error}") from error
 
 
@@ -166,9 +181,12 @@ def _list_tar(path: str) -> Iterator[Member]:
         length = file.tell()
         file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
+            with _open_tar(file) as archive:
                 member = archive.next()
                 while member is not None:
+                    # A size below zero would lead back, to the same member for ever.
+                    if member.size < 0 or archive.offset < member.offset_data:
+                        raise ValueError(f"{member.name!r} has {member.size} bytes")
                     if not member.isdir() and not member.isdev():
                         plain = member.isreg() and not member.issparse()
                         offset = member.offset_data if plain else -1
@@ -176,16 +194,42 @@ def _list_tar(path: str) -> Iterator[Member]:
                     cast(Any, archive).members = []  # it keeps all it has seen
                     member = archive.next() if archive.offset < length else None
                 end = archive.offset
-        except tarfile.TarError as error:
-            raise ValueError(f"cannot list {path!r}: {error}") from error
+        except (*_BROKEN_TAR, ValueError) as error:
+            raise ValueError(
+                f"cannot list {path!r}: damaged or hostile ({error}). Unpack what can "
+                "be saved, or make the archive anew"
+            ) from error
         # tarfile takes a damaged header for the end. The true end is zeros, or nothing
         # where the archive was cut in its last member, whose reading then fails.
-        file.seek(end)
+        file.seek(min(end, length))
         if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
             raise ValueError(
                 f"cannot list {path!r}: damaged at byte {end} of {length}. "
                 "Unpack what can be saved, or make the archive anew"
             )
+
+
+def _open_tar(file: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast(Any, _TarHeaders(file)), mode="r:")
+
+
+class _TarHeaders:
+    """The file of a tar as tarfile needs it to list: no more than headers are read.
+
+    A header tells its own length, in a hostile archive any number.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_HEADER:
+            raise ValueError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int) -> int:
+        return self._file.seek(offset)
 
 
 def _read_tar_member(ref: ImageRef) -> bytes:
@@ -219,8 +263,14 @@ def _read_zip_member(ref: ImageRef) -> bytes:
         raise _bad(ref, "it is a link")
     if info.file_size > MAX_BYTES:
         raise _bad(ref, f"{info.file_size} bytes are more than any picture's")
+    if info.compress_size > MAX_BYTES:
+        raise _bad(ref, f"{info.compress_size} bytes are more than any picture's")
     try:
-        return opened.file.read(info)
+        # Never more than the size that was checked, whatever is packed in there.
+        if info.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+            return _unpack(opened.file, info)
+        with opened.file.open(info) as member:
+            return b"".join(iter(lambda: member.read(_PACKED_BYTES), b""))
     except _BROKEN_MEMBER as error:
         raise _bad(ref, f"{type(error).__name__}: {error}") from error
 
@@ -245,6 +295,33 @@ class _Zip(NamedTuple):
         converted = name.replace("\\", "/")
         outside = ".." in converted.split("/")  # on Windows, whatever the others are
         return converted if self.backslashes or outside else name
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return a member in bzip2 or LZMA, of which zipfile unpacks all that it holds.
+
+    Raises:
+        Exception: One of `_BROKEN_MEMBER`: it is damaged, or not of its size.
+    """
+    packed_info = copy.copy(info)
+    packed_info.compress_type = zipfile.ZIP_STORED
+    packed_info.file_size = info.compress_size
+    packed_info.CRC = cast(Any, None)  # that of the unpacked bytes
+    with archive.open(packed_info) as member:
+        packed = member.read()
+    unpacker: bz2.BZ2Decompressor | lzma.LZMADecompressor
+    if info.compress_type == zipfile.ZIP_BZIP2:
+        unpacker = bz2.BZ2Decompressor()
+    else:
+        # Version (2), length of the properties (2), properties; a file of LZMA alone
+        # begins with them and its size, here unknown.
+        (length,) = struct.unpack_from("<H", packed, 2)
+        packed = packed[4 : 4 + length] + b"\xff" * 8 + packed[4 + length :]
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY)
+    data = unpacker.decompress(packed, info.file_size + 1)
+    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile(f"size or CRC-32 of {info.filename!r} is wrong")
+    return data
 
 
 def _zip(path: str) -> _Zip:

@@ -23,19 +23,22 @@ def walk_folder(folder: str, patterns: Iterable[str]) -> Iterator[tuple[str, str
     within each folder. One local directory is in memory at a time; a remote listing is
     held whole, as Beam's `match` gives it.
 
+    A folder below that cannot be listed is yielded in place of its files: its name and
+    path end in a slash.
+
     Args:
         folder: Local path or URL.
         patterns: Globs relative to the folder.
 
     Raises:
-        ValueError: A folder cannot be listed.
+        ValueError: The folder itself cannot be listed.
     """
     tails = frozenset(tuple(pattern.split("/")) for pattern in patterns)
     if not tails:
         return iter(())
     if files.is_remote(folder):
         return _walk_remote(f"{folder.rstrip('/')}/", tails)
-    return _walk(folder, "", tails, ())
+    return _walk_local(folder, tails)
 
 
 def is_hidden(name: str) -> bool:
@@ -54,6 +57,13 @@ def _walk_remote(base: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
             yield name, file.path, file.size_in_bytes
 
 
+def _walk_local(folder: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
+    try:
+        yield from _walk(folder, "", tails, ())
+    except OSError as error:
+        raise ValueError(f"cannot list the folder {folder!r}: {error}") from error
+
+
 def _walk(
     folder: str, below: str, tails: Tails, above: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[str, str, int]]:
@@ -65,21 +75,24 @@ def _walk(
         tails: What is left of the patterns here.
         above: Device and inode of the directories that hold this one: a link back to
             one of them is a loop.
+
+    Raises:
+        OSError: It cannot be listed; nothing was yielded.
     """
-    try:
-        status = os.stat(folder)
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-    except OSError as error:
-        raise ValueError(f"cannot list the folder {folder!r}: {error}") from error
+    status = os.stat(folder)
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
     here = (*above, (status.st_dev, status.st_ino))
     for entry in entries:
         if entry.name.startswith("."):
             continue
         try:
             found = entry.stat()
-        except OSError:  # a broken link, or a file that is just gone
-            if _matches(tails, entry.name):
+        except OSError:  # a broken link, a file that is just gone, or no permission
+            if entry.is_dir(follow_symlinks=False):
+                if _descend(tails, entry.name):
+                    yield f"{below}{entry.name}/", f"{entry.path}/", 0
+            elif _matches(tails, entry.name):
                 yield below + entry.name, entry.path, 0
             continue
         if stat.S_ISREG(found.st_mode):
@@ -88,7 +101,11 @@ def _walk(
         elif stat.S_ISDIR(found.st_mode):
             inside = _descend(tails, entry.name)
             if inside and (found.st_dev, found.st_ino) not in here:
-                yield from _walk(entry.path, f"{below}{entry.name}/", inside, here)
+                name = f"{below}{entry.name}/"
+                try:
+                    yield from _walk(entry.path, name, inside, here)
+                except OSError:
+                    yield name, f"{entry.path}/", 0
 
 
 def _open_tails(tails: Tails) -> Iterator[tuple[str, ...]]:

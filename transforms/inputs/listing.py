@@ -17,6 +17,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import ImageRef
+from transforms.inputs.archives import MAX_BYTES
 from transforms.storage.files import open_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
@@ -37,10 +38,12 @@ class Listing:
     Attributes:
         count: Number of images.
         size: Sum of the sources' bytes, as listed.
+        unlisted: How many of the images are folders that could not be listed.
     """
 
     count: int = 0
     size: int = 0
+    unlisted: int = 0
     _sum: int = 0
     _file: IO[str] = dataclasses.field(
         # Non-UTF-8 names are held as lone surrogates, which JSON escapes.
@@ -57,8 +60,10 @@ class Listing:
 
     def add(self, ref: ImageRef) -> None:
         """Add an image."""
+        self.unlisted += ref.is_folder
         self._file.write(json.dumps(dataclasses.astuple(ref)) + "\n")
-        self.add_unlisted(ref.key, 1, ref.size)
+        # An archive may claim any size; no more than this is ever read.
+        self.add_unlisted(ref.key, 1, min(ref.size, MAX_BYTES))
 
     def add_unlisted(self, name: str, count: int, size: int) -> None:
         """Add images that are read elsewhere."""

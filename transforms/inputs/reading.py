@@ -44,8 +44,11 @@ def list_images(roots: Iterable[InputRoot]) -> Iterator[ImageRef]:
     A name that is not UTF-8 gets a key with its odd bytes as `\xNN`; its path stays as
     the file system has it.
 
+    A folder below a root that cannot be listed is one reference, which fails on
+    reading.
+
     Raises:
-        ValueError: A folder or an archive cannot be listed to its end.
+        ValueError: A root cannot be listed, an archive not to its end.
     """
     return itertools.chain.from_iterable(map(_list_root, roots))
 
@@ -69,6 +72,12 @@ def list_checked(roots: Sequence[InputRoot]) -> Iterator[ImageRef]:
                 continue
             if ref.key in seen:
                 first = next(r for r in list_images(roots) if r.key == ref.key)
+                if (first.path, first.member) == (ref.path, ref.member):
+                    raise ValueError(
+                        f"{ref.path} has the member {ref.member!r} twice, as an "
+                        "archive that was appended to. Unpack it, where the later one "
+                        "replaces the earlier, and give the folder"
+                    )
                 raise ValueError(
                     f"two images have the key {ref.key!r}: {_place(first)} and "
                     f"{_place(ref)}. Give their folders or archives different names "
@@ -81,11 +90,13 @@ def read_image(ref: ImageRef) -> bytes:
     """Return the bytes of an image file, or of an archive's member.
 
     Raises:
-        ImageError: not_found, unreadable (also what is no regular file, or over
-            `MAX_BYTES`), bad_archive_member (damaged, encrypted, a link, over
-            `MAX_BYTES`, or with a name that leads outside the archive) or
-            out_of_memory.
+        ImageError: not_found, unreadable (also a folder that could not be listed, what
+            is no regular file, and what is over `MAX_BYTES`), bad_archive_member
+            (damaged, encrypted, a link, over `MAX_BYTES`, or with a name that leads
+            outside the archive) or out_of_memory.
     """
+    if ref.is_folder:
+        raise ImageError(Reason.UNREADABLE, f"{ref.key}: {_folder_problem(ref.path)}")
     remote = files.is_remote(ref.path)
     try:
         with files.google_errors() if remote else contextlib.nullcontext():
@@ -140,6 +151,15 @@ def _size(path: str) -> int:
 def _place(ref: ImageRef) -> str:
     """Return where an image is, for a person."""
     return f"{ref.path}:{ref.member}" if ref.member else ref.path
+
+
+def _folder_problem(path: str) -> str:
+    """Return why a folder could not be listed, in words."""
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        return f"the folder cannot be listed: {error.strerror}. Nothing in it was read"
+    return "the folder could not be listed when the job began. Start it again"
 
 
 def _read(ref: ImageRef) -> bytes:

@@ -200,7 +200,7 @@ def _moves(changes: Mapping[str, float]) -> dict[str, dict[str, Any]]:
         term: {
             "text": shown_change(change),
             "way": "less" if change < 0 else "more",
-            "percent": round(min(100, abs(change) * 100), 1),
+            "percent": round(min(100, abs(change) * 100)),
         }
         for term, change in changes.items()
     }

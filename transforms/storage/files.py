@@ -7,6 +7,7 @@ import contextlib
 import errno
 import importlib.util
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
@@ -14,14 +15,54 @@ from typing import Any, BinaryIO, Final
 MAX_BYTES: Final = 1 << 30
 """No picture above this size is read: it would be a bomb."""
 
+# No file that is read as a whole is larger.
+_MOST_BYTES: Final = 1 << 31
 
-class MissingExtraError(RuntimeError):
+_URL: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)", re.DOTALL)
+
+# A user before the host, or a query: `?` alone is a wildcard.
+_SECRET: Final = re.compile(r"[^/]*@|.*\?[\w.-]+=", re.DOTALL)
+
+
+class UnreachableError(RuntimeError):
+    """A path names a place that stylebeam cannot read or write, whatever is there."""
+
+
+class MissingExtraError(UnreachableError):
     """A path needs an optional package that is not installed."""
 
 
 def is_remote(path: str) -> bool:
-    """Return whether the path is a URL, such as `gs://bucket/name`."""
-    return "://" in path
+    """Return whether the path is a URL, `gs://bucket/name`.
+
+    Raises:
+        UnreachableError: It is a URL of another kind, or one with a password or a
+            signature. The message has none of these.
+    """
+    match = _URL.match(path)
+    if match is None:
+        return False
+    scheme, rest = match[1].lower(), match[2]
+    if scheme == "gs" and not _SECRET.match(rest):
+        return True
+    host, _, name = rest.partition("/")
+    host, name = host.rpartition("@")[2], f"/{name.partition('?')[0]}"
+    raise UnreachableError(f"{scheme}://{host}{name}: {_way_out(scheme, name)}")
+
+
+def _way_out(scheme: str, name: str) -> str:
+    """Return what to give in place of a URL that is not read."""
+    if scheme == "gs":
+        return (
+            "the URL has a signature or a user in it; expected gs://BUCKET/NAME alone. "
+            "Access is that of the environment: gcloud auth application-default login"
+        )
+    if scheme == "file":
+        return f"file:// is not taken; expected the path itself, {name}"
+    found = f"{scheme}:// is not supported; expected a local path or gs://"
+    if scheme in ("http", "https", "ftp"):
+        return f"{found}. Download the files and give their folder"
+    return f"{found}. Copy the files here, or mount the place as a folder"
 
 
 def filesystems() -> Any:
@@ -97,12 +138,12 @@ def reading(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_file(path: str, most: int | None = None) -> bytes:
+def read_file(path: str, most: int = _MOST_BYTES) -> bytes:
     """Return the bytes of a local or remote file: as many as it has when it is opened.
 
     Args:
         path: Local path or URL.
-        most: Larger files are refused before they are read; None for no limit.
+        most: Larger files are refused before they are read.
 
     Raises:
         OSError: The file cannot be read, or has more than `most` bytes.
@@ -111,7 +152,7 @@ def read_file(path: str, most: int | None = None) -> bytes:
         # Asked now: a file may have grown since it was listed.
         file.seek(0, os.SEEK_END)
         size = file.tell()
-        if most is not None and size > most:
+        if size > most:
             raise OSError(errno.EFBIG, f"{size} bytes; at most {most} are read", path)
         file.seek(0)
         # No more than that: some files of /proc have no size and no end.

@@ -7,7 +7,6 @@ Google Cloud Storage an object appears only when it is complete.
 
 import contextlib
 import dataclasses
-import json
 import mimetypes
 import os
 import pathlib
@@ -18,12 +17,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
-from model.config import canonical_json
+from model.config import canonical_json, read_json
 from transforms.storage import files
 
 TEMPORARY = ".tmp"
 
 _MAGIC = re.compile(r"[*?[]")
+
+# Of a JSON file of ours: that of a data set names its 99,999 shards.
+_MAX_JSON = 1 << 28
 
 # Above this an upload waits on the local disk and not in memory.
 _SPOOLED_BYTES = 1 << 26
@@ -49,6 +51,13 @@ class FileState(NamedTuple):
     modified: float
 
 
+class OutputError(OSError):
+    """A file of an output folder cannot be written: no room, no permission, a fault.
+
+    Its arguments are those of every `OSError`: number, text and path.
+    """
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputFolder:
     """A folder, local or remote, that a job writes.
@@ -70,7 +79,7 @@ class OutputFolder:
         """Write a file whole: under a temporary name, then renamed.
 
         Raises:
-            OSError: The file cannot be written; nothing is left under `name`.
+            OutputError: The file cannot be written; nothing is left under `name`.
         """
         with self.create(name) as file:
             file.write(data)
@@ -84,8 +93,20 @@ class OutputFolder:
         """Open a file for writing that gets its name only when the block succeeds.
 
         Raises:
-            OSError: The file cannot be written; nothing is left under `name`.
+            OutputError: The file cannot be written, or the block raised an `OSError`;
+                nothing is left under `name`.
         """
+        try:
+            with self._create(name) as file:
+                yield file
+        except OutputError:
+            raise
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise OutputError(error.errno, text, self.path(name)) from error
+
+    @contextlib.contextmanager
+    def _create(self, name: str) -> Iterator[IO[bytes]]:
         if files.is_remote(self.root):
             with self._create_remote(name) as file:
                 yield file
@@ -135,13 +156,12 @@ class OutputFolder:
         """Return the value of a JSON file, or None where there is no such file.
 
         Raises:
-            ValueError: It is no JSON.
-            OSError: It cannot be read.
+            OSError: The file cannot be read, or is larger than any of ours.
+            ValueError: It is not JSON.
         """
-        try:
-            return json.loads(self.read(name)) if self.exists(name) else None
-        except RecursionError as error:
-            raise ValueError(f"{name} is nested too deeply") from error
+        if not self.exists(name):
+            return None
+        return read_json(files.read_file(self.path(name), _MAX_JSON))
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there."""

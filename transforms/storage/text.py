@@ -23,15 +23,21 @@ _LOOKED_AT: Final = 1000
 
 _SHOWN: Final = 80
 
+_MOST_BYTES: Final = 1 << 31
 
-def read_text(path: str) -> str:
+
+def read_text(path: str, most: int = _MOST_BYTES) -> str:
     """Return the text of a local or remote file that a person or a program wrote.
 
+    Args:
+        path: Local path or URL.
+        most: Bytes that the file may have.
+
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, or is larger.
         ValueError: It is not UTF-8.
     """
-    return decode_text(read_file(path))
+    return decode_text(read_file(path, most))
 
 
 def decode_text(data: bytes) -> str:

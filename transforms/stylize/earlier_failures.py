@@ -1,6 +1,7 @@
 """What failed in the last run, so that the next one may look at that alone."""
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,7 +19,8 @@ class Retry:
     """What failed.
 
     Attributes:
-        contents: Keys of contents that failed, or had a cell that failed.
+        contents: Keys of contents that failed, or had a cell that failed. The key of a
+            folder that could not be listed, with its slash, is for all below it.
         styles: Keys of styles that failed.
     """
 
@@ -31,7 +33,7 @@ class Retry:
 
     def concerns(self, content: str) -> bool:
         """Return whether a content, by its key, must be looked at."""
-        return bool(self.styles) or content in self.contents
+        return bool(self.styles) or self._failed(content)
 
     def only_styles(self, contents: Iterable[str]) -> frozenset[str] | None:
         """Return the styles whose cells are looked at; None for all.
@@ -39,7 +41,13 @@ class Retry:
         Args:
             contents: Keys of contents with equal bytes.
         """
-        return None if any(key in self.contents for key in contents) else self.styles
+        if any(map(self._failed, contents)):
+            return None
+        return None if any(key.endswith("/") for key in self.styles) else self.styles
+
+    def _failed(self, content: str) -> bool:
+        folders = (content[: m.end()] for m in re.finditer("/", content))
+        return content in self.contents or any(f in self.contents for f in folders)
 
 
 def failed_before(output: OutputFolder) -> Retry:

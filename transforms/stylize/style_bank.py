@@ -8,19 +8,20 @@ import functools
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, cast
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
-from transforms.storage.files import read_file
+from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import check_table, open_table, table_bytes
+from transforms.storage.parquet import check_table, open_table, sealed_writer
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.schemas import STYLE_BANK
 from transforms.stylize.cells import StyleShare
@@ -30,6 +31,14 @@ BANK_NAME = "styles.parquet"
 FORMAT_VERSION = 1
 
 _LOGGER = logging.getLogger(__name__)
+
+_VECTORS: Final = ("mean", "std")
+_ANEW: Final = "let the styles be encoded anew"
+
+# Of all vectors of a bank: a million styles of the paper's network.
+_MAX_BYTES: Final = 1 << 32
+
+_STYLES_AT_A_TIME: Final = 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,41 +135,74 @@ def load_bank(path: str, settings: BankSettings | None = None) -> StyleBank | No
     Raises:
         DamagedFileError: It is not as it was written.
     """
+    shares: list[StyleShare] = []
+    vectors: dict[str, list[npt.NDArray[np.float32]]] = {n: [] for n in _VECTORS}
     try:
         with open_table(path) as file:
-            table = pq.read_table(file)
+            parquet = pq.ParquetFile(file, pre_buffer=False)
+            found = parquet.schema_arrow.metadata or {}
+            if settings is not None and settings.difference(found):
+                return None
+            _check_columns(parquet.schema_arrow, path)
+            # A table of all the rows would take several times what is kept of them.
+            for batch in parquet.iter_batches(_STYLES_AT_A_TIME, use_threads=False):
+                _check_values(batch, path)
+                rows = batch.select(["id", "key", "sha256"]).to_pylist()
+                shares += [StyleShare(r["id"], r["key"], r["sha256"]) for r in rows]
+                for name, parts in vectors.items():
+                    parts.append(_matrix(batch[name]))
     except FileNotFoundError:
         return None
-    found = table.schema.metadata or {}
-    if settings is not None and settings.difference(found):
-        return None
-    _check_columns(table, path)
-    rows = table.select(["id", "key", "sha256"]).to_pylist()
-    return StyleBank(
-        tuple(StyleShare(row["id"], row["key"], row["sha256"]) for row in rows),
-        _matrix(table["mean"]),
-        _matrix(table["std"]),
-    )
+    return StyleBank(tuple(shares), *(_stacked(parts) for parts in vectors.values()))
 
 
-def _check_columns(table: pa.Table, path: str) -> None:
+def _check_columns(schema: pa.Schema, path: str) -> None:
     """Refuse a table that is no bank: what has no seal may hold anything."""
     for field in STYLE_BANK:
-        found = table.schema.get_field_index(field.name)
-        if found < 0 or not table.schema.field(found).type.equals(field.type):
+        place = schema.get_field_index(field.name)
+        if place < 0 or not schema.field(place).type.equals(field.type):
+            kind = "none" if place < 0 else str(schema.field(place).type)
             raise DamagedFileError(
-                f"{path} is no style bank: it needs a column {field.name} of "
-                f"{field.type}"
+                f"{path} is not a style bank: expected a column {field.name} of "
+                f"{field.type}, found {kind}"
             )
-        if table[field.name].null_count:
+
+
+def _check_values(batch: pa.RecordBatch, path: str) -> None:
+    for field in STYLE_BANK:
+        if batch[field.name].null_count:
             raise DamagedFileError(
                 f"{path} cannot be used: column {field.name} has rows without a value"
             )
 
 
-def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    flat = column.combine_chunks().flatten().to_numpy()
-    return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, 0)
+def _matrix(column: pa.Array) -> npt.NDArray[np.float32]:
+    """Return vectors as float32 [styles, channels].
+
+    Raises:
+        ValueError: They have not all the same length, or a value is missing.
+    """
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    flat = pc.list_flatten(column)
+    if len(lengths) > 1 or lengths == [None] or flat.null_count:
+        raise ValueError(f"its vectors are of several lengths or lack values; {_ANEW}")
+    width = lengths[0] if lengths else 0
+    return flat.to_numpy(zero_copy_only=False).reshape(len(column), width)
+
+
+def _stacked(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return matrices as one, and let go of each as soon as it is in there."""
+    if len({part.shape[1] for part in parts}) > 1:
+        raise ValueError(f"its vectors are of several lengths; {_ANEW}")
+    width = parts[0].shape[1] if parts else 0
+    matrix = np.empty((sum(map(len, parts)), width), np.float32)
+    place = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        matrix[place : place + len(part)] = part
+        place += len(part)
+    return matrix
 
 
 @functools.lru_cache(maxsize=1)
@@ -201,31 +243,65 @@ def bank_file(path: str) -> BankFile:
     Raises:
         OSError: It cannot be read.
     """
-    return BankFile(path, hashlib.sha256(read_file(path)).hexdigest())
+    with reading(path) as file:
+        return BankFile(
+            path, hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+        )
 
 
-def check_bank(path: str, settings: BankSettings) -> StyleBank:
+def check_bank(path: str, settings: BankSettings, channels: int) -> StyleBank:
     """Return a bank that somebody gave, checked.
+
+    Args:
+        path: Path of the bank.
+        settings: What it must be bound to.
+        channels: Numbers that each of its vectors must have.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no style bank, is damaged, or is one of another encoder, size
-            or precision.
+        ValueError: It is no style bank, is damaged, is one of another encoder, size or
+            precision, or its vectors are not finite numbers, so many of them each.
     """
     check_table(path)
     with open_table(path) as file:
-        found = pq.read_schema(file).metadata or {}
+        parquet = pq.ParquetFile(file)
+        found = parquet.schema_arrow.metadata or {}
+        _check_columns(parquet.schema_arrow, path)
     difference = settings.difference(found)
     if difference:
         name, theirs, ours = difference
         raise ValueError(
             f"it was made with {name} {theirs}, this run has {ours}. Use the same, or "
-            "let the styles be encoded anew"
+            f"{_ANEW}"
         )
+    _check_lengths(parquet.metadata, channels)
     bank = load_bank(path, settings)
     if bank is None or not bank.styles:
         raise ValueError("there is no style in it")
+    for name, vectors in (("mean", bank.mean), ("std", bank.std)):
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"{name} has a value that is no finite number; {_ANEW}")
     return bank
+
+
+def _check_lengths(metadata: pq.FileMetaData, channels: int) -> None:
+    """Check the number of values that the file has, before any is read."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            name = column.path_in_schema.partition(".")[0]
+            wanted = group.num_rows * channels
+            if name in _VECTORS and column.num_values != wanted:
+                raise ValueError(
+                    f"{name} of its {group.num_rows} styles has {column.num_values} "
+                    f"values, this bundle needs {channels} each; {_ANEW}"
+                )
+    if 8 * metadata.num_rows * channels > _MAX_BYTES:
+        raise ValueError(
+            f"its {metadata.num_rows} styles take more than {_MAX_BYTES} bytes. Use "
+            "several banks"
+        )
 
 
 @dataclasses.dataclass
@@ -261,14 +337,16 @@ def _write_bank(
 ) -> BankFile:
     name, styles = grouped
     ordered = sorted(styles, key=lambda style: style.share.key)
-    columns: dict[str, Any] = {
-        "id": [style.share.id for style in ordered],
-        "key": [style.share.key for style in ordered],
-        "sha256": [style.share.sha256 for style in ordered],
-        "mean": [style.mean for style in ordered],
-        "std": [style.std for style in ordered],
-    }
     schema = STYLE_BANK.with_metadata(settings.metadata())
-    data = table_bytes(pa.Table.from_pydict(columns, schema))
-    output.write(name, data)
-    return BankFile(output.path(name), hashlib.sha256(data).hexdigest())
+    with output.create(name) as file, sealed_writer(file, schema) as writer:
+        for place in range(0, max(1, len(ordered)), _STYLES_AT_A_TIME):
+            some = ordered[place : place + _STYLES_AT_A_TIME]
+            columns: dict[str, Any] = {
+                "id": [style.share.id for style in some],
+                "key": [style.share.key for style in some],
+                "sha256": [style.share.sha256 for style in some],
+                "mean": [style.mean for style in some],
+                "std": [style.std for style in some],
+            }
+            writer.write_table(pa.Table.from_pydict(columns, schema))
+    return bank_file(output.path(name))

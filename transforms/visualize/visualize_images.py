@@ -274,11 +274,10 @@ def write_filters(
     settings: VisualizeSettings,
     source: str | None,
     parts: int,
-) -> Iterator[tuple[str, int]]:
-    """Write and commit the filters of layers, unless they are there; yield counts.
+) -> Iterator[Any]:
+    """Write and commit the filters of layers, unless they are there.
 
-    Raises:
-        OSError: They cannot be written.
+    Yields counts, and tagged the failures of those that cannot be written.
     """
     arrays = None
     for layer in layers:
@@ -291,5 +290,13 @@ def write_filters(
         if arrays is None:
             arrays = load_arrays(settings.network, source, settings.weights_sha256)
         sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
-        commit_maps(output, owner, write_sheet(output, owner, sheet))
-        yield Count.SHEETS_DONE, 1
+        try:
+            commit_maps(output, owner, write_sheet(output, owner, sheet))
+        except OSError as error:
+            failure = Failure(
+                sheet.path, "", "WriteFilters", Reason.WRITE_ERROR, str(error)
+            )
+            yield TaggedOutput(FAILED, failure)
+            yield Count.SHEETS_FAILED, 1
+        else:
+            yield Count.SHEETS_DONE, 1

@@ -68,7 +68,6 @@ OUTSIDE = [
     "file:///etc/hostname",
     "https://example.org/m.png",
     "gs://bucket/m.png",
-    "masks/\0m.png",
 ]
 
 
@@ -82,7 +81,7 @@ def test_mask_outside_is_refused(files, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["pipe.png", "loop.png", "gone.png", "masks", "a" * 9999]
+    "name", ["pipe.png", "loop.png", "gone.png", "masks", "a" * 9999, "m\0.png"]
 )
 def test_mask_that_cannot_be_read(files, name):
     errors = []

@@ -1,0 +1,63 @@
+"""A job that cannot write its files ends with one line, wherever that happened.
+
+A worker that cannot write raises `OutputError`; the engines of Beam hand that on as the
+text of a traceback, those of other processes too.
+"""
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipelines.errors import StorageError
+from transforms.storage.folder import OutputError
+
+# What else a full or broken disk says, such as that of the temporary files.
+_STORAGE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+
+_RAISED: Final = re.compile(
+    r"(?P<kind>\w*Error): \[Errno (?P<number>\w+)\] (?P<text>[^\n]+?)"
+    r"(?:: '(?P<path>[^\n]*?)')?(?: \[while running [^\n]*)?$",
+    re.MULTILINE,
+)
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the errors of files that cannot be written into one that says so.
+
+    Raises:
+        StorageError: The block raised an `OutputError`, or its text.
+    """
+    try:
+        yield
+    except OutputError as error:
+        raise StorageError(_sentence(error.filename, error.strerror or "")) from error
+    except Exception as error:
+        text = _in_text(str(error))
+        if text is not None:
+            raise StorageError(text) from error
+        raise
+
+
+def _in_text(text: str) -> str | None:
+    """Return what a traceback says of a file that cannot be written, if it does."""
+    found = list(_RAISED.finditer(text))
+    ours = [one for one in found if one["kind"] == OutputError.__name__]
+    others = [
+        one
+        for one in found
+        if one["number"].isdigit() and int(one["number"]) in _STORAGE
+    ]
+    for one in (*ours, *others):
+        return _sentence(one["path"], one["text"])
+    return None
+
+
+def _sentence(path: str | None, text: str) -> str:
+    what = f"{path} cannot be written" if path else "a file cannot be written or read"
+    return (
+        f"{what}: {text}. What was finished is kept; once that is mended, the same "
+        "command goes on."
+    )
