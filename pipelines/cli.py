@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from pipelines.command.apart import check_apart
 from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
 from pipelines.errors import UsageError
@@ -136,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
         config = config_from_args(args)
+        check_apart(config)
         with without_greeting():
             job = importlib.import_module(_COMMANDS[args.command].job)
         return int(job.run(config, beam_flags))

@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.config import canonical_json
+from pipelines.command.apart import check_place, list_apart
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
@@ -33,7 +34,6 @@ from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
 from transforms.ingest.whole_shards import Committed, find_committed
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.inputs.reading import list_checked
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
@@ -82,12 +82,14 @@ def plan(config: IngestConfig) -> IngestPlan:
     listing = Listing()
     present = set()
     try:
-        inputs = find_inputs(config.input, config.output)
-        for ref in list_checked(inputs.files):
+        inputs = find_inputs(config.input)
+        for ref in list_apart(inputs.files, config.output):
             listing.add(ref)
             if (name := annotations.name_of(ref.key)) in named:
                 present.add(name)
+        output = f"--output {config.output}"
         for root in inputs.tfds:
+            check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"--input: {error}") from error

@@ -6,6 +6,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import dataclasses
 from typing import Any, Final
 
+from model.bundle import PACKAGED
 from model.config import Network
 from model.options import at_least, option, required
 from model.training.settings import TrainingSettings
@@ -28,12 +29,17 @@ class TrainConfig:
         settings: What decides the outcome.
     """
 
-    content: tuple[str, ...] = required(f"photographs: {_DATASETS}", metavar="D")
-    style: tuple[str, ...] = required(f"paintings: {_DATASETS}", metavar="D")
+    content: tuple[str, ...] = required(
+        f"photographs: {_DATASETS}", metavar="D", path="read"
+    )
+    style: tuple[str, ...] = required(
+        f"paintings: {_DATASETS}", metavar="D", path="read"
+    )
     workdir: str = required(
         "folder for checkpoints, logs and the best bundle, local or a bucket mounted "
         "as a folder; a training that is there is continued",
         metavar="W",
+        path="written",
     )
     network: Network | None = option(
         None,
@@ -45,11 +51,14 @@ class TrainConfig:
         "file of the encoder's ImageNet weights, a Keras notop .h5 or an .npz "
         "(default: vgg16 is packaged, vgg19 is downloaded by Keras)",
         metavar="P",
+        path="read",
     )
     init: str | None = option(
         None,
         "bundle whose decoder is trained on: default, paper, or a folder",
         metavar="BUNDLE",
+        path="read",
+        words=tuple(PACKAGED),
     )
     settings: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
     # A quarter of an hour of work on a small machine.

@@ -4,10 +4,13 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from model.config import Precision, canonical_json
 from transforms.elements import ImageRef, PreserveColor, image_id
+
+BANK_NAME: Final = "styles.parquet"
+"""Name of the style bank in an output."""
 
 PictureFormat = Literal["jpg", "png"]
 Layout = Literal["grid", "tree"]
