@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from pipelines.command.apart import check_apart
 from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
-from pipelines.errors import UsageError
+from pipelines.errors import StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.import_weights.config import ImportWeightsConfig
 from pipelines.ingest.config import IngestConfig
@@ -123,8 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process when None.
 
     Returns:
-        0 when the job did what it should, 1 when too much failed, 2 for a usage error,
-        130 when interrupted.
+        0 when the job did what it should, 1 when too much failed or a file could not be
+        written, 2 for a usage error, 130 when interrupted.
     """
     parser = build_parser()
     args, beam_flags = parser.parse_known_args(argv)
@@ -144,6 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)
         return 2
+    except StorageError as error:
+        print(f"stylebeam {args.command}: error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
             f"stylebeam {args.command}: interrupted; the same command goes on",

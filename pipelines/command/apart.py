@@ -54,7 +54,7 @@ def check_place(
     Raises:
         UsageError: One lies inside the other.
     """
-    if own and _is_same(place, f"{output.rstrip('/')}/{own}"):
+    if own and is_same(place, f"{output.rstrip('/')}/{own}"):
         return
     if is_inside(place, output):
         raise UsageError(
@@ -149,7 +149,13 @@ def is_inside(inner: str, outer: str) -> bool:
         path = above
 
 
-def _is_same(place: str, other: str) -> bool:
+def is_same(place: str, other: str) -> bool:
+    """Return whether two places are one.
+
+    Args:
+        place: Local path or URL.
+        other: Local path or URL.
+    """
     return is_inside(place, other) and is_inside(other, place)
 
 

@@ -6,7 +6,7 @@ it has of its own in a `Command`; its dataflow is in its own `build`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import apache_beam as beam
@@ -20,6 +20,7 @@ from pipelines.command.beam_options import (
 from pipelines.command.job import Balance, Job, no_flag
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import parts_in
 
 
 class JobConfig(Protocol):
@@ -48,6 +49,14 @@ def _always(_config: Any, _plan: Any) -> bool:
     return True
 
 
+def _none(*_: Any) -> Sequence[str]:
+    return ()
+
+
+def _one(_plan: Any) -> int:
+    return 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command(Generic[_Config, _Plan]):
     """What a Beam command has of its own.
@@ -66,6 +75,10 @@ class Command(Generic[_Config, _Plan]):
         balances: Returns what must add up, the main one last, from the counts.
         end: Tells the user what came of it, and returns the place in the output to look
             at.
+        records: Returns what of the names says what is done.
+        leftovers: Returns the files that the finished output has no use for: all of
+            them where everything was made anew (True), or those of this run (False).
+        failure_parts: Returns how many parts the table of failures has.
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if any.
     """
@@ -80,6 +93,9 @@ class Command(Generic[_Config, _Plan]):
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
+    records: Callable[[_Config], Sequence[str]] = _none
+    leftovers: Callable[[_Config, _Plan, OutputFolder, bool], Iterable[str]] = _none
+    failure_parts: Callable[[_Plan], int] = _one
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
 
@@ -108,6 +124,8 @@ def run_job(
         identity=command.identity(config, plan),
         config=dataclasses.asdict(config),
         overwrite=config.overwrite,
+        records=command.records(config),
+        leftovers=functools.partial(_leftovers, command, config, plan, output),
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
@@ -130,3 +148,18 @@ def run_job(
     status = job.run(run_pipeline, functools.partial(command.balances, plan))
     print(output.path(command.end(config, plan, output)))
     return status
+
+
+def _leftovers(
+    command: Command[_Config, _Plan],
+    config: _Config,
+    plan: _Plan,
+    output: OutputFolder,
+    everything: bool,
+) -> Iterator[str]:
+    """Yield what the finished output has no use for."""
+    # Of an earlier run with another number of inputs.
+    for name, (_, parts) in parts_in(output, "failures").items():
+        if parts != command.failure_parts(plan):
+            yield name
+    yield from command.leftovers(config, plan, output, everything)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -32,7 +32,11 @@ from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
-from transforms.ingest.whole_shards import Committed, find_committed
+from transforms.ingest.whole_shards import (
+    Committed,
+    find_committed,
+    manifest_table,
+)
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
@@ -40,6 +44,9 @@ from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
+
+# What makes it a data set, and says what is done; the first is the mark of TFDS.
+RECORDS: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +211,8 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            records=lambda config: RECORDS,
+            leftovers=_leftovers,
             reasons=REPORT,
         ),
         config,
@@ -213,6 +222,25 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
 
 def _names(output: OutputFolder) -> list[str]:
     return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
+
+
+def _leftovers(
+    _config: IngestConfig, plan: IngestPlan, output: OutputFolder, everything: bool
+) -> Iterator[str]:
+    """Yield what a finished data set has no use for: the journal, and shards.
+
+    Those are of a split that nothing fell into, and of an earlier data set.
+    """
+    about = output.read_json(INGEST)
+    splits = about["splits"].values()
+    declared = {shard["name"] for split in splits for shard in split["shards"]}
+    ours = plan.settings.shard_names()
+    for name in filter(is_shard_name, output.names("")):
+        if name not in declared and (everything or name in ours):
+            yield name
+    if not about["images"]["accepted"]:
+        yield PREVIEW
+    yield manifest_table(plan.settings).journal
 
 
 def _begin(config: IngestConfig, plan: IngestPlan) -> bool:

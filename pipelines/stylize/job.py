@@ -12,6 +12,7 @@ from pipelines.command.job import JOB, Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
+from pipelines.stylize.leftovers import leftovers, records
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
 from transforms.elements import Count, ImageRef
 from transforms.inputs.listing import ReadListing
@@ -19,6 +20,7 @@ from transforms.steps.outcome import count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
@@ -102,7 +104,7 @@ def build(
     _ = (
         (styles.failures, stylized.failures, bad.failures)
         | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, parts)
+        | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
     )
     return (
         styles.counts,
@@ -203,11 +205,18 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            records=records,
+            leftovers=leftovers,
+            failure_parts=_failure_parts,
             flag_for=_flag_for,
         ),
         config,
         beam_flags,
     )
+
+
+def _failure_parts(plan: StylizePlan) -> int:
+    return count_parts(plan.content_count + plan.style_count)
 
 
 def _begin(config: StylizeConfig, plan: StylizePlan) -> bool:

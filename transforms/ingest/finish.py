@@ -25,7 +25,6 @@ from transforms.ingest.tfds_metadata import (
     dataset_info,
     features_json,
 )
-from transforms.ingest.whole_shards import manifest_table
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_table
 from transforms.storage.parts import parts_in
@@ -66,8 +65,9 @@ def finish_dataset(
 ) -> int:
     """Write everything that needs the whole manifest; return the number of records.
 
-    In such an order that TFDS finds a data set only once it is whole, and the journal
-    goes last. Nothing here depends on when, where or how the job ran.
+    In such an order that TFDS finds a data set only once it is whole. Nothing is
+    deleted: the launcher does that, last. Nothing here depends on when, where or how
+    the job ran.
 
     Args:
         output: The data set, its shards and manifest complete.
@@ -87,19 +87,11 @@ def finish_dataset(
     if first:
         pixels = [read_picture(output, settings, row) for row in first]
         output.write(PREVIEW, overview(pixels))
-    else:
-        output.delete(PREVIEW)
     summary = _summary(settings, identity, rows, splits)
     output.write(REPORT, report_html(output, settings, summary, rows, examples))
     output.write_json(FEATURES, features_json())
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
-    for name in settings.shard_names():
-        if not any(
-            name == shard.name for shards in splits.values() for shard in shards
-        ):
-            output.delete(name)  # of a split that nothing fell into
-    output.delete(manifest_table(settings).journal)
     return len(accepted)
 
 

@@ -149,7 +149,10 @@ def write_shard(
         for s in spilled
     ]
     rows: list[Row] = []
+    new = {record.key for record in records}
     for row in committed:
+        if row["key"] in new:
+            continue  # A bundle that runs again finds what it has committed.
         if row["status"] == ImageStatus.ACCEPTED:
             place = (row["byte_offset"], row["byte_length"])
             # As it stood in its spill file: where the picture begins in the record.

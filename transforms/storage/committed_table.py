@@ -9,6 +9,7 @@ intact.
 
 import dataclasses
 import hashlib
+import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -59,6 +60,16 @@ class StoredFile(NamedTuple):
 def sha256(data: bytes) -> str:
     """Return the sha256 of a file's bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """Return 16 hexadecimal digits that follow from all that rows say.
+
+    For the names of journal files: one name then never has two contents, and whoever
+    deletes a name that was merged deletes nothing that was committed since.
+    """
+    text = json.dumps(rows, sort_keys=True, default=str)
+    return sha256(text.encode())[:16]
 
 
 def _no_files(_row: Row) -> Iterable[StoredFile]:
@@ -187,6 +198,18 @@ class CommittedTable:
         if table is not None:
             for batch in table.to_batches(max_chunksize=1024):
                 yield from batch.to_pylist()
+
+    def all_rows(
+        self, output: OutputFolder, columns: Sequence[str] | None = None
+    ) -> Iterator[Row]:
+        """Yield the merged rows, part by part.
+
+        Args:
+            output: Where the table is.
+            columns: Columns wanted; None for all.
+        """
+        for name in parts_in(output, self.folder):
+            yield from self.rows(output, name, columns)
 
     def rows_of(
         self, output: OutputFolder, parts: int, *owner: str, **filters: Any

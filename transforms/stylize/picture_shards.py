@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from transforms.storage.compact_table import Packer
@@ -117,13 +117,6 @@ class ShardPacker(Packer):
                 length += len(entry.framed)
             file.write(ending)
         return placed
-
-    def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
-        """Delete the shards that no row points into."""
-        used = {row["shard"] for row in rows}
-        for name in output.names(SHARDS):
-            if name not in used:
-                output.delete(name)
 
 
 def packer_of(output_format: OutputFormat) -> ShardPacker | None:

@@ -82,25 +82,19 @@ def test_merge_begins_when_all_is_committed(output):
 
 
 class PackIntoOne(Packer):
-    """Writes a file a part, and removes what no row tells of."""
+    """Writes a file a part."""
 
     def pack(self, output, part, rows):
         name = f"packed/{part}"
         output.write(name, b"".join(row["image"].encode() for row in rows))
         return [{**row, "place": name} for row in rows]
 
-    def clean(self, output, rows):
-        used = {row["place"] for row in rows}
-        for name in output.names("packed"):
-            if name not in used:
-                output.delete(name)
 
-
-def test_files_are_packed_with_their_part_and_left_ones_removed(output):
-    output.write("packed/old", b"of another run")
+def test_files_are_packed_with_their_part_and_others_stay(output):
+    output.write("packed/new", b"of a merge that is not committed yet")
     for image in ("b", "a"):
         commit(image, output)
     compact(output, 1, PackIntoOne())
     assert rows(output) == [("a", "packed/0"), ("b", "packed/0")]
-    assert output.names("packed") == ["packed/0"]
+    assert output.names("packed") == ["packed/0", "packed/new"]
     assert output.read("packed/0") == b"ab"
