@@ -96,7 +96,7 @@ def _told_of(
     config: StylizeConfig, plan: StylizePlan, output: OutputFolder
 ) -> Iterator[str]:
     """Yield the names of all pictures, shards, sheets, previews and pages."""
-    content = None
+    content, files = None, config.output_format == "files"
     for row in MANIFEST_TABLE.all_rows(
         output, ["content_id", "path", "shard", "status"]
     ):
@@ -104,10 +104,11 @@ def _told_of(
             yield row["shard"] or row["path"]
         if row["content_id"] != content:
             content = row["content_id"]
-            yield content_preview_name(content)
-            if config.pairing == "corners":
+            if files:
+                yield content_preview_name(content)
+            if files and config.pairing == "corners":
                 yield from (sheet_name(content, alpha) for alpha in config.alpha)
-    if config.output_format != "files":
+    if not files:
         return
     for ref in plan.contents.refs():
         yield content_preview_name(ref.id)

@@ -155,7 +155,7 @@ def test_killed_overwrite_has_lost_nothing_and_goes_on(
     last = len(killer.names)
     flags = f"{case.after} --overwrite"
 
-    for count in sorted({0, 1, 2, last // 2, last - 1}):
+    for count in (0, 2, last // 2, last - 1):
         killer.after(count)
         with pytest.raises((Killed, RuntimeError)):
             run(case, flags)
