@@ -261,6 +261,7 @@ class Job:
             about.pop(STATE, None)
         self.output.write_json(JOB, {**about, **result})
         self.output.delete(TEMPORARY)
+        lock.check()
         self._report(checked, seconds)
         return status
 

@@ -85,6 +85,7 @@ def only_run(flag: str, folder: str) -> Iterator[OutputLock]:
         yield OutputLock(named, "", None)
         return
     path = os.path.join(folder, LOCK)
+    made = not os.path.lexists(folder)
     lock = OutputLock(named, path, _locked(named, folder, path))
     try:
         yield lock
@@ -97,6 +98,8 @@ def only_run(flag: str, folder: str) -> Iterator[OutputLock]:
         if lock.is_there():
             with contextlib.suppress(OSError):
                 os.unlink(path)
+                if made:
+                    os.rmdir(folder)  # Nothing was written, or this fails.
         for descriptor in lock.descriptors:
             os.close(descriptor)
 
