@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 
@@ -81,37 +80,6 @@ def _draw(path, rng):
     Image.fromarray(rng.integers(0, 256, (44, 36, 3), np.uint8)).save(path)
 
 
-class Killed(BaseException):
-    """Ends a run at once; nothing that a run does catches it."""
-
-
-class Killer:
-    """Ends a run at the n-th file that gets its name in the output."""
-
-    def __init__(self, monkeypatch):
-        self._replace = os.replace
-        self._left = None
-        self.names = []
-        monkeypatch.setattr(os, "replace", self._counted)
-
-    def after(self, count):
-        self._left = count
-        self.names = []
-
-    def _counted(self, source, target, **keywords):
-        if self._left == 0:
-            raise Killed
-        self._replace(source, target, **keywords)
-        self.names.append(str(target))
-        if self._left is not None:
-            self._left -= 1
-
-
-@pytest.fixture
-def killer(monkeypatch):
-    return Killer(monkeypatch)
-
-
 @pytest.fixture
 def run(folder, capfd):
     def run_command(case, flags, output="out"):
@@ -157,10 +125,10 @@ def test_killed_overwrite_has_lost_nothing_and_goes_on(
     # Each run goes on where the one before was ended.
     for count in (0, 2, 5, 9):
         killer.after(count)
-        with pytest.raises((Killed, RuntimeError)):
+        with pytest.raises((killer.Killed, RuntimeError)):
             run(case, flags)
         assert old <= names(folder / "out", case.results)
-    killer.after(None)
+    killer.stop()
 
     assert run(case, flags)[0] == 0
     assert files_of(folder / "out") == files_of(folder / "fresh")
@@ -169,13 +137,13 @@ def test_killed_overwrite_has_lost_nothing_and_goes_on(
 def test_killed_overwrite_does_not_redo_what_it_did(run, folder, killer):
     case = CASES["anew"]
     run(case, case.before)
-    killer.after(None)
+    killer.stop()
     run(case, "--overwrite")
     journal = [i for i, n in enumerate(killer.names) if "/.journal/" in n]
     killer.after(journal[1] + 1)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, "--overwrite")
-    killer.after(None)
+    killer.stop()
 
     # Two contents are committed, each a block of two cells.
     assert "2 done + 4 kept" in run(case, "--overwrite")[1]
@@ -191,7 +159,7 @@ def test_old_tables_are_set_aside_until_the_end(run, folder, killer):
         for n in names(folder / "out", "manifest/.*")
     }
     killer.after(8)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, f"{case.after} --overwrite")
 
     aside = folder / "out" / ".replaced" / "1"
@@ -205,9 +173,9 @@ def test_run_without_the_flag_finishes_a_killed_overwrite(
     run(case, case.before)
     run(case, case.after, "fresh")
     killer.after(8)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, f"{case.after} --overwrite")
-    killer.after(None)
+    killer.stop()
 
     assert run(case, case.after)[0] == 0
     assert files_of(folder / "out") == files_of(folder / "fresh")
@@ -219,9 +187,9 @@ def test_another_overwrite_after_a_killed_one_starts_anew(
     case = CASES["identity"]
     run(case, case.before)
     killer.after(20)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, "--layout tree --overwrite")
-    killer.after(None)
+    killer.stop()
     run(case, case.after, "fresh")
 
     assert run(case, f"{case.after} --overwrite")[0] == 0
@@ -346,9 +314,9 @@ def test_job_that_breaks_keeps_the_failures_of_the_last(run, folder, killer):
     (folder / "contents" / "bad.png").write_bytes(b"no picture")
     assert run(case, "")[0] == 1
     killer.after(3)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, "--retry-failed")
-    killer.after(None)
+    killer.stop()
     (folder / "contents" / "bad.png").unlink()
     _draw(folder / "contents" / "bad.png", np.random.default_rng(9))
 
@@ -359,12 +327,12 @@ def test_job_json_tells_of_an_unfinished_overwrite(run, folder, killer):
     case = CASES["anew"]
     run(case, "")
     killer.after(6)
-    with pytest.raises((Killed, RuntimeError)):
+    with pytest.raises((killer.Killed, RuntimeError)):
         run(case, "--overwrite")
 
     state = json.loads((folder / "out" / "job.json").read_text("utf-8"))
     assert (state["status"], state["overwriting"]) == ("running", "set aside")
-    killer.after(None)
+    killer.stop()
     run(case, "--overwrite")
     state = json.loads((folder / "out" / "job.json").read_text("utf-8"))
     assert (state["status"], "overwriting" in state) == ("done", False)
