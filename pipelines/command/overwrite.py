@@ -139,6 +139,10 @@ class Names(Container[str]):
     def __init__(self, names: Iterable[str]) -> None:
         self._hashes = np.unique(np.fromiter(map(_hash, names), np.uint64))
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._hashes)
+
     def __contains__(self, name: object) -> bool:
         wanted = np.uint64(_hash(str(name)))
         place = int(np.searchsorted(self._hashes, wanted))

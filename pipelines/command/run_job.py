@@ -57,6 +57,10 @@ def _one(_plan: Any) -> int:
     return 1
 
 
+def _zero(_output: Any, _counts: Any) -> int:
+    return 0
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Command(Generic[_Config, _Plan]):
     """What a Beam command has of its own.
@@ -73,6 +77,8 @@ class Command(Generic[_Config, _Plan]):
             anything to run.
         build: Composes the pipeline and returns its counts.
         balances: Returns what must add up, the main one last, from the counts.
+        untold: Returns how many of what was counted as done or kept the tables of the
+            output, read back, do not tell of.
         end: Tells the user what came of it, and returns the place in the output to look
             at.
         records: Returns what of the names says what is done.
@@ -93,6 +99,7 @@ class Command(Generic[_Config, _Plan]):
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
+    untold: Callable[[OutputFolder, Mapping[str, int]], int] = _zero
     records: Callable[[_Config], Sequence[str]] = _none
     leftovers: Callable[[_Config, _Plan, OutputFolder, bool], Iterable[str]] = _none
     failure_parts: Callable[[_Plan], int] = _one
@@ -111,7 +118,7 @@ def run_job(
         beam_flags: Flags that are not ours.
 
     Raises:
-        RuntimeError: A balance does not add up.
+        RuntimeError: A balance does not add up, or the output does not tell of all.
         UsageError: What was asked for cannot be done; nothing was written.
     """
     options = pipeline_options(beam_flags)
@@ -143,6 +150,12 @@ def run_job(
             _ = counts | "WriteCounts" >> WriteCounts(output)
             pipeline.run().wait_until_finish()
         found: dict[str, int] = output.read_json(COUNTS)
+        if untold := command.untold(output, found):
+            raise RuntimeError(
+                f"{untold} {command.unit} were done, but the tables in {output.root} "
+                "do not tell of them. This is a defect of stylebeam; please report it. "
+                "The same command makes them again."
+            )
         return found
 
     status = job.run(run_pipeline, functools.partial(command.balances, plan))

@@ -211,6 +211,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            untold=_untold,
             records=lambda config: RECORDS,
             leftovers=_leftovers,
             reasons=REPORT,
@@ -222,6 +223,12 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
 
 def _names(output: OutputFolder) -> list[str]:
     return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
+
+
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many images `ingest.json`, made of the manifest, does not tell of."""
+    told = output.read_json(INGEST)["images"]
+    return sum(abs(counts.get(f"images_{name}", 0) - told[name]) for name in told)
 
 
 def _leftovers(

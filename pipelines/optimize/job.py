@@ -16,6 +16,7 @@ from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
+from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.optimize.optimize_runs import (
     CheckImages,
@@ -143,6 +144,13 @@ def build(
     return counts
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many runs the table, read back, does not tell of."""
+    told = sum(1 for _ in RUNS_TABLE.all_rows(output, ["run_id"]))
+    names = (Count.RUNS_DONE, Count.RUNS_KEPT)
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
 _ID: Final = r"[a-z0-9-]*[0-9a-f]{12}"
 
 # Every name that this command gives to a file of a run or of an image.
@@ -200,6 +208,7 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: REPORT,
+            untold=_untold,
             records=lambda config: (RUNS, "failures"),
             leftovers=_leftovers,
             failure_parts=lambda plan: count_parts(plan.image_count),

@@ -14,7 +14,7 @@ from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import dry_run
 from pipelines.stylize.leftovers import leftovers, records
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.elements import Count, ImageRef
+from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_one
 from transforms.steps.write_failures import WriteFailures
@@ -178,6 +178,16 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
     ]
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many pictures the manifest, read back, does not tell of."""
+    names = (Count.CELLS_DONE, Count.CELLS_KEPT, Count.CELLS_EXTRA)
+    told = sum(
+        row["status"] == CellStatus.DONE
+        for row in MANIFEST_TABLE.all_rows(output, ["status"])
+    )
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
 def _flag_for(name: str, value: Any) -> str | None:
     """Return how the bundle of an earlier version of stylebeam is asked for."""
     if name == "bundle_id":
@@ -205,6 +215,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            untold=_untold,
             records=records,
             leftovers=leftovers,
             failure_parts=_failure_parts,

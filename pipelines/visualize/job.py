@@ -18,6 +18,7 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
+from transforms.elements import Count
 from transforms.images.thumbnails import CONTENT, content_preview_name
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.write_failures import WriteFailures
@@ -167,6 +168,15 @@ def build(
     return all_counts
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many sheets the maps, read back, do not tell of."""
+    columns = ["path", "sheet_width"]
+    rows = MAPS_TABLE.all_rows(output, columns)
+    told = len(Names(row["path"] for row in rows if row["sheet_width"]))
+    names = (Count.SHEETS_DONE, Count.SHEETS_KEPT)
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
 # Every name that this command gives to a file of an image, or of all.
 _FORMS: Final = re.compile(
     rf"sheets/(?:[a-z0-9-]*[0-9a-f]{{12}}|{COLLECTION})/[a-z0-9_-]+\.(?:png|npz)"
@@ -223,6 +233,7 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",
+            untold=_untold,
             records=lambda config: (MAPS, "failures"),
             leftovers=_leftovers,
             failure_parts=lambda plan: count_parts(plan.images.count),
