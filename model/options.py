@@ -52,6 +52,9 @@ def zero_or_at_least(least: int) -> Range:
     )
 
 
+# What a path is for.
+PathUse = Literal["read", "written"]
+
 SHARE: Final = between(0, 1, "a share in [0, 1]")
 NOT_NEGATIVE: Final = at_least(0, "not negative")
 # The draws mix a seed with 16 bits of their own.
@@ -69,6 +72,10 @@ class Option:
         read: Makes the value from one word, where that is not done by the type alone;
             raises ValueError.
         instead_of: Another option that may not be given beside this one.
+        path: Whether its value is a path, and of what: `read` of an input, `written` of
+            an output. No input and output may lie inside one another.
+        words: Values of a path that are names of something else.
+        own: Name of the one file inside the output that may be read all the same.
         type: Type of the value, or of each value of a tuple.
         many: Whether the value is a tuple.
         choices: All values, where they are words out of some.
@@ -82,6 +89,9 @@ class Option:
     metavar: str | None = None
     read: Callable[[str], Any] | None = None
     instead_of: str = ""
+    path: PathUse | None = None
+    words: tuple[str, ...] = ()
+    own: str = ""
     type: Any = str
     many: bool = False
     choices: tuple[str, ...] = ()
@@ -103,15 +113,24 @@ def option(
     metavar: str | None = None,
     read: Callable[[str], Any] | None = None,
     instead_of: str = "",
+    path: PathUse | None = None,
+    words: tuple[str, ...] = (),
+    own: str = "",
 ) -> _T:
     """Return a field with a default; the arguments are those of `Option`."""
-    about = Option(help, within, metavar, read, instead_of)
+    about = Option(help, within, metavar, read, instead_of, path, words, own)
     return dataclasses.field(default=default, metadata={_KEY: about})
 
 
-def required(help: str, within: Range | None = None, *, metavar: str) -> Any:
+def required(
+    help: str,
+    within: Range | None = None,
+    *,
+    metavar: str,
+    path: PathUse | None = None,
+) -> Any:
     """Return a field that must be given; the arguments are those of `Option`."""
-    about = Option(help, within, metavar)
+    about = Option(help, within, metavar, path=path)
     return dataclasses.field(metadata={_KEY: about})
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
+from pipelines.command.apart import check_apart
 from pipelines.command.flags import add_flags, make_config
 from pipelines.command.heap import share_one_heap
 from pipelines.command.redaction import CleanFormatter, without_secrets
@@ -177,6 +178,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         check_surroundings()
         config = config_from_args(args)
+        check_apart(config)
         with without_greeting():
             job = importlib.import_module(_COMMANDS[args.command].job)
         return int(job.run(config, beam_flags))

@@ -5,12 +5,11 @@ import os
 import re
 from collections.abc import Sequence
 
+from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
 from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
 from transforms.inputs.listing import Listing
-from transforms.inputs.reading import list_checked
 from transforms.inputs.roots import InputRoot, parse_inputs, printable
-from transforms.storage.files import is_remote
 
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
 
@@ -28,12 +27,11 @@ class Inputs:
     tfds: tuple[TfdsRoot, ...] = ()
 
 
-def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
+def find_inputs(arguments: Sequence[str]) -> Inputs:
     """Turn the `P...` arguments of the command line into input roots.
 
     Args:
         arguments: In the order of the command line.
-        output: Output of the command: no input may hold it.
 
     Raises:
         ValueError: An argument cannot be used, or two roots have the same name.
@@ -66,8 +64,6 @@ def find_inputs(arguments: Sequence[str], output: str) -> Inputs:
         for name in [printable(label or builder.strip("/").rsplit("/", 1)[-1])]
     )
     _check_names(files, tfds)
-    for root in files:
-        _check_apart(root, output)
     return Inputs(files, tfds)
 
 
@@ -77,17 +73,14 @@ def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
     Args:
         flag: For the error message.
         arguments: Arguments of the flag, in the order of the command line.
-        output: Output of the command: no input may hold it.
+        output: Output of the command: no image may be in it.
 
     Raises:
         UsageError: An argument cannot be used, or there is no image.
     """
     listing = Listing()
     try:
-        roots = parse_inputs(arguments)
-        for root in roots:
-            _check_apart(root, output)
-        for ref in list_checked(roots):
+        for ref in list_apart(parse_inputs(arguments), output):
             listing.add(ref)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
@@ -107,15 +100,3 @@ def _check_names(files: Sequence[InputRoot], tfds: Sequence[TfdsRoot]) -> None:
                 f"{root.name!r}, so their keys would be equal. Name one with NAME=PATH"
             )
         places[root.prefix] = root.builder
-
-
-def _check_apart(root: InputRoot, output: str) -> None:
-    """Refuse an output inside an input: the next run would read what this one wrote."""
-    if is_remote(output) or is_remote(root.path) or root.files:
-        return
-    inside = os.path.realpath(output) + os.sep
-    if inside.startswith(os.path.realpath(root.path) + os.sep):
-        raise ValueError(
-            f"the output {output!r} is inside the input {root.path!r}, so the next run "
-            "would take its files for inputs. Choose a folder beside it"
-        )

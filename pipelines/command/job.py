@@ -13,14 +13,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
-
-import filelock
 
 from pipelines.command.balances import Balance as Balance
 from pipelines.command.balances import tell_unlisted
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
+from pipelines.command.lock import OutputLock, only_run
+from pipelines.command.overwrite import (
+    BEGUN,
+    SET_ASIDE,
+    STATE,
+    delete_leftovers,
+    named_deletions,
+    set_aside,
+    state_of,
+)
 from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
@@ -30,8 +38,6 @@ from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
-
-LOCK: Final = ".lock"
 
 # What a shell reports for a process that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -45,6 +51,11 @@ _PACKAGES: Final = (
     "pillow",
     "pyarrow",
 )
+
+
+def no_leftovers(_everything: bool) -> Iterable[str]:
+    """Return nothing: the command leaves no file that it has no use for."""
+    return ()
 
 
 def no_flag(_name: str, _value: Any) -> None:
@@ -63,6 +74,10 @@ class Job:
             with the same ones.
         config: The whole configuration, as JSON.
         overwrite: Whether what is there is made anew.
+        records: What of `names` says what is done: it is set aside where everything is
+            made anew.
+        leftovers: Returns the files that the finished output has no use for: all of
+            them where everything was made anew (True), or those of this run (False).
         max_failure_rate: Largest share of failed images, and of failed cells, that
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
@@ -80,6 +95,8 @@ class Job:
     identity: Mapping[str, Any]
     config: Mapping[str, Any]
     overwrite: bool
+    records: Sequence[str] = ()
+    leftovers: Callable[[bool], Iterable[str]] = no_leftovers
     max_failure_rate: float
     unit: str
     total: int
@@ -147,36 +164,37 @@ class Job:
 
         Raises:
             RuntimeError: A balance does not add up.
-            StorageError: A file of the output cannot be written.
+            StorageError: A file of the output cannot be written or deleted, or the
+                output vanished.
             UsageError: Another run is writing this output.
         """
-        with storage_errors(), only_run(self.output):
+        with storage_errors(), only_run("--output", self.output.root) as lock:
             # Again: another run may have ended meanwhile.
             self.check_output()
-            return self._run(work, balances)
+            return self._run(work, balances, lock)
 
     def _run(
         self,
         work: Callable[[], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        lock: OutputLock,
     ) -> int:
         started = time.monotonic()
-        about = {
+        about: dict[str, Any] = {
             "command": self.command,
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
         }
-        self._clear()
-        # Written first, so that a killed job's output is recognised and continued.
-        self.output.write_json(JOB, {**about, "status": "running"})
+        overwriting = self._begin(about)
         with (
             self.noted(),
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
             counts = dict(work())
+        lock.check()
         checked = balances(counts)
         status = _exit_status(checked, self.max_failure_rate, self.unlisted)
         seconds = time.monotonic() - started
@@ -187,8 +205,14 @@ class Job:
             "seconds": round(seconds, 3),
             "timings": _timings(read_progress(self.output)),
         }
+        lost = any(balance.missing for balance in checked)
+        if not lost:
+            self._delete_last(overwriting, status)
+        if not (status or lost):
+            about.pop(STATE, None)
         self.output.write_json(JOB, {**about, **result})
         self.output.delete(TEMPORARY)
+        lock.check()
         self._report(checked, seconds)
         return status
 
@@ -207,15 +231,34 @@ class Job:
                 )
             yield
 
-    def _clear(self) -> None:
-        """Remove what a killed job left half done, or everything with `overwrite`."""
-        if self.overwrite:
-            for name in self.names:
-                self.output.delete(name)
-        self.output.delete(TEMPORARY)
-        # Its rows are those of one run.
-        self.output.delete("failures")
-        forget_progress(self.output)
+    def _begin(self, about: dict[str, Any]) -> bool:
+        """Write the first job.json; return whether everything is made anew.
+
+        Nothing is deleted but what a killed job left half done.
+        """
+        state = state_of(self.output.read_json(JOB), self.overwrite, about)
+        with named_deletions():
+            self.output.delete(TEMPORARY)
+            forget_progress(self.output)
+        if state is not None:
+            about[STATE] = state
+        # Written first, so that a killed job's output is recognised and continued.
+        self.output.write_json(JOB, {**about, "status": "running"})
+        if state == BEGUN:
+            set_aside(self.output, self.records)
+            about[STATE] = SET_ASIDE
+            self.output.write_json(JOB, {**about, "status": "running"})
+        return state is not None
+
+    def _delete_last(self, overwriting: bool, status: int) -> None:
+        if overwriting and status:
+            print(
+                f"{self.command}: what --overwrite replaces stays in "
+                f"{self.output.root} until a run succeeds",
+                file=sys.stderr,
+            )
+        else:
+            delete_leftovers(self.output, self.leftovers(overwriting))
 
     def _report(self, balances: Sequence[Balance], seconds: float) -> None:
         summary = "; ".join(balance.sentence() for balance in balances)
@@ -235,36 +278,6 @@ class Job:
                     file=sys.stderr,
                 )
         tell_unlisted(self.command, self.unlisted)
-
-
-@contextlib.contextmanager
-def only_run(output: OutputFolder) -> Iterator[None]:
-    """Keep a second run from the same output.
-
-    The kernel holds the lock and lets it go with the process, however that ends: a lock
-    file that a killed run leaves is no lock. Buckets have no such lock.
-
-    Raises:
-        UsageError: Another run is writing this output.
-    """
-    if is_remote(output.root):
-        yield
-        return
-    os.makedirs(output.root, exist_ok=True)
-    lock = filelock.FileLock(output.path(LOCK))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UsageError(
-            f"--output {output.root}: another run is writing it. Wait for its end, or "
-            "choose another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        # While it is held: whoever comes next makes a file of its own.
-        os.unlink(output.path(LOCK))
-        lock.release()
 
 
 @contextlib.contextmanager

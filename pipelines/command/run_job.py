@@ -7,7 +7,7 @@ it has of its own in a `Command`; its dataflow is in its own `build`.
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import apache_beam as beam
@@ -26,6 +26,7 @@ from pipelines.errors import UsageError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import COUNTS, WriteCounts
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import parts_in
 
 
 class JobConfig(Protocol):
@@ -78,12 +79,20 @@ def check_tables(
             ) from error
 
 
-def _none(_plan: Any) -> int:
-    return 0
-
-
 def _go_on(_config: Any, _plan: Any) -> None:
     return None
+
+
+def _none(*_: Any) -> Sequence[str]:
+    return ()
+
+
+def _one(_plan: Any) -> int:
+    return 1
+
+
+def _zero(*_: Any) -> int:
+    return 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,8 +112,14 @@ class Command(Generic[_Config, _Plan]):
             on, or the exit status where there is nothing to run.
         build: Composes the pipeline and returns its counts.
         balances: Returns what must add up, the main one last, from the counts.
+        untold: Returns how many of what was counted as done or kept the tables of the
+            output, read back, do not tell of.
         end: Tells the user what came of it, and returns the place in the output to look
             at.
+        records: Returns what of the names says what is done.
+        leftovers: Returns the files that the finished output has no use for: all of
+            them where everything was made anew (True), or those of this run (False).
+        failure_parts: Returns how many parts the table of failures has.
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if any.
         tables: Tables of the output that this run goes on from.
@@ -116,11 +131,15 @@ class Command(Generic[_Config, _Plan]):
     identity: Callable[[_Config, _Plan], Mapping[str, Any]]
     unit: str
     total: Callable[[_Config, _Plan], int]
-    unlisted: Callable[[_Plan], int] = _none
+    unlisted: Callable[[_Plan], int] = _zero
     begin: Callable[[_Config, _Plan], int | None] = _go_on
     build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
+    untold: Callable[[OutputFolder, Mapping[str, int]], int] = _zero
+    records: Callable[[_Config], Sequence[str]] = _none
+    leftovers: Callable[[_Config, _Plan, OutputFolder, bool], Iterable[str]] = _none
+    failure_parts: Callable[[_Plan], int] = _one
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
     tables: Sequence[CommittedTable] = ()
@@ -137,7 +156,7 @@ def run_job(
         beam_flags: Flags that are not ours.
 
     Raises:
-        RuntimeError: A balance does not add up.
+        RuntimeError: A balance does not add up, or the output does not tell of all.
         StorageError: A file of the output cannot be written.
         UsageError: What was asked for cannot be done; nothing was written.
     """
@@ -154,6 +173,8 @@ def run_job(
         identity=command.identity(config, plan),
         config=dataclasses.asdict(config),
         overwrite=config.overwrite,
+        records=command.records(config),
+        leftovers=functools.partial(_leftovers, command, config, plan, output),
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
@@ -175,8 +196,29 @@ def run_job(
             _ = counts | "WriteCounts" >> WriteCounts(output)
             pipeline.run().wait_until_finish()
         found: dict[str, int] = output.read_json(COUNTS)
+        if untold := command.untold(output, found):
+            raise RuntimeError(
+                f"{untold} {command.unit} were done, but the tables in {output.root} "
+                "do not tell of them. This is a defect of stylebeam; please report it. "
+                "The same command makes them again."
+            )
         return found
 
     status = job.run(run_pipeline, functools.partial(command.balances, plan))
     print(output.path(command.end(config, plan, output)))
     return status
+
+
+def _leftovers(
+    command: Command[_Config, _Plan],
+    config: _Config,
+    plan: _Plan,
+    output: OutputFolder,
+    everything: bool,
+) -> Iterator[str]:
+    """Yield what the finished output has no use for."""
+    # Of an earlier run with another number of inputs.
+    for name, (_, parts) in parts_in(output, "failures").items():
+        if parts != command.failure_parts(plan):
+            yield name
+    yield from command.leftovers(config, plan, output, everything)

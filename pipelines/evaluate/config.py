@@ -6,6 +6,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import dataclasses
 from typing import Final
 
+from model.bundle import PACKAGED
 from model.options import at_least, option, required
 from pipelines.command import flags
 
@@ -22,10 +23,16 @@ class EvaluateConfig:
         "default",
         "networks to judge: default, paper, or the folder of a bundle",
         metavar="B",
+        path="read",
+        words=tuple(PACKAGED),
     )
-    content: tuple[str, ...] = required(f"photographs: {_INPUTS}", metavar="P")
-    style: tuple[str, ...] = required(f"paintings: {_INPUTS}", metavar="P")
-    output: str = required("folder or gs:// URL of the report", metavar="D")
+    content: tuple[str, ...] = required(
+        f"photographs: {_INPUTS}", metavar="P", path="read"
+    )
+    style: tuple[str, ...] = required(f"paintings: {_INPUTS}", metavar="P", path="read")
+    output: str = required(
+        "folder or gs:// URL of the report", metavar="D", path="written"
+    )
     # That of the published comparisons.
     size: int = option(
         256, "side of the squares that are stylized", at_least(32), metavar="PIXELS"

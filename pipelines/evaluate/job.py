@@ -12,6 +12,7 @@ from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, load_bundle
 from model.training.dataset import load_index
+from pipelines.command.apart import list_apart
 from pipelines.command.balances import Balance
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import Job
@@ -26,7 +27,7 @@ from transforms.evaluate.report import (
     failures_table,
 )
 from transforms.images.center_crop import square_picture
-from transforms.inputs.reading import list_checked, read_image
+from transforms.inputs.reading import read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.storage.files import read_file
@@ -102,8 +103,8 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         bundle = load_bundle(config.bundle, read_file)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"--bundle {config.bundle}: {error}") from error
-    contents = _squares("--content", config.content, config.size)
-    styles = _squares("--style", config.style, config.size)
+    contents = _squares("--content", config.content, config)
+    styles = _squares("--style", config.style, config)
     output = OutputFolder(config.output)
     job = Job(
         command="evaluate",
@@ -204,14 +205,15 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
     ]
 
 
-def _squares(flag: str, arguments: Sequence[str], size: int) -> Squares:
+def _squares(flag: str, arguments: Sequence[str], config: EvaluateConfig) -> Squares:
     try:
-        return Squares(flag, list(_sources(arguments)), size)
+        sources = list(_sources(arguments, config.output))
+        return Squares(flag, sources, config.size)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
 
 
-def _sources(arguments: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+def _sources(arguments: Sequence[str], output: str) -> Iterator[tuple[str, str, Any]]:
     """Return key, source and reader of every picture that the arguments name."""
     ours = [path for path in arguments if OutputFolder(path).exists("ingest.json")]
     for path in ours:
@@ -221,7 +223,7 @@ def _sources(arguments: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
         for i, key in enumerate(index.keys):
             yield f"{prefix}{key}", name, lambda index=index, i=i: index.read(i)
     others = [path for path in arguments if path not in ours]
-    for ref in list_checked(parse_inputs(others)) if others else ():
+    for ref in list_apart(parse_inputs(others), output) if others else ():
         yield ref.key, ref.source, lambda ref=ref: read_image(ref)
 
 

@@ -20,12 +20,14 @@ class ImportWeightsConfig:
     encoder: str = required(
         "file of the encoder, .pth or .safetensors, such as vgg_normalised.pth",
         metavar="FILE",
+        path="read",
     )
     decoder: str = required(
         "file of the decoder, .pth or .safetensors, such as decoder.pth",
         metavar="FILE",
+        path="read",
     )
-    output: str = required("folder of the bundle", metavar="BUNDLE")
+    output: str = required("folder of the bundle", metavar="BUNDLE", path="written")
     license: str = required(
         "licence of the weights as their publisher states it; it goes into the bundle",
         metavar="TEXT",

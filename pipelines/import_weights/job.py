@@ -8,6 +8,7 @@ from model.bundle import Bundle
 from model.networks.torch_file import TensorFileError, Tensors, read_tensors
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import check_local
+from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.import_weights.config import ImportWeightsConfig
 from transforms.steps.tensorflow_start import without_greeting
@@ -25,7 +26,8 @@ def run(config: ImportWeightsConfig, beam_flags: Sequence[str]) -> int:
     check_local("--output", config.output)
     bundle = import_bundle(config)
     try:
-        bundle.save(config.output)
+        with only_run("--output", config.output):
+            bundle.save(config.output)
     except OSError as error:
         raise UsageError(f"--output {config.output}: {error}") from error
     print(f"{config.output}: bundle {bundle.bundle_id}")

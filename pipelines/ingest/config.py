@@ -27,8 +27,11 @@ class IngestConfig:
     input: tuple[str, ...] = required(
         f"pictures: data sets made by this command, tfds:NAME, {flags.IMAGES}",
         metavar="P",
+        path="read",
     )
-    output: str = required("folder or gs:// URL of the data set", metavar="D")
+    output: str = required(
+        "folder or gs:// URL of the data set", metavar="D", path="written"
+    )
     name: str = required("name of the data set: [a-z][a-z0-9_]*", metavar="N")
     kind: Kind = option(
         "folder",
@@ -82,12 +85,16 @@ class IngestConfig:
         metavar="N",
     )
     captions: str = option(
-        "", "captions_*.json of COCO (with --kind coco)", metavar="FILE"
+        "",
+        "captions_*.json of COCO (with --kind coco)",
+        metavar="FILE",
+        path="read",
     )
     wikiart_list: tuple[str, ...] = option(
         (),
         "style_*.csv of WikiArt, lines Style/file.jpg,class (with --kind wikiart)",
         metavar="FILE",
+        path="read",
     )
     max_failure_rate: float = flags.max_failure_rate("images is rejected")
     dry_run: bool = option(False, "print the plan, write nothing")

@@ -3,12 +3,13 @@
 import dataclasses
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from pipelines.command.apart import check_place, list_apart
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
@@ -33,12 +34,14 @@ from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.inputs.reading import list_checked
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
+
+# What makes it a data set, and says what is done; the first is the mark of TFDS.
+RECORDS: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,12 +84,14 @@ def plan(config: IngestConfig) -> IngestPlan:
     listing = Listing()
     present = set()
     try:
-        inputs = find_inputs(config.input, config.output)
-        for ref in list_checked(inputs.files):
+        inputs = find_inputs(config.input)
+        for ref in list_apart(inputs.files, config.output):
             listing.add(ref)
             if (name := annotations.name_of(ref.key)) in named:
                 present.add(name)
+        output = f"--output {config.output}"
         for root in inputs.tfds:
+            check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"--input: {error}") from error
@@ -199,6 +204,9 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            untold=_untold,
+            records=lambda config: RECORDS,
+            leftovers=_leftovers,
             reasons=REPORT,
         ),
         config,
@@ -208,6 +216,31 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
 
 def _names(output: OutputFolder) -> list[str]:
     return [*OUTPUT_NAMES, *filter(is_shard_name, output.names(""))]
+
+
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many images `ingest.json`, made of the manifest, does not tell of."""
+    told = output.read_json(INGEST)["images"]
+    return sum(abs(counts.get(f"images_{name}", 0) - told[name]) for name in told)
+
+
+def _leftovers(
+    _config: IngestConfig, plan: IngestPlan, output: OutputFolder, everything: bool
+) -> Iterator[str]:
+    """Yield what a finished data set has no use for: the journal, and shards.
+
+    Those are of a split that nothing fell into, and of an earlier data set.
+    """
+    about = output.read_json(INGEST)
+    splits = about["splits"].values()
+    declared = {shard["name"] for split in splits for shard in split["shards"]}
+    ours = plan.settings.shard_names()
+    for name in filter(is_shard_name, output.names("")):
+        if name not in declared and (everything or name in ours):
+            yield name
+    if not about["images"]["accepted"]:
+        yield PREVIEW
+    yield manifest_table(plan.settings).journal
 
 
 def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:

@@ -20,16 +20,23 @@ class OptimizeConfig:
         settings: Settings of every run, where the sweep file says nothing else.
     """
 
-    content: tuple[str, ...] = required(f"photographs: {flags.IMAGES}", metavar="P")
-    style: tuple[str, ...] = required(f"paintings: {flags.IMAGES}", metavar="P")
-    output: str = required("folder or gs:// URL for everything made", metavar="D")
+    content: tuple[str, ...] = required(
+        f"photographs: {flags.IMAGES}", metavar="P", path="read"
+    )
+    style: tuple[str, ...] = required(
+        f"paintings: {flags.IMAGES}", metavar="P", path="read"
+    )
+    output: str = required(
+        "folder or gs:// URL for everything made", metavar="D", path="written"
+    )
     network: Network = option("vgg16", "network whose features are compared")
-    weights: str | None = option(None, flags.WEIGHTS, metavar="W")
+    weights: str | None = option(None, flags.WEIGHTS, metavar="W", path="read")
     settings: RunSettings = dataclasses.field(default_factory=RunSettings)
     sweep: str | None = option(
         None,
         "a TOML file of settings, each run on every content and style",
         metavar="FILE",
+        path="read",
     )
     # A day of a small machine: whoever wants more has thought about it.
     max_runs: int = option(

@@ -1,7 +1,8 @@
 """`stylebeam optimize`: Gatys style transfer as a study of many runs, a Beam job."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import apache_beam as beam
@@ -9,13 +10,20 @@ from apache_beam.pvalue import AsList, PCollection
 
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
+from pipelines.command.overwrite import Names, unwanted
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
+from transforms.elements import Count
 from transforms.inputs.listing import Listing, ReadListing
-from transforms.optimize.optimize_runs import CheckImages, OptimizeRuns, runs_of
+from transforms.optimize.optimize_runs import (
+    CheckImages,
+    OptimizeRuns,
+    preview_name,
+    runs_of,
+)
 from transforms.optimize.report import PAGES, REPORT, WriteRunReport
 from transforms.optimize.runs import (
     CURVES,
@@ -23,9 +31,9 @@ from transforms.optimize.runs import (
     RUNS_TABLE,
     VggChoice,
 )
-from transforms.optimize.settings import Setting
+from transforms.optimize.settings import FORMAT, Setting
 from transforms.steps.write_failures import WriteFailures
-from transforms.storage.compact_table import CompactTable
+from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
 
@@ -136,6 +144,44 @@ def build(
     return counts
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many runs the table, read back, does not tell of."""
+    told = sum(1 for _ in RUNS_TABLE.all_rows(output, ["run_id"]))
+    names = (Count.RUNS_DONE, Count.RUNS_KEPT)
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
+_ID: Final = r"[a-z0-9-]*[0-9a-f]{12}"
+
+# Every name that this command gives to a file of a run or of an image.
+_FORMS: Final = re.compile(
+    rf"runs/{_ID}/{_ID}/[^/]+(?:/step-[0-9]{{5,}})?\.{FORMAT}"
+    rf"|{CURVES}/[0-9a-f]{{16}}-[0-9a-f]+\.parquet"
+    rf"|{PAGES}/(?:content|style)/{_ID}\.jpg"
+)
+
+
+def _leftovers(
+    _config: OptimizeConfig, plan: OptimizePlan, output: OutputFolder, everything: bool
+) -> Iterator[str]:
+    """Yield what was merged and, of an earlier study, what no row tells of."""
+    yield from merged_journal(RUNS_TABLE, output)
+    if everything:
+        told = Names(_told_of(plan, output))
+        yield from unwanted(output, ["runs", CURVES, PAGES], _FORMS, told)
+
+
+def _told_of(plan: OptimizePlan, output: OutputFolder) -> Iterator[str]:
+    for row in RUNS_TABLE.all_rows(output):
+        yield from (row["path"], row["curve_path"])
+        yield from (shot["path"] for shot in row["snapshots"])
+        for role in ("content", "style"):
+            yield preview_name(role, row[f"{role}_id"])
+    for role, listing in (("content", plan.contents), ("style", plan.styles)):
+        for ref in listing.refs():
+            yield preview_name(role, ref.id)
+
+
 def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and runs planned over the decoded."""
     return [
@@ -163,6 +209,10 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: REPORT,
+            untold=_untold,
+            records=lambda config: (RUNS, "failures"),
+            leftovers=_leftovers,
+            failure_parts=lambda plan: count_parts(plan.image_count),
             tables=(RUNS_TABLE,),
         ),
         config,

@@ -6,6 +6,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import dataclasses
 from typing import Final
 
+from model.bundle import PACKAGED
 from model.config import Precision
 from model.networks.tiling import LEAST_TILE_PIXELS
 from model.options import (
@@ -20,7 +21,7 @@ from model.options import (
 from pipelines.command import flags
 from pipelines.command.flags import require
 from transforms.elements import PreserveColor
-from transforms.stylize.cells import Layout, OutputFormat, PictureFormat
+from transforms.stylize.cells import BANK_NAME, Layout, OutputFormat, PictureFormat
 
 PAIRINGS: Final = ("grid", "sample", "zip", "corners")
 
@@ -34,24 +35,33 @@ def _strengths(text: str) -> tuple[float, ...]:
 class StylizeConfig:
     """What `stylebeam stylize` was asked to do."""
 
-    content: tuple[str, ...] = required(f"photographs: {flags.IMAGES}", metavar="P")
+    content: tuple[str, ...] = required(
+        f"photographs: {flags.IMAGES}", metavar="P", path="read"
+    )
     style: tuple[str, ...] = option(
         (),
         f"paintings: {flags.IMAGES}; may be left out where a style bank has them all",
         metavar="P",
+        path="read",
     )
     style_bank: str = option(
         "",
         "styles.parquet of an earlier run, whose styles are not encoded again",
         metavar="B",
+        path="read",
+        own=BANK_NAME,
     )
-    output: str = required("folder or gs:// URL for everything made", metavar="D")
+    output: str = required(
+        "folder or gs:// URL for everything made", metavar="D", path="written"
+    )
     # A name and not its path, which is another one on a remote worker.
     bundle: str = option(
         "default",
         "networks: default (fast, at four levels), paper (Huang & Belongie 2017), or "
         "the folder of a bundle",
         metavar="B",
+        path="read",
+        words=tuple(PACKAGED),
     )
     pairing: str = option(
         "grid",
@@ -60,6 +70,8 @@ class StylizeConfig:
         "corners (an interpolation sheet of 2 to 4 paintings), or a .csv or .parquet "
         "of pairs with the columns content, style, weights, alpha, mask",
         metavar="HOW",
+        path="read",
+        words=PAIRINGS,
     )
     styles_per_content: int | None = option(
         None,

@@ -13,13 +13,15 @@ from pipelines.command.job_file import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
+from pipelines.stylize.leftovers import leftovers, records
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
-from transforms.elements import Count, ImageRef
+from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import count_parts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
@@ -103,7 +105,7 @@ def build(
     _ = (
         (styles.failures, stylized.failures, bad.failures)
         | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, parts)
+        | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
     )
     return (
         styles.counts,
@@ -177,6 +179,16 @@ def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
     ]
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many pictures the manifest, read back, does not tell of."""
+    names = (Count.CELLS_DONE, Count.CELLS_KEPT, Count.CELLS_EXTRA)
+    told = sum(
+        row["status"] == CellStatus.DONE
+        for row in MANIFEST_TABLE.all_rows(output, ["status"])
+    )
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
 def _flag_for(name: str, value: Any) -> str | None:
     """Return how the bundle of an earlier version of stylebeam is asked for."""
     if name == "bundle_id":
@@ -205,12 +217,20 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=_end,
+            untold=_untold,
+            records=records,
+            leftovers=leftovers,
+            failure_parts=_failure_parts,
             flag_for=_flag_for,
             tables=(MANIFEST_TABLE,),
         ),
         config,
         beam_flags,
     )
+
+
+def _failure_parts(plan: StylizePlan) -> int:
+    return count_parts(plan.content_count + plan.style_count)
 
 
 def _begin(config: StylizeConfig, plan: StylizePlan) -> int | None:

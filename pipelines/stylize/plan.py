@@ -1,11 +1,12 @@
 """What `stylebeam stylize` finds out before it writes anything."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from model.checksums import DamagedFileError
+from pipelines.command.apart import checker
 from pipelines.command.inputs import list_inputs
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
@@ -118,6 +119,8 @@ def plan(config: StylizeConfig) -> StylizePlan:
         bank, bank_keys = _bank(config, bundle)
         style_count = style_count or len(bank_keys)
     _check_counts(config, contents.count, style_count)
+    pairs = _pairs(config, contents, styles, bank_keys)
+    _check_masks(config, pairs or ())
     return StylizePlan(
         contents=contents,
         styles=styles,
@@ -125,7 +128,7 @@ def plan(config: StylizeConfig) -> StylizePlan:
         bundle=bundle,
         settings=settings,
         bank=bank,
-        pairs=_pairs(config, contents, styles, bank_keys),
+        pairs=pairs,
         retry=_retry(config) if config.retry_failed else None,
     )
 
@@ -230,6 +233,18 @@ def _pairs(
     if not rows:
         raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
     return rows
+
+
+def _check_masks(config: StylizeConfig, pairs: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse masks inside the output."""
+    check = checker(config.output)
+    try:
+        for row in pairs:
+            for share in row["styles"]:
+                if share["mask"]:
+                    check(share["mask"])
+    except ValueError as error:
+        raise UsageError(f"--pairing {config.pairing}: the mask {error}") from error
 
 
 def _retry(config: StylizeConfig) -> Retry:

@@ -10,6 +10,9 @@ from pipelines.errors import UsageError
 
 TF_CONFIG: Final = "TF_CONFIG"
 
+# Beside what TensorFlow knows: the workers have a parent.
+_LOCAL: Final = "local"
+
 # In the order of their parts of a batch. Parameter servers are no part of this.
 _TASKS: Final = ("chief", "worker")
 
@@ -21,10 +24,13 @@ class Cluster:
     Attributes:
         addresses: Address of each worker, `host:port`; none for a process alone.
         index: Which of them this process is.
+        local: Whether a process of this machine started them all. It holds the lock of
+            the workdir.
     """
 
     addresses: Sequence[str] = ()
     index: int = 0
+    local: bool = False
 
     @property
     def workers(self) -> int:
@@ -73,7 +79,7 @@ def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Clu
         )
     addresses = [address for name in _TASKS for address in cluster.get(name, [])]
     before = len(cluster.get("chief", [])) if kind == "worker" else 0
-    return Cluster(addresses, before + index)
+    return Cluster(addresses, before + index, config.get(_LOCAL) is True)
 
 
 def _parts(config: Any) -> tuple[dict[str, list[str]], dict[str, Any]]:
@@ -97,5 +103,6 @@ def local_tf_config(addresses: Sequence[str], index: int) -> str:
         {
             "cluster": {"worker": list(addresses)},
             "task": {"type": "worker", "index": index},
+            _LOCAL: True,
         }
     )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from model.bundle import PACKAGED
 from model.config import ADAIN_LAYER, Network
 from model.networks.vgg import layers_to, vgg_layers
 from model.options import at_least, between, option, required, words
@@ -59,12 +60,17 @@ class TrainConfig:
         settings: What decides the outcome.
     """
 
-    content: tuple[str, ...] = required(f"photographs: {_DATASETS}", metavar="D")
-    style: tuple[str, ...] = required(f"paintings: {_DATASETS}", metavar="D")
+    content: tuple[str, ...] = required(
+        f"photographs: {_DATASETS}", metavar="D", path="read"
+    )
+    style: tuple[str, ...] = required(
+        f"paintings: {_DATASETS}", metavar="D", path="read"
+    )
     workdir: str = required(
         "folder for checkpoints, logs and the best bundle, local or a bucket mounted "
         "as a folder; a training that is there is continued",
         metavar="W",
+        path="written",
     )
     network: Network | None = option(
         None,
@@ -76,6 +82,7 @@ class TrainConfig:
         "file of the encoder's ImageNet weights, a Keras notop .h5 or an .npz "
         "(default: vgg16 is packaged, vgg19 is downloaded by Keras)",
         metavar="P",
+        path="read",
     )
     adain_layers: tuple[str, ...] = option(
         (),
@@ -106,11 +113,14 @@ class TrainConfig:
         None,
         "bundle whose decoder is trained on: default, paper, or a folder",
         metavar="BUNDLE",
+        path="read",
+        words=tuple(PACKAGED),
     )
     exclude: str | None = option(
         None,
         "text file (UTF-8) of keys that are not trained on, one a line",
         metavar="LIST",
+        path="read",
     )
     settings: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
     # A quarter of an hour of work on a small machine.

@@ -8,6 +8,7 @@ from model.bundle import Bundle, BundleError, load_bundle
 from model.training.checkpoints import CheckpointError, latest_weights
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import check_local
+from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
@@ -25,16 +26,21 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
     start_tensorflow()
     bundle = find_bundle(config)
     try:
-        bundle.save(config.output)
-        if config.saved_model is not None:
-            save_saved_model(bundle, config.saved_model)
-        if config.weights_h5 is not None:
-            pathlib.Path(config.weights_h5).parent.mkdir(parents=True, exist_ok=True)
-            save_weights_h5(bundle, config.weights_h5)
+        with only_run("--output", config.output):
+            _save(bundle, config)
     except OSError as error:
         raise UsageError(f"--output {config.output}: {error}") from error
     print(config.output)
     return 0
+
+
+def _save(bundle: Bundle, config: ExportConfig) -> None:
+    bundle.save(config.output)
+    if config.saved_model is not None:
+        save_saved_model(bundle, config.saved_model)
+    if config.weights_h5 is not None:
+        pathlib.Path(config.weights_h5).parent.mkdir(parents=True, exist_ok=True)
+        save_weights_h5(bundle, config.weights_h5)
 
 
 def find_bundle(config: ExportConfig) -> Bundle:

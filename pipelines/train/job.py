@@ -1,14 +1,16 @@
 """`stylebeam train`: a decoder learns from ingested data sets, on any many workers."""
 
+import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from pipelines.command.flags import refuse_beam_flags
+from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.train.cluster import Cluster, cluster_from_environment
 from pipelines.train.config import TrainConfig
-from pipelines.train.plan import plan
+from pipelines.train.plan import TrainPlan, plan
 from pipelines.train.processes import run_workers
 from pipelines.train.workdir import Workdir
 from transforms.steps.tensorflow_start import without_greeting
@@ -22,16 +24,37 @@ def run(config: TrainConfig, beam_flags: Sequence[str]) -> int:
         the same command goes on.
 
     Raises:
+        StorageError: The workdir vanished.
         UsageError: What was asked for cannot be done; nothing was written.
     """
     refuse_beam_flags(beam_flags)
     cluster = cluster_from_environment()
     _check_batch(config, cluster)
     planned = plan(config)
-    if config.local_workers > 1 and not cluster.addresses:
+    if not cluster.chief or cluster.local:
+        # The chief writes, or the parent that started all: one of them has the lock.
+        return _train(config, planned, cluster)
+    with only_run("--workdir", config.workdir) as lock:
         workdir = Workdir(pathlib.Path(config.workdir))
-        command = [sys.executable, "-m", "pipelines", *sys.argv[1:]]
-        return run_workers(command, config.local_workers, workdir.latest_step)
+        # Again: another training may have ended meanwhile.
+        resumed = workdir.check(planned.identity)
+        if config.local_workers > 1 and not cluster.addresses:
+            command = [sys.executable, "-m", "pipelines", *sys.argv[1:]]
+            # They inherit the lock: it holds until the last of them has ended.
+            return run_workers(
+                command,
+                config.local_workers,
+                workdir.latest_step,
+                lock.descriptors,
+            )
+        planned = dataclasses.replace(planned, resumed=resumed)
+        status = _train(config, planned, cluster)
+        if status == 1:
+            lock.check()  # The cause, where the workdir is gone.
+        return status
+
+
+def _train(config: TrainConfig, planned: TrainPlan, cluster: Cluster) -> int:
     # Late: TensorFlow starts here, and the parent of local workers needs none.
     with without_greeting():
         from pipelines.train.worker import train

@@ -29,7 +29,10 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 def run_workers(
-    command: Sequence[str], count: int, progress: Callable[[], int | None]
+    command: Sequence[str],
+    count: int,
+    progress: Callable[[], int | None],
+    inherited: Sequence[int] = (),
 ) -> int:
     """Run so many workers until they have finished; return their exit status.
 
@@ -42,11 +45,12 @@ def run_workers(
         count: How many.
         progress: Returns the step of the last checkpoint. Workers that die without a
             new one are not started again for ever.
+        inherited: Descriptors that the workers hold open as long as they live.
     """
     deaths = 0
     while True:
         reached = progress()
-        status = _run_once(command, count)
+        status = _run_once(command, count, inherited)
         if status >= 0:
             return status
         deaths = deaths + 1 if progress() == reached else 1
@@ -65,7 +69,7 @@ def run_workers(
         )
 
 
-def _run_once(command: Sequence[str], count: int) -> int:
+def _run_once(command: Sequence[str], count: int, inherited: Sequence[int]) -> int:
     """Return the status that ended the workers; negative for a signal."""
     addresses = [f"localhost:{port}" for port in _free_ports(count)]
     workers: list[subprocess.Popen[bytes]] = []
@@ -84,7 +88,9 @@ def _run_once(command: Sequence[str], count: int) -> int:
                 **os.environ,
                 TF_CONFIG: local_tf_config(addresses, index),
             }
-            workers.append(subprocess.Popen(command, env=environment))
+            workers.append(
+                subprocess.Popen(command, env=environment, pass_fds=inherited)
+            )
         status = _first_end(workers)
         if status < 0 and asked:
             # Some had not yet begun to listen: they are not to be started again.

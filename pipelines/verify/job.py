@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.job import only_run
 from pipelines.command.job_file import JOB, wrong_job
+from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.verify.config import VerifyConfig
 from pipelines.verify.datasets import check_evaluate, check_ingest
@@ -78,7 +78,7 @@ def find(root: str, repair: bool) -> Iterator[Finding]:
         if not repair:
             yield from _of_job(output, repair)
             return
-        with only_run(output):
+        with only_run("OUT", root):
             yield from _of_job(output, repair)
     elif output.exists(CONFIG):
         yield from check_training(output)

@@ -32,11 +32,12 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import part_name, parts_in
 from transforms.stylize import gallery
+from transforms.stylize.cells import BANK_NAME
 from transforms.stylize.interpolation_sheets import write_sheets
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 from transforms.stylize.pairing import BlendPairing, corner_weights
 from transforms.stylize.picture_shards import ShardReader
-from transforms.stylize.style_bank import BANK_NAME, load_bank
+from transforms.stylize.style_bank import load_bank
 from transforms.visualize import gallery as visual_gallery
 from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import VisualizeSettings

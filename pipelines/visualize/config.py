@@ -18,10 +18,14 @@ ALL_LAYERS = "all"
 class VisualizeConfig:
     """What `stylebeam visualize` was asked to do."""
 
-    input: tuple[str, ...] = required(f"images: {flags.IMAGES}", metavar="P")
-    output: str = required("folder or gs:// URL for everything made", metavar="D")
+    input: tuple[str, ...] = required(
+        f"images: {flags.IMAGES}", metavar="P", path="read"
+    )
+    output: str = required(
+        "folder or gs:// URL for everything made", metavar="D", path="written"
+    )
     network: Network = option("vgg16", "network that is looked into")
-    weights: str | None = option(None, flags.WEIGHTS, metavar="W")
+    weights: str | None = option(None, flags.WEIGHTS, metavar="W", path="read")
     # The first layer of each block: what the poolings leave, five steps inwards.
     layers: str = option(
         "block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",

@@ -1,7 +1,8 @@
 """`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import apache_beam as beam
@@ -12,20 +13,23 @@ from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
+from pipelines.command.overwrite import Names, unwanted
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
+from transforms.elements import Count
+from transforms.images.thumbnails import CONTENT, content_preview_name
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
-from transforms.storage.compact_table import CompactTable
+from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE
-from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.settings import COLLECTION, Channels, Kind, VisualizeSettings
 from transforms.visualize.sheet import SCORES
 from transforms.visualize.top_images import FindTopImages
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
@@ -165,6 +169,46 @@ def build(
     return all_counts
 
 
+def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
+    """Return how many sheets the maps, read back, do not tell of."""
+    columns = ["path", "sheet_width"]
+    rows = MAPS_TABLE.all_rows(output, columns)
+    told = len(Names(row["path"] for row in rows if row["sheet_width"]))
+    names = (Count.SHEETS_DONE, Count.SHEETS_KEPT)
+    return max(0, sum(counts.get(name, 0) for name in names) - told)
+
+
+# Every name that this command gives to a file of an image, or of all.
+_FORMS: Final = re.compile(
+    rf"sheets/(?:[a-z0-9-]*[0-9a-f]{{12}}|{COLLECTION})/[a-z0-9_-]+\.(?:png|npz)"
+    rf"|{SCORES}/[a-z0-9-]*[0-9a-f]{{12}}\.npz"
+    rf"|{CONTENT}/[a-z0-9-]*[0-9a-f]{{12}}\.jpg"
+)
+
+
+def _leftovers(
+    _config: VisualizeConfig,
+    plan: VisualizePlan,
+    output: OutputFolder,
+    everything: bool,
+) -> Iterator[str]:
+    """Yield what was merged and, of an earlier visualization, what no row tells of."""
+    yield from merged_journal(MAPS_TABLE, output)
+    if everything:
+        told = Names(_told_of(plan, output))
+        yield from unwanted(output, ["sheets", SCORES, "gallery"], _FORMS, told)
+
+
+def _told_of(plan: VisualizePlan, output: OutputFolder) -> Iterator[str]:
+    for row in MAPS_TABLE.all_rows(output, ["image_id", "path", "raw_path"]):
+        yield content_preview_name(row["image_id"])
+        yield row["path"]
+        if row["raw_path"]:
+            yield row["raw_path"]
+    for ref in plan.images.refs():
+        yield content_preview_name(ref.id)
+
+
 def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and sheets planned."""
     return [
@@ -191,6 +235,10 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",
+            untold=_untold,
+            records=lambda config: (MAPS, "failures"),
+            leftovers=_leftovers,
+            failure_parts=lambda plan: count_parts(plan.images.count),
             tables=(MAPS_TABLE,),
         ),
         config,

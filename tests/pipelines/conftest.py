@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import os
 import pathlib
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -110,3 +112,49 @@ def train_command(datasets) -> Callable[..., list[str]]:
         return [*command, "--crop", "32", *flags]
 
     return make
+
+
+class _Killed(BaseException):
+    """Ends a run at once; nothing that a run does catches it."""
+
+
+class Killer:
+    """Ends a run after some files of an output have got their names.
+
+    A run in this process, so it is quick, and leaves what a killed one leaves.
+    """
+
+    Killed = _Killed
+
+    def __init__(self, monkeypatch):
+        self._replace = os.replace
+        self._left: int | None = None
+        self._pattern = re.compile("")
+        self.names: list[str] = []
+        monkeypatch.setattr(os, "replace", self._counted)
+
+    def after(self, count):
+        """End the next run after so many files."""
+        self.after_name("", count)
+
+    def after_name(self, pattern, count):
+        """End the next run after so many files of some name."""
+        self._pattern, self._left, self.names = re.compile(pattern), count, []
+
+    def stop(self):
+        """End no run any more."""
+        self._left, self.names = None, []
+
+    def _counted(self, source, target, **keywords):
+        if self._left == 0:
+            raise _Killed
+        self._replace(source, target, **keywords)
+        self.names.append(str(target))
+        if self._left and self._pattern.search(str(target)):
+            self._left -= 1
+
+
+@pytest.fixture
+def killer(monkeypatch) -> Killer:
+    """Ends runs of this test."""
+    return Killer(monkeypatch)

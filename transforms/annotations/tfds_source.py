@@ -65,6 +65,14 @@ class TfdsRoot:
             )
         return builder
 
+    def folder(self) -> str:
+        """Return the folder that the data set is read from.
+
+        Raises:
+            ValueError: There is no such data set, or it has no pictures.
+        """
+        return str(self.load().data_dir)
+
     def list_into(self, listing: Listing) -> None:
         """Add the pictures to a listing; they are read from the data set itself.
 

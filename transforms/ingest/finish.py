@@ -22,7 +22,6 @@ from transforms.ingest.tfds_metadata import (
     dataset_info,
     features_json,
 )
-from transforms.ingest.whole_shards import manifest_table
 from transforms.storage.folder import OutputFolder
 
 REPORT: Final = "report.html"
@@ -38,8 +37,9 @@ def finish_dataset(
 ) -> int:
     """Write everything that needs the whole manifest; return the number of records.
 
-    In such an order that TFDS finds a data set only once it is whole, and the journal
-    goes last. Nothing here depends on when, where or how the job ran.
+    In such an order that TFDS finds a data set only once it is whole. Nothing is
+    deleted: the launcher does that, last. Nothing here depends on when, where or how
+    the job ran.
 
     Args:
         output: The data set, its shards and manifest complete.
@@ -56,19 +56,11 @@ def finish_dataset(
     if survey.first:
         pixels = [read_picture(output, settings, row) for row in survey.first]
         output.write(PREVIEW, overview(pixels))
-    else:
-        output.delete(PREVIEW)
     summary = _summary(settings, identity, survey, splits)
     output.write(REPORT, report_html(output, settings, summary, survey, examples))
     output.write_json(FEATURES, features_json())
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
-    for name in settings.shard_names():
-        if not any(
-            name == shard.name for shards in splits.values() for shard in shards
-        ):
-            output.delete(name)  # of a split that nothing fell into
-    output.delete(manifest_table(settings).journal)
     return survey.accepted
 
 

@@ -83,6 +83,23 @@ def parse_inputs(arguments: Sequence[str]) -> tuple[InputRoot, ...]:
     return tuple(roots)
 
 
+def places_of(argument: str) -> tuple[str, ...]:
+    """Return the folders, files and URLs that an argument names, as far as they exist.
+
+    Args:
+        argument: An argument of the command line.
+    """
+    _, path = _split_name(argument)
+    if files.is_remote(path):
+        return (_fixed_folder(path) if _MAGIC.search(path) else path,)
+    if os.path.lexists(path) or not _MAGIC.search(path):
+        return (path,)
+    try:
+        return tuple(part.path for part in _locate(argument, path))
+    except (OSError, ValueError):
+        return ()  # Whoever reads it says so.
+
+
 def _split_name(argument: str) -> tuple[str, str]:
     """Split `NAME=PATH`; the name is empty where there is none."""
     match = _NAMED.fullmatch(argument)

@@ -14,7 +14,12 @@ from model.gatys.sharpness import high_frequency_energy
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images.decoder import encode_image
 from transforms.optimize.settings import FORMAT, RunSettings
-from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
+from transforms.storage.committed_table import (
+    CommittedTable,
+    StoredFile,
+    rows_digest,
+    sha256,
+)
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, table_bytes
 from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
@@ -152,7 +157,7 @@ def commit_run(output: OutputFolder, row: Row) -> None:
     Raises:
         OSError: It cannot be written; the run is not done.
     """
-    RUNS_TABLE.commit(output, [row], row["pair_id"], row["setting"])
+    RUNS_TABLE.commit(output, [row], row["pair_id"], rows_digest([row]))
 
 
 def write_run(

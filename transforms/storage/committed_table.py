@@ -14,6 +14,7 @@ import dataclasses
 import errno
 import hashlib
 import itertools
+import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -92,6 +93,16 @@ class StoredFile(NamedTuple):
 def sha256(data: bytes) -> str:
     """Return the sha256 of a file's bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """Return 16 hexadecimal digits that follow from all that rows say.
+
+    For the names of journal files: one name then never has two contents, and whoever
+    deletes a name that was merged deletes nothing that was committed since.
+    """
+    text = json.dumps(rows, sort_keys=True, default=str)
+    return sha256(text.encode())[:16]
 
 
 def _no_files(_row: Row) -> Iterable[StoredFile]:
@@ -331,6 +342,18 @@ class CommittedTable:
                 yield from rows_in(table)
         elif (found := self.read(output, name, columns, **filters)) is not None:
             yield from rows_in(found)
+
+    def all_rows(
+        self, output: OutputFolder, columns: Sequence[str] | None = None
+    ) -> Iterator[Row]:
+        """Yield the merged rows, part by part.
+
+        Args:
+            output: Where the table is.
+            columns: Columns wanted; None for all.
+        """
+        for name in parts_in(output, self.folder):
+            yield from self.rows(output, name, columns)
 
     def rows_of(
         self, output: OutputFolder, parts: int, *owner: str, **filters: Any

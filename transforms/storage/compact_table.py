@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -22,10 +22,6 @@ class Packer(abc.ABC):
         self, output: OutputFolder, part: int, rows: Iterable[Row]
     ) -> Iterator[Row]:
         """Copy the files of a part and yield the rows that say where they are."""
-
-    @abc.abstractmethod
-    def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
-        """Remove the copies that none of all rows tells of."""
 
 
 @dataclasses.dataclass
@@ -61,7 +57,7 @@ class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
             >> beam.Map(_merge_part, self.table, self.output, self.parts, self.packer)
         )
         return start | "Clean" >> beam.FlatMap(
-            _clean, self.table, self.parts, self.packer, AsList(merged)
+            _clean, self.table, self.parts, AsList(merged)
         )
 
 
@@ -82,10 +78,12 @@ def _merge_part(
     output: OutputFolder,
     parts: int,
     packer: Packer | None,
-) -> str:
+) -> tuple[str, list[str]]:
+    """Merge a part; return its name and what it took from the journal."""
     part, journal = grouped
     name = table.part_name(part, parts)
-    if journal or not output.exists(name):
+    # A bundle that runs again, late, finds its part merged and its journal gone.
+    if not output.exists(name) or any(map(output.exists, journal)):
         merged = table.merged(output, part, parts, journal)
         if packer is None:
             table.write_table(output, name, merged)
@@ -94,23 +92,56 @@ def _merge_part(
             with writing_rows(output, name, table.written_schema) as file:
                 for row in rows:
                     file.add(row)
-    return name
+    return name, journal
 
 
 def _clean(
     output: OutputFolder,
     table: CommittedTable,
     parts: int,
-    packer: Packer | None,
-    names: list[str],
+    merged: list[tuple[str, list[str]]],
 ) -> list[str]:
-    """Remove what the merged parts replace: the journal last, since it is the truth."""
-    for name, numbers in parts_in(output, table.folder).items():
-        if numbers[1] != parts:
+    """Remove what the merged parts replace, by name; the journal last, the truth.
+
+    Only what was merged goes: this may run again when others have committed since, or
+    when the table has more parts.
+    """
+    names = sorted(name for name, _ in merged)
+    there = parts_in(output, table.folder)
+    if all(name in there for name in names):
+        for name, numbers in there.items():
+            if numbers[1] < parts:
+                output.delete(name)
+    for _, journal in merged:
+        for name in journal:
             output.delete(name)
-    if packer is not None:
-        packer.clean(
-            output, (row for name in names for row in table.rows(output, name))
-        )
-    output.delete(table.journal)
-    return sorted(names)
+    output.prune(table.journal)
+    return names
+
+
+def merged_journal(
+    table: CommittedTable, output: OutputFolder, but: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield the journal files that say nothing that the parts do not say.
+
+    A bundle that runs again after the merge commits once more what is there.
+
+    Args:
+        table: The table.
+        output: Where it is.
+        but: Columns that may differ: where a file was moved to.
+    """
+    parts = table.parts_on_disk(output)
+    for name in table.journal_names(output):
+        rows = list(table.rows(output, name))
+        owners = {tuple(row[column] for column in table.owner) for row in rows}
+        found = [row for one in owners for row in table.rows_of(output, parts, *one)]
+        if parts and _told(rows, but) == _told(found, but):
+            yield name
+
+
+def _told(rows: Iterable[Row], but: Collection[str]) -> list[str]:
+    return sorted(
+        repr({name: value for name, value in row.items() if name not in but})
+        for row in rows
+    )

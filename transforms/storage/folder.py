@@ -169,6 +169,12 @@ class OutputFolder:
             return bool(files.filesystems().exists(self.path(name)))
         return os.path.exists(self.path(name))
 
+    def is_file(self, name: str) -> bool:
+        """Return whether a file of that name is there, and not a folder."""
+        if files.is_remote(self.root):
+            return self.exists(name)
+        return os.path.isfile(self.path(name))
+
     def names(self, folder: str) -> list[str]:
         """Return the names of the files right inside a folder, sorted.
 
@@ -232,8 +238,63 @@ class OutputFolder:
             states[name] = FileState(status.st_size, status.st_mtime)
         return states
 
+    def below(self, folder: str) -> Iterator[str]:
+        """Yield the names of all files below a folder, sorted within each folder.
+
+        Links to folders are not followed.
+
+        Args:
+            folder: Name of the folder.
+        """
+        if files.is_remote(self.root):
+            (match,) = files.filesystems().match([self.path(f"{folder}/**")])
+            base = self.path("")
+            yield from sorted(f.path.removeprefix(base) for f in match.metadata_list)
+            return
+        for parent, folders, names in os.walk(self.path(folder), onerror=_raise):
+            folders.sort()
+            inside = os.path.relpath(parent, self.path(folder)).replace(os.sep, "/")
+            prefix = folder if inside == "." else f"{folder}/{inside}"
+            for name in sorted(names):
+                yield f"{prefix}/{name}"
+
+    def move(self, name: str, to: str) -> None:
+        """Give a file or a whole folder another name; what is not there stays away.
+
+        Raises:
+            OSError: It cannot be moved.
+        """
+        if files.is_remote(self.root):
+            one = [name] if files.filesystems().exists(self.path(name)) else []
+            found = [*one, *self.below(name)]
+            if found:
+                files.filesystems().rename(
+                    [self.path(old) for old in found],
+                    [self.path(to + old.removeprefix(name)) for old in found],
+                )
+            return
+        target = pathlib.Path(self.path(to))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path(name), target)
+
+    def prune(self, folder: str) -> None:
+        """Remove a folder, and those above it inside the output, that hold nothing."""
+        if files.is_remote(self.root):
+            return  # A bucket has no folders.
+        while folder:
+            try:
+                os.rmdir(self.path(folder))
+            except OSError:
+                return
+            folder = folder.rpartition("/")[0]
+
     def delete(self, name: str) -> None:
-        """Delete a file or a whole folder; a name that is not there is no error."""
+        """Delete a file or a whole folder; a name that is not there is no error.
+
+        Raises:
+            OSError: It cannot be deleted; the error names it.
+        """
         path = self.path(name)
         if files.is_remote(self.root):
             remote = files.filesystems()
@@ -242,6 +303,18 @@ class OutputFolder:
             ):
                 remote.delete([path])
         elif os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
+            _delete_folder(path)
         else:
             pathlib.Path(path).unlink(missing_ok=True)
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _delete_folder(path: str) -> None:
+    while os.path.lexists(path):
+        # Others, such as a worker that ends, may delete in it meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)

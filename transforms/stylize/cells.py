@@ -13,6 +13,9 @@ from typing import Any, Final, Literal
 from model.config import Precision, canonical_json
 from transforms.elements import ImageRef, PreserveColor, image_id
 
+BANK_NAME: Final = "styles.parquet"
+"""Name of the style bank in an output."""
+
 PictureFormat = Literal["jpg", "png"]
 Layout = Literal["grid", "tree"]
 OutputFormat = Literal["files", "tfrecord", "webdataset"]

@@ -24,6 +24,16 @@ _WHITE: Final = (255, 255, 255)
 Row = Mapping[str, Any]
 
 
+def sheet_name(content_id: str, alpha: float) -> str:
+    """Return the name of a content's sheet inside the output.
+
+    >>> sheet_name("cat-1", 0.5)
+    'sheets/cat-1@a0500.jpg'
+    """
+    strength = "" if alpha == 1 else f"@a{round(alpha * 1000):04d}"
+    return f"{SHEETS}/{content_id}{strength}.jpg"
+
+
 def sheet_places(corners: int, pictures: int) -> list[tuple[float, int]]:
     """Return where each picture of `corner_weights` goes, as (column, row).
 
@@ -82,8 +92,7 @@ def write_sheets(
             }
             data = _sheet(output, chosen, pairing.weights)
             if data is not None:
-                strength = "" if alpha == 1 else f"@a{round(alpha * 1000):04d}"
-                name = f"{SHEETS}/{content}{strength}.jpg"
+                name = sheet_name(content, alpha)
                 output.write(name, data)
                 yield name
 

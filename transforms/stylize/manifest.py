@@ -1,10 +1,13 @@
 """The manifest of `stylize`: a row a picture, committed block by block."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from transforms.storage.committed_table import CommittedTable, StoredFile
+from transforms.storage.committed_table import (
+    CommittedTable,
+    StoredFile,
+    rows_digest,
+)
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.schemas import STYLIZE_MANIFEST
@@ -37,9 +40,7 @@ def commit_rows(output: OutputFolder, content_id: str, rows: Sequence[Row]) -> N
     Raises:
         OSError: The rows cannot be written; the block is not done.
     """
-    ids = "".join(row["cell_id"] for row in rows)
-    block = hashlib.sha256(ids.encode()).hexdigest()[:16]
-    MANIFEST_TABLE.commit(output, rows, content_id, block)
+    MANIFEST_TABLE.commit(output, rows, content_id, rows_digest(rows))
 
 
 def committed_rows(

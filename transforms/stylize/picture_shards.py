@@ -118,13 +118,6 @@ class ShardPacker(Packer):
             file.write(ending)
         return placed
 
-    def clean(self, output: OutputFolder, rows: Iterable[Row]) -> None:
-        """Delete the shards that no row points into."""
-        used = {row["shard"] for row in rows}
-        for name in output.names(SHARDS):
-            if name not in used:
-                output.delete(name)
-
 
 class ShardReader:
     """Compares shards with the rows that point into them, in the order of both.

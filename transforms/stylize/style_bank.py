@@ -24,9 +24,7 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import check_table, open_table, sealed_writer
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.schemas import STYLE_BANK
-from transforms.stylize.cells import StyleShare
-
-BANK_NAME = "styles.parquet"
+from transforms.stylize.cells import BANK_NAME, StyleShare
 
 FORMAT_VERSION = 1
 

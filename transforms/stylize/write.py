@@ -77,12 +77,11 @@ class _WriteBlockDoFn(OneBehindDoFn):
             for target in painting.targets:
                 made = data if file is not None else self._write(target, data)
                 row = cell_row(block.content, target, self._settings, made, picture)
-                if file is not None:
+                if file is not None and not isinstance(made, ImageError):
                     row |= file.place(target)
                 rows.setdefault(target.ref.id, []).append(row)
                 if isinstance(made, ImageError):
-                    # An older picture of that name is no longer what the row says.
-                    self._output.delete(target.cell.path)
+                    # An older picture of that name is deleted by the launcher, last.
                     failed += 1
                     network = isinstance(picture, ImageError)
                     failure = Failure(

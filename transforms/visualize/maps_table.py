@@ -4,7 +4,12 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
+from transforms.storage.committed_table import (
+    CommittedTable,
+    StoredFile,
+    rows_digest,
+    sha256,
+)
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.schemas import VISUALIZE_MAPS
@@ -111,7 +116,7 @@ def commit_maps(output: OutputFolder, owner: Owner, rows: Sequence[Row]) -> None
     Raises:
         OSError: The rows cannot be written; the owner is not done.
     """
-    MAPS_TABLE.commit(output, rows, owner.id)
+    MAPS_TABLE.commit(output, rows, owner.id, rows_digest(rows))
 
 
 def is_done(output: OutputFolder, parts: int, owner: Owner) -> bool:

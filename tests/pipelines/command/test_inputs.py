@@ -71,30 +71,16 @@ class TestListInputs:
         with pytest.raises(UsageError, match=r"^--content .*empty: no images found"):
             keys(str(folder / "empty"))
 
-    @pytest.mark.parametrize("output", ["day/photos/out", "day"])
-    def test_output_inside_an_input_is_refused(
-        self, folder: pathlib.Path, output: str
-    ) -> None:
-        with pytest.raises(UsageError, match="is inside the input"):
-            keys(f"{folder}/day", output=f"{folder}/{output}")
+    def test_link_into_the_output_is_refused(self, folder: pathlib.Path) -> None:
+        (folder / "day" / "again").symlink_to(folder / "night")
 
-    def test_output_beside_an_input_may_begin_like_it(
-        self, folder: pathlib.Path
-    ) -> None:
-        assert keys(f"{folder}/day", output=f"{folder}/day-out")
-
-    def test_output_inside_an_input_is_seen_through_a_link(
-        self, folder: pathlib.Path
-    ) -> None:
-        (folder / "link").symlink_to(folder / "day")
-
-        with pytest.raises(UsageError, match="is inside the input"):
-            keys(f"{folder}/day", output=f"{folder}/link/out")
+        with pytest.raises(UsageError, match=r"^--content: .*leads into the output"):
+            keys(f"{folder}/day", output=f"{folder}/night")
 
 
 class TestFindInputs:
     def test_one_folder_has_no_prefix(self, folder: pathlib.Path) -> None:
-        found = find_inputs([str(folder / "day")], "out")
+        found = find_inputs([str(folder / "day")])
 
         assert [(root.name, root.prefix) for root in found.files] == [("day", "")]
         assert found.tfds == ()
@@ -106,7 +92,7 @@ class TestFindInputs:
             archive.write(folder / "day" / "photos" / "a.png", "a.png")
         arguments = [f"{folder}/day", "tfds:coco/2017", f"{folder}/set"]
 
-        found = find_inputs([*arguments, f"{folder}/c.zip"], "out")
+        found = find_inputs([*arguments, f"{folder}/c.zip"])
 
         # A root of one kind beside another has a prefix too.
         assert [root.prefix for root in found.files] == ["day/", "c.zip/"]
@@ -116,23 +102,23 @@ class TestFindInputs:
         ]
 
     def test_name_of_a_data_set_can_be_given(self, folder: pathlib.Path) -> None:
-        found = find_inputs(["mine=tfds:coco/2017", f"other={folder}/set"], "out")
+        found = find_inputs(["mine=tfds:coco/2017", f"other={folder}/set"])
 
         assert [root.prefix for root in found.tfds] == ["mine/", "other/"]
 
     def test_named_data_set_alone_has_a_prefix(self) -> None:
-        (root,) = find_inputs(["mine=tfds:coco/2017"], "out").tfds
+        (root,) = find_inputs(["mine=tfds:coco/2017"]).tfds
 
         assert (root.name, root.prefix) == ("mine", "mine/")
 
     def test_data_set_alone_has_none(self) -> None:
-        (root,) = find_inputs(["tfds:coco/2017"], "out").tfds
+        (root,) = find_inputs(["tfds:coco/2017"]).tfds
 
         assert (root.name, root.prefix) == ("2017", "")
 
     def test_two_roots_of_one_name_are_refused(self, folder: pathlib.Path) -> None:
         with pytest.raises(ValueError, match=r"both named 'day'.*NAME=PATH"):
-            find_inputs([f"{folder}/day", "day=tfds:coco/2017"], "out")
+            find_inputs([f"{folder}/day", "day=tfds:coco/2017"])
 
     def test_nothing_gives_nothing(self) -> None:
-        assert find_inputs([], "out") == Inputs()
+        assert find_inputs([]) == Inputs()

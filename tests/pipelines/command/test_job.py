@@ -125,7 +125,7 @@ class TestRun:
         assert job.run(paint(job, planned=1, kept=1), balances) == 0
         assert about(job)["status"] == "done"
 
-    def test_old_failures_and_half_files_go_pictures_stay(self, job: Job) -> None:
+    def test_half_files_go_failures_and_pictures_stay(self, job: Job) -> None:
         job.run(paint(job, planned=1, done=1), balances)
         for name in ("failures/part.parquet", ".tmp/half"):
             path = pathlib.Path(job.output.path(name))
@@ -140,20 +140,7 @@ class TestRun:
 
         job.run(work, balances)
 
-        assert left == [False, False, True]
-
-    def test_overwrite_makes_everything_anew(self, job: Job) -> None:
-        job.run(paint(job, planned=1, done=1), balances)
-        job.output.write("notes.txt", b"not ours")
-        anew = dataclasses.replace(job, overwrite=True, identity={"size": 4})
-
-        def work() -> dict[str, int]:
-            assert not job.output.exists("pictures")
-            return {"pictures_planned": 1, "pictures_done": 1}
-
-        assert anew.run(work, balances) == 0
-        assert about(job)["identity"] == {"size": 4}
-        assert job.output.exists("notes.txt")
+        assert left == [True, False, True]
 
     def test_second_run_is_refused_while_the_first_works(self, job: Job) -> None:
         def work() -> dict[str, int]:

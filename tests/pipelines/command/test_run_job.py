@@ -87,6 +87,13 @@ def test_counts_of_the_pipeline_decide(
     assert not (output / ".tmp").exists()
 
 
+def test_tables_that_do_not_tell_of_all_are_a_defect(output: pathlib.Path) -> None:
+    with pytest.raises(RuntimeError, match="2 things were done, but the tables"):
+        count(3, output, untold=lambda output, counts: counts["things_done"] - 1)
+
+    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "running"
+
+
 def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:
     assert count(0, output) == 1
 

@@ -80,7 +80,7 @@ def test_published_files_become_a_bundle(files, tmp_path, capsys) -> None:
     ("flag", "value", "said"),
     [
         ("--encoder", "missing.pth", "No such file"),
-        ("--decoder", ".", "is a folder, expected a file"),
+        ("--decoder", "folder", "is a folder, expected a file"),
         ("--decoder", "broken.pth", "not a whole .pth or .safetensors file"),
         ("--decoder", "vgg.safetensors", "convolutions that count, expected 9"),
         ("--decoder", "short.safetensors", "has 8 convolutions that count"),
@@ -91,6 +91,7 @@ def test_published_files_become_a_bundle(files, tmp_path, capsys) -> None:
 def test_wrong_files_exit_with_2_and_write_nothing(
     files, tmp_path, capsys, flag, value, said
 ) -> None:
+    (tmp_path / "folder").mkdir()
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 and no more")
     whole = bytearray((tmp_path / "decoder.safetensors").read_bytes())
     whole[-2:] = np.float16(np.nan).tobytes()

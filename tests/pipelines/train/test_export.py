@@ -64,12 +64,14 @@ def test_training_without_a_checkpoint_has_no_latest(workdir, tmp_path, capfd):
 
 
 def test_folder_of_no_training_is_refused(tmp_path, capfd):
-    command = ["export", "--workdir", str(tmp_path), "--output", str(tmp_path / "b")]
+    command = ["export", "--workdir", str(tmp_path / "w")]
+    command += ["--output", str(tmp_path / "b")]
     assert cli.main(command) == 2
     assert "holds no training" in capfd.readouterr().err
 
 
 def test_name_that_keras_does_not_take_is_refused(tmp_path, capfd):
-    command = ["export", "--workdir", str(tmp_path), "--output", str(tmp_path / "b")]
+    command = ["export", "--workdir", str(tmp_path / "w")]
+    command += ["--output", str(tmp_path / "b")]
     assert cli.main([*command, "--weights-h5", "decoder.h5"]) == 2
     assert "--weights-h5 decoder.h5: expected" in capfd.readouterr().err

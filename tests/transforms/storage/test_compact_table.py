@@ -6,8 +6,14 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.storage.committed_table import CommittedTable
-from transforms.storage.compact_table import CompactTable, Packer
+from transforms.storage.committed_table import CommittedTable, rows_digest
+from transforms.storage.compact_table import (
+    CompactTable,
+    Packer,
+    _clean,
+    _merge_part,
+    merged_journal,
+)
 from transforms.storage.folder import OutputFolder
 
 SCHEMA = pa.schema([("image", pa.string()), ("place", pa.string())])
@@ -82,7 +88,7 @@ def test_merge_begins_when_all_is_committed(output):
 
 
 class PackIntoOne(Packer):
-    """Writes a file a part, and removes what no row tells of."""
+    """Writes a file a part."""
 
     def pack(self, output, part, rows):
         name = f"packed/{part}"
@@ -90,18 +96,72 @@ class PackIntoOne(Packer):
         output.write(name, b"".join(row["image"].encode() for row in rows))
         yield from ({**row, "place": name} for row in rows)
 
-    def clean(self, output, rows):
-        used = {row["place"] for row in rows}
-        for name in output.names("packed"):
-            if name not in used:
-                output.delete(name)
 
-
-def test_files_are_packed_with_their_part_and_left_ones_removed(output):
-    output.write("packed/old", b"of another run")
+def test_files_are_packed_with_their_part_and_others_stay(output):
+    output.write("packed/new", b"of a merge that is not committed yet")
     for image in ("b", "a"):
         commit(image, output)
     compact(output, 1, PackIntoOne())
     assert rows(output) == [("a", "packed/0"), ("b", "packed/0")]
-    assert output.names("packed") == ["packed/0"]
+    assert output.names("packed") == ["packed/0", "packed/new"]
     assert output.read("packed/0") == b"ab"
+
+
+def digest_commit(image, place, output):
+    row = {"image": image, "place": place}
+    TABLE.commit(output, [row], image, rows_digest([row]))
+
+
+def test_late_clean_deletes_nothing_that_was_committed_since(output):
+    digest_commit("a", "before", output)
+    compact(output, 1)
+    (name,) = output.names("table")
+    merged = [(name, [TABLE.journal_name("a", rows_digest([{"image": "a"}]))])]
+    digest_commit("a", "since", output)
+    digest_commit("b", "since", output)
+    there = output.names(TABLE.journal)
+
+    _clean(output, TABLE, 1, merged)
+
+    assert output.names(TABLE.journal) == there
+    compact(output, 1)
+    assert rows(output) == [("a", "since"), ("b", "since")]
+
+
+def test_late_clean_of_a_smaller_table_leaves_the_parts_of_a_larger(output):
+    for image in "abcdefgh":
+        commit(image, output)
+    compact(output, 1)
+    merged = [(output.names("table")[0], [])]
+    compact(output, 4)
+    before = output.names("table")
+
+    _clean(output, TABLE, 1, merged)
+
+    assert output.names("table") == before
+
+
+def test_late_merge_writes_nothing(output):
+    digest_commit("a", "x", output)
+    journal = output.names(TABLE.journal)
+    compact(output, 1)
+    output.write(TABLE.part_name(0, 1), b"of a later merge")
+
+    _merge_part((0, journal), TABLE, output, 1, None)
+
+    assert output.read(TABLE.part_name(0, 1)) == b"of a later merge"
+
+
+def test_journal_that_says_what_the_parts_say_is_merged(output):
+    digest_commit("a", "x", output)
+    compact(output, 1)
+    for image, place in (("a", "x"), ("a", "y"), ("b", "x")):
+        digest_commit(image, place, output)
+
+    found = list(merged_journal(TABLE, output))
+
+    same = [{"image": "a", "place": "x"}]
+    other = [{"image": "a", "place": "y"}]
+    assert found == [TABLE.journal_name("a", rows_digest(same))]
+    ignoring = set(merged_journal(TABLE, output, but=("place",)))
+    assert ignoring == {*found, TABLE.journal_name("a", rows_digest(other))}

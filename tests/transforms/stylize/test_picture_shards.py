@@ -85,13 +85,6 @@ def test_a_shard_ends_before_it_is_too_large(output, rows, monkeypatch):
     assert picture_file(packed[2]).read_intact(output) == b"three"
 
 
-def test_shards_that_no_row_points_into_are_deleted(output, rows):
-    output.write(f"{SHARDS}/part-00000-00000-0123456789ab.tar", b"old")
-    packed = list(ShardPacker("webdataset").pack(output, 0, rows))
-    ShardPacker("webdataset").clean(output, packed)
-    assert output.names(SHARDS) == [packed[0]["shard"]]
-
-
 def test_files_are_not_packed():
     assert packer_of("files") is None
     assert packer_of("tfrecord") == ShardPacker("tfrecord")

@@ -78,7 +78,7 @@ def test_pictures_are_written_and_committed(plan, block, counters):
     assert found["Write.cells_failed"] == 0
 
 
-def test_a_cell_fails_alone_and_an_older_picture_of_it_goes(plan, block):
+def test_a_cell_fails_alone_and_an_older_picture_of_it_stays_until_the_end(plan, block):
     output = plan.output
     error = ImageError(Reason.MODEL_ERROR, "NaN")
     made = block(plan, error, grey(200))
@@ -91,7 +91,7 @@ def test_a_cell_fails_alone_and_an_older_picture_of_it_goes(plan, block):
         [(Count.CELLS_DONE, 1), (Count.CELLS_FAILED, 1)],
         [Failure(path, "in", "Stylize", Reason.MODEL_ERROR, "NaN")],
     )
-    assert not output.exists(path)
+    assert output.exists(path)
     assert [row["status"] for row in rows_of(output)] == ["failed", "done"]
 
 

@@ -1,0 +1,120 @@
+"""Which files of an output of `stylize` are of no use once a run has ended."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pipelines.command.apart import is_same
+from pipelines.command.overwrite import Names, unwanted
+from pipelines.stylize.config import StylizeConfig
+from pipelines.stylize.plan import StylizePlan
+from transforms.elements import CellStatus
+from transforms.images.thumbnails import (
+    CONTENT,
+    STYLE,
+    THUMBS,
+    content_preview_name,
+    thumbnail_name,
+)
+from transforms.storage.compact_table import merged_journal
+from transforms.storage.folder import OutputFolder
+from transforms.stylize.cells import BANK_NAME
+from transforms.stylize.interpolation_sheets import SHEETS, sheet_name
+from transforms.stylize.manifest import MANIFEST_TABLE
+from transforms.stylize.picture_shards import SHARDS
+from transforms.stylize.style_bank import load_bank
+
+_ID: Final = r"[a-z0-9-]*[0-9a-f]{12}"
+_PICTURE: Final = rf"(?:.*/)?(?:{_ID}@)?{_ID}(?:@a[0-9]{{4}})?"
+
+# Every name that this command gives to a file of a picture, or beside one.
+_FORMS: Final = re.compile(
+    rf"images/{_PICTURE}\.(?:jpg|png)"
+    rf"|{THUMBS}/{_PICTURE}\.jpg"
+    rf"|{SHARDS}/part-[0-9]{{5}}-[0-9]{{5,}}-[0-9a-f]{{12}}\.(?:tar|tfrecord)"
+    rf"|{SHEETS}/{_ID}(?:@a[0-9]{{4}})?\.jpg"
+    rf"|(?:{CONTENT}|{STYLE})/{_ID}\.jpg"
+    r"|gallery/index\.html|gallery/pages/[0-9]{5}-[0-9]{3,}\.js",
+    re.DOTALL,
+)
+_PICTURES: Final = re.compile(r"\.pictures$")
+
+
+def records(config: StylizeConfig) -> Sequence[str]:
+    """Return what says what is done; not a bank that is an input of this run."""
+    bank = OutputFolder(config.output).path(BANK_NAME)
+    given = config.style_bank and is_same(config.style_bank, bank)
+    return ["manifest", "failures", *([] if given else [BANK_NAME])]
+
+
+def leftovers(
+    config: StylizeConfig, plan: StylizePlan, output: OutputFolder, everything: bool
+) -> Iterator[str]:
+    """Yield the names of the files that a finished output has no use for.
+
+    Args:
+        config: What was asked for.
+        plan: What was found before the run.
+        output: The output.
+        everything: Whether everything was made anew: then whatever the output does not
+            tell of goes. Otherwise only pictures that a failed cell has of an earlier
+            content, shards without rows, and what was merged.
+    """
+    # Where a picture is may differ: what was committed again was not packed again.
+    yield from merged_journal(MANIFEST_TABLE, output, but=("shard", "offset"))
+    if not MANIFEST_TABLE.journal_names(output):
+        yield from (n for n in output.names(MANIFEST_TABLE.journal) if _is_block(n))
+    if everything:
+        yield from _of_earlier_runs(config, plan, output)
+        return
+    for row in MANIFEST_TABLE.all_rows(output, ["path", "status"]):
+        if row["status"] == CellStatus.FAILED and output.is_file(row["path"]):
+            yield from (row["path"], thumbnail_name(row["path"]))
+    if config.output_format != "files":
+        used = {row["shard"] for row in MANIFEST_TABLE.all_rows(output, ["shard"])}
+        yield from unwanted(output, [SHARDS], _FORMS, used)
+
+
+def _is_block(name: str) -> bool:
+    return _PICTURES.search(name) is not None
+
+
+def _of_earlier_runs(
+    config: StylizeConfig, plan: StylizePlan, output: OutputFolder
+) -> Iterator[str]:
+    files = config.output_format == "files"
+    # A thumbnail is told by the picture it is of.
+    told = Names(_told_of(config, plan, output))
+    for name in unwanted(output, ["images", SHARDS, SHEETS, "gallery"], _FORMS, told):
+        picture = name.removeprefix(f"{THUMBS}/").removesuffix(".jpg")
+        shown = f"images/{picture}.{config.format}"
+        if not (files and name.startswith(f"{THUMBS}/") and shown in told):
+            yield name
+
+
+def _told_of(
+    config: StylizeConfig, plan: StylizePlan, output: OutputFolder
+) -> Iterator[str]:
+    """Yield the names of all pictures, shards, sheets, previews and pages."""
+    content, files = None, config.output_format == "files"
+    for row in MANIFEST_TABLE.all_rows(
+        output, ["content_id", "path", "shard", "status"]
+    ):
+        if row["status"] == CellStatus.DONE:
+            yield row["shard"] or row["path"]
+        if row["content_id"] != content:
+            content = row["content_id"]
+            if files:
+                yield content_preview_name(content)
+            if files and config.pairing == "corners":
+                yield from (sheet_name(content, alpha) for alpha in config.alpha)
+    if not files:
+        return
+    for ref in plan.contents.refs():
+        yield content_preview_name(ref.id)
+    bank = load_bank(output.path(BANK_NAME))
+    for share in bank.styles if bank else ():
+        yield f"{STYLE}/{share.id}.jpg"
+    yield "gallery/index.html"
+    # The step that wrote the index deleted the pages that it does not name.
+    yield from output.names("gallery/pages")
