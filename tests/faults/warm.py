@@ -166,12 +166,18 @@ def run_child(request: Mapping[str, Any]) -> None:
             that gets stdout and stderr; `report`, the file that gets the counts of a
             child that ends by itself; `plan`, of the shim; `below`, the folder whose
             files the shim counts; `crash`, the arguments of `crash_at`; `record`,
-            whether functions are counted.
+            whether functions are counted; `fuzz`, the arguments of `fuzz.run`, which is
+            then called in place of a command.
     """
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(request["cwd"])
+    if request.get("fuzz"):
+        import fuzz
+
+        fuzz.run(**request["fuzz"])
+        os._exit(0)
     from pipelines import cli
 
     hooks = preloaded()
