@@ -181,7 +181,7 @@ def _tars(place: Place) -> list[bytes]:
     for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-            for name in ("d/a.png", "b.png", "l" * 120 + ".png"):
+            for name in ("d/a.png", "b.png", "l" * 60 + "/" + "m" * 60 + ".png"):
                 data = (place.whole / "inputs/contents/a.png").read_bytes()[:600]
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
