@@ -17,7 +17,7 @@ LONG = os.environ.get("FAULTS") == "long"
 
 KILLS = 20 if LONG else 2
 # How many boundaries of each command; all of them when long.
-BOUNDARIES = None if LONG else 2
+BOUNDARIES = None if LONG else 1
 
 
 @pytest.mark.parametrize("number", range(KILLS))

@@ -41,7 +41,7 @@ def test_failing_storage_is_told_and_mended(workplace: Workplace, name: str) -> 
     # A few kinds of faults in CI, others in each run.
     kinds = sorted(FAULTS)
     if not LONG:
-        kinds = sorted({chosen(SEED, kinds, "storage", name, i) for i in range(3)})
+        kinds = sorted({chosen(SEED, kinds, "storage", name, i) for i in range(2)})
     wrong = {}
     for kind in kinds:
         operation, action, count = FAULTS[kind]
