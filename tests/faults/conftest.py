@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from workplace import ROOT, LIBRARY, Warm, Workplace
+from workplace import LIBRARY, ROOT, Warm, Workplace
 
 from model.bundle import Bundle
 
@@ -33,7 +33,9 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def library() -> pathlib.Path:
     """The library that makes storage fail, built where it is not yet."""
-    subprocess.run(["make", "--silent", str(LIBRARY.relative_to(ROOT))], cwd=ROOT, check=True)
+    subprocess.run(
+        ["make", "--silent", str(LIBRARY.relative_to(ROOT))], cwd=ROOT, check=True
+    )
     return LIBRARY
 
 

@@ -178,7 +178,7 @@ def run(name: str, whole: str, report: str, way: str, count: int, seed: int) -> 
 
 
 def by_hypothesis(judge: Judge, count: int, seed: int) -> None:
-    """Let Hypothesis make the inputs: half of them edits, half built where it can be."""
+    """Let Hypothesis make inputs: half of them edits, half built where that is."""
     import hypothesis
     from hypothesis import strategies as st
 

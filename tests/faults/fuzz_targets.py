@@ -1,8 +1,8 @@
-"""What is fuzzed: for each kind of input a few good ones, and what stylebeam does with it.
+"""What is fuzzed: of each kind of input a few good ones, and what is done with it.
 
 A target takes bytes and either does something with them or fails in the typed way:
-`UsageError` of a command, `ImageError` of a picture. Whatever else it raises is a fault.
-Commands run as a user runs them, with `--dry-run` where there is one.
+`UsageError` of a command, `ImageError` of a picture. All else that it raises is a
+fault. Commands run as a user runs them, with `--dry-run` where there is one.
 """
 
 import contextlib
@@ -140,10 +140,37 @@ def _pictures(_place: Place) -> list[bytes]:
 def _decode(_place: Place, data: bytes) -> None:
     from transforms.images.decoder import decode_image
 
+    if data.startswith(_METADATA):
+        try:
+            decode_image(data.removeprefix(_METADATA))
+        except ImageError as error:
+            raise WrongError(f"metadata is taken for corruption: {error}") from error
     with contextlib.suppress(ImageError):
         decoded = decode_image(data, size=32)
         if decoded.pixels.dtype != np.uint8 or decoded.pixels.shape[2:] != (3,):
             raise WrongError(f"pixels {decoded.pixels.dtype} {decoded.pixels.shape}")
+
+
+def _pictures_with_metadata() -> st.SearchStrategy[bytes]:
+    """Return PNGs of one picture with as much metadata as programs write."""
+    pixels = np.arange(40 * 48 * 3, dtype=np.uint8).reshape(40, 48, 3)
+    size = st.sampled_from([0, 1000, 200_000, 1_500_000, 3_000_000])
+
+    def write(text: int, profile: int, compressed: bool) -> bytes:
+        buffer = io.BytesIO()
+        about = PngImagePlugin.PngInfo()
+        if text:
+            about.add_text("workflow", "n" * text, zip=compressed)
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        icc = srgb + bytes(profile) if profile else None
+        Image.fromarray(pixels).save(buffer, "PNG", pnginfo=about, icc_profile=icc)
+        return _METADATA + buffer.getvalue()
+
+    return st.builds(write, size, size, st.booleans())
+
+
+# Marks an input whose pixels are good, whatever stands around them.
+_METADATA: Final = b"good pixels:"
 
 
 def _prepare(place: Place, data: bytes, annotations: Any = None, key: str = "") -> None:
@@ -342,7 +369,9 @@ def _csv_tables() -> st.SearchStrategy[bytes]:
     number = st.sampled_from(
         ["", "1", "0.5", "1;3", "1e308;1e308", "-1", "nan", "1e-320;0", "0;0", "1e999"]
     )
-    mask = st.sampled_from(["", "../a.png", "/dev/null", ".", "nul\x00l.png", "a;b"])
+    mask = st.sampled_from(
+        ["", "", "../a.png", "/dev/null", "/dev/zero", ".", "nul\x00l.png", "a;b"]
+    )
 
     def write(rows: list[tuple[str, ...]], quoting: int, mark: bytes) -> bytes:
         buffer = io.StringIO(newline="")
@@ -387,7 +416,9 @@ def _parquet_tables() -> st.SearchStrategy[bytes]:
         table |= dict(zip(more, columns, strict=False))
         return _parquet(pa.table(table))
 
-    return st.builds(write, kinds, kinds, names, st.lists(kinds, min_size=3, max_size=3))
+    return st.builds(
+        write, kinds, kinds, names, st.lists(kinds, min_size=3, max_size=3)
+    )
 
 
 # --- sweeps and annotations ---
@@ -415,18 +446,61 @@ def _sweep(place: Place, data: bytes) -> None:
     }
     with contextlib.suppress(UsageError):
         plan(make_config(OptimizeConfig, _defaults("optimize", values)))
+        # Many editors begin a file with a byte order mark.
+        place.write("sweep.toml", b"\xef\xbb\xbf" + data.removeprefix(b"\xef\xbb\xbf"))
+        try:
+            plan(make_config(OptimizeConfig, _defaults("optimize", values)))
+        except UsageError as error:
+            raise WrongError(f"a byte order mark is refused: {error}") from error
 
 
 def _sweep_values() -> st.SearchStrategy[bytes]:
     value = st.sampled_from(
-        "1 0 -1 1e400 nan inf 10000000000000000000000 true '' 'x' [] [1] ['x'] {a=1} "
-        "[[]] 1979-05-27 0.5 [nan] ['block1_conv1'] [['block1_conv1']] [1,2] "
-        "'lbfgs' 'adam' [true] 1_000".split()
+        [
+            "1",
+            "0",
+            "-1",
+            "1e400",
+            "nan",
+            "inf",
+            "10000000000000000000000",
+            "true",
+            "''",
+            "'x'",
+            "[]",
+            "[1]",
+            "['x']",
+            "{a=1}",
+            "[[]]",
+            "1979-05-27",
+            "0.5",
+            "[nan]",
+            "['block1_conv1']",
+            "[['block1_conv1']]",
+            "[1,2]",
+            "'lbfgs'",
+            "'adam'",
+            "[true]",
+            "1_000",
+        ]
     )
-    keys = (
-        "steps style-weight content-weight tv-weight layer-weights style-layers "
-        "content-layers size seed optimizer learning-rate init tv name pooling"
-    ).split()
+    keys = [
+        "steps",
+        "style-weight",
+        "content-weight",
+        "tv-weight",
+        "layer-weights",
+        "style-layers",
+        "content-layers",
+        "size",
+        "seed",
+        "optimizer",
+        "learning-rate",
+        "init",
+        "tv",
+        "name",
+        "pooling",
+    ]
     key = st.sampled_from(keys)
     lines = st.lists(st.tuples(key, value), max_size=4, unique_by=lambda pair: pair[0])
     head = st.sampled_from(["[settings]", "[sweep]", "[[run]]", "[run]", "run = 1", ""])
@@ -458,8 +532,11 @@ def _captions(_place: Place) -> list[bytes]:
 def _strange_json(value: Any) -> st.SearchStrategy[bytes]:
     """Return a JSON value with one or two of its parts replaced."""
     strange = st.sampled_from(
-        [None, True, 0, -1, 10**23, 1.5, "", "\ud800", "é" * 3, [], {}, [[]], "NaN"]
-        + [float("nan"), "a\0b", "/etc/passwd", "..", {"id": {}}, 2**63, "x" * 5000]
+        [
+            *(None, True, 0, -1, 10**23, 2**63, 1.5, float("nan"), [], {}, [[]]),
+            *("", "\ud800", "é" * 3, "NaN", "a\0b", "/etc/passwd", "..", "x" * 5000),
+            {"id": {}},
+        ]
     )
 
     def places(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -506,6 +583,10 @@ def _annotate(kind: str) -> Callable[[Place, bytes], None]:
         argv = ["--input", folder, "--output", str(place.scratch / "no-output")]
         argv += ["--name", "n", "--kind", kind, flag, path, "--dry-run"]
         if command("ingest", *argv) == 0:
+            if kind == "wikiart" and any(
+                "\ufeff" in name for name in sources.read_wikiart_list(path)
+            ):
+                raise WrongError("a byte order mark became part of a name")
             source = sources.AnnotationSource(
                 kind,  # type: ignore[arg-type]
                 path if kind == "coco" else "",
@@ -519,7 +600,11 @@ def _annotate(kind: str) -> Callable[[Place, bytes], None]:
 
 
 def _wikiart(_place: Place) -> list[bytes]:
-    return [b"Cubism/a.png,7\nBaroque/x_y.jpg,4\n", b'"Pop_Art/b.png",20\r\n']
+    return [
+        b"Cubism/a.png,7\nBaroque/x_y.jpg,4\n",
+        b'"Pop_Art/b.png",20\r\n',
+        b"\xef\xbb\xbfCubism/a.png,7\n",
+    ]
 
 
 # --- what commands read of earlier ones ---
@@ -718,7 +803,12 @@ def _safetensors() -> st.SearchStrategy[bytes]:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "image": Target(_pictures, _decode, (b"IDAT", b"IHDR", b"zTXt", b"acTL", b"Exif")),
+    "image": Target(
+        _pictures,
+        _decode,
+        (b"IDAT", b"IHDR", b"zTXt", b"acTL", b"Exif"),
+        _pictures_with_metadata,
+    ),
     "kept-image": Target(_pictures, _prepare, (b"\xff\xe1", b"\xff\xc0", b"eXIf")),
     "tar": Target(_tars, _archive("tar"), (b"\x80", b"\xff" * 8, b"ustar", b"../")),
     "zip": Target(_zips, _archive("zip"), (b"PK\1\2", b"PK\5\6", b"..\\", b"\xff\xff")),
@@ -731,7 +821,9 @@ TARGETS: Final[Mapping[str, Target]] = {
         (b"\\ud800", b"null", b'"', b"9" * 30),
         lambda: _strange_json(_CAPTIONS),
     ),
-    "wikiart": Target(_wikiart, _annotate("wikiart"), (b'"', b"/", b",", b"\0", b"\xff")),
+    "wikiart": Target(
+        _wikiart, _annotate("wikiart"), (b'"', b"/", b",", b"\0", b"\xff")
+    ),
     "tfrecord": Target(
         _of_output("ingest/*.tfrecord-*"), _data_set("*-train.tfrecord-*")
     ),

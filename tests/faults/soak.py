@@ -4,10 +4,10 @@
 
 In each round contents and styles are added, changed, removed or spoilt; the command
 runs and is killed, or its disk is full, or a call on a file fails, or nothing happens;
-then it runs undisturbed. Now and then a fresh run into another folder tells what must be
-there: each row of its manifest, each of its pictures. What else is there must be of an
-input that was removed. Prints a line a minute and the sums; the exit status is 1 where
-anything was lost.
+then it runs undisturbed. Now and then a fresh run into another folder tells what must
+be there: each row of its manifest, each of its pictures. What else is there must be of
+an input that was removed. Prints a line a minute and the sums; the exit status is 1
+where anything was lost.
 """
 
 import argparse
@@ -155,7 +155,9 @@ class Soak:
             first = self._rng.randint(1, 40)
             plan = [f"{operation} {first} {count} {action} {self._folder.name}"]
         if plan:
-            self._note(self._run("out", plan=plan), f"{name}: {plan[0]}", disturbed=True)
+            self._note(
+                self._run("out", plan=plan), f"{name}: {plan[0]}", disturbed=True
+            )
             self.sums.full += name == "full"
         ended = self._run("out")
         self._note(ended, "undisturbed")
@@ -185,7 +187,9 @@ class Soak:
         done, kept = (counts.get(f"cells_{what}", 0) for what in ("done", "kept"))
         self.sums.cells += done + kept
         self.sums.bad += counts.get("images_failed", 0)
-        if counts.get("cells_planned", 0) != done + kept + counts.get("cells_failed", 0):
+        if counts.get("cells_planned", 0) != done + kept + counts.get(
+            "cells_failed", 0
+        ):
             self.sums.lost += 1
             self.problems.append(f"the balance does not add up: {counts}")
 

@@ -9,7 +9,9 @@ number says when it came, and the same number brings it again.
 import os
 import signal
 
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from workplace import WORKS, Workplace, chosen, pick, problems_of, report
 
 SEED = int(os.environ.get("FAULTS_SEED", "0"))
@@ -69,6 +71,69 @@ def test_crash_between_stages_loses_nothing(
         if problems:
             wrong[f"{kind} at return {moment} of {function}"] = problems
     report(wrong)
+
+
+POISON = (61, 67)
+
+
+@pytest.mark.parametrize(
+    "name", ["ingest", "evaluate", "stylize", "optimize", "visualize"]
+)
+def test_picture_that_kills_its_process_becomes_a_failure(
+    workplace: Workplace, name: str
+) -> None:
+    folder = workplace.fresh(name)
+    poison = folder / "inputs/contents/poison.png"
+    Image.new("RGB", POISON, "red").save(poison)
+    argv = WORKS[name].argv.replace(
+        "inputs/contents/a.png", "inputs/contents/a.png inputs/contents/poison.png"
+    )
+    ends = []
+    for _ in range(4):
+        ends.append(workplace.warm.run(argv, folder, poison=POISON))
+        if ends[-1].status != -signal.SIGABRT:
+            break
+    assert [ended.status for ended in ends] != [-signal.SIGABRT] * 4
+    assert problems_of(ends[-1]) == []
+    output = folder / WORKS[name].output
+    rows = [
+        row
+        for part in (*output.glob("failures/part-*"), *output.glob("manifest/part-*"))
+        for row in pq.read_table(part).to_pylist()
+    ]
+    assert [r["key"] for r in rows if r.get("reason") == "crashed"] == ["poison.png"]
+
+
+PICTURES = ("stylize", "webdataset", "ingest", "visualize")
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("name", PICTURES)
+def test_killed_overwrite_loses_no_picture(
+    workplace: Workplace, name: str, number: int
+) -> None:
+    """Each result is the old one or the new one, whenever the kill comes."""
+    folder = workplace.fresh(name, output=True)
+    output = WORKS[name].output
+    results = {
+        "stylize": "images/*/*.jpg",
+        "webdataset": "shards/*",
+        "ingest": "*.tfrecord-*",
+        "visualize": "sheets/*/*",
+    }[name]
+    before = [p.relative_to(folder) for p in (folder / output).glob(results)]
+    argv = f"{WORKS[name].argv} --overwrite"
+    moment = 1 + pick(SEED, "overwrite", name, number) % 200
+
+    ended = workplace.warm.run(argv, folder, plan=[f"change {moment} 1 before *"])
+
+    assert ended.status in (0, -signal.SIGKILL), ended.about()
+    gone = [str(path) for path in before if not (folder / path).exists()]
+    print(f"killed before change {moment} (seed {SEED})")
+    assert gone == []
+    again = workplace.warm.run(argv, folder)
+    assert again.status == 0, again.about()
+    assert workplace.wrong(name, folder) == []
 
 
 def test_a_clean_run_again_changes_nothing(workplace: Workplace) -> None:

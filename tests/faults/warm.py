@@ -146,6 +146,20 @@ def crash_at(hooks: Any, name: str, number: int, kind: str) -> None:
     watch_returns(hooks)
 
 
+def abort_at(size: tuple[int, int]) -> None:
+    """Let the decoder abort the process at pictures of a size, as a bug in C would."""
+    from PIL import ImageFile
+
+    load = ImageFile.ImageFile.load
+
+    def aborting_load(image: Any, *arguments: Any) -> Any:
+        if image.size == size:
+            os.kill(os.getpid(), signal.SIGABRT)
+        return load(image, *arguments)
+
+    ImageFile.ImageFile.load = aborting_load
+
+
 def preloaded() -> Any:
     """Return the library of this folder, which was preloaded into this process."""
     hooks = ctypes.PyDLL(os.environ["LD_PRELOAD"])
@@ -166,7 +180,8 @@ def run_child(request: Mapping[str, Any]) -> None:
             that gets stdout and stderr; `report`, the file that gets the counts of a
             child that ends by itself; `plan`, of the shim; `below`, the folder whose
             files the shim counts; `crash`, the arguments of `crash_at`; `record`,
-            whether functions are counted; `fuzz`, the arguments of `fuzz.run`, which is
+            whether functions are counted; `poison`, the size of pictures at which the
+            decoder aborts; `fuzz`, the arguments of `fuzz.run`, which is
             then called in place of a command.
     """
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -184,6 +199,8 @@ def run_child(request: Mapping[str, Any]) -> None:
     below = (request.get("below") or request["cwd"]).encode()
     if hooks.faults_arm(below, "\n".join(request.get("plan") or ()).encode()):
         raise ValueError(f"not a plan: {request['plan']}")
+    if request.get("poison"):
+        abort_at(tuple(request["poison"]))
     recorded: dict[str, CodeType] = {}
     if request.get("crash"):
         crash_at(hooks, *request["crash"])
