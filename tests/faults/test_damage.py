@@ -2,8 +2,8 @@
 
 A bit is flipped, a file is cut, emptied, removed, replaced by a folder or, where it is
 JSON, by a value of another type. The same command may complete, and then the tree is
-whole again, or `verify` names the file; or it ends with 1 or 2 and a sentence that names
-the file. Nothing may be silently wrong.
+whole again, or `verify` names the file; or it ends with 1 or 2 and a sentence that
+names the file. Nothing may be silently wrong.
 """
 
 import json
