@@ -131,6 +131,40 @@ def tars(place: Place) -> list[bytes]:
     return found
 
 
+def tars_of_headers() -> st.SearchStrategy[bytes]:
+    """Return tars with a hostile field in a header whose checksum is right."""
+    # Octal, and base 256 for what octal has no room for: negative, too.
+    numbers = [b"77777777777\0", b"00000000000\0", b"garbage", b"\xff" * 12]
+    numbers += [b"\xff" * 11 + b"\0", b"\xff" * 10 + b"\xfe\0", b"\x80" + b"\xff" * 11]
+    numbers += [b"\xff" + b"\0" * 11, b"\xff" * 8 + b"\0\0\2\0", b"\0" * 12]
+    kinds = [b"0", b"\0", b"1", b"2", b"5", b"L", b"K", b"x", b"g", b"S", b"7", b"Z"]
+    names = [b"../a.png", b"/a.png", b"\xff\xfe.png", b"d\\a.png", b"", b"a\nb.png"]
+    field = st.one_of(
+        st.tuples(st.just(124), st.sampled_from(numbers)),
+        st.tuples(st.just(136), st.sampled_from(numbers)),
+        st.tuples(st.just(156), st.sampled_from(kinds)),
+        st.tuples(st.just(0), st.sampled_from(names)),
+        st.tuples(st.just(483), st.sampled_from(numbers)),
+    )
+
+    def write(members: list[list[tuple[int, bytes]]]) -> bytes:
+        found = b""
+        for fields in members:
+            info = tarfile.TarInfo("a.png")
+            info.size = 600
+            head = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+            for at, value in fields:
+                head[at : at + len(value)] = value
+            head[148:156] = b" " * 8
+            head[148:156] = b"%06o\0 " % sum(head)
+            found += bytes(head) + b"p" * 600 + bytes(424)
+        return found + bytes(1024)
+
+    return st.builds(
+        write, st.lists(st.lists(field, max_size=2), min_size=1, max_size=3)
+    )
+
+
 def zips(place: Place) -> list[bytes]:
     data = (place.whole / "inputs/contents/a.png").read_bytes()[:600]
     found = []
@@ -432,6 +466,38 @@ def manifest_values() -> st.SearchStrategy[bytes]:
     return st.builds(
         write, st.lists(change, min_size=1, max_size=2), st.sampled_from([0, 1, 2])
     )
+
+
+def bank_values() -> st.SearchStrategy[bytes]:
+    """Return style banks with vectors that fit no network."""
+    whole = pathlib.Path(os.environ["FAULTS_BUNDLE"]).parent / "whole"
+    table = pq.read_table(whole / "stylize/styles.parquet")
+    change = st.tuples(
+        st.sampled_from(["mean", "std", "key", "id", "sha256"]),
+        st.sampled_from(["short", "empty", "nan", "null", "twice", "ragged"]),
+    )
+
+    def changed(value: Any, how: str, row: int) -> Any:
+        if how == "null":
+            return None
+        if isinstance(value, str):
+            return "" if how in ("short", "empty") else value
+        if how == "nan":
+            return [float("nan"), *value[1:]]
+        length = {"short": 3, "empty": 0, "twice": 99}.get(how, 15 + row)
+        return (value * 7)[:length]
+
+    def write(changes: list[tuple[str, str]]) -> bytes:
+        rows = table.to_pylist()
+        for name, how in changes:
+            for number, row in enumerate(rows):
+                row[name] = changed(row[name], how, number) if row[name] else row[name]
+        try:
+            return parquet(pa.Table.from_pylist(rows, table.schema))
+        except (pa.ArrowException, TypeError, ValueError):
+            return parquet(table)
+
+    return st.builds(write, st.lists(change, min_size=1, max_size=2))
 
 
 def tensors(place: Place) -> list[bytes]:
