@@ -8,6 +8,7 @@ fault. Commands run as a user runs them, with `--dry-run` where there is one.
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -267,9 +268,9 @@ def _annotate(kind: str) -> Callable[[Place, bytes], None]:
         from transforms.annotations import sources
 
         path = place.write(f"annotations.{suffix}", data)
-        for cached in (sources.read_captions, sources.read_wikiart_list):
-            cached.cache_clear()
-        sources._styles_by_file.cache_clear()
+        for cached in vars(sources).values():
+            if hasattr(cached, "cache_clear"):
+                cached.cache_clear()
         folder = str(place.whole / "inputs/contents")
         argv = ["--input", folder, "--output", str(place.scratch / "no-output")]
         argv += ["--name", "n", "--kind", kind, flag, path, "--dry-run"]
@@ -298,9 +299,8 @@ def _bundle(name: str) -> Callable[[Place, bytes], None]:
         (folder / name).write_bytes(data)
         if name.endswith(".npz"):  # Or its hash refuses whatever is inside.
             about = json.loads((place.whole.parent / "bundle/bundle.json").read_bytes())
-            from model.bundle import _seal
-
-            about["files"][name] = _seal(data)
+            seal = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+            about["files"][name] = seal
             (folder / "bundle.json").write_text(json.dumps(about))
         _stylize(place, "--bundle", str(folder), "--dry-run")
 
