@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow golden docs
+.PHONY: help install demo format lint types check test test-slow test-faults golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,10 +48,23 @@ types: $(VENV)/.dev-installed ## mypy, strict
 check: lint types ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow and not faults"
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
-	$(BIN)/pytest -n auto -m slow
+	$(BIN)/pytest -n auto -m "slow and not faults"
+
+# Storage that fails and functions that crash on purpose, preloaded into a process.
+build/faults.so: tests/faults/storage_shim.c tests/faults/return_hook.c
+	@mkdir -p build
+	$(CC) -O2 -Wall -shared -fPIC -o $@ $^ -ldl
+
+# Fuzzing by coverage has no wheels for every machine; without it, less is fuzzed.
+$(VENV)/.fuzz-installed: $(VENV)/.dev-installed
+	-$(BIN)/pip install --quiet --editable ".[demo,dev,fuzz]"
+	@touch $@
+
+test-faults: $(VENV)/.fuzz-installed build/faults.so ## crashes, damage, bad storage, fuzz
+	$(BIN)/pytest tests/faults
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py

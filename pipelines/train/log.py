@@ -75,14 +75,18 @@ class TrainingLog:
     def evaluation(
         self, step: int, summary: Mapping[str, float], best: bool, sheet: Image.Image
     ) -> None:
-        """Log an evaluation on the held-out grid."""
-        self._append({"step": step, "kind": "held_out", **summary, "best": best})
+        """Log an evaluation on the held-out grid.
+
+        The row comes last: a training that finds it evaluates this step no more, and
+        then all the rest must be there.
+        """
         self._events.scalars("held_out", summary, step)
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=90, subsampling=0)
         encoded = buffer.getvalue()
         self._workdir.output.write(f"samples/step-{step:06d}.jpg", encoded)
         self._events.image("held_out/sheet", encoded, sheet.size, step)
+        self._append({"step": step, "kind": "held_out", **summary, "best": best})
         mark = " (best)" if best else ""
         self._progress.say(
             f"held out after step {step}: total {summary['total']:.4f} = content "
