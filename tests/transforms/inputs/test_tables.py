@@ -63,6 +63,10 @@ def test_blank_lines_are_no_rows(read):
     assert [row.first_line for row in rows] == [4, 7]
 
 
+def test_a_header_alone_has_no_rows(read):
+    assert read("content,style\n") == read("content,style") == []
+
+
 def test_a_row_of_another_length_is_a_problem(read):
     rows = read("content,style\na.jpg,s.jpg,x\nb.jpg\nc, d.jpg,s.jpg\nok.jpg,s.jpg\n")
     told = [row.problem.split(". ")[0] for row in rows]
