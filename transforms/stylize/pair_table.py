@@ -6,6 +6,7 @@ the file, white where the style is. `transforms.inputs.tables` says how a cell h
 several values. A row that cannot be used is a `bad_pair` failure and stops nothing.
 """
 
+import contextlib
 import dataclasses
 import decimal
 import hashlib
@@ -85,10 +86,11 @@ def judge_pairs(
         OSError: The file cannot be read.
         ValueError: It is no table of pairs, or rows of it would be lost.
     """
-    known = KnownNames(contents, "content"), KnownNames(styles, "style")
+    known_contents = KnownNames(contents, "content")
+    known_styles = KnownNames(styles, "style")
     for row in file.rows():
         try:
-            yield from _judge(row, *known, file.path, alphas)
+            yield from _judge(row, known_contents, known_styles, file.path, alphas)
         except (_BadPairError, UnknownNameError) as error:
             if row.holds_rows:
                 raise ValueError(
@@ -97,7 +99,7 @@ def judge_pairs(
                     "it where it is part of a name"
                 ) from error
             yield {
-                "content": _as_written(row),
+                "content": _failed_key(row, known_contents),
                 "number": row.number,
                 "styles": [],
                 "alpha": 1.0,
@@ -135,9 +137,11 @@ def _judge(
     ]
 
 
-def _as_written(row: TableRow) -> str:
-    """Return the content of a row that cannot be used, as a key of its failure."""
+def _failed_key(row: TableRow, contents: KnownNames) -> str:
+    """Return the key of a row that cannot be used, or its content as it is written."""
     text = ";".join(map(str, row.values.get("content", ())))
+    with contextlib.suppress(UnknownNameError):
+        return contents.key(text)
     return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}…"
 
 
@@ -195,7 +199,7 @@ def _mask(path: str, name: str) -> tuple[str, str]:
 def _alpha(value: Any) -> float:
     alpha = _number(value, "alpha")
     if not 0 <= alpha <= 1 or round(alpha * 1000) / 1000 != alpha:
-        raise _BadPairError(f"alpha {value} is not in [0, 1] with three decimals")
+        raise _BadPairError(f"alpha {alpha} is not in [0, 1] with three decimals")
     return abs(alpha)  # -0.0 is 0
 
 
