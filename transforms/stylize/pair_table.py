@@ -22,7 +22,7 @@ from apache_beam.pvalue import PBegin
 
 from transforms.elements import Count, Failure, Reason
 from transforms.inputs.names import KnownNames, UnknownNameError
-from transforms.inputs.tables import OtherType, TableRow, read_table_file
+from transforms.inputs.tables import OtherType, TableRow, escaped, read_table_file
 from transforms.steps.outcome import Outcome
 from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
@@ -116,6 +116,13 @@ def _judge(
 ) -> list[Row]:
     if row.problem:
         raise _BadPairError(row.problem)
+    for column, known in (("content", contents), ("style", styles)):
+        cell = row.written.get(column)
+        if cell is not None and cell in known:
+            raise _BadPairError(
+                f"the {column} {shown(cell)} is written `{escaped(cell)[:_LONGEST_KEY]}` "
+                "in a CSV, where blanks at an end and `;` are no part of a name"
+            )
     names = _texts(row, "content")
     if len(names) != 1:
         raise _BadPairError(

@@ -14,6 +14,7 @@ import pytest
 
 from transforms.inputs.tables import (
     OtherType,
+    escaped,
     read_table_file,
     split_cell,
 )
@@ -151,11 +152,8 @@ def test_a_backslash_keeps_what_else_would_part_or_go(cell, expected):
 
 @hypothesis.given(st.lists(st.text(alphabet=" ;\\ab\n\t\"',é", min_size=1), min_size=1))
 def test_any_names_can_be_written(names):
-    escaped = [
-        "".join(f"\\{c}" if c in "; \t\n\r\\" else c for c in name) for name in names
-    ]
     buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow([";".join(escaped)])
+    csv.writer(buffer).writerow([";".join(map(escaped, names))])
     ((_, _, (cell,)),) = csv_rows(buffer.getvalue())
     assert split_cell(cell) == names
 

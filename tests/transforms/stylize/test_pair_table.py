@@ -224,6 +224,18 @@ def test_a_failure_has_the_key_that_its_content_has(tmp_path):
     assert "alpha 2.0" in row["problem"]
 
 
+@pytest.mark.parametrize("others", [set(), {"a.jpg", "x", "y.jpg"}])
+def test_a_name_that_needs_an_escape_is_never_taken_for_another(tmp_path, others):
+    names = {" a.jpg", "x;y.jpg", *others}
+    path = tmp_path / "pairs.csv"
+    for cell, way in ((" a.jpg", r"\ a.jpg"), ("x;y.jpg", r"x\;y.jpg")):
+        for line in (f"{cell},s.png", f"s.png,{cell}"):
+            path.write_text(f"content,style\n{line}\n")
+            file = PairFile(str(path))
+            (row,) = judge_pairs(file, names | {"s.png"}, names | {"s.png"}, (1.0,))
+            assert f"'{cell}' is written `{way}` in a CSV" in row["problem"]
+
+
 def test_rows_that_a_quote_holds_are_not_lost_as_one_bad_pair(judge):
     # Both quotes are at ends of cells, so that it is a table by all rules.
     rows = "".join(f"a.jpg,s.png,0.{i:03}\n" for i in range(1, 300))
