@@ -119,9 +119,10 @@ def _judge(
     for column, known in (("content", contents), ("style", styles)):
         cell = row.written.get(column)
         if cell is not None and cell in known:
+            right = escaped(cell)[:_LONGEST_KEY]
             raise _BadPairError(
-                f"the {column} {shown(cell)} is written `{escaped(cell)[:_LONGEST_KEY]}` "
-                "in a CSV, where blanks at an end and `;` are no part of a name"
+                f"the {column} {shown(cell)} is written `{right}` in a CSV, where "
+                "blanks at an end and `;` are no part of a name"
             )
     names = _texts(row, "content")
     if len(names) != 1:
