@@ -225,11 +225,11 @@ def _pairs(
     try:
         rows = list(judge_pairs(file, set(content_keys), set(style_keys), config.alpha))
     except (OSError, ValueError, RuntimeError) as error:
-        names = ", ".join(PAIRINGS)
-        raise UsageError(
-            f"--pairing {config.pairing}: neither one of {names} nor a file of pairs: "
-            f"{error}"
-        ) from error
+        text = str(error)
+        if not config.pairing.lower().endswith((".csv", ".parquet")):
+            names = ", ".join(PAIRINGS)
+            text = f"neither one of {names} nor a file of pairs: {text}"
+        raise UsageError(f"--pairing {config.pairing}: {text}") from error
     if not rows:
         raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
     return rows

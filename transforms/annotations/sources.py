@@ -137,10 +137,11 @@ def read_captions(path: str) -> Mapping[str, Annotation]:
                 problem = f"several images of the caption file are named {shown(name)}"
                 found[composed(name)] = Annotation(problem=problem)
     except (KeyError, TypeError, AttributeError) as error:
+        found_instead = f"no {error}" if isinstance(error, KeyError) else "other types"
         raise ValueError(
             f"{path} is not a COCO caption file: it needs `images` with `id` and "
             "`file_name`, and `annotations` with `image_id` and `caption` "
-            f"(found no {error}). Use captions_*.json, not instances_*.json"
+            f"(found {found_instead}). Use captions_*.json, not instances_*.json"
         ) from error
     return found
 

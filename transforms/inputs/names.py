@@ -42,6 +42,9 @@ class KnownNames:
             if self._keys.setdefault(name, key) != key:
                 self._twice[name] = key
 
+    def __contains__(self, name: str) -> bool:
+        return composed(name) in self._keys
+
     def key(self, name: str) -> str:
         """Return the key that a name means.
 

@@ -49,6 +49,8 @@ class TableRow:
         last_line: Line in which it ends; another one where a cell has a line end.
         values: Values by column: texts, numbers, truth values or `OtherType`; None
             where there is nothing between two separators.
+        written: Cells of a CSV, by column, that stand for something else than the text
+            that they are.
         problem: Why it cannot be read as a row; empty where it can.
         holds_rows: Whether a cell has line ends and commas: unless they are a name's, a
             quote was not closed and the cell is rows that would be lost.
@@ -58,6 +60,7 @@ class TableRow:
     first_line: int
     last_line: int
     values: Mapping[str, Sequence[Any]]
+    written: Mapping[str, str] = dataclasses.field(default_factory=dict)
     problem: str = ""
     holds_rows: bool = False
 
@@ -110,6 +113,16 @@ def split_cell(cell: str) -> list[str | None]:
     return [value or None for value in values]
 
 
+def escaped(name: str) -> str:
+    r"""Return a name as a cell of a CSV has it, before its quotes.
+
+    >>> escaped(" a;b.jpg")
+    '\\ a\\;b.jpg'
+    """
+    name = re.sub(r"[;\\]", r"\\\g<0>", name)
+    return re.sub(r"^[ \t\r\n]|[ \t\r\n]$", r"\\\g<0>", name)
+
+
 def _csv_table(
     text: str, required: Collection[str], optional: Collection[str]
 ) -> Iterator[TableRow]:
@@ -124,12 +137,14 @@ def _csv_table(
                 f"{len(cells)} cells for {len(columns)} columns. A name with a comma "
                 "is written in quotes"
             )
-        values = {
-            column: split_cell(cell)
-            for column, cell in zip(columns, cells, strict=False)
-        }
+        values = {}
+        written = {}
+        for column, cell in zip(columns, cells, strict=False):
+            values[column] = split_cell(cell)
+            if cell and values[column] != [cell]:
+                written[column] = cell
         holds_rows = last > first and any(map(_holds_rows, cells))
-        yield TableRow(number, first, last, values, problem, holds_rows)
+        yield TableRow(number, first, last, values, written, problem, holds_rows)
 
 
 def _holds_rows(cell: str) -> bool:

@@ -286,8 +286,8 @@ def command_of(row: Row) -> str:
     The network's weights and the folders are left to whoever repeats it.
     """
     default = RunSettings().to_json()
-    words = ["stylebeam", "optimize", "--content", row["content_key"]]
-    words += ["--style", row["style_key"], "--output", "again"]
+    words = ["stylebeam", "optimize", "--content", _path(row["content_key"])]
+    words += ["--style", _path(row["style_key"]), "--output", "again"]
     if row["network"] != "vgg16":
         words += ["--network", row["network"]]
     for name, value in row["settings"].items():
@@ -295,6 +295,11 @@ def command_of(row: Row) -> str:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             words.append(f"--{flag_of(name)}={text.removesuffix('.0')}")
     return shlex.join(words)
+
+
+def _path(key: str) -> str:
+    """Return a key as a path that is not taken for a flag."""
+    return f"./{key}" if key.startswith("-") else key
 
 
 def index_html(entries: Sequence[PairEntry]) -> bytes:

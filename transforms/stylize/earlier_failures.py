@@ -13,6 +13,9 @@ from transforms.stylize.manifest import MANIFEST_TABLE
 
 _STYLE_STAGES: Final = ("ReadStyle", "ReadStyleAgain", "EncodeStyle")
 
+# Their keys are paths of pictures; the manifest has the contents of these.
+_CELL_STAGES: Final = ("Stylize", "Write")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Retry:
@@ -57,7 +60,7 @@ def failed_before(output: OutputFolder) -> Retry:
         for row in read_rows(output.path(name)):
             if row["stage"] in _STYLE_STAGES:
                 styles.add(row["key"])
-            elif not row["key"].startswith("images/"):
+            elif row["stage"] not in _CELL_STAGES:
                 contents.add(row["key"])
     for name in parts_in(output, MANIFEST_TABLE.folder):
         for row in MANIFEST_TABLE.rows(output, name, status=CellStatus.FAILED.value):

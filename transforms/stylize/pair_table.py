@@ -7,6 +7,7 @@ holds several values. A row that cannot be used is a `bad_pair` failure and stop
 nothing.
 """
 
+import contextlib
 import dataclasses
 import decimal
 import math
@@ -22,7 +23,7 @@ from apache_beam.pvalue import PBegin
 from transforms.elements import Count, Failure, Reason
 from transforms.inputs.mask_files import MaskFiles
 from transforms.inputs.names import KnownNames, UnknownNameError
-from transforms.inputs.tables import OtherType, TableRow, read_table_file
+from transforms.inputs.tables import OtherType, TableRow, escaped, read_table_file
 from transforms.steps.outcome import Outcome
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
@@ -87,11 +88,12 @@ def judge_pairs(
         OSError: The file cannot be read.
         ValueError: It is no table of pairs, or rows of it would be lost.
     """
-    known = KnownNames(contents, "content"), KnownNames(styles, "style")
+    known_contents = KnownNames(contents, "content")
+    known_styles = KnownNames(styles, "style")
     masks = MaskFiles(file.path, file.outside_masks)
     for row in file.rows():
         try:
-            yield from _judge(row, *known, masks, alphas)
+            yield from _judge(row, known_contents, known_styles, masks, alphas)
         except (_BadPairError, UnknownNameError) as error:
             if row.holds_rows:
                 raise ValueError(
@@ -100,7 +102,7 @@ def judge_pairs(
                     "it where it is part of a name"
                 ) from error
             yield {
-                "content": _as_written(row),
+                "content": _failed_key(row, known_contents),
                 "number": row.number,
                 "styles": [],
                 "alpha": 1.0,
@@ -117,6 +119,14 @@ def _judge(
 ) -> list[Row]:
     if row.problem:
         raise _BadPairError(row.problem)
+    for column, known in (("content", contents), ("style", styles)):
+        cell = row.written.get(column)
+        if cell is not None and cell in known:
+            right = escaped(cell)[:_LONGEST_KEY]
+            raise _BadPairError(
+                f"the {column} {shown(cell)} is written `{right}` in a CSV, where "
+                "blanks at an end and `;` are no part of a name"
+            )
     names = _texts(row, "content")
     if len(names) != 1:
         raise _BadPairError(
@@ -138,9 +148,11 @@ def _judge(
     ]
 
 
-def _as_written(row: TableRow) -> str:
-    """Return the content of a row that cannot be used, as a key of its failure."""
+def _failed_key(row: TableRow, contents: KnownNames) -> str:
+    """Return the key of a row that cannot be used, or its content as it is written."""
     text = ";".join(map(str, row.values.get("content", ())))
+    with contextlib.suppress(UnknownNameError):
+        return contents.key(text)
     return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}…"
 
 
@@ -196,7 +208,7 @@ def _mask(files: MaskFiles, name: str) -> tuple[str, str]:
 def _alpha(value: Any) -> float:
     alpha = _number(value, "alpha")
     if not 0 <= alpha <= 1 or round(alpha * 1000) / 1000 != alpha:
-        raise _BadPairError(f"alpha {value} is not in [0, 1] with three decimals")
+        raise _BadPairError(f"alpha {alpha} is not in [0, 1] with three decimals")
     return abs(alpha)  # -0.0 is 0
 
 

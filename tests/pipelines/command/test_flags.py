@@ -171,3 +171,13 @@ def test_every_flag_of_every_command_has_a_help_that_stands_alone() -> None:
             assert not text.startswith(("of ", "its ", "also ")), said
             assert "likewise" not in text, said
             assert "|" not in text, f"{said} would break the table of the docs"
+
+
+@pytest.mark.parametrize("field", ["output", "workdir"])
+def test_what_a_command_makes_must_have_a_name_in_utf8(field):
+    config = dataclasses.make_dataclass(
+        "Config", [(field, str, required("a folder", metavar="D"))], kw_only=True
+    )
+    assert getattr(make_config(config, {field: "réne 🐈"}), field) == "réne 🐈"
+    with pytest.raises(UsageError, match=rf"--{field} .*expected a name in UTF-8"):
+        make_config(config, {field: "caf\udce9"})

@@ -14,6 +14,7 @@ import pytest
 
 from transforms.inputs.tables import (
     OtherType,
+    escaped,
     read_table_file,
     split_cell,
 )
@@ -61,6 +62,10 @@ def test_blank_lines_are_no_rows(read):
     rows = read("\ncontent , style\n\na.jpg,s.jpg\n , \n\t\nb.jpg,s.jpg\n\n")
     assert [row.number for row in rows] == [1, 2]
     assert [row.first_line for row in rows] == [4, 7]
+
+
+def test_a_header_alone_has_no_rows(read):
+    assert read("content,style\n") == read("content,style") == []
 
 
 def test_a_row_of_another_length_is_a_problem(read):
@@ -147,11 +152,8 @@ def test_a_backslash_keeps_what_else_would_part_or_go(cell, expected):
 
 @hypothesis.given(st.lists(st.text(alphabet=" ;\\ab\n\t\"',é", min_size=1), min_size=1))
 def test_any_names_can_be_written(names):
-    escaped = [
-        "".join(f"\\{c}" if c in "; \t\n\r\\" else c for c in name) for name in names
-    ]
     buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow([";".join(escaped)])
+    csv.writer(buffer).writerow([";".join(map(escaped, names))])
     ((_, _, (cell,)),) = csv_rows(buffer.getvalue())
     assert split_cell(cell) == names
 

@@ -152,3 +152,9 @@ def test_a_large_sweep_does_not_make_a_large_page(report, monkeypatch):
     assert "25 more runs are in <code>runs.parquet</code>" in page
     assert page.count("1 more values are in the table below") == 4
     assert "6 more combinations" in page
+
+
+def test_a_name_that_begins_with_a_dash_is_no_flag(report):
+    page = report(["-dash.jpg"], ["s.png"], [{}])
+    (command,) = texts("<pre>(.*?)</pre>", page)
+    assert command.startswith("stylebeam optimize --content ./-dash.jpg --style s.png")

@@ -83,3 +83,13 @@ def test_of_a_failed_content_all_styles_are_looked_at():
     assert retry.only_styles(["b.jpg", "a.jpg"]) is None
     assert retry.only_styles(["b.jpg"]) == {"s.jpg"}
     assert Retry(frozenset(), frozenset()).only_styles(["b.jpg"]) == frozenset()
+
+
+def test_a_content_may_lie_in_a_folder_named_as_the_pictures(output):
+    write_failures(
+        output,
+        ("DecodeContent", "images/a.jpg"),
+        ("Stylize", "images/b-0123456789ab/s.jpg"),
+        ("Write", "images/c-0123456789ab/s.jpg"),
+    )
+    assert failed_before(output).contents == {"images/a.jpg"}

@@ -88,6 +88,7 @@ def test_weights_are_shares_and_zero_drops_a_style(judge):
         ("a.jpg,s.png", "2 cells for 5 columns"),
         (f"{'x' * 99999},s.png,,,", "there is no content 'xxx"),
         (f"a.jpg,{'x;' * 9999}x,,,", "there is no style 'x'"),
+        (f"a.jpg,s.png,,0.{'1' * 9999},", "alpha 0.111"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_a_bad_pair(judge, tmp_path, line, problem):
@@ -213,6 +214,26 @@ def test_names_are_compared_composed_and_two_alike_are_ambiguous(shared):
     assert (row["content"], row["problem"]) == (decomposed, "")
     (row,) = judge_pairs(file, {decomposed, "r\xe9ne.jpg"}, {"s0.jpg"}, (1.0,))
     assert "is ambiguous" in row["problem"]
+
+
+def test_a_failure_has_the_key_that_its_content_has(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("content,style,alpha\nr\xe9ne.jpg,s.png,2\n", "utf-8")
+    (row,) = judge_pairs(PairFile(str(path)), {"re\u0301ne.jpg"}, STYLES, (1.0,))
+    assert row["content"] == "re\u0301ne.jpg"
+    assert "alpha 2.0" in row["problem"]
+
+
+@pytest.mark.parametrize("others", [set(), {"a.jpg", "x", "y.jpg"}])
+def test_a_name_that_needs_an_escape_is_never_taken_for_another(tmp_path, others):
+    names = {" a.jpg", "x;y.jpg", *others}
+    path = tmp_path / "pairs.csv"
+    for cell, way in ((" a.jpg", r"\ a.jpg"), ("x;y.jpg", r"x\;y.jpg")):
+        for line in (f"{cell},s.png", f"s.png,{cell}"):
+            path.write_text(f"content,style\n{line}\n")
+            file = PairFile(str(path))
+            (row,) = judge_pairs(file, names | {"s.png"}, names | {"s.png"}, (1.0,))
+            assert f"'{cell}' is written `{way}` in a CSV" in row["problem"]
 
 
 def test_rows_that_a_quote_holds_are_not_lost_as_one_bad_pair(judge):
