@@ -20,6 +20,12 @@ _GREY_SPREAD: Final = 8
 # drawn in another scale.
 _LEAST_WHITE: Final = 0.9
 
+# What is as dark or as light as this is black or white; a shape in both takes at least
+# the second share of a picture that has hardly anything else.
+_NEAR: Final = 32
+_LEAST_SHARE: Final = 0.01
+_ALMOST_ALL: Final = 0.95
+
 _WANTED: Final = "A mask is a grey picture, white where the style applies"
 
 
@@ -28,7 +34,9 @@ def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Mask:
 
     What counts is, in this order:
 
-    - the alpha channel, or a transparent colour, where any pixel is not opaque;
+    - the alpha channel, or a transparent colour, where any pixel is not opaque; where
+      what is opaque is a shape in black and white besides, nobody knows which of the
+      two is the mask, and it is refused;
     - grey values of 1, 8, 16 or 32 bits. A mask of 0 and 1 is scaled to black and
       white; another one must reach `_LEAST_WHITE` of the white of its type, or of 255
       where none of its values is above that. So label maps of 0 to k are refused;
@@ -75,7 +83,23 @@ def _alpha(image: ImageFile.ImageFile) -> Image.Image | None:
     else:
         opaque = np.asarray(image) != transparent
         alpha = Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
-    return None if np.asarray(alpha).min() == 255 else alpha
+    opacity = np.asarray(alpha)
+    if opacity.min() == 255:
+        return None
+    seen = np.asarray(image.convert("RGBA").convert("L"))[opacity > 0]
+    dark, light = (np.count_nonzero(s) / max(1, seen.size) for s in _extremes(seen))
+    if min(dark, light) > _LEAST_SHARE and dark + light > _ALMOST_ALL:
+        raise ImageError(
+            Reason.BAD_PAIR,
+            "it has a shape in its alpha and another one in black and white. Remove "
+            "one of the two",
+        )
+    return alpha
+
+
+def _extremes(values: Mask) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which values are black, and which are white."""
+    return values < _NEAR, values >= 256 - _NEAR
 
 
 def _grey(image: Image.Image) -> Image.Image:

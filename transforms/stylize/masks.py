@@ -96,6 +96,8 @@ def _check_shape(mask: Mask, content: LoadedImage) -> str | None:
     Raises:
         ImageError: bad_pair: it has another shape, or that before the EXIF turned it.
     """
+    if mask.min() == mask.max():
+        return None  # the same everywhere, whatever its shape
     size = mask.shape[1], mask.shape[0]
     seen = content.original_width, content.original_height
     stored = seen[::-1] if content.orientation >= 5 else seen

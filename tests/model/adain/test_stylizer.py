@@ -10,6 +10,7 @@ from model.bundle import Bundle, load_bundle
 from model.config import ConvSpec, Precision
 from model.networks.decoder import build_decoder, mirror_layers
 from model.networks.encoder import build_encoder
+from model.networks.regions import RegionMasks
 from model.networks.weights import load_vgg_weights
 
 Arrays = dict[str, np.ndarray]
@@ -181,6 +182,23 @@ def test_soft_masks_mix_and_their_scale_does_not_matter(
     )
     hard, _ = tiny.paint_regions(content, halves(32, 64), *styles)
     assert np.abs(hard.astype(int) - painted).mean() > 0.5
+
+
+def test_masks_of_bytes_with_weights_are_those_of_floats(
+    tiny: Stylizer, picture: Picture
+) -> None:
+    content = tiny.encode_content(picture(33, 61, 1)[None])
+    styles = tiny.encode_style(np.stack([picture(32, 32, n) for n in (2, 3)]))
+    ramp = np.broadcast_to(np.linspace(0, 255, 61).astype(np.uint8), (33, 61))
+    shares, weights = np.stack([255 - ramp, ramp]), np.float32([1, 0.25])
+    masks = RegionMasks(shares, weights)
+    floats = to_float(shares) * weights[:, None, None]
+    for given in (masks, floats):
+        painted, finite = tiny.paint_regions(content, given, *styles)
+        assert finite.all()
+        np.testing.assert_array_equal(
+            painted, tiny.paint_regions(content, floats, *styles)[0]
+        )
 
 
 def test_three_regions_tiled_equal_untiled(

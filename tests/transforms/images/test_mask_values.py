@@ -186,6 +186,7 @@ class TestRefused:
             (save(np.where(SHAPE[..., None], (255, 0, 0), 0).astype("u1")), "colour"),
             (save(palette([(0, 0, 0), (128, 0, 0)])), "colour"),
             (save(Image.new("CMYK", (48, 40), (200, 0, 0, 0)), "TIFF"), "colour"),
+            (save(np.dstack([WHITE, 255 - np.roll(WHITE, 16, 1)])), "two"),
             (save(SHAPE * np.uint8(2)), "no white"),
             (save(np.arange(1920).reshape(40, 48).astype(np.uint8) % 21), "no white"),
             (save(np.arange(1920).reshape(40, 48).astype(np.uint8) % 151), "no white"),

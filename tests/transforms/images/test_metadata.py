@@ -1,7 +1,6 @@
 """What is told about a picture never makes it corrupt; it may turn and colour it."""
 
 import io
-import os
 import random
 import struct
 import zlib
@@ -15,8 +14,6 @@ from transforms.images import metadata
 from transforms.images.decoder import decode_image
 from transforms.images.metadata import exif_orientation, plain_file
 from transforms.images.passthrough import format_to_keep
-
-REPORTS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "..", "shared")
 
 
 def photo(height=40, width=56):

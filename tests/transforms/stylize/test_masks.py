@@ -129,6 +129,14 @@ class TestShape:
         assert "aspect" in error.message
         assert "m.png" in error.message
 
+    @pytest.mark.parametrize("value", [0, 255])
+    def test_mask_of_one_value_has_any_shape(self, tmp_path, value):
+        Image.new("L", (8, 8), value).save(tmp_path / "m.png")
+        image = content(96, 128, orientation=6)
+        found, note = load_mask(str(tmp_path / "m.png"), None, image)
+        assert (found == value).all()
+        assert note is None
+
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_stored_grid_of_a_turned_photograph_is_refused(self, mask, orientation):
         image = content(160, 96, orientation=orientation)
