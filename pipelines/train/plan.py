@@ -228,16 +228,22 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
 
     name = config.network or DEFAULT_NETWORK
     layers = layers_to(vgg_layers(name, "reflect"), ADAIN_LAYER)
-    indices = plan.content.some(_NORMALIZED_OVER)
     try:
         arrays = load_vgg_weights(name, config.weights)
-        print(
-            f"train: normalising {name} over {len(indices)} photographs",
-            file=sys.stderr,
-        )
-        encoder = normalize_encoder(layers, arrays, _batches(plan.content, indices))
     except (ValueError, OSError) as error:
         raise UsageError(f"--network {name}: {error}") from error
+    indices = plan.content.some(_NORMALIZED_OVER)
+    print(
+        f"train: normalising {name} over {len(indices)} photographs",
+        file=sys.stderr,
+    )
+    try:
+        encoder = normalize_encoder(layers, arrays, _batches(plan.content, indices))
+    except ValueError as error:
+        raise UsageError(
+            f"--network {name}: {error}. Give more photographs (--content), or "
+            "begin with a bundle (--init)."
+        ) from error
     network = family_member(layers, **_widths(config))
     decoder = fresh_weights(network.decoder_convolutions, config.settings.seed)
     return Bundle.seal(network, encoder, decoder, _about(f"adain-{name}", _LICENSE))

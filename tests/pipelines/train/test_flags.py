@@ -124,7 +124,7 @@ def test_pictures_smaller_than_a_crop_of_the_schedule_are_counted(
     flags = ("--crop-schedule", "32:1,56", "--steps", "2", "--eval-every", "9")
     assert train(tmp_path / "w", *flags) == 0
     error = capfd.readouterr().err
-    assert "smaller than the crop of 56 pixels from step 2 on and are enlarged" in error
+    assert "smaller than the crop of 56 pixels (from step 2 on) and are" in error
     assert "crop of 32 pixels" not in error
 
 
@@ -262,6 +262,7 @@ def test_weights_that_cannot_be_normalised_are_refused(
     assert train(tmp_path / "w", "--crop", "32", "--steps", "1", init=False) == 2
     error = capfd.readouterr().err
     assert "error: --network vgg16: Every channel of block1_conv1 must fire" in error
+    assert "Give more photographs (--content), or begin with a bundle" in error
 
 
 @pytest.mark.usefixtures("firing_vgg")
