@@ -16,7 +16,7 @@ from model.networks.decoder import fresh_weights
 from model.networks.encoder import layers_to, vgg_layers
 from model.networks.family import INPUT_DIVISOR, family_member, narrow_layers
 from model.networks.weights import load_vgg_weights
-from model.training.dataset import PictureIndex, load_index
+from model.training.dataset import PictureIndex, kept_of_copies, load_index
 from pipelines.command import flags
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
@@ -78,11 +78,15 @@ def plan(config: TrainConfig) -> TrainPlan:
     content, held_out_content = _open("--content", config.content)
     style, held_out_style = _open("--style", config.style)
     listed = _listed(config.exclude)
-    excluded = listed & {*content.keys, *style.keys}
-    notes = []
+    excluded, notes = set[str](), []
     if listed:
-        known = {*excluded, *held_out_content.keys, *held_out_style.keys}
-        notes = _notes(listed, listed - known, content, style)
+        copies = kept_of_copies([*config.content, *config.style])
+        # A picture is not trained on under its other key, either.
+        wanted = listed | {copies[key] for key in listed if key in copies}
+        excluded = wanted & {*content.keys, *style.keys}
+        held_out = {*held_out_content.keys, *held_out_style.keys}
+        unknown = listed - excluded - held_out - copies.keys()
+        notes = _notes(len(listed), excluded, unknown, content, style)
         content, style = content.without(excluded), style.without(excluded)
     for flag, paths, index in (
         ("--content", config.content, content),
@@ -170,18 +174,22 @@ def _listed(path: str | None) -> set[str]:
 
 
 def _notes(
-    listed: set[str], unknown: set[str], content: PictureIndex, style: PictureIndex
+    listed: int,
+    excluded: set[str],
+    unknown: set[str],
+    content: PictureIndex,
+    style: PictureIndex,
 ) -> list[str]:
     """Return what came of a list of keys."""
-    left_out = [sum(key in listed for key in index.keys) for index in (content, style)]
-    notes = [
-        f"{left_out[0]} contents and {left_out[1]} styles are left out (--exclude)"
-    ]
+    contents, styles = (
+        sum(key in excluded for key in index.keys) for index in (content, style)
+    )
+    notes = [f"{contents} contents and {styles} styles are left out (--exclude)"]
     if unknown:
         some = sorted(unknown)[:_SHOWN]
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         notes.append(
-            f"{len(unknown)} of the {len(listed)} keys of --exclude are in none of the "
+            f"{len(unknown)} of the {listed} keys of --exclude are in none of the "
             f"data sets: {', '.join(some)}{more}"
         )
     return notes
