@@ -130,8 +130,9 @@ def networks(args: argparse.Namespace) -> int:
         cases[::2], medians[::2], medians[1::2], strict=True
     ):
         encoder, layers, decoder, imitates = network
-        name = f"{_joined(encoder)}, learns" if encoder else "VGG-16, frozen"
-        stage = "none yet: imitation" if imitates else _joined(decoder)
+        does = "imitates" if imitates else "learns"
+        name = f"{_joined(encoder)}, {does}" if encoder else "VGG-16, frozen"
+        stage = "none yet" if imitates else _joined(decoder)
         print(
             f"| {name} | {len(layers)} | {stage} | {size / wall:.2f} | "
             f"{size / half:.2f} | {cpu / size:.3f} / {half_cpu / size:.3f} s |",

@@ -179,7 +179,7 @@ def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
     """Return the columns of the accepted pictures of a split, sorted by key."""
     wanted = [("status", "==", "accepted"), ("split", "==", split)]
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for path in sorted(tf.io.gfile.glob(f"{root}/manifest/part-*.parquet")):
+    for path in _manifest(root):
         data = io.BytesIO(_read_whole(path))
         check_parquet(data, path)
         try:
@@ -190,6 +190,24 @@ def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
             columns[name] += table[name].to_pylist()
     order = sorted(range(len(columns["key"])), key=columns["key"].__getitem__)
     return {name: [values[i] for i in order] for name, values in columns.items()}
+
+
+def kept_of_copies(folders: Sequence[str]) -> dict[str, str]:
+    """Return the key that was kept by that of each copy which ingest left out of it."""
+    kept: dict[str, str] = {}
+    for folder in folders:
+        for path in _manifest(folder.rstrip("/")):
+            table = pq.read_table(
+                io.BytesIO(_read_whole(path)),
+                columns=["key", "duplicate_of"],
+                filters=[("status", "==", "duplicate")],
+            )
+            kept |= {row["key"]: row["duplicate_of"] for row in table.to_pylist()}
+    return kept
+
+
+def _manifest(root: str) -> list[str]:
+    return sorted(tf.io.gfile.glob(f"{root}/manifest/part-*.parquet"))
 
 
 def _read_whole(path: str) -> bytes:

@@ -17,7 +17,7 @@ from model.networks.decoder import fresh_weights
 from model.networks.encoder import layers_to, vgg_layers
 from model.networks.family import INPUT_DIVISOR, family_member, narrow_layers
 from model.networks.weights import load_vgg_weights
-from model.training.dataset import PictureIndex, load_index
+from model.training.dataset import PictureIndex, kept_of_copies, load_index
 from pipelines.command import flags
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
@@ -79,11 +79,15 @@ def plan(config: TrainConfig) -> TrainPlan:
     content, held_out_content = _open("--content", config.content)
     style, held_out_style = _open("--style", config.style)
     listed = _listed(config.exclude)
-    excluded = listed & {*content.keys, *style.keys}
-    notes = []
+    excluded, notes = set[str](), []
     if listed:
-        known = {*excluded, *held_out_content.keys, *held_out_style.keys}
-        notes = _notes(listed, listed - known, content, style)
+        copies = kept_of_copies([*config.content, *config.style])
+        # A picture is not trained on under its other key, either.
+        wanted = listed | {copies[key] for key in listed if key in copies}
+        excluded = wanted & {*content.keys, *style.keys}
+        held_out = {*held_out_content.keys, *held_out_style.keys}
+        unknown = listed - excluded - held_out - copies.keys()
+        notes = _notes(len(listed), excluded, unknown, content, style)
         content, style = content.without(excluded), style.without(excluded)
     for flag, paths, index in (
         ("--content", config.content, content),
@@ -182,18 +186,22 @@ def _listed(path: str | None) -> set[str]:
 
 
 def _notes(
-    listed: set[str], unknown: set[str], content: PictureIndex, style: PictureIndex
+    listed: int,
+    excluded: set[str],
+    unknown: set[str],
+    content: PictureIndex,
+    style: PictureIndex,
 ) -> list[str]:
     """Return what came of a list of keys."""
-    left_out = [sum(key in listed for key in index.keys) for index in (content, style)]
-    notes = [
-        f"{left_out[0]} contents and {left_out[1]} styles are left out (--exclude)"
-    ]
+    contents, styles = (
+        sum(key in excluded for key in index.keys) for index in (content, style)
+    )
+    notes = [f"{contents} contents and {styles} styles are left out (--exclude)"]
     if unknown:
         some = sorted(unknown)[:_SHOWN]
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         notes.append(
-            f"{len(unknown)} of the {len(listed)} keys of --exclude are in none of the "
+            f"{len(unknown)} of the {listed} keys of --exclude are in none of the "
             f"data sets: {', '.join(some)}{more}"
         )
     return notes
@@ -240,16 +248,22 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
 
     name = config.network or DEFAULT_NETWORK
     layers = layers_to(vgg_layers(name, "reflect"), ADAIN_LAYER)
-    indices = plan.content.some(_NORMALIZED_OVER)
     try:
         arrays = load_vgg_weights(name, config.weights)
-        print(
-            f"train: normalising {name} over {len(indices)} photographs",
-            file=sys.stderr,
-        )
-        encoder = normalize_encoder(layers, arrays, _batches(plan.content, indices))
     except (ValueError, OSError) as error:
         raise UsageError(f"--network {name}: {error}") from error
+    indices = plan.content.some(_NORMALIZED_OVER)
+    print(
+        f"train: normalising {name} over {len(indices)} photographs",
+        file=sys.stderr,
+    )
+    try:
+        encoder = normalize_encoder(layers, arrays, _batches(plan.content, indices))
+    except ValueError as error:
+        raise UsageError(
+            f"--network {name}: {error}. Give more photographs (--content), or "
+            "begin with a bundle (--init)."
+        ) from error
     network = family_member(layers, **_widths(config))
     decoder = fresh_weights(network.decoder_convolutions, config.settings.seed)
     return Bundle.seal(network, encoder, decoder, _about(f"adain-{name}", _LICENSE))

@@ -97,7 +97,7 @@ def _announce(config: TrainConfig, plan: TrainPlan, first: int) -> None:
     for note in plan.notes:
         print(f"train: {note}", file=sys.stderr)
     for crop, begins, _ in config.settings.crops.stages(first):
-        since = f" from step {begins + 1} on" if begins > first else ""
+        since = f" (from step {begins + 1} on)" if begins > first else ""
         for name, index in (("contents", plan.content), ("styles", plan.style)):
             small = index.count_smaller(crop)
             if small:

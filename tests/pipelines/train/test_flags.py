@@ -5,6 +5,7 @@ Each training is compared with one that was stopped in between: bit for bit.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -124,7 +125,7 @@ def test_pictures_smaller_than_a_crop_of_the_schedule_are_counted(
     flags = ("--crop-schedule", "32:1,56", "--steps", "2", "--eval-every", "9")
     assert train(tmp_path / "w", *flags) == 0
     error = capfd.readouterr().err
-    assert "smaller than the crop of 56 pixels from step 2 on and are enlarged" in error
+    assert "smaller than the crop of 56 pixels (from step 2 on) and are" in error
     assert "crop of 32 pixels" not in error
 
 
@@ -262,6 +263,7 @@ def test_weights_that_cannot_be_normalised_are_refused(
     assert train(tmp_path / "w", "--crop", "32", "--steps", "1", init=False) == 2
     error = capfd.readouterr().err
     assert "error: --network vgg16: Every channel of block1_conv1 must fire" in error
+    assert "Give more photographs (--content), or begin with a bundle" in error
 
 
 @pytest.mark.usefixtures("firing_vgg")
@@ -338,6 +340,33 @@ def test_listed_keys_are_not_trained_on(datasets, tmp_path):
     path.write_text("nothing.png\n" * 3)
     assert planned(str(path)).identity == planned(None).identity
     assert len(planned(str(path)).notes) == 2
+
+
+def test_a_copy_stands_for_the_picture_that_was_kept(datasets, tmp_path):
+    files = tmp_path / "files"
+    files.mkdir()
+    for source in (datasets / "style-files").iterdir():
+        shutil.copy(source, files)
+        shutil.copy(source, files / f"z-{source.name}")
+    data = tmp_path / "data"
+    command = ["ingest", "--input", str(files), "--output", str(data), "--name", "d"]
+    assert cli.main([*command, "--val-fraction", "0.25"]) == 0
+    first = plan_index(data).keys[0]
+    path = tmp_path / "keys.txt"
+    path.write_text(f"z-{first}\n")
+    found = plan(
+        TrainConfig(
+            content=(str(data),),
+            style=(str(datasets / "styles"),),
+            workdir=str(tmp_path / "work"),
+            init=str(datasets / "bundle"),
+            exclude=str(path),
+            settings=TrainingSettings(batch_size=4, crop=32),
+        )
+    )
+    assert first not in found.content.keys
+    # The styles have it, too, under the same key.
+    assert found.notes == ["1 contents and 1 styles are left out (--exclude)"]
 
 
 def test_many_unknown_keys_are_counted(datasets, train, tmp_path, capfd):
