@@ -15,7 +15,7 @@ from PIL import Image
 from model.adain.keep_colors import keep_chroma, match_colors
 from model.adain.stylizer import Stylizer, to_float, to_uint8
 from model.bundle import load_bundle
-from transforms.stylize.blend import blend
+from transforms.stylize.blocks import blend
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SIDE = 64

@@ -36,6 +36,7 @@ from transforms.ingest.whole_shards import Committed, find_committed, manifest_t
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
@@ -144,7 +145,9 @@ def build(
     output = OutputFolder(config.output)
     settings = plan.settings
     committed = find_committed(output, settings)
-    parts = manifest_table(settings).count_parts(output, plan.listing.count)
+    # The rows of whole shards stay in the parts that they are in.
+    there = manifest_table(settings).parts_on_disk(output)
+    parts = there or count_parts(plan.listing.count)
 
     listed = (
         pipeline

@@ -12,8 +12,7 @@ from model.networks.regions import RegionMasks
 from transforms.elements import ImageError, ImageRef
 from transforms.images.load import style_pixels
 from transforms.steps.model_handler import network_error
-from transforms.stylize.blend import blend
-from transforms.stylize.blocks import Painted, Pixels, StylizeBlock
+from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, blend
 from transforms.stylize.masks import load_regions
 from transforms.stylize.network import SharedStylizer
 

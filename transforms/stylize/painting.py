@@ -14,8 +14,7 @@ from model.networks.tiling import LEAST_TILE_PIXELS
 from transforms.elements import ImageError, PreserveColor, Reason
 from transforms.images.load import style_pixels
 from transforms.steps.model_handler import network_error
-from transforms.stylize.blend import blend
-from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, Vectors
+from transforms.stylize.blocks import Painted, Pixels, StylizeBlock, Vectors, blend
 from transforms.stylize.masks import load_regions
 from transforms.stylize.measure import measured
 from transforms.stylize.network import SharedStylizer

@@ -320,7 +320,8 @@ def test_manifest_in_other_parts_is_continued(
     assert status == 0
     assert "16 images = 13 accepted + 1 duplicate + 2 failed" in err
     assert rows_of(tmp_path / "out") == before
-    assert len(list((tmp_path / "out" / "manifest").glob("part-*"))) == 4
+    found = len(list((tmp_path / "out" / "manifest").glob("part-*")))
+    assert found == (4 if first == 4 else 1)
 
 
 def test_only_a_missing_shard_is_made_again(run, folder, tmp_path, files_of):

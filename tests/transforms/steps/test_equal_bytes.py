@@ -6,7 +6,13 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Failure, ImageError, Reason
-from transforms.steps.equal_bytes import GroupEqualBytes, hash_image, read_group
+from transforms.steps.equal_bytes import (
+    GroupByBytes,
+    GroupEqualBytes,
+    hash_image,
+    read_group,
+    sorted_refs,
+)
 
 
 def test_images_of_equal_bytes_are_one_group(listed):
@@ -59,3 +65,13 @@ def test_group_is_read_by_its_first_key(listed):
     assert (image.ref, refs) == (a, (a, b))
     with pytest.raises(ImageError, match="changed"):
         read_group(("00", [a]))
+
+
+def test_groups_are_of_references_alone(listed):
+    a, b, gone = listed("a", data=b"1"), listed("b", data=b"1"), listed("gone")
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        found = pipeline | beam.Create([b, gone, a]) | GroupByBytes("ReadContent")
+        groups = found.done | beam.MapTuple(lambda sha, refs: (sha, sorted_refs(refs)))
+        assert_that(groups, equal_to([(hash_image(a)[0], (a, b))]), "groups")
+        failed = found.failed | "Key" >> beam.Map(lambda failure: failure.key)
+        assert_that(failed, equal_to(["gone"]), "failed")
