@@ -272,7 +272,7 @@ class TestOtherOutputs:
             (out / name).write_bytes(data)
 
     @pytest.mark.parametrize("command", ["visualize", "optimize"])
-    def test_study(self, inputs, verify, command, files_of):
+    def test_study(self, inputs, verify, command, files_of, capfd):
         out = inputs / "studied"
         contents, styles = str(inputs / "contents"), str(inputs / "styles")
         flags = {
@@ -282,6 +282,7 @@ class TestOtherOutputs:
         if command == "optimize":
             flags += ["--steps", "2", "--size", "32"]
         assert cli.main([command, *flags, "--output", str(out)]) == 0
+        capfd.readouterr()
         assert verify(out) == (0, [], f"verify: {out}: nothing is wrong\n")
         before = files_of(out)
         places = random.Random(13)
