@@ -25,17 +25,25 @@ _SAMPLES: Final = "samples"
 _NO_OTHER: Final = "put back a copy; nothing else has it"
 
 
-def check_bundle(output: OutputFolder, prefix: str = "") -> Iterator[Finding]:
+def check_bundle(
+    output: OutputFolder, prefix: str = "", bundle_id: object = None
+) -> Iterator[Finding]:
     """Yield what is wrong with a bundle.
 
     Args:
         output: Folder that it is in.
         prefix: Name of its folder inside that one, with a slash; empty for itself.
+        bundle_id: What its bundle_id must be; None where nobody noted it.
     """
+    wrong = ""
     try:
-        load_bundle(output.path(prefix), read_file)
+        found = load_bundle(output.path(prefix), read_file).bundle_id
     except (BundleError, OSError, RuntimeError) as error:
         wrong = " ".join(str(error).split())[:300]
+    else:
+        if bundle_id not in (None, found):
+            wrong = f"has the bundle_id {found}, {CONFIG} says {bundle_id!r}"[:300]
+    if wrong:
         yield Finding(f"{prefix}{BUNDLE}", wrong, "export or copy the bundle again")
 
 
@@ -48,7 +56,8 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
     if not isinstance(config, dict) or not isinstance(config.get("identity"), dict):
         wrong = "is not the configuration of a training"
         yield Finding(CONFIG, wrong, _NO_OTHER)
-    yield from check_bundle(output, f"{_START}/")
+    noted = config.get(_START) if isinstance(config, dict) else None
+    yield from check_bundle(output, f"{_START}/", noted)
     if output.exists(f"{_BEST}/{BUNDLE}"):
         yield from check_bundle(output, f"{_BEST}/")
     if output.exists(_METRICS):

@@ -77,7 +77,7 @@ class StoredFile(NamedTuple):
             return None
         try:
             with reading(output.path(self.name)) as file:
-                file.seek(self.offset or 0)
+                file.seek(max(0, self.offset or 0))
                 return file.read(-1 if self.length is None else self.length)
         except OSError as error:
             if isinstance(error, FileNotFoundError) or error.errno in _NO_FILE:

@@ -58,7 +58,7 @@ def run(root):
             "stylize": [*both, "--bundle", str(root / "bundle")],
             "ingest": [*one, "--name", "n"],
             "visualize": [*one, "--layers", "block1_conv1", "--kinds", "features"],
-            "optimize": [*both, "--steps", "1", "--size", "32"],
+            "optimize": [*both, "--steps", "2", "--size", "32"],
             "evaluate": [*both, "--bundle", str(root / "bundle"), "--size", "32"],
         }[command]
         path = os.pathsep.join([str(root / "site"), str(pathlib.Path.cwd())])

@@ -271,6 +271,63 @@ class TestOtherOutputs:
             assert lines[0].startswith(f"{name}: ")
             (out / name).write_bytes(data)
 
+    @pytest.mark.parametrize("command", ["visualize", "optimize"])
+    def test_study(self, inputs, verify, command, files_of, capfd):
+        out = inputs / "studied"
+        contents, styles = str(inputs / "contents"), str(inputs / "styles")
+        flags = {
+            "visualize": ["--input", contents, "--layers", "block1_conv1"],
+            "optimize": ["--content", f"{contents}/a.png", "--style", styles],
+        }[command]
+        if command == "optimize":
+            flags += ["--steps", "2", "--size", "32"]
+        assert cli.main([command, *flags, "--output", str(out)]) == 0
+        capfd.readouterr()
+        assert verify(out) == (0, [], f"verify: {out}: nothing is wrong\n")
+        before = files_of(out)
+        places = random.Random(13)
+        for name, data in files_in(out).items():
+            if name == "job.json":
+                continue
+            for place in {0, len(data) - 1, places.randrange(len(data))}:
+                flip(out / name, place)
+                status, lines, _ = verify(out)
+                assert status == 1, (name, place)
+                assert any(line.startswith(f"{name}: ") for line in lines), name
+                (out / name).write_bytes(data)
+        page = {"visualize": "gallery/index.html", "optimize": "report.html"}[command]
+        (out / page).write_bytes(b"")
+        assert verify(out, "--repair")[0] == 0
+        assert files_of(out) == before
+
+    def test_training(self, train_command, tmp_path, verify):
+        work = tmp_path / "work"
+        flags = ("--steps", "2", "--eval-every", "2", "--checkpoint-every", "1")
+        assert cli.main(train_command(work, *flags)) == 0
+        assert verify(work)[0] == 0
+        places = random.Random(17)
+        checkpoint = "checkpoints/ckpt-2"
+        for name, named in (
+            ("config.json", "config.json"),
+            ("start/bundle.json", "start/bundle.json"),
+            ("start/encoder.npz", "start/bundle.json"),
+            ("bundle/decoder.npz", "bundle/bundle.json"),
+            (f"{checkpoint}.data-00000-of-00001", checkpoint),
+            (f"{checkpoint}.index", checkpoint),
+            ("samples/step-000002.jpg", "samples/step-000002.jpg"),
+            ("metrics.jsonl", "metrics.jsonl"),
+        ):
+            data = (work / name).read_bytes()
+            cut = data[: places.randrange(1, len(data) - 2)]
+            (work / name).write_bytes(cut)
+            status, lines, _ = verify(work)
+            assert (status, len(lines)) == (1, 1), (name, lines)
+            assert lines[0].startswith(f"{named}: "), (name, lines)
+            (work / name).write_bytes(data)
+        data = (work / f"{checkpoint}.data-00000-of-00001").read_bytes()
+        flip(work / f"{checkpoint}.data-00000-of-00001", len(data) // 2)
+        assert verify(work)[1][0].startswith(f"{checkpoint}: is damaged (")
+
     def test_bundle(self, inputs, verify):
         bundle = inputs / "bundle"
         assert verify(bundle)[0] == 0
