@@ -34,12 +34,20 @@ def picture(index, height=96, width=128):
 
 
 def write_output(
-    folder, contents, styles, alphas=(1.0,), parts=1, failed=(), metrics=None
+    folder,
+    contents,
+    styles,
+    alphas=(1.0,),
+    parts=1,
+    failed=(),
+    metrics=None,
+    size=(128, 96),
 ):
     """Write what the steps before the gallery write, then the gallery.
 
     `metrics` has (content loss, a style loss a layer, SSIM) of (content, style).
     """
+    width, height = size
     output = OutputFolder(str(folder))
     for index, key in enumerate(contents):
         preview = thumbnails.preview(picture(index))
@@ -57,11 +65,9 @@ def write_output(
                 path = f"{image_id(content)}/{stem}.jpg"
                 done = (c, s) not in failed
                 if done:
-                    pixels = picture(c * 5 + s)
-                    output.write(f"images/{path}", thumbnails.preview(pixels))
-                    output.write(
-                        f"gallery/thumbs/{path}", thumbnails.thumbnail(pixels, 48)
-                    )
+                    data = thumbnails.preview(picture(c * 5 + s, height, width))
+                    output.write(f"images/{path}", data)
+                    thumbnails.write_thumbnail(output, f"images/{path}", data)
                 rows[c % parts].append(
                     {
                         "content_id": image_id(content),
@@ -72,8 +78,8 @@ def write_output(
                         "alpha": alpha,
                         "original_width": 128,
                         "original_height": 96,
-                        "width": 128,
-                        "height": 96,
+                        "width": width,
+                        "height": height,
                         "path": f"images/{path}",
                         "bundle_id": "b00000000001",
                         "status": "done" if done else "failed",
@@ -378,7 +384,8 @@ def test_hostile_names_are_shown_and_never_run(browser, tmp_path):
 
 
 def test_missing_previews_fall_back(browser, tmp_path):
-    url = write_output(tmp_path, ["a.jpg", "b.jpg"], ["s1.jpg", "s2.jpg"])
+    names = ["a.jpg", "b.jpg"], ["s1.jpg", "s2.jpg"]
+    url = write_output(tmp_path, *names, size=(400, 300))
     shutil.rmtree(tmp_path / "gallery" / "thumbs")
     shutil.rmtree(tmp_path / "gallery" / "style")
 
@@ -386,7 +393,7 @@ def test_missing_previews_fall_back(browser, tmp_path):
 
     browser.until(
         "[...document.querySelectorAll('.cell img')].every(image =>"
-        " image.src.includes('/images/') && image.naturalWidth === 128)"
+        " image.src.includes('/images/') && image.naturalWidth === 400)"
     )
     browser.until("document.querySelectorAll('.swatches .missing').length === 2")
     missing = browser.driver.get_log("browser")  # the browser's own remarks

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from transforms.elements import CellStatus
+from transforms.images.thumbnails import LARGEST_SHOWN
 from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
 from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
@@ -205,6 +206,7 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
             "done": done,
             "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
             "pages": field_table([_entry(page) for page in ordered]),
+            "shown": {"width": LARGEST_SHOWN[0], "height": LARGEST_SHOWN[1]},
         },
     )
 

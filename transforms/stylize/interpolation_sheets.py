@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection
 from transforms.elements import CellStatus
 from transforms.images.contact_sheets import draw_contact_sheet, sheet_jpeg
 from transforms.images.decoder import decode_image
-from transforms.images.thumbnails import thumbnail_name
+from transforms.images.thumbnails import thumbnail_of
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
 from transforms.stylize.pairing import BlendPairing
@@ -64,7 +64,7 @@ class WriteSheets(beam.PTransform[PCollection[str], PCollection[str]]):
     Idempotent.
 
     Attributes:
-        output: The folder of the job, with its thumbnails.
+        output: The folder of the job, with its pictures.
         pairing: The weights that were asked for.
     """
 
@@ -107,7 +107,7 @@ def _sheet(
     places = sheet_places(len(weights[0]), len(weights))
     pictures = {
         place: decode_image(
-            output.read(thumbnail_name(cells[wanted]["path"])), min_side=1
+            thumbnail_of(output.read(cells[wanted]["path"])), min_side=1
         ).pixels
         for wanted, place in zip(weights, places, strict=True)
         if wanted in cells

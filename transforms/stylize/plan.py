@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.load import ImageBytes
-from transforms.images.thumbnails import thumbnail_name, write_thumbnail
+from transforms.images.thumbnails import has_thumbnail, thumbnail_name, write_thumbnail
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
@@ -202,7 +202,10 @@ class PlanCells:
         if self.dry or self.output_format != "files":
             return True
         try:
-            if not self.output.exists(thumbnail_name(row["path"])):
+            name = thumbnail_name(row["path"])
+            if has_thumbnail(row["width"], row["height"]) and not self.output.exists(
+                name
+            ):
                 write_thumbnail(self.output, row["path"], data)
         except (ImageError, OSError):
             return False  # The picture is made, and fails, as any other.

@@ -255,6 +255,7 @@ def test_write_gallery_writes_pages_and_index(output):
             "fields": ["name", "contents", "cells", "first"],
             "rows": [["00000-000", 1, 2, "a.jpg"], ["00002-000", 1, 1, "b.jpg"]],
         },
+        "shown": {"width": 1152, "height": 288},
     }
 
 

@@ -10,7 +10,6 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.images.decoder import decode_image, encode_image
-from transforms.images.thumbnails import write_thumbnail
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.cells import StyleShare
@@ -36,7 +35,7 @@ def part(output):
             done = (content, index) != ("b", 1)
             if done:
                 pixels = np.full((32, 40, 3), 60 * index, np.uint8)
-                write_thumbnail(output, path, encode_image(pixels, "png"))
+                output.write(path, encode_image(pixels, "png"))
             rows.append(
                 {
                     "content_id": content,

@@ -73,7 +73,7 @@ def test_pictures_are_written_and_committed(plan, block, counters):
         data = output.read(row["path"])
         assert row["bytes"] == len(data)
         assert (decode_image(data).pixels == level).all()
-        assert output.exists(thumbnail_name(row["path"]))
+        assert not output.exists(thumbnail_name(row["path"]))
     found = counters(pipeline)
     assert found["Write.cells_done"] == 2
     assert found["Write.cells_failed"] == 0

@@ -3,7 +3,10 @@ stylebeam.pictures = (() => {
   const { make, url } = stylebeam;
   const { headOf } = stylebeam.cells;
 
-  const thumbnailOf = cell => url(cell.path.replace(/^images\//, "gallery/thumbs/").replace(/\.[^./]*$/, ".jpg"));
+  // Pictures up to this size have no thumbnail: they are shown themselves.
+  const SHOWN = stylebeam.index().shown;
+  const isSmall = cell => cell.width <= SHOWN.width && cell.height <= SHOWN.height;
+  const thumbnailOf = cell => url(isSmall(cell) ? cell.path : cell.path.replace(/^images\//, "gallery/thumbs/").replace(/\.[^./]*$/, ".jpg"));
   const contentOf = content => url(`gallery/content/${content.id}.jpg`);
   const styleOf = style => url(`gallery/style/${style.id}.jpg`);
   const percent = weight => `${+(100 * weight).toFixed(1)} %`;
