@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import types
 
 import pytest
@@ -114,6 +115,10 @@ class FakeBucket:
         ]
         return [types.SimpleNamespace(metadata_list=found)]
 
+    def rename(self, sources, targets):
+        for source, target in zip(sources, targets, strict=True):
+            self.objects[target] = self.objects.pop(source)
+
     def delete(self, paths):
         for gone in paths:
             for path in list(self.objects):
@@ -189,3 +194,71 @@ def test_states_are_those_of_the_files_that_are_there(tmp_path):
     }
     assert states["a/three"].modified == 1000
     assert output.states([]) == {}
+
+
+def test_all_files_below_a_folder_are_listed_and_links_not_followed(output, tmp_path):
+    for name in ("d/b", "d/e/a", "d/a", "x"):
+        output.write(name, b"")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").touch()
+    (tmp_path / "out" / "d" / "link").symlink_to(tmp_path / "elsewhere")
+    assert list(output.below("d")) == ["d/a", "d/b", "d/e/a"]
+    assert list(output.below("nowhere")) == []
+
+
+def test_move_takes_files_folders_and_nothing(output):
+    output.write("d/deeper/c", b"c")
+    output.write("f", b"f")
+    for name in ("d", "f", "never-there"):
+        output.move(name, f"old/{name}")
+    assert list(output.below("old")) == ["old/f", "old/d/deeper/c"]
+    assert not output.exists("d")
+
+
+def test_prune_removes_what_holds_nothing(output):
+    output.write("a/b/c/file", b"")
+    output.write("a/other", b"")
+    output.delete("a/b/c/file")
+    output.prune("a/b/c")
+    assert output.exists("a/other")
+    assert not output.exists("a/b")
+
+
+def test_deletion_that_fails_is_an_error_that_names_it(output, monkeypatch):
+    output.write("d/e/file", b"")
+
+    def unlink(path, **keywords):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.unlink", unlink)
+    for name in ("d", "d/e/file"):
+        with pytest.raises(PermissionError, match="file"):
+            output.delete(name)
+
+
+def test_folder_that_others_empty_meanwhile_is_deleted(output, monkeypatch):
+    for name in ("d/a", "d/b"):
+        output.write(name, b"")
+    rmtree, calls = shutil.rmtree, []
+
+    def racing(path):
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileNotFoundError(path)
+        rmtree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", racing)
+    output.delete("d")
+    assert not output.exists("d")
+
+
+def test_remote_folder_is_moved_object_by_object(bucket):
+    folder = OutputFolder("gs://b/out")
+    for name in ("d/a", "d/e/b", "f"):
+        folder.write(name, name.encode())
+    for name in ("d", "f", "never-there"):
+        folder.move(name, f"old/{name}")
+    assert sorted(bucket.objects) == [
+        f"gs://b/out/old/{name}" for name in ("d/a", "d/e/b", "f")
+    ]
+    assert list(folder.below("old/d")) == ["old/d/a", "old/d/e/b"]
