@@ -64,7 +64,7 @@ $(VENV)/.fuzz-installed: $(VENV)/.dev-installed
 	@touch $@
 
 test-faults: $(VENV)/.fuzz-installed build/faults.so ## crashes, damage, bad storage, fuzz
-	$(BIN)/pytest tests/faults
+	$(BIN)/pytest -n auto --dist loadscope tests/faults
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
