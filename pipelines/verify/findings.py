@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 from model.checksums import DamagedFileError
 from transforms.elements import ImageError
 from transforms.images.thumbnails import is_shown
-from transforms.storage.committed_table import CommittedTable, StoredFile
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.comparing_folder import ComparingFolder
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, check_table
 from transforms.storage.parts import parts_in
+from transforms.storage.stored_file import StoredFile
 
 AGAIN: Final = "the same command makes it again"
 PUT_BACK: Final = (

@@ -14,15 +14,11 @@ from model.gatys.sharpness import high_frequency_energy
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images.decoder import encode_image
 from transforms.optimize.settings import FORMAT, RunSettings
-from transforms.storage.committed_table import (
-    CommittedTable,
-    StoredFile,
-    rows_digest,
-    sha256,
-)
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, table_bytes
 from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
+from transforms.storage.stored_file import StoredFile, rows_digest, sha256
 
 if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
     from model.gatys.run import GatysResult, StepLosses

@@ -11,23 +11,17 @@ part is an error, since nobody else knows what is in it.
 """
 
 import dataclasses
-import errno
-import hashlib
-import itertools
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError
-from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import (
     Row,
-    compact_tables,
     open_table,
     read_table,
     write_table,
@@ -35,74 +29,15 @@ from transforms.storage.parquet import (
 from transforms.storage.parts import (
     count_parts,
     part_name,
-    part_of_name,
     parts_in,
     stable_part,
 )
-from transforms.storage.table_check import check_schema, check_table, is_inside
+from transforms.storage.stored_file import StoredFile
+from transforms.storage.table_check import check_schema, check_table
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 
 _ROWS_A_BATCH: Final = 4096
-
-# What the system says of a name that can be no file's.
-_NO_FILE: Final = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
-
-# Whose rows they are: the values of the owner's columns.
-Owner = tuple[str, ...]
-
-
-class StoredFile(NamedTuple):
-    """A file, or a place in one, that a row tells of.
-
-    Attributes:
-        name: Name of the file.
-        sha256: The sha256 of the bytes.
-        offset: Where in the file the bytes begin.
-        length: Number of bytes; None for all that follow.
-    """
-
-    name: str
-    sha256: str | None
-    offset: int = 0
-    length: int | None = None
-
-    def read(self, output: OutputFolder) -> bytes | None:
-        """Return the bytes; None where there is, or can be, no such file.
-
-        Raises:
-            OSError: It cannot be read.
-        """
-        if not is_inside(self.name):
-            return None
-        try:
-            with reading(output.path(self.name)) as file:
-                file.seek(max(0, self.offset or 0))
-                return file.read(-1 if self.length is None else self.length)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError) or error.errno in _NO_FILE:
-                return None
-            raise
-
-    def read_intact(self, output: OutputFolder) -> bytes | None:
-        """Return the bytes; None where they are gone or have another sha256."""
-        data = self.read(output)
-        return data if data is not None and sha256(data) == self.sha256 else None
-
-
-def sha256(data: bytes) -> str:
-    """Return the sha256 of a file's bytes, hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def rows_digest(rows: Sequence[Row]) -> str:
-    """Return 16 hexadecimal digits that follow from all that rows say.
-
-    For the names of journal files: one name then never has two contents, and whoever
-    deletes a name that was merged deletes nothing that was committed since.
-    """
-    text = json.dumps(rows, sort_keys=True, default=str)
-    return sha256(text.encode())[:16]
 
 
 def _no_files(_row: Row) -> Iterable[StoredFile]:
@@ -378,120 +313,15 @@ class CommittedTable:
         Arguments are those of `rows_of`.
         """
         rows = self.rows_of(output, parts, *owner, **filters)
-        return rows if self._are_true(output, rows) else []
+        return rows if self.are_true(output, rows) else []
 
-    def _are_true(self, output: OutputFolder, rows: Sequence[Row]) -> bool:
+    def are_true(self, output: OutputFolder, rows: Sequence[Row]) -> bool:
         """Return whether the files that rows tell of are intact."""
         files = {file for row in rows for file in self.files(row)}
         return all(file.read_intact(output) is not None for file in files)
-
-    def merged(
-        self, output: OutputFolder, part: int, parts: int, journal: Iterable[str]
-    ) -> pa.Table:
-        """Return the rows of a part, sorted.
-
-        Memory is that of the part's rows, also where the parts that are there are
-        larger.
-
-        Args:
-            output: Where the table is.
-            part: Which part.
-            parts: How many parts there are to be, a power of two.
-            journal: Names of the journal files whose owners stand in the part.
-        """
-        # Counts are powers of two, so part 5 of 8 took its rows from part 1 of 4, and
-        # what that one holds now is a superset of what part 5 of 8 needs. The finest
-        # comes last.
-        older = sorted(
-            (numbers[1], name)
-            for name, numbers in parts_in(output, self.folder).items()
-            if part % numbers[1] == numbers[0]
-        )
-        files = [name for _, name in older] + sorted(journal)
-        lengths: list[int] = []
-        table = compact_tables(
-            self._rows_of_files(output, files, part, parts, lengths), self.schema
-        )
-        return self._newest(output, table, lengths, len(older))
-
-    def _rows_of_files(
-        self,
-        output: OutputFolder,
-        names: Sequence[str],
-        part: int,
-        parts: int,
-        lengths: list[int],
-    ) -> Iterator[pa.Table]:
-        """Yield the rows of files that stand in a part; append each file's number."""
-        for name in names:
-            lengths.append(0)
-            for table in self.tables(output, name):
-                numbers = part_of_name(name)
-                if numbers is not None and numbers[1] != parts:
-                    owners = table[self.owner[0]]
-                    here = {
-                        k: stable_part(k, parts) == part for k in set(_list(owners))
-                    }
-                    table = table.filter(
-                        pa.array([here[k] for k in _list(owners)], pa.bool_())
-                    )
-                if table.schema != self.schema:
-                    table = pa.Table.from_pylist(table.to_pylist(), self.schema)
-                lengths[-1] += len(table)
-                yield table
-
-    def _newest(
-        self, output: OutputFolder, table: pa.Table, lengths: Sequence[int], older: int
-    ) -> pa.Table:
-        """Return the rows of each owner's newest file, sorted.
-
-        Args:
-            output: Where the table is.
-            table: The rows of some files, one file after the other.
-            lengths: How many rows each file has.
-            older: How many of them are parts; the others are of the journal.
-        """
-        owners = list(zip(*(_list(table[name]) for name in self.owner), strict=True))
-        files = [number for number, rows in enumerate(lengths) for _ in range(rows)]
-        found: dict[Owner, list[int]] = {}
-        for owner, file in zip(owners, files, strict=True):
-            seen = found.setdefault(owner, [file])
-            if seen[-1] != file:
-                seen.append(file)
-        starts = list(itertools.accumulate(lengths, initial=0))
-        newest: dict[Owner, int] = {}
-        for owner, seen in found.items():
-            newest[owner] = seen[-1]
-            committed = [file for file in seen if file >= older]
-            if len(committed) > 1:
-                # Two commits of an owner come from two killed runs on an input that
-                # changed; the files say which of them is true.
-                true = committed[0]
-                for file in committed[1:]:
-                    rows = table.slice(starts[file], lengths[file]).to_pylist()
-                    if self._are_true(output, [r for r in rows if self._is(r, owner)]):
-                        true = file
-                newest[owner] = true
-        kept: dict[Owner, list[int]] = {}
-        for number, (owner, file) in enumerate(zip(owners, files, strict=True)):
-            if newest[owner] == file:
-                kept.setdefault(owner, []).append(number)
-        firsts = [numbers[0] for numbers in kept.values()]
-        keys = table.select(self.order).take(pa.array(firsts, pa.int64()))
-        order = zip(*(_list(keys[name]) for name in self.order), kept, strict=True)
-        ordered = [number for *_, owner in sorted(order) for number in kept[owner]]
-        return table.take(pa.array(ordered, pa.int64()))
-
-    def _is(self, row: Row, owner: Owner) -> bool:
-        return tuple(row[column] for column in self.owner) == owner
 
 
 def rows_in(table: pa.Table) -> Iterator[Row]:
     """Yield the rows of a table, a thousand at a time."""
     for batch in table.to_batches(max_chunksize=1024):
         yield from batch.to_pylist()
-
-
-def _list(column: pa.ChunkedArray) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    return values

@@ -10,6 +10,7 @@ from apache_beam.pvalue import AsList, PCollection
 
 from transforms.storage.committed_table import CommittedTable, rows_in
 from transforms.storage.folder import OutputFolder
+from transforms.storage.merged_part import merged_part
 from transforms.storage.parquet import Row, writing_rows
 from transforms.storage.parts import GroupByKnownKey, parts_in, stable_part
 
@@ -84,7 +85,7 @@ def _merge_part(
     name = table.part_name(part, parts)
     # A bundle that runs again, late, finds its part merged and its journal gone.
     if not output.exists(name) or any(map(output.exists, journal)):
-        merged = table.merged(output, part, parts, journal)
+        merged = merged_part(table, output, part, parts, journal)
         if packer is None:
             table.write_table(output, name, merged)
         else:

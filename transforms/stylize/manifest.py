@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from transforms.storage.committed_table import (
-    CommittedTable,
-    StoredFile,
-    rows_digest,
-)
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.schemas import STYLIZE_MANIFEST
+from transforms.storage.stored_file import StoredFile, rows_digest
 
 
 def picture_file(row: Row) -> StoredFile:

@@ -13,10 +13,10 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from transforms.storage.committed_table import StoredFile
 from transforms.storage.compact_table import Packer
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
+from transforms.storage.stored_file import StoredFile
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
 from transforms.stylize.cells import OutputFormat
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file

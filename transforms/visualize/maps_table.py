@@ -4,15 +4,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from transforms.storage.committed_table import (
-    CommittedTable,
-    StoredFile,
-    rows_digest,
-    sha256,
-)
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.schemas import VISUALIZE_MAPS
+from transforms.storage.stored_file import StoredFile, rows_digest, sha256
 from transforms.visualize.settings import COLLECTION
 from transforms.visualize.sheet import Sheet
 

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.storage.committed_table import CommittedTable, StoredFile, sha256
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import stable_part
+from transforms.storage.stored_file import StoredFile, sha256
 
 SCHEMA = pa.schema(
     [

@@ -6,7 +6,7 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.storage.committed_table import CommittedTable, rows_digest
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.compact_table import (
     CompactTable,
     Packer,
@@ -15,6 +15,7 @@ from transforms.storage.compact_table import (
     merged_journal,
 )
 from transforms.storage.folder import OutputFolder
+from transforms.storage.stored_file import rows_digest
 
 SCHEMA = pa.schema([("image", pa.string()), ("place", pa.string())])
 TABLE = CommittedTable("table", SCHEMA, owner=("image",), order=("image",))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.checksums import DamagedFileError
-from transforms.storage.committed_table import CommittedTable, StoredFile
+from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import (
     read_rows,
@@ -17,6 +17,7 @@ from transforms.storage.parquet import (
     write_table,
 )
 from transforms.storage.schemas import STYLIZE_MANIFEST
+from transforms.storage.stored_file import StoredFile
 from transforms.storage.table_check import is_inside
 
 TABLE = CommittedTable(

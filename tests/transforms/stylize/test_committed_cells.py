@@ -8,8 +8,8 @@ import pytest
 
 from transforms.elements import ImageRef
 from transforms.storage import committed_table
-from transforms.storage.committed_table import StoredFile
 from transforms.storage.folder import OutputFolder
+from transforms.storage.stored_file import StoredFile
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.manifest import MANIFEST_TABLE, commit_rows
 

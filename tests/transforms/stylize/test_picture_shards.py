@@ -5,8 +5,8 @@ import tarfile
 
 import pytest
 
-from transforms.storage.committed_table import sha256
 from transforms.storage.folder import OutputFolder
+from transforms.storage.stored_file import sha256
 from transforms.stylize import picture_shards
 from transforms.stylize.manifest import picture_file
 from transforms.stylize.picture_shards import SHARDS, ShardPacker, packer_of
