@@ -8,6 +8,7 @@ import pytest
 
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
+from transforms.storage.merged_part import merged_part
 from transforms.storage.parts import stable_part
 from transforms.storage.stored_file import StoredFile, sha256
 
@@ -57,7 +58,7 @@ def merge(output, parts=1, table=TABLE):
             for name, image in table.journal_names(output).items()
             if stable_part(image, parts) == part
         ]
-        merged = table.merged(output, part, parts, names)
+        merged = merged_part(table, output, part, parts, names)
         table.write_table(output, table.part_name(part, parts), merged)
     output.delete(table.journal)
 
@@ -109,7 +110,9 @@ class TestMerge:
         rows = [made(output, "a", "z", v) for v in ("2", "1")]
         TABLE.commit(output, rows, "a", "z")
         TABLE.commit(output, [made(output, "b", "y")], "b", "y")
-        found = TABLE.merged(output, 0, 1, TABLE.journal_names(output)).to_pylist()
+        found = merged_part(
+            TABLE, output, 0, 1, TABLE.journal_names(output)
+        ).to_pylist()
         assert [(r["setting"], r["version"]) for r in found] == [
             ("y", "1"),
             ("z", "2"),
@@ -131,7 +134,9 @@ class TestMerge:
         for number, data in enumerate((b"old", b"new", b"older")):
             row = {**made(output, "a"), "path": "files/x", "sha256": sha256(data)}
             table.commit(output, [row], "a", str(number))
-        found = table.merged(output, 0, 1, table.journal_names(output)).to_pylist()
+        found = merged_part(
+            table, output, 0, 1, table.journal_names(output)
+        ).to_pylist()
         assert [row["sha256"] for row in found] == [sha256(b"new")]
 
     def test_committed_rows_replace_merged_ones_also_where_files_are_gone(self, output):
@@ -165,7 +170,7 @@ class TestMerge:
         TABLE.commit(output, [made(output, "a", version="new")], "a", "s")
         merge(output, 2)
         output.write(TABLE.part_name(0, 1), coarse)
-        (row,) = TABLE.merged(output, stable_part("a", 2), 2, []).to_pylist()
+        (row,) = merged_part(TABLE, output, stable_part("a", 2), 2, []).to_pylist()
         assert row["version"] == "new"
 
 
@@ -192,13 +197,13 @@ class TestMemory:
         for start in range(0, len(rows), 512):
             TABLE.commit(output, rows[start : start + 512], f"j{start:06}", "s")
         names = TABLE.journal_names(output)
-        merged, peak = self.peak(lambda: TABLE.merged(output, 0, 1, names))
+        merged, peak = self.peak(lambda: merged_part(TABLE, output, 0, 1, names))
         assert merged.to_pylist() == rows
         assert peak < 1000 * len(rows)
 
     def test_of_an_older_part_that_is_far_too_large_is_what_moves(self, output):
         TABLE.write(output, TABLE.part_name(0, 1), self.rows(65_536))
-        merged, peak = self.peak(lambda: TABLE.merged(output, 3, 64, []))
+        merged, peak = self.peak(lambda: merged_part(TABLE, output, 3, 64, []))
         assert 800 < len(merged) < 1250
         assert peak < 12e6
 
@@ -244,7 +249,7 @@ class TestFingerprint:
         assert len(list(table.rows(output, name))) == 1
         assert list(self.table("f2").rows(output, name)) == []
         assert list(self.table("").rows(output, name)) == []
-        assert len(self.table("f2").merged(output, 0, 1, [name])) == 0
+        assert len(merged_part(self.table("f2"), output, 0, 1, [name])) == 0
 
     def test_is_written_beside_the_schema(self, output):
         self.table("f1").write(output, "f.parquet", [])

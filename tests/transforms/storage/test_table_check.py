@@ -10,6 +10,7 @@ import pytest
 from model.checksums import DamagedFileError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
+from transforms.storage.merged_part import merged_part
 from transforms.storage.parquet import (
     read_rows,
     sealed_writer,
@@ -142,7 +143,7 @@ def test_damaged_commit_counts_for_nothing_and_is_told(output):
     output.write(name, data[:-30] + b"x" + data[-29:])
     assert TABLE.check(output) == [name]
     assert TABLE.read(output, name) is None
-    merged = TABLE.merged(output, 0, 1, TABLE.journal_names(output))
+    merged = merged_part(TABLE, output, 0, 1, TABLE.journal_names(output))
     rows = merged if isinstance(merged, list) else merged.to_pylist()
     assert [found["content_id"] for found in rows] == ["a"]
 
