@@ -117,10 +117,26 @@ class _WriteShardDoFn(beam.DoFn):
             if not spilled:
                 self._kept.inc()
                 return rows
+            self._check(shard, rows)
         rows = write_shard(self._output, shard, spilled, rows)
         manifest_table(self._settings).commit(self._output, rows, shard)
         self._written.inc()
         return rows
+
+    def _check(self, shard: str, rows: list[Row]) -> None:
+        """Check that the rows are those of the shard that is there.
+
+        Raises:
+            RuntimeError: A bundle replaced the shard and ended before it committed its
+                rows. The places in the old ones are not true any more.
+        """
+        size = sum(row["byte_length"] or 0 for row in rows)
+        if self._output.size(shard) != size:
+            raise RuntimeError(
+                f"{self._output.path(shard)} was replaced by a worker that ended "
+                "before it said what is in it. Run the same command again, which makes "
+                "this shard anew."
+            )
 
 
 def write_shard(

@@ -5,7 +5,7 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.ingest.shards import WriteShards
+from transforms.ingest.shards import WriteShards, _WriteShardDoFn
 from transforms.ingest.whole_shards import find_committed
 from transforms.storage.files import read_file
 
@@ -81,3 +81,34 @@ def test_whole_shards_stay_and_take_in_what_is_new(
     )
     assert output.read(shard) != before.pop(shard)
     assert {name: output.read(name) for name in before} == before
+
+
+def test_merge_that_was_committed_gives_the_same_shard_again(
+    output, settings, spill, write
+):
+    write(spill(("b.png", 1)), [("b.png", "accepted", None)])
+    committed = find_committed(output, settings)
+    late = spill(("a.png", 1))
+    writer = _WriteShardDoFn(output, settings, committed)
+    ((shard, record),) = late
+
+    first = list(writer.process((shard, [record])))
+    written = output.read(shard)
+    again = list(writer.process((shard, [record])))
+
+    assert again == first
+    assert output.read(shard) == written
+
+
+def test_merge_that_was_cut_off_before_its_commit_is_not_taken_for_the_old_shard(
+    output, settings, spill, write
+):
+    write(spill(("b.png", 1)), [("b.png", "accepted", None)])
+    committed = find_committed(output, settings)
+    ((shard, record),) = spill(("c.png", 1))
+    output.write(shard, output.read(shard) + b"more")
+
+    with pytest.raises(RuntimeError, match="Run the same command again"):
+        list(_WriteShardDoFn(output, settings, committed).process((shard, [record])))
+
+    assert shard not in find_committed(output, settings).shards
