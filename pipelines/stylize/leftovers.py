@@ -14,6 +14,7 @@ from transforms.images.thumbnails import (
     STYLE,
     THUMBS,
     content_preview_name,
+    has_thumbnail,
     thumbnail_name,
 )
 from transforms.storage.compact_table import merged_journal
@@ -65,7 +66,9 @@ def leftovers(
     if not MANIFEST_TABLE.journal_names(output):
         yield from (n for n in output.names(MANIFEST_TABLE.journal) if _is_block(n))
     if everything:
-        yield from _of_earlier_runs(config, plan, output)
+        told = Names(_told_of(config, plan, output))
+        folders = ["images", SHARDS, SHEETS, "gallery"]
+        yield from unwanted(output, folders, _FORMS, told)
         return
     for row in MANIFEST_TABLE.all_rows(output, ["path", "status"]):
         if row["status"] == CellStatus.FAILED and output.is_file(row["path"]):
@@ -79,34 +82,21 @@ def _is_block(name: str) -> bool:
     return _PICTURES.search(name) is not None
 
 
-def _of_earlier_runs(
-    config: StylizeConfig, plan: StylizePlan, output: OutputFolder
-) -> Iterator[str]:
-    files = config.output_format == "files"
-    # A thumbnail is told by the picture it is of.
-    told = Names(_told_of(config, plan, output))
-    for name in unwanted(output, ["images", SHARDS, SHEETS, "gallery"], _FORMS, told):
-        picture = name.removeprefix(f"{THUMBS}/").removesuffix(".jpg")
-        shown = f"images/{picture}.{config.format}"
-        if not (files and name.startswith(f"{THUMBS}/") and shown in told):
-            yield name
-
-
 def _told_of(
     config: StylizeConfig, plan: StylizePlan, output: OutputFolder
 ) -> Iterator[str]:
     """Yield the names of all pictures, shards, sheets, previews and pages."""
     content, files = None, config.output_format == "files"
-    for row in MANIFEST_TABLE.all_rows(
-        output, ["content_id", "path", "shard", "status"]
-    ):
+    columns = ["content_id", "path", "shard", "status", "width", "height"]
+    for row in MANIFEST_TABLE.all_rows(output, columns):
         if row["status"] == CellStatus.DONE:
             yield row["shard"] or row["path"]
-        if row["content_id"] != content:
+            if files and has_thumbnail(row["width"], row["height"]):
+                yield thumbnail_name(row["path"])
+        if files and row["content_id"] != content:
             content = row["content_id"]
-            if files:
-                yield content_preview_name(content)
-            if files and config.pairing == "corners":
+            yield content_preview_name(content)
+            if config.pairing == "corners":
                 yield from (sheet_name(content, alpha) for alpha in config.alpha)
     if not files:
         return

@@ -120,6 +120,8 @@ class _WriteShardDoFn(beam.DoFn):
         shard, spilled = grouped
         if spilled or shard not in self._committed.shards:
             is_there = shard in self._committed.shards
+            if is_there:
+                self._check(shard)
             write_shard(self._output, self._settings, shard, spilled, is_there)
             self._written.inc()
         else:
@@ -131,6 +133,21 @@ class _WriteShardDoFn(beam.DoFn):
             part = stable_part(row["key"], self._parts)
             yield from segments.add(part, row)
         yield from segments.flush()
+
+    def _check(self, shard: str) -> None:
+        """Check that the committed rows are those of the shard that is there.
+
+        Raises:
+            RuntimeError: A bundle replaced the shard and ended before it committed its
+                rows. The places in the old ones are not true any more.
+        """
+        rows = committed_rows(self._output, self._settings, shard)
+        if self._output.size(shard) != sum(row["byte_length"] or 0 for row in rows):
+            raise RuntimeError(
+                f"{self._output.path(shard)} was replaced by a worker that ended "
+                "before it said what is in it. Run the same command again, which makes "
+                "this shard anew."
+            )
 
 
 def write_shard(

@@ -581,7 +581,7 @@ def test_output_inside_the_input_exits_2(run, folder, tmp_path):
     status, _, err = run(input=[tmp_path])
 
     assert status == 2
-    assert "is inside the input" in err
+    assert "lies inside --" in err
 
 
 def test_report_escapes_names_and_shows_pictures(run, folder, tmp_path, photograph):

@@ -377,7 +377,7 @@ USAGE_ERRORS = {
         "text": "[sweep]\ntv_weight = [1]\n"
     },
     "no-such.npz": {"flags": ("--weights", "no-such.npz")},
-    "inside the input": {"output": "contents/out"},
+    "lies inside --content": {"output": "contents/out"},
     "--no-such-flag": {"flags": ("--no-such-flag",)},
 }
 

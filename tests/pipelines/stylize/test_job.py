@@ -318,7 +318,7 @@ USAGE_ERRORS = {
     "--quality 0": {"flags": ("--quality", "0")},
     "--max-failure-rate 2.0": {"flags": ("--max-failure-rate", "2")},
     "--no-such-flag": {"flags": ("--no-such-flag",)},
-    "inside the input": {"output": "contents/out"},
+    "lies inside --content": {"output": "contents/out"},
 }
 
 

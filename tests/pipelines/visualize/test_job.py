@@ -503,7 +503,7 @@ USAGE_ERRORS = {
     "--size 8": {"flags": ("--size", "8")},
     "--max-failure-rate 2.0": {"flags": ("--max-failure-rate", "2")},
     "no-such.h5": {"flags": ("--weights", "no-such.h5")},
-    "inside the input": {"output": "in/out"},
+    "lies inside --input": {"output": "in/out"},
     "--no-such-flag": {"flags": ("--no-such-flag",)},
 }
 

@@ -7,7 +7,7 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.ingest.shards import WriteShards, write_shard
+from transforms.ingest.shards import WriteShards, _WriteShardDoFn, write_shard
 from transforms.ingest.whole_shards import find_committed, manifest_table
 from transforms.storage.files import read_file
 from transforms.storage.parts import stable_part
@@ -103,3 +103,45 @@ def test_a_bundle_that_ran_twice_is_written_once(output, settings, spilled):
         ("a.png", "accepted"),
         ("b.png", "duplicate"),
     ]
+
+
+def rows_of(written):
+    return sorted(row for pair in written for row in told(pair))
+
+
+def test_merge_that_was_committed_gives_the_same_shard_again(
+    output, settings, spilled, write
+):
+    write(spilled(("b.png", 1)), [("b.png", "accepted", None)])
+    committed = find_committed(output, settings)
+    ((shard, segment),) = spilled(("a.png", 1))
+    writer = _WriteShardDoFn(output, settings, committed, 2)
+
+    first = rows_of(writer.process((shard, [segment])))
+    written = output.read(shard)
+    again = rows_of(writer.process((shard, [segment])))
+
+    assert (
+        again
+        == first
+        == [
+            ("a.png", "accepted", None),
+            ("b.png", "duplicate", "a.png"),
+        ]
+    )
+    assert output.read(shard) == written
+
+
+def test_merge_that_was_cut_off_before_its_commit_is_not_taken_for_the_old_shard(
+    output, settings, spilled, write
+):
+    write(spilled(("b.png", 1)), [("b.png", "accepted", None)])
+    committed = find_committed(output, settings)
+    ((shard, segment),) = spilled(("c.png", 1))
+    output.write(shard, output.read(shard) + b"more")
+    writer = _WriteShardDoFn(output, settings, committed, 2)
+
+    with pytest.raises(RuntimeError, match="Run the same command again"):
+        list(writer.process((shard, [segment])))
+
+    assert shard not in find_committed(output, settings).shards
