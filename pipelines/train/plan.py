@@ -17,6 +17,7 @@ from model.networks.decoder import fresh_weights, mirror_layers
 from model.networks.encoder import layers_to, vgg_layers
 from model.networks.weights import load_vgg_weights
 from model.training.dataset import PictureIndex, load_index
+from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
@@ -146,6 +147,7 @@ def _check_stride(config: TrainConfig, init: Bundle) -> None:
 def _sha256(path: str | None) -> str | None:
     if path is None:
         return None
+    check_local("--weights", path)
     try:
         return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
     except OSError as error:
