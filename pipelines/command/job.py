@@ -324,7 +324,7 @@ def check_local(flag: str, place: str) -> None:
     """
     if check_reachable(flag, place):
         raise UsageError(
-            f"{flag} {place}: expected a local folder. Copy it to the bucket afterwards"
+            f"{flag} {place}: expected a local path; copy it from or to the bucket"
         )
 
 

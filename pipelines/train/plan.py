@@ -19,6 +19,7 @@ from model.networks.family import INPUT_DIVISOR, family_member, narrow_layers
 from model.networks.weights import load_vgg_weights
 from model.training.dataset import PictureIndex, kept_of_copies, load_index
 from pipelines.command import flags
+from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
@@ -224,6 +225,7 @@ def _check_stride(config: TrainConfig, init: Bundle) -> None:
 def _sha256(path: str | None) -> str | None:
     if path is None:
         return None
+    check_local("--weights", path)
     try:
         return hashlib.sha256(read_file(path)).hexdigest()
     except OSError as error:
