@@ -277,9 +277,9 @@ def plot(path: pathlib.Path, series: dict[str, list[tuple[int, float]]]) -> None
     about = "items; peak memory of the largest process in MB"
     parts.append(text(290, 296, about, 'text-anchor="middle"'))
     head = (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="540" height="300" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="570" height="300" '
         'font-family="sans-serif" font-size="12">'
-        '<rect width="540" height="300" fill="#fff"/>'
+        '<rect width="570" height="300" fill="#fff"/>'
     )
     path.write_text("\n".join([head, *parts, "</svg>"]) + "\n")
 
