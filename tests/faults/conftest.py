@@ -12,6 +12,7 @@ from model.bundle import Bundle
 FOLDER = pathlib.Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDER in item.path.parents:
@@ -19,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # One for all processes of a run, so that xdist collects the same tests in each.
+    # One for all processes of a run.
     os.environ.setdefault("FAULTS_SEED", str(random.SystemRandom().randrange(10**9)))
 
 
