@@ -2,6 +2,7 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from model.bundle import Bundle
 FOLDER = pathlib.Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDER in item.path.parents:
@@ -19,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # One for all processes of a run, so that xdist collects the same tests in each.
+    # One for all processes of a run.
     os.environ.setdefault("FAULTS_SEED", str(random.SystemRandom().randrange(10**9)))
 
 
@@ -33,6 +35,8 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def library() -> pathlib.Path:
     """The library that makes storage fail, built where it is not yet."""
+    if sys.platform != "linux":
+        pytest.skip("it stands between a process and the libc of Linux")
     subprocess.run(
         ["make", "--silent", str(LIBRARY.relative_to(ROOT))], cwd=ROOT, check=True
     )

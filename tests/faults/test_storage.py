@@ -13,7 +13,7 @@ from workplace import WORKS, Workplace, chosen, pick, problems_of, report
 SEED = int(os.environ.get("FAULTS_SEED", "0"))
 LONG = os.environ.get("FAULTS") == "long"
 
-TIMES = 20 if LONG else 1
+TIMES = 5 if LONG else 1
 
 # Operation, action, for how many calls: a disk that is full stays so.
 FAULTS = {
