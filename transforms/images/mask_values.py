@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageChops, ImageFile
 
 from transforms.elements import ImageError, Reason
+from transforms.images.crash_notes import survivable
 from transforms.images.decoder import check_size, upright
 from transforms.images.formats import ORIENTATION, load_pixels, open_image
 from transforms.images.limits import MAX_PIXELS
@@ -29,6 +30,7 @@ _ALMOST_ALL: Final = 0.95
 _WANTED: Final = "A mask is a grey picture, white where the style applies"
 
 
+@survivable
 def decode_mask(data: bytes, max_pixels: int = MAX_PIXELS) -> Mask:
     """Decode a mask: the first frame of a picture, upright by its EXIF.
 
