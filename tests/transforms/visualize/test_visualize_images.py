@@ -139,3 +139,14 @@ def test_filters_are_drawn_once(output, settings):
             assert_that(sums, equal_to(expected))
             _ = sums | CompactTable(MAPS_TABLE, output, 1)
     assert len(output.names("sheets/collection")) == 2
+
+
+def test_filters_that_cannot_be_written_are_failures(output, settings):
+    settings = dataclasses.replace(settings, layers=("block1_conv1",))
+    output.write("sheets", b"in the way")
+    found = list(write_filters(settings.layers, [], output, settings, None, 1))
+    planned, failed, count = found
+    assert planned == (Count.SHEETS_PLANNED, 1)
+    assert (failed.tag, failed.value.stage) == ("failed", "WriteFilters")
+    assert failed.value.reason == "write_error"
+    assert count == (Count.SHEETS_FAILED, 1)
