@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-import keras
-
 from model.networks.keras_network import get_weights
+from model.tensorflow_keras import keras
 
 # What the names of averaged networks begin with in a checkpoint.
 AVERAGED: Final = "averaged_"
