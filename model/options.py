@@ -134,9 +134,9 @@ def required(
     return dataclasses.field(metadata={_KEY: about})
 
 
-def positional(help: str, *, metavar: str) -> Any:
+def positional(help: str, *, metavar: str, path: PathUse | None = None) -> Any:
     """Return a field that must be given, without a flag."""
-    about = Option(help, None, metavar, positional=True)
+    about = Option(help, None, metavar, path=path, positional=True)
     return dataclasses.field(metadata={_KEY: about})
 
 

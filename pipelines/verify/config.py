@@ -16,6 +16,7 @@ class VerifyConfig:
         "output of any command: the folder of its job, a data set, the folder of a "
         "training or of a bundle, or a styles.parquet",
         metavar="OUT",
+        path="written",
     )
     repair: bool = option(
         False,
