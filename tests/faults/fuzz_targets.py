@@ -81,7 +81,8 @@ class Target:
 def command(*argv: str) -> int:
     """Run a command in this process, its output thrown away; return its status."""
     with (
-        open(os.devnull, "w") as nowhere,
+        # As the streams of a process of ours are.
+        open(os.devnull, "w", errors="backslashreplace") as nowhere,
         contextlib.redirect_stdout(nowhere),
         contextlib.redirect_stderr(nowhere),
     ):
