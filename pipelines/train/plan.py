@@ -12,12 +12,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
+from model.checksums import DamagedFileError
 from model.config import ADAIN_LAYER
 from model.networks.decoder import fresh_weights
 from model.networks.encoder import layers_to, vgg_layers
 from model.networks.family import INPUT_DIVISOR, family_member, narrow_layers
 from model.networks.weights import load_vgg_weights
-from model.checksums import DamagedFileError
 from model.training.dataset import PictureIndex, kept_of_copies, load_index
 from pipelines.command import flags
 from pipelines.command.job import check_local
