@@ -198,5 +198,7 @@ def _complain(command: str, error: Exception, status: int) -> int:
     """Say in one line why a command ends; return its status."""
     # One line, without the number that Python puts before what the system said.
     text = _ERRNO.sub("", without_secrets(" ".join(str(error).split())))
+    # Half a character, out of a damaged file, is written with an escape.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     print(f"stylebeam {command}: error: {text}", file=sys.stderr)
     return status

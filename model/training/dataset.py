@@ -134,12 +134,12 @@ def load_index(folders: Sequence[str], split: str) -> PictureIndex:
         root = folder.rstrip("/")
         about = _read_about(root)
         fingerprints.append(about["fingerprint"])
-        shards = about["splits"].get(split, {"shards": []})["shards"]
         rows = _read_rows(root, split)
+        shards = _shard_names(root, about, split, rows["shard"])
         for name in _COLUMNS:
             columns[name] += rows[name]
         columns["file"] += [len(files) + shard for shard in rows["shard"]]
-        files += [f"{root}/{shard['name']}" for shard in shards]
+        files += [f"{root}/{name}" for name in shards]
     if not columns["file"]:
         raise ValueError(f"no pictures in the {split} split of {', '.join(folders)}")
     return PictureIndex(
@@ -173,6 +173,26 @@ def _read_about(root: str) -> dict[str, Any]:
             f"{FORMAT_VERSION}. Ingest the pictures again"
         )
     return about
+
+
+def _shard_names(
+    root: str, about: dict[str, Any], split: str, used: Sequence[int]
+) -> list[str]:
+    """Return the names of the shards of a split, each that is used among them."""
+    shards = about["splits"].get(split, {"shards": []})["shards"]
+    names = [shard["name"] for shard in shards]
+    for name in names:
+        if not isinstance(name, str) or not name.isprintable() or "/" in name:
+            raise ValueError(
+                f"{root}/ingest.json is damaged: {name!r:.80} is no name of a shard"
+            )
+    missing = [shard for shard in used if shard not in range(len(names))]
+    if missing:
+        raise ValueError(
+            f"{root}/ingest.json is damaged: it names {len(names)} shards of the "
+            f"{split} split, the manifest has pictures in shard {missing[0]}"
+        )
+    return names
 
 
 def _read_rows(root: str, split: str) -> dict[str, list[Any]]:

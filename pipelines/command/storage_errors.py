@@ -13,8 +13,19 @@ from typing import Final
 from pipelines.errors import StorageError
 from transforms.storage.folder import OutputError
 
-# What else a full or broken disk says, such as that of the temporary files.
-_STORAGE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+# What else a full or broken disk says, such as that of the temporary files, and what is
+# said of a folder in the place of a file, or of a file that may not be read.
+_STORAGE: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EACCES,
+    errno.EPERM,
+)
 
 _RAISED: Final = re.compile(
     r"(?P<kind>\w*Error): \[Errno (?P<number>\w+)\] (?P<text>[^\n]+?)"
@@ -50,13 +61,15 @@ def _in_text(text: str) -> str | None:
         for one in found
         if one["number"].isdigit() and int(one["number"]) in _STORAGE
     ]
-    for one in (*ours, *others):
+    for one in ours:
         return _sentence(one["path"], one["text"])
+    for one in others:
+        return _sentence(one["path"], one["text"], "read or written")
     return None
 
 
-def _sentence(path: str | None, text: str) -> str:
-    what = f"{path} cannot be written" if path else "a file cannot be written or read"
+def _sentence(path: str | None, text: str, done: str = "written") -> str:
+    what = f"{path} cannot be {done}" if path else "a file cannot be written or read"
     return (
         f"{what}: {text}. What was finished is kept; once that is mended, the same "
         "command goes on."

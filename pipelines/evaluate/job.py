@@ -11,14 +11,15 @@ from model.adain.grid import Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, load_bundle
-from model.training.dataset import load_index
+from model.checksums import DamagedFileError
+from model.training.dataset import PictureIndex, load_index
 from pipelines.command.apart import list_apart
 from pipelines.command.balances import Balance
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import Job
-from pipelines.errors import UsageError
+from pipelines.errors import StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
-from transforms.elements import Failure, ImageError
+from transforms.elements import Failure, ImageError, Reason
 from transforms.evaluate.report import (
     EvaluationPage,
     Picture,
@@ -131,9 +132,17 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
             "ruler_encoder_sha256": grid.ruler.encoder_sha256,
             "size": config.size,
         }
-        status = job.run(
-            lambda: evaluate(output, grid, pictures, contents, styles, about), balances
-        )
+        try:
+            status = job.run(
+                lambda: evaluate(output, grid, pictures, contents, styles, about),
+                balances,
+            )
+        except ImageError as error:
+            # It was read before, or it would be a failure.
+            raise StorageError(
+                f"a picture was changed, or its disk fails, while it is evaluated: "
+                f"{error}. Give the same command again"
+            ) from error
     _tell_means(output.read_json(SUMMARY)["means"])
     print(output.path(PAGE))
     return status
@@ -221,10 +230,17 @@ def _sources(arguments: Sequence[str], output: str) -> Iterator[tuple[str, str, 
         name = path.rstrip("/").rpartition("/")[2]
         prefix = f"{name}/" if len(arguments) > 1 else ""
         for i, key in enumerate(index.keys):
-            yield f"{prefix}{key}", name, lambda index=index, i=i: index.read(i)
+            yield f"{prefix}{key}", name, functools.partial(_record, index, i)
     others = [path for path in arguments if path not in ours]
     for ref in list_apart(parse_inputs(others), output) if others else ():
         yield ref.key, ref.source, lambda ref=ref: read_image(ref)
+
+
+def _record(index: PictureIndex, picture: int) -> bytes:
+    try:
+        return index.read(picture)
+    except (DamagedFileError, OSError) as error:
+        raise ImageError(Reason.UNREADABLE, str(error)) from error
 
 
 def _tell_means(means: Mapping[str, float]) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
+from model.checksums import DamagedFileError
 from model.config import ADAIN_LAYER
 from model.networks.decoder import fresh_weights
 from model.networks.encoder import layers_to, vgg_layers
@@ -23,6 +24,7 @@ from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
+from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
 from transforms.storage.files import UnreachableError, is_remote, read_file
 
@@ -261,6 +263,8 @@ def start_bundle(config: TrainConfig, plan: TrainPlan) -> Bundle:
     )
     try:
         encoder = normalize_encoder(layers, arrays, _batches(plan.content, indices))
+    except (DamagedFileError, ImageError) as error:
+        raise UsageError(f"--content: {error}") from error
     except ValueError as error:
         raise UsageError(
             f"--network {name}: {error}. Give more photographs (--content), or "

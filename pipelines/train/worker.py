@@ -18,6 +18,7 @@ from model.adain.grid import Cell, Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
+from model.checksums import DamagedFileError
 from model.training.checkpoints import CheckpointError, Checkpoints
 from model.training.learning_rate import learning_rate
 from model.training.pairs import training_pairs
@@ -28,6 +29,7 @@ from pipelines.train.log import TrainingLog
 from pipelines.train.plan import TrainPlan, start_bundle
 from pipelines.train.processes import PREEMPTED
 from pipelines.train.workdir import BEST, Workdir
+from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
 from transforms.images.contact_sheets import grid_sheet
 from transforms.steps.tensorflow_start import start_tensorflow
@@ -78,7 +80,13 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
             _announce(config, plan, first)
         work = _Work(config, plan, cluster, workdir, start, trainer, checkpoints)
         return work.run(first)
-    except (TrainingStoppedError, CheckpointError, OSError) as error:
+    except (
+        TrainingStoppedError,
+        CheckpointError,
+        DamagedFileError,
+        ImageError,
+        OSError,
+    ) as error:
         print(f"stylebeam train: error: {error}", file=sys.stderr)
         return 1
 

@@ -72,6 +72,8 @@ def parquet_finding(
 def short(output: OutputFolder, name: str, error: Exception) -> str:
     """Return an error without the path that it begins with, cut to a line."""
     text = str(error).removeprefix(output.path(name)).strip()
+    if isinstance(error, OSError) and error.strerror:
+        text = f"cannot be read ({error.strerror})"
     return " ".join(text.split())[:300] or type(error).__name__
 
 

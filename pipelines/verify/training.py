@@ -3,11 +3,11 @@
 import json
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from model.bundle import BundleError, load_bundle
-from pipelines.verify.findings import Finding
+from pipelines.verify.findings import Finding, short
 from transforms.images.thumbnails import is_whole
 from transforms.steps.tensorflow_start import without_greeting
 from transforms.storage.files import read_file, reading
@@ -19,6 +19,7 @@ BUNDLE: Final = "bundle.json"
 _START: Final = "start"
 _BEST: Final = "bundle"
 _METRICS: Final = "metrics.jsonl"
+_EVALUATED: Final = "held_out"
 _CHECKPOINTS: Final = "checkpoints"
 _SAMPLES: Final = "samples"
 
@@ -60,36 +61,66 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
     yield from check_bundle(output, f"{_START}/", noted)
     if output.exists(f"{_BEST}/{BUNDLE}"):
         yield from check_bundle(output, f"{_BEST}/")
-    if output.exists(_METRICS):
-        yield from _metrics(output)
-    for name in output.names(_SAMPLES):
-        if not is_whole(output.read(name)):
-            yield Finding(name, "is damaged", "it is for people, and may be deleted")
     folder = pathlib.Path(output.path(_CHECKPOINTS))
+    steps = 0
     if folder.is_dir():
         with without_greeting():
-            from model.training.checkpoints import damaged_checkpoints
+            from model.training.checkpoints import damaged_checkpoints, saved_steps
+        steps = max(saved_steps(folder), default=0)
         for name, wrong in damaged_checkpoints(folder).items():
             yield Finding(
                 f"{_CHECKPOINTS}/{name}",
                 f"is damaged ({wrong[:200]})",
                 "the training goes on from the one before",
             )
+    sheets = set(output.names(_SAMPLES))
+    if steps or output.exists(_METRICS):
+        sheets |= yield from _metrics(output, steps)
+    for name in sorted(sheets):
+        try:
+            wrong = "" if is_whole(output.read(name)) else "is damaged"
+        except FileNotFoundError:
+            wrong = "is missing"
+        except OSError as error:
+            wrong = short(output, name, error)
+        if wrong:
+            remedy = "it is for people; nothing reads it"
+            yield Finding(name, wrong, remedy)
 
 
-def _metrics(output: OutputFolder) -> Iterator[Finding]:
-    """Yield the lines of metrics that are none, or go back in time."""
+def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[str]]:
+    """Yield what is wrong with the metrics; return the sheets that they tell of.
+
+    Args:
+        output: The folder of the training.
+        steps: Steps that a checkpoint has; each has a line.
+    """
+    trained: set[float] = set()
+    sheets: set[str] = set()
+    if not output.is_file(_METRICS):
+        wrong = "is a folder" if output.exists(_METRICS) else "is missing"
+        yield Finding(_METRICS, wrong, _NO_OTHER)
+        return sheets
     before = -math.inf
     with reading(output.path(_METRICS)) as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)
-                step, _ = float(row["step"]), str(row["kind"])
+                step = float(row["step"])
                 wrong = "goes back" if step < before else ""
                 before = step
-            except (ValueError, LookupError, TypeError):
+                if row["kind"] == _EVALUATED:
+                    sheets.add(f"{_SAMPLES}/step-{int(step):06d}.jpg")
+                else:
+                    trained.add(step)
+            except (ValueError, LookupError, TypeError, OverflowError):
                 wrong = "is none of metrics"
             if wrong:
                 remedy = "the training cuts it off when it goes on before that step"
                 yield Finding(_METRICS, f"line {number} {wrong}", remedy)
-                return
+                return sheets
+    missing = [step for step in range(1, steps + 1) if step not in trained]
+    if missing:
+        wrong = f"has no line of step {missing[0]} ({len(missing)} are missing)"
+        yield Finding(_METRICS, wrong, _NO_OTHER)
+    return sheets

@@ -1,4 +1,6 @@
+import contextlib
 import importlib.metadata
+import io
 import pathlib
 import subprocess
 import sys
@@ -85,6 +87,24 @@ class TestParsing:
             text=True,
         )
         assert process.stdout.startswith("stylebeam ")
+
+
+class TestComplaints:
+    def test_half_a_character_is_written_with_an_escape(
+        self,
+        inputs: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def run(_config: StylizeConfig, _beam_flags: list[str]) -> int:
+            raise UsageError("the type is \ud800.")
+
+        monkeypatch.setattr(stylize, "run", run)
+        # What a caller put in the place of stderr takes UTF-8 alone.
+        said = io.BytesIO()
+        with contextlib.redirect_stderr(io.TextIOWrapper(said, "utf-8")) as stderr:
+            assert main(["stylize", *inputs]) == 2
+            stderr.flush()
+        assert said.getvalue().endswith(rb"error: the type is \ud800." + b"\n")
 
 
 class TestUsageErrors:

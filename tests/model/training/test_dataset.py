@@ -252,3 +252,22 @@ def test_wrong_data_sets_are_refused(tmp_path):
     fine = write_dataset(tmp_path / "fine", ["a"])
     with pytest.raises(ValueError, match="no pictures in the val split"):
         load_index([fine], "val")
+
+
+@pytest.mark.parametrize(
+    ("shards", "said"),
+    [
+        ([{"name": "a\0b"}], r"'a\\x00b' is no name of a shard"),
+        ([{"name": "../../secret"}], "'../../secret' is no name of a shard"),
+        ([{"name": 7}], "7 is no name of a shard"),
+        ([], "names 0 shards of the train split, the manifest has pictures in shard 0"),
+    ],
+)
+def test_damaged_names_of_shards_are_refused(tmp_path, shards, said):
+    folder = write_dataset(tmp_path / "set", ["a"])
+    path = tmp_path / "set/ingest.json"
+    about = json.loads(path.read_text())
+    about["splits"]["train"]["shards"] = shards
+    path.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=said):
+        load_index([folder], "train")

@@ -1,5 +1,6 @@
 """`stylebeam train`, `export` and `evaluate` in this process, with a tiny network."""
 
+import collections
 import json
 import pathlib
 import shutil
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 from model.bundle import load_bundle
 from pipelines import cli
+from pipelines.evaluate import job as evaluate_job
+from transforms.elements import ImageError, Reason
 
 STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
 
@@ -353,6 +356,70 @@ def test_evaluate_reports_what_it_cannot_read(datasets, tmp_path, capfd):
     assert job["status"] == "failed"
     assert job["balances"][0]["failed"] == 1
     assert pathlib.Path(tmp_path / "out" / "index.html").exists()
+
+
+@pytest.fixture
+def damaged(datasets, tmp_path):
+    """Contents whose held-out pictures all have a flipped bit."""
+    folder = shutil.copytree(datasets / "contents", tmp_path / "damaged")
+    for shard in folder.glob("*-val.tfrecord-*"):
+        data = bytearray(shard.read_bytes())
+        for row in pq.read_table(folder / "manifest").to_pylist():
+            if row["split"] == "val":
+                data[row["image_offset"] + 9] ^= 1
+        shard.write_bytes(data)
+    return folder
+
+
+def test_damaged_pictures_of_a_data_set_are_failures_of_evaluate(
+    datasets, damaged, tmp_path, capfd
+):
+    shard = next(damaged.glob("*-val.tfrecord-*"))
+    data = bytearray(shard.read_bytes())
+    rows = pq.read_table(damaged / "manifest").to_pylist()
+    first = min((r for r in rows if r["split"] == "val"), key=lambda r: r["key"])
+    data[first["image_offset"] + 9] ^= 1  # One of them is whole again.
+    shard.write_bytes(data)
+    command = ["evaluate", "--bundle", str(datasets / "bundle"), "--size", "32"]
+    command += ["--content", str(damaged), "--style", str(datasets / "style-files")]
+    assert cli.main([*command, "--output", str(tmp_path / "out")]) == 1
+    failed = pq.read_table(tmp_path / "out" / "failures").to_pylist()
+    held_out = [r["key"] for r in rows if r["split"] == "val"]
+    assert sorted(r["key"] for r in failed) == sorted({*held_out} - {first["key"]})
+    assert {r["reason"] for r in failed} == {"unreadable"}
+    assert all("is damaged: the record at byte" in r["message"] for r in failed)
+
+
+def test_damaged_held_out_picture_stops_a_training_in_one_line(
+    damaged, train_command, tmp_path, capfd
+):
+    command = train_command(tmp_path / "work", *STEPS)
+    command[command.index("--content") + 1] = str(damaged)
+    assert cli.main(command) == 1
+    error = capfd.readouterr().err
+    assert "Traceback" not in error
+    assert "is damaged: the record at byte" in error.splitlines()[-1]
+
+
+def test_picture_that_cannot_be_read_again_ends_evaluate_in_one_line(
+    datasets, tmp_path, capfd, monkeypatch
+):
+    read_image, times = evaluate_job.read_image, collections.Counter()
+
+    def read(ref):
+        times[ref.key] += 1
+        if times["100.png"] == 2:
+            raise ImageError(Reason.UNREADABLE, f"{ref.key}: Input/output error")
+        return read_image(ref)
+
+    monkeypatch.setattr(evaluate_job, "read_image", read)
+    command = ["evaluate", "--bundle", str(datasets / "bundle"), "--size", "32"]
+    command += ["--content", str(datasets / "contents")]
+    command += ["--style", str(datasets / "style-files/100.png")]
+    assert cli.main([*command, "--output", str(tmp_path / "out")]) == 1
+    error = capfd.readouterr().err
+    assert "Traceback" not in error
+    assert "100.png: Input/output error. Give the same command again" in error
 
 
 @pytest.mark.slow  # Three trainings of four taps.

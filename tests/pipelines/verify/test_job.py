@@ -324,6 +324,24 @@ class TestOtherOutputs:
             assert (status, len(lines)) == (1, 1), (name, lines)
             assert lines[0].startswith(f"{named}: "), (name, lines)
             (work / name).write_bytes(data)
+        metrics = (work / "metrics.jsonl").read_bytes()
+        for kept, wrong in (
+            (metrics.splitlines(keepends=True)[:2], "has no line of step 2"),
+            ([], "has no line of step 1 (2 are missing)"),
+        ):
+            (work / "metrics.jsonl").write_bytes(b"".join(kept))
+            assert verify(work)[1][0].startswith(f"metrics.jsonl: {wrong}")
+        (work / "metrics.jsonl").unlink()
+        assert verify(work)[1][0].startswith("metrics.jsonl: is missing")
+        (work / "metrics.jsonl").write_bytes(metrics)
+        sheet = work / "samples/step-000002.jpg"
+        sheet.unlink()
+        assert verify(work)[1][0].startswith("samples/step-000002.jpg: is missing")
+        sheet.mkdir()
+        assert verify(work)[1][0].startswith(
+            "samples/step-000002.jpg: cannot be read ("
+        )
+        sheet.rmdir()
         data = (work / f"{checkpoint}.data-00000-of-00001").read_bytes()
         flip(work / f"{checkpoint}.data-00000-of-00001", len(data) // 2)
         assert verify(work)[1][0].startswith(f"{checkpoint}: is damaged (")
