@@ -1,6 +1,7 @@
 """What `stylebeam stylize` finds out before it writes anything."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -242,7 +243,7 @@ def _check_masks(config: StylizeConfig, pairs: Iterable[Mapping[str, Any]]) -> N
         for row in pairs:
             for share in row["styles"]:
                 if share["mask"]:
-                    check(share["mask"])
+                    check(os.fsdecode(share["mask"]))
     except ValueError as error:
         raise UsageError(f"--pairing {config.pairing}: the mask {error}") from error
 

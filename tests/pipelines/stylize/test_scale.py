@@ -415,7 +415,8 @@ def test_dry_run_looks_up_what_it_needs(run, inputs, monkeypatch):
     )
     _, out, _ = run("--pairing", str(inputs / "pairs.csv"), "--dry-run")
     assert "0 cells to do, 6 there" in out
-    assert listed.count("manifest/.journal") <= 1
+    # Once to check it, once for all contents.
+    assert listed.count("manifest/.journal") <= 2
 
 
 @pytest.mark.parametrize("more", [False, True])
