@@ -152,6 +152,7 @@ def test_what_beam_refuses_exits_2_and_touches_nothing(
     assert not list(out.iterdir())
 
 
+@pytest.mark.slow
 def test_as_many_workers_as_cores_and_more(tmp_path, photograph, files_of) -> None:
     photograph(tmp_path / "photos/a.png", 40, 40)
     argv = ["ingest", "--input", f"{tmp_path}/photos", "--name", "d"]

@@ -98,6 +98,7 @@ def test_a_full_disk_is_a_line_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize("kilobytes", [4, 40, 200, 600])
+@pytest.mark.slow
 def test_a_training_on_a_full_disk(
     kilobytes: int, train_command, small_disk, capfd
 ) -> None:

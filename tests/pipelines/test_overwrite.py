@@ -97,6 +97,7 @@ def names(folder, pattern=".*"):
 
 
 @pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.slow
 def test_overwritten_output_is_that_of_a_fresh_run(name, run, folder, files_of):
     case = CASES[name]
     assert run(case, case.before)[0] == 0
@@ -113,6 +114,7 @@ def test_overwritten_output_is_that_of_a_fresh_run(name, run, folder, files_of):
 
 
 @pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.slow
 def test_killed_overwrite_has_lost_nothing_and_goes_on(
     name, run, folder, killer, files_of
 ):

@@ -105,6 +105,7 @@ def run(folder):
 
 
 @pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.slow
 def test_repeated_bundles_change_nothing(
     name, run, folder, killer, monkeypatch, files_of
 ):

@@ -54,6 +54,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     os.umask(before)
 
 
+@pytest.mark.slow
 def test_every_file_and_folder_follows_the_umask(commands, umask, tmp_path) -> None:
     for argv in commands:
         assert cli.main(argv) == 0

@@ -65,6 +65,7 @@ def made(tmp_path, stylized, capfd, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.slow
 def test_every_damaged_file_of_stylize_is_named(made, verify, layout):
     out = made(*LAYOUTS[layout])
     assert verify(out) == (0, [], f"verify: {out}: nothing is wrong\n")
@@ -272,6 +273,7 @@ class TestOtherOutputs:
             (out / name).write_bytes(data)
 
     @pytest.mark.parametrize("command", ["visualize", "optimize"])
+    @pytest.mark.slow
     def test_study(self, inputs, verify, command, files_of, capfd):
         out = inputs / "studied"
         contents, styles = str(inputs / "contents"), str(inputs / "styles")
@@ -300,7 +302,8 @@ class TestOtherOutputs:
         assert verify(out, "--repair")[0] == 0
         assert files_of(out) == before
 
-    def test_training(self, train_command, tmp_path, verify):
+    @pytest.mark.slow
+  def test_training(self, train_command, tmp_path, verify):
         work = tmp_path / "work"
         flags = ("--steps", "2", "--eval-every", "2", "--checkpoint-every", "1")
         assert cli.main(train_command(work, *flags)) == 0
