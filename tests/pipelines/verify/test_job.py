@@ -303,7 +303,7 @@ class TestOtherOutputs:
         assert files_of(out) == before
 
     @pytest.mark.slow
-  def test_training(self, train_command, tmp_path, verify):
+    def test_training(self, train_command, tmp_path, verify):
         work = tmp_path / "work"
         flags = ("--steps", "2", "--eval-every", "2", "--checkpoint-every", "1")
         assert cli.main(train_command(work, *flags)) == 0
