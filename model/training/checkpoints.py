@@ -150,7 +150,7 @@ def _drop_unreadable_list(folder: pathlib.Path) -> None:
     """
     try:
         tf.train.get_checkpoint_state(str(folder))
-    except UnicodeDecodeError:
+    except ValueError:  # no UTF-8, or it names no checkpoint: it may be empty
         _LOGGER.warning("The list of checkpoints in %s is damaged.", folder)
         (folder / "checkpoint").unlink(missing_ok=True)
 

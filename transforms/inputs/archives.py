@@ -27,6 +27,10 @@ from transforms.storage import files
 # No larger member is read.
 MAX_BYTES = files.MAX_BYTES
 
+# A name may be empty. What is read then is no name at all: a name ends at its NUL.
+_NO_NAME = "(no name)"
+_NAMELESS = "\0"
+
 _COMPRESSED_TAR = re.compile(r"\.(tar\.[a-z0-9]+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -141,6 +145,8 @@ def read_member(ref: ImageRef) -> bytes:
     """
     if ref.size > MAX_BYTES:
         raise _bad(ref, f"{ref.size} bytes are more than any picture's")
+    if ref.member == _NAMELESS:
+        raise _bad(ref, "it has no name")
     if archive_kind(ref.path) is ArchiveKind.TAR:
         return _read_tar_member(ref)
     return _read_zip_member(ref)
@@ -160,12 +166,14 @@ def _list_zip(path: str) -> Iterator[Member]:
     opened = _zip(path)
     for info in opened.file.infolist():
         if not _is_folder(info):
-            yield Member(opened.name_of(info), info.filename, -1, info.file_size)
+            name, stored = opened.name_of(info), info.filename
+            yield Member(name or _NO_NAME, stored or _NAMELESS, -1, info.file_size)
 
 
 def _is_folder(info: zipfile.ZipInfo) -> bool:
     """Return whether a member is a folder, as programs on Windows write one too."""
-    return info.is_dir() or (
+    # Not `is_dir`, which fails on an empty name.
+    return info.filename.endswith("/") or (
         info.file_size == 0
         and (
             info.filename.endswith("\\")
@@ -190,7 +198,8 @@ def _list_tar(path: str) -> Iterator[Member]:
                     if not member.isdir() and not member.isdev():
                         plain = member.isreg() and not member.issparse()
                         offset = member.offset_data if plain else -1
-                        yield Member(member.name, member.name, offset, member.size)
+                        name, stored = member.name, member.name or _NAMELESS
+                        yield Member(name or _NO_NAME, stored, offset, member.size)
                     cast(Any, archive).members = []  # it keeps all it has seen
                     member = archive.next() if archive.offset < length else None
                 end = archive.offset

@@ -134,7 +134,8 @@ def _normal(member: str) -> str:
     """Return the name of an archive member as a key: `./a//b.jpg` is `a/b.jpg`."""
     absolute = "/" if member.startswith("/") else ""
     parts = (part for part in member.split("/") if part not in ("", "."))
-    return absolute + "/".join(parts)
+    # A file may be called `.`, and no key is empty.
+    return absolute + "/".join(parts) or member
 
 
 def _size(path: str) -> int:

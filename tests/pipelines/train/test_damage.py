@@ -106,8 +106,19 @@ def test_damaged_lines_of_metrics_are_told_and_dropped(copied, train_command, ca
     assert steps == [0, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_damaged_list_of_checkpoints_is_passed_over(copied, train_command, capfd):
-    (copied / "checkpoints" / "checkpoint").write_bytes(b"\xff\xfe\0garbage")
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe\0garbage",
+        b"",
+        b'model_checkpoint_path: ""',
+        b'model_checkpoint_path: "ckpt-99"',
+        b'model_checkpoint_path: "ckpt-3"\nall_model_checkpoint_paths: "',
+        b"{}",
+    ],
+)
+def test_damaged_list_of_checkpoints_is_passed_over(copied, train_command, capfd, text):
+    (copied / "checkpoints" / "checkpoint").write_bytes(text)
     assert cli.main(train_command(copied, *MORE)) == 0
     assert "going on after step 3" in capfd.readouterr().err
 

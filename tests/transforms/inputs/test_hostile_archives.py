@@ -115,3 +115,27 @@ def test_zip_member_is_unpacked_no_further_than_its_size(
     assert peak < 1 << 24
     assert caught.value.reason == Reason.BAD_ARCHIVE_MEMBER
     assert read_image(good) == b"fine"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_member_without_a_name_fails_alone(tmp_path: pathlib.Path, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.jpg", b"abc")
+            nameless = zipfile.ZipInfo("b")
+            nameless.filename = ""
+            archive.writestr(nameless, b"de")
+            archive.writestr(".", b"fg")
+    else:
+        files = [("a.jpg", b"abc"), ("", b"de"), (".", b"fg")]
+        blocks = [header(n, octal(len(d))) + d.ljust(512, b"\0") for n, d in files]
+        path.write_bytes(b"".join(blocks) + bytes(1024))
+    good, bad, dot = list_images(parse_inputs([str(path)]))
+    assert (good.key, bad.key, dot.key) == ("a.jpg", "(no name)", ".")
+    assert read_image(good) == b"abc"
+    assert read_image(dot) == b"fg"
+    # Not the whole archive, which a reference without a member stands for.
+    with pytest.raises(ImageError, match="it has no name") as caught:
+        read_image(bad)
+    assert caught.value.reason == Reason.BAD_ARCHIVE_MEMBER
