@@ -127,10 +127,17 @@ class CommittedTable:
             (
                 parts
                 for name, (_, parts) in parts_in(output, self.folder).items()
-                if not self.fingerprint or self.counts(output, name)
+                if not self.fingerprint or self._may_count(output, name)
             ),
             default=0,
         )
+
+    def _may_count(self, output: OutputFolder, name: str) -> bool:
+        """Return whether a part counts; a damaged one is made again."""
+        try:
+            return self.counts(output, name)
+        except DamagedFileError:
+            return False
 
     def count_parts(self, output: OutputFolder, images: int) -> int:
         """Return how many parts so many images, or runs, need: a power of two.

@@ -306,7 +306,7 @@ def test_the_reported_sweep_is_read(shared):
         (b"[settings]\nstyle-weight = %s\n" % (b"1" * 400), "expected a number"),
         (b"[settings]\ntv = '%s'\n" % (b"x" * 9999), r"(9999 characters)"),
         (b"[settings]\n%s = 1\n" % (b"x" * 9999), r"(9999 characters)"),
-        (b"a = %s" % (b"[" * 9999), "recursion"),
+        (b"a = %s" % (b"[" * 9999), "nested in one another"),
         (b"a = 1 \0", "NUL"),
     ],
 )
