@@ -56,6 +56,7 @@ NOT_PARAMETERS = {
     "max-tile-pixels",
     "metrics",
     "metrics-fraction",
+    "outside-masks",
     "overwrite",
     "quality",
     "retry-failed",
