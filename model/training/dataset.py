@@ -79,10 +79,15 @@ class PictureIndex:
     def without(self, keys: Set[str]) -> "PictureIndex":
         """Return the pictures whose keys are not among some."""
         kept = np.array([key not in keys for key in self.keys], np.bool_)
-        columns = ("file", "offset", "length", "height", "width", "is_jpeg")
+        columns = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        arrays: dict[str, Any] = {
+            name: column[kept]
+            for name, column in columns.items()
+            if isinstance(column, np.ndarray)
+        }
         return dataclasses.replace(
             self,
-            **{name: getattr(self, name)[kept] for name in columns},
+            **arrays,
             keys=tuple(key for key in self.keys if key not in keys),
         )
 

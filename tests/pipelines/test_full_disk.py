@@ -4,6 +4,7 @@ The status is 1 either way, no traceback is shown, and the same command goes on 
 there is room.
 """
 
+import gc
 import os
 import pathlib
 import resource
@@ -15,7 +16,22 @@ import pytest
 
 from pipelines import cli
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    # A generator that an error leaves behind is closed by the garbage collector, and
+    # its file perhaps before it.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Leave no such file to the next test."""
+    yield
+    gc.collect()
+
 
 OVER = "What was finished is kept; once that is mended, the same command goes on."
 
@@ -98,7 +114,6 @@ def test_a_full_disk_is_a_line_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize("kilobytes", [4, 40, 200, 600])
-@pytest.mark.slow
 def test_a_training_on_a_full_disk(
     kilobytes: int, train_command, small_disk, capfd
 ) -> None:

@@ -11,6 +11,8 @@ from PIL import Image
 
 from pipelines import cli
 
+pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:

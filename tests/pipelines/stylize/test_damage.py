@@ -11,6 +11,8 @@ import pytest
 from pipelines import cli
 from transforms.storage.schemas import STYLIZE_MANIFEST
 
+pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
+
 PART = "manifest/part-00000-of-00001.parquet"
 
 

@@ -16,6 +16,8 @@ from PIL import Image
 
 from transforms.elements import image_id
 
+pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
+
 LATIN_1 = b"caf\xe9-latin1.jpg"
 
 # As the reported archive has them.

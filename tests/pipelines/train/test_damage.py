@@ -8,6 +8,8 @@ import pytest
 from model.training.dataset import load_index
 from pipelines import cli
 
+pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
+
 STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
 MORE = ("--steps", "4", "--eval-every", "2", "--checkpoint-every", "2")
 

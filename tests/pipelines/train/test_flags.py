@@ -22,6 +22,8 @@ from pipelines import cli
 from pipelines.train.config import TrainConfig
 from pipelines.train.plan import plan
 
+pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
+
 
 @pytest.fixture
 def train(train_command):
@@ -384,7 +386,8 @@ def test_list_that_cannot_be_read_is_refused(datasets, train, tmp_path, capfd):
     path.write_bytes("café.png".encode("latin-1"))
     assert train(tmp_path / "w", "--crop", "32", "--exclude", str(path)) == 2
     assert "expected a text file in UTF-8" in capfd.readouterr().err
-    for missing in (tmp_path / "none.txt", tmp_path):
+    (tmp_path / "folder").mkdir()
+    for missing in (tmp_path / "none.txt", tmp_path / "folder"):
         assert train(tmp_path / "w", "--crop", "32", "--exclude", str(missing)) == 2
         assert f"error: --exclude {missing}: " in capfd.readouterr().err
     path.write_text("\n".join(plan_index(datasets / "styles").keys))
