@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipelines.command.balances import Balance as Balance
-from pipelines.command.balances import tell_unlisted
+from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.lock import OutputLock, only_run
 from pipelines.command.overwrite import (

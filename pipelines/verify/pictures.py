@@ -2,11 +2,12 @@
 
 import collections
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipelines.verify.findings import (
     Finding,
+    Parts,
     file_findings,
     page_findings,
     parquet_finding,
@@ -150,10 +151,7 @@ def check_visualize(
     output: OutputFolder, job: Mapping[str, Any], repair: bool
 ) -> Iterator[Finding]:
     """Yield what is wrong with an output of `visualize`."""
-    yield from _failures(output)
-    parts = yield from table_findings(output, MAPS_TABLE)
-    for rows in _rows(output, MAPS_TABLE, parts.whole):
-        yield from file_findings(output, rows, MAPS_TABLE)
+    parts = yield from _committed(output, MAPS_TABLE)
     for rows in _rows(output, MAPS_TABLE, parts.whole):
         images = itertools.groupby(
             rows, lambda row: (row["image_id"], row["image_key"])
@@ -178,10 +176,7 @@ def check_optimize(
     output: OutputFolder, job: Mapping[str, Any], repair: bool
 ) -> Iterator[Finding]:
     """Yield what is wrong with an output of `optimize`."""
-    yield from _failures(output)
-    parts = yield from table_findings(output, RUNS_TABLE)
-    for rows in _rows(output, RUNS_TABLE, parts.whole):
-        yield from file_findings(output, rows, RUNS_TABLE)
+    parts = yield from _committed(output, RUNS_TABLE)
     for role in ("content", "style"):
         ids: dict[str, None] = {}
         for rows in _rows(output, RUNS_TABLE, parts.whole):
@@ -197,6 +192,17 @@ def check_optimize(
 
     if parts.complete:
         yield from page_findings(output, job, repair, make)
+
+
+def _committed(
+    output: OutputFolder, table: CommittedTable
+) -> Generator[Finding, None, Parts]:
+    """Yield what is wrong with what failed, with a table and its files."""
+    yield from _failures(output)
+    parts = yield from table_findings(output, table)
+    for rows in _rows(output, table, parts.whole):
+        yield from file_findings(output, rows, table)
+    return parts
 
 
 def _rows(

@@ -113,15 +113,22 @@ def open_table(path: str) -> Iterator[BinaryIO]:
     with reading(path) as file:
         _check_once(path, _state(path, file))
         file.seek(0)
-        try:
+        with arrow_errors(path):
             yield file
-        except pa.ArrowException as error:
-            raise _unreadable(path, error) from error
-        except OSError as error:
-            # Arrow's word for pages that it cannot read; the system's have a number.
-            if error.errno is not None:
-                raise
-            raise _unreadable(path, error) from error
+
+
+@contextlib.contextmanager
+def arrow_errors(path: str) -> Iterator[None]:
+    """Turn what Arrow raises about a file that it cannot read into DamagedFileError."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise _unreadable(path, error) from error
+    except OSError as error:
+        # Arrow's word for pages that it cannot read; the system's have a number.
+        if error.errno is not None:
+            raise
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: str, error: Exception) -> DamagedFileError:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError, check_parquet
 from transforms.storage.files import reading
-from transforms.storage.parquet import open_table
+from transforms.storage.parquet import arrow_errors
 
 # More than any key, message or path of ours.
 _LONGEST: Final = 1 << 16
@@ -83,9 +83,8 @@ def check_table(path: str, schema: pa.Schema, given: Collection[str]) -> None:
         DamagedFileError: It is not as it was written, or cannot be one of ours.
         OSError: It cannot be read.
     """
-    with reading(path) as file:
+    with reading(path) as file, arrow_errors(path):
         sealed = check_parquet(file, path)
-    with open_table(path) as file:
         parquet = pq.ParquetFile(file)
         empty = parquet.schema_arrow.empty_table()
         check_schema(empty, schema, schema.names, path)

@@ -21,7 +21,7 @@ from apache_beam.pvalue import PCollection
 from model.checksums import DamagedFileError
 from transforms.storage.files import reading
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import check_table, open_table, sealed_writer
+from transforms.storage.parquet import open_table, sealed_writer
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.schemas import STYLE_BANK
 from transforms.stylize.cells import BANK_NAME, StyleShare
@@ -227,7 +227,6 @@ def existing_bank(output: OutputFolder) -> BankFile | None:
         return None
     path = output.path(BANK_NAME)
     try:
-        check_table(path)
         load_bank(path)
     except DamagedFileError as error:
         _LOGGER.warning("%s; the styles are encoded again", error)
@@ -260,7 +259,6 @@ def check_bank(path: str, settings: BankSettings, channels: int) -> StyleBank:
         ValueError: It is no style bank, is damaged, is one of another encoder, size or
             precision, or its vectors are not finite numbers, so many of them each.
     """
-    check_table(path)
     with open_table(path) as file:
         parquet = pq.ParquetFile(file)
         found = parquet.schema_arrow.metadata or {}

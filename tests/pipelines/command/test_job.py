@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.command.job import Balance, Job
+from pipelines.command.balances import Balance
+from pipelines.command.job import Job
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder
 

@@ -10,8 +10,8 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from pipelines.command.balances import Balance
 from pipelines.command.beam_options import pipeline_options, shared_cores
-from pipelines.command.job import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder

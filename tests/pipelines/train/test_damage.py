@@ -10,22 +10,7 @@ from pipelines import cli
 
 pytestmark = pytest.mark.slow  # Each is a whole run of a command, or two.
 
-STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
 MORE = ("--steps", "4", "--eval-every", "2", "--checkpoint-every", "2")
-
-
-@pytest.fixture(scope="module")
-def trained(train_command, tmp_path_factory):
-    """A finished training of three steps, not to be changed."""
-    workdir = tmp_path_factory.mktemp("trained")
-    assert cli.main(train_command(workdir, *STEPS)) == 0
-    return workdir
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """A copy of it."""
-    return shutil.copytree(trained, tmp_path / "copied")
 
 
 @pytest.fixture

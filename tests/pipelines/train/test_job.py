@@ -18,20 +18,6 @@ from transforms.elements import ImageError, Reason
 STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
 
 
-@pytest.fixture(scope="module")
-def trained(train_command, tmp_path_factory):
-    """A finished training of three steps, not to be changed."""
-    workdir = tmp_path_factory.mktemp("trained")
-    assert cli.main(train_command(workdir, *STEPS)) == 0
-    return workdir
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """A copy of it."""
-    return shutil.copytree(trained, tmp_path / "copied")
-
-
 def rows(workdir):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
