@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from pipelines.cli import build_parser, config_from_args
-from pipelines.command.beam_options import pipeline_options
+from pipelines.engines.options import pipeline_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

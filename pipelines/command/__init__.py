@@ -1,4 +1,5 @@
-"""What every command needs: flags, inputs, Beam options, the run of a job, progress.
+"""What every command needs: flags, inputs, the run of a job, progress.
 
-Knows no job. May import `transforms.storage`, `transforms.inputs` and below.
+Knows no job. May import `pipelines.engines`, `transforms.storage`, `transforms.inputs`
+and below.
 """

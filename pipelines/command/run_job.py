@@ -15,13 +15,13 @@ from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
 from pipelines.command.balances import Balance, tell_unlisted
-from pipelines.command.beam_options import (
+from pipelines.command.job import Job, check_reachable, no_flag
+from pipelines.command.worker_death import worker_death_ends_the_job
+from pipelines.engines.options import (
     make_pipeline,
     pipeline_options,
     shared_cores,
 )
-from pipelines.command.job import Job, check_reachable, no_flag
-from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.errors import UsageError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import COUNTS, WriteCounts

@@ -9,7 +9,7 @@ import tomllib
 import pytest
 
 from pipelines.cli import build_parser, config_from_args
-from pipelines.command.beam_options import pipeline_options
+from pipelines.engines.options import pipeline_options
 
 INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"
 METADATA = json.loads((INFRA / "dataflow" / "stylize_metadata.json").read_bytes())

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipelines.cli import main
-from pipelines.command.beam_options import pipeline_options
+from pipelines.engines.options import pipeline_options
 from pipelines.errors import UsageError
 from pipelines.stylize import job as stylize
 from pipelines.stylize.config import StylizeConfig

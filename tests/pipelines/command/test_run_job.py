@@ -11,8 +11,8 @@ import apache_beam as beam
 import pytest
 
 from pipelines.command.balances import Balance
-from pipelines.command.beam_options import pipeline_options, shared_cores
 from pipelines.command.run_job import Command, run_job
+from pipelines.engines.options import pipeline_options, shared_cores
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder
 

@@ -21,7 +21,6 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
     FnApiRunner,
 )
 
-from pipelines.command.flags import require
 from pipelines.errors import UsageError
 
 # Beam's in-process engine; its DirectRunner would first try to download another one.
@@ -97,12 +96,11 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         standard.runner = _LOCAL_RUNNER
         direct = options.view_as(DirectOptions)
         most = _MOST_WORKERS_A_CORE * len(os.sched_getaffinity(0))
-        require(
-            0 <= direct.direct_num_workers <= most,
-            "--direct_num_workers",
-            direct.direct_num_workers,
-            f"0 (as many as there are cores) to {most}, {_MOST_WORKERS_A_CORE} a core",
-        )
+        if not 0 <= direct.direct_num_workers <= most:
+            raise UsageError(
+                f"--direct_num_workers {direct.direct_num_workers}: expected 0 (as "
+                f"many as there are cores) to {most}, {_MOST_WORKERS_A_CORE} a core."
+            )
         # By default several workers are threads of one process.
         if direct.direct_num_workers != 1 and not any(
             flag.startswith("--direct_running_mode") for flag in beam_flags
