@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipelines.errors import StorageError, UsageError
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 
 LOCK: Final = ".lock"
 
