@@ -32,10 +32,13 @@ from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe
+from pipelines.engines.engine import IN_PROCESS, Engine
+from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
 from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.lease import Lease
 from transforms.storage.worker_progress import forget_progress, read_progress
 
 # What a shell reports for a process that SIGINT ended.
@@ -52,7 +55,7 @@ _PACKAGES: Final = (
 )
 
 
-def no_leftovers(_everything: bool) -> Iterable[str]:
+def no_leftovers(_output: OutputFolder, _everything: bool) -> Iterable[str]:
     """Return nothing: the command leaves no file that it has no use for."""
     return ()
 
@@ -75,8 +78,9 @@ class Job:
         overwrite: Whether what is there is made anew.
         records: What of `names` says what is done: it is set aside where everything is
             made anew.
-        leftovers: Returns the files that the finished output has no use for: all of
-            them where everything was made anew (True), or those of this run (False).
+        leftovers: Returns the files that the finished output, as this run may write
+            it, has no use for: all of them where everything was made anew (True), or
+            those of this run (False).
         max_failure_rate: Largest share of failed images, and of failed cells, that
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
@@ -86,6 +90,8 @@ class Job:
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
+        run_id: Name of this run.
+        engine: What runs its steps.
     """
 
     command: str
@@ -95,13 +101,15 @@ class Job:
     config: Mapping[str, Any]
     overwrite: bool
     records: Sequence[str] = ()
-    leftovers: Callable[[bool], Iterable[str]] = no_leftovers
+    leftovers: Callable[[OutputFolder, bool], Iterable[str]] = no_leftovers
     max_failure_rate: float
     unit: str
     total: int
     unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
+    run_id: str = dataclasses.field(default_factory=new_run_id)
+    engine: Engine = IN_PROCESS
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -149,13 +157,14 @@ class Job:
 
     def run(
         self,
-        work: Callable[[], Mapping[str, int]],
+        work: Callable[[OutputFolder], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
     ) -> int:
         """Do the work of a command, from a clean start to job.json.
 
         Args:
-            work: Does it and returns its counts.
+            work: Does it and returns its counts. It gets the output with what this
+                run must hold to write there.
             balances: Returns what must add up, the main one last, from the counts.
 
         Returns:
@@ -167,32 +176,42 @@ class Job:
                 output vanished.
             UsageError: Another run is writing this output.
         """
-        with storage_errors(), only_run("--output", self.output.root) as lock:
+        root = self.output.root
+        with (
+            storage_errors(),
+            only_run("--output", root, self.run_id, self.engine) as lock,
+        ):
             # Again: another run may have ended meanwhile.
             self.check_output()
-            return self._run(work, balances, lock)
+            leased = dataclasses.replace(self.output, lease=lock.lease)
+            held = dataclasses.replace(self, output=leased)
+            return held._run(work, balances, lock)
 
     def _run(
         self,
-        work: Callable[[], Mapping[str, int]],
+        work: Callable[[OutputFolder], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
         lock: OutputLock,
     ) -> int:
         started = time.monotonic()
         about: dict[str, Any] = {
             "command": self.command,
+            "run_id": self.run_id,
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
         }
-        overwriting = self._begin(about)
+        if lock.lease is not None:
+            about["lease"] = _numbers(lock.lease)
+        overwriting = self._begin(about, lock)
+        output = dataclasses.replace(self.output, lease=lock.lease)
         with (
             self.noted(),
             _interrupt_ends_at_once(self.command),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
-            counts = dict(work())
+            counts = dict(work(output))
         lock.check()
         checked = balances(counts)
         status = _exit_status(checked, self.max_failure_rate, self.unlisted)
@@ -206,7 +225,7 @@ class Job:
         }
         lost = any(balance.missing for balance in checked)
         if not lost:
-            self._delete_last(overwriting, status)
+            self._delete_last(output, overwriting, status)
         if not (status or lost):
             about.pop(STATE, None)
         self.output.write_json(JOB, {**about, **result})
@@ -230,7 +249,7 @@ class Job:
                 )
             yield
 
-    def _begin(self, about: dict[str, Any]) -> bool:
+    def _begin(self, about: dict[str, Any], lock: OutputLock) -> bool:
         """Write the first job.json; return whether everything is made anew.
 
         Nothing is deleted but what a killed job left half done.
@@ -246,10 +265,15 @@ class Job:
         if state == BEGUN:
             set_aside(self.output, self.records)
             about[STATE] = SET_ASIDE
+            lock.start_over()
+            if lock.lease is not None:
+                about["lease"] = _numbers(lock.lease)
             self.output.write_json(JOB, {**about, "status": "running"})
         return state is not None
 
-    def _delete_last(self, overwriting: bool, status: int) -> None:
+    def _delete_last(
+        self, output: OutputFolder, overwriting: bool, status: int
+    ) -> None:
         if overwriting and status:
             print(
                 f"{self.command}: what --overwrite replaces stays in "
@@ -257,7 +281,7 @@ class Job:
                 file=sys.stderr,
             )
         else:
-            delete_leftovers(self.output, self.leftovers(overwriting))
+            delete_leftovers(output, self.leftovers(output, overwriting))
 
     def _report(self, balances: Sequence[Balance], seconds: float) -> None:
         summary = "; ".join(balance.sentence() for balance in balances)
@@ -343,6 +367,11 @@ def _exit_status(
     nothing_done = not sum(balances[-1].done.values())
     too_many = any(b.failure_rate > max_failure_rate for b in balances)
     return 1 if nothing_done or too_many or unlisted else 0
+
+
+def _numbers(lease: Lease) -> dict[str, int]:
+    """Return what the next run must know of the lease of this one."""
+    return {"number": lease.number, "since": lease.since}
 
 
 def _timings(totals: Mapping[str, float]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from model.checksums import DamagedFileError
 from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.job import Job, check_reachable, no_flag
 from pipelines.command.worker_death import worker_death_ends_the_job
+from pipelines.engines.engine import engine_of
 from pipelines.engines.options import (
     make_pipeline,
     pipeline_options,
@@ -110,7 +111,8 @@ class Command(Generic[_Config, _Plan]):
         unlisted: Returns how many folders below the inputs could not be listed.
         begin: Tells the user what is worth knowing before the run; returns None to go
             on, or the exit status where there is nothing to run.
-        build: Composes the pipeline and returns its counts.
+        build: Composes the pipeline, which writes into the given output, and returns
+            its counts.
         balances: Returns what must add up, the main one last, from the counts.
         untold: Returns how many of what was counted as done or kept the tables of the
             output, read back, do not tell of.
@@ -133,7 +135,9 @@ class Command(Generic[_Config, _Plan]):
     total: Callable[[_Config, _Plan], int]
     unlisted: Callable[[_Plan], int] = _zero
     begin: Callable[[_Config, _Plan], int | None] = _go_on
-    build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
+    build: Callable[
+        [beam.Pipeline, _Config, _Plan, OutputFolder], PCollection[tuple[str, int]]
+    ]
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
     untold: Callable[[OutputFolder, Mapping[str, int]], int] = _zero
@@ -174,13 +178,14 @@ def run_job(
         config=dataclasses.asdict(config),
         overwrite=config.overwrite,
         records=command.records(config),
-        leftovers=functools.partial(_leftovers, command, config, plan, output),
+        leftovers=functools.partial(_leftovers, command, config, plan),
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
         unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
+        engine=engine_of(options),
     )
     job.check_output()
     if not config.overwrite:
@@ -190,9 +195,9 @@ def run_job(
         tell_unlisted(command.name, job.unlisted)
         return 1 if ended or job.unlisted else 0
 
-    def run_pipeline() -> Mapping[str, int]:
+    def run_pipeline(output: OutputFolder) -> Mapping[str, int]:
         with shared_cores(options), worker_death_ends_the_job(command.name):
-            counts = command.build(pipeline, config, plan)
+            counts = command.build(pipeline, config, plan, output)
             _ = counts | "WriteCounts" >> WriteCounts(output)
             pipeline.run().wait_until_finish()
         found: dict[str, int] = output.read_json(COUNTS)

@@ -90,9 +90,7 @@ class CommittedTable:
         number = "" if lease is None else f"{_NUMBER}{lease.number}"
         return f"{self.journal}/{self.joint.join(names)}{number}.parquet"
 
-    def journal_names(
-        self, output: OutputFolder, own: bool = False
-    ) -> dict[str, str]:
+    def journal_names(self, output: OutputFolder, own: bool = False) -> dict[str, str]:
         """Return the first column of the owners in each journal file by its name.
 
         Args:

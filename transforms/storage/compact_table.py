@@ -54,9 +54,7 @@ class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
             start
             # The barrier as a side input: nothing is listed before all is committed.
             | "ListJournal"
-            >> beam.FlatMap(
-                _list, self.table, self.parts, self.own, AsList(nothing)
-            )
+            >> beam.FlatMap(_list, self.table, self.parts, self.own, AsList(nothing))
             | "GroupByPart" >> GroupByKnownKey(range(self.parts))
             | "MergePart"
             >> beam.Map(_merge_part, self.table, self.output, self.parts, self.packer)

@@ -138,12 +138,15 @@ class _GoogleObject(ConditionalObject):
                 while True:
                     blob.reload(timeout=_TIMEOUT)
                     generation = blob.generation
-                    with contextlib.suppress(FileNotFoundError):
-                        with _google_condition():
-                            data = blob.download_as_bytes(
-                                if_generation_match=generation, timeout=_TIMEOUT
-                            )
-                            return Stored(data, generation)
+                    # It may be replaced between the two.
+                    with (
+                        contextlib.suppress(_ConditionFailedError),
+                        _google_condition(),
+                    ):
+                        data = blob.download_as_bytes(
+                            if_generation_match=generation, timeout=_TIMEOUT
+                        )
+                        return Stored(data, generation)
         except FileNotFoundError:
             return None
 
@@ -162,7 +165,7 @@ class _GoogleObject(ConditionalObject):
                     if_generation_match=generation,
                     timeout=_TIMEOUT,
                 )
-        except _ConditionFailed:
+        except _ConditionFailedError:
             # Or an answer was lost, and the client sent it again.
             return self._holds(data)
         return True
@@ -175,12 +178,12 @@ class _GoogleObject(ConditionalObject):
         try:
             with files.google_errors(), _google_condition():
                 self._blob().delete(if_generation_match=tag, timeout=_TIMEOUT)
-        except (_ConditionFailed, FileNotFoundError):
+        except (_ConditionFailedError, FileNotFoundError):
             return False
         return True
 
 
-class _ConditionFailed(Exception):
+class _ConditionFailedError(Exception):
     """The object is in another state."""
 
 
@@ -191,7 +194,7 @@ def _google_condition() -> Iterator[None]:
     try:
         yield
     except exceptions.PreconditionFailed as error:
-        raise _ConditionFailed from error
+        raise _ConditionFailedError from error
 
 
 @functools.lru_cache(maxsize=1)
