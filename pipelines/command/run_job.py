@@ -185,7 +185,7 @@ def run_job(
         unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
-        engine=engine_of(options),
+        runs_on=engine_of(options),
     )
     job.check_output()
     if not config.overwrite:
