@@ -174,8 +174,9 @@ def test_runner_is_asked(root, monkeypatch, job, beat, pid, what):
 def test_lease_that_is_none_of_ours_is_refused_and_stays(root):
     os.makedirs(root)
     OutputFolder(root).write(LEASE, b"mine")
-    with pytest.raises(UsageError, match=r"\.lease is no lease of stylebeam"), take(
-        root
+    with (
+        pytest.raises(UsageError, match=r"\.lease is no lease of stylebeam"),
+        take(root),
     ):
         pytest.fail("it was taken")
     assert OutputFolder(root).read(LEASE) == b"mine"
