@@ -201,7 +201,7 @@ def test_lease_that_is_left_to_the_job_stays(root):
 
 
 def test_run_that_was_taken_over_says_so_whatever_failed(root):
-    with pytest.raises(StorageError, match="another run .r-other. has taken"):
+    def work():
         with take(root) as lock:
             output = OutputFolder(root, lease=lock.lease)
             held = lease_object(root)
@@ -209,6 +209,9 @@ def test_run_that_was_taken_over_says_so_whatever_failed(root):
             with pytest.raises(OutputError):
                 output.write("late", b"")
             raise RuntimeError("a worker failed")
+
+    with pytest.raises(StorageError, match=r"another run .r-other. has taken"):
+        work()
     assert found(root).run == "r-other"
     assert not os.path.exists(os.path.join(root, "late"))
 
