@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipelines.command.balances import Balance, tell_unlisted
+from pipelines.command.balances import Balance
+from pipelines.command.job_end import JobEnd
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.lock import OutputLock, only_run
 from pipelines.command.overwrite import (
     BEGUN,
     SET_ASIDE,
     STATE,
-    delete_leftovers,
     named_deletions,
     set_aside,
     state_of,
@@ -36,7 +36,7 @@ from pipelines.errors import UsageError
 from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
-from transforms.storage.worker_progress import forget_progress, read_progress
+from transforms.storage.worker_progress import forget_progress
 
 # What a shell reports for a process that SIGINT ended.
 _INTERRUPTED: Final = 130
@@ -55,6 +55,11 @@ _PACKAGES: Final = (
 def no_leftovers(_everything: bool) -> Iterable[str]:
     """Return nothing: the command leaves no file that it has no use for."""
     return ()
+
+
+def none_untold(_counts: Mapping[str, int]) -> int:
+    """Return 0: the command has no table that could tell less than was done."""
+    return 0
 
 
 def no_flag(_name: str, _value: Any) -> None:
@@ -151,18 +156,20 @@ class Job:
         self,
         work: Callable[[], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int] = none_untold,
     ) -> int:
         """Do the work of a command, from a clean start to job.json.
 
         Args:
             work: Does it and returns its counts.
             balances: Returns what must add up, the main one last, from the counts.
+            untold: Returns how many of what was done the tables do not tell of.
 
         Returns:
             0, or 1 when more failed than is allowed or nothing was done.
 
         Raises:
-            RuntimeError: A balance does not add up.
+            RuntimeError: A balance does not add up, or the output does not tell of all.
             StorageError: A file of the output cannot be written or deleted, or the
                 output vanished.
             UsageError: Another run is writing this output.
@@ -170,15 +177,43 @@ class Job:
         with storage_errors(), only_run("--output", self.output.root) as lock:
             # Again: another run may have ended meanwhile.
             self.check_output()
-            return self._run(work, balances, lock)
+            end = self._begin(lock, balances, untold)
+            with (
+                self.noted(),
+                _interrupt_ends_at_once(self.command),
+                shown_progress(self.output, self.command, self.unit, self.total),
+            ):
+                counts = work()
+            return end.finish(counts)
 
-    def _run(
+    def launch(
         self,
-        work: Callable[[], Mapping[str, int]],
+        submit: Callable[[JobEnd], None],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int] = none_untold,
+    ) -> None:
+        """Begin the work of a command, and leave it to a job that ends itself.
+
+        Args:
+            submit: Submits the job, and has what it is given done by its last step.
+            balances: As `run`.
+            untold: As `run`.
+
+        Raises:
+            StorageError: A file of the output cannot be written or deleted.
+            UsageError: Another run is writing this output.
+        """
+        with storage_errors(), only_run("--output", self.output.root) as lock:
+            self.check_output()
+            submit(self._begin(lock, balances, untold))
+
+    def _begin(
+        self,
         lock: OutputLock,
-    ) -> int:
-        started = time.monotonic()
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int],
+    ) -> JobEnd:
+        """Write the first job.json; return how the run ends."""
         about: dict[str, Any] = {
             "command": self.command,
             "config": clean_json(self.config),
@@ -186,34 +221,22 @@ class Job:
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
         }
-        overwriting = self._begin(about)
-        with (
-            self.noted(),
-            _interrupt_ends_at_once(self.command),
-            shown_progress(self.output, self.command, self.unit, self.total),
-        ):
-            counts = dict(work())
-        lock.check()
-        checked = balances(counts)
-        status = _exit_status(checked, self.max_failure_rate, self.unlisted)
-        seconds = time.monotonic() - started
-        result = {
-            "status": "failed" if status else "done",
-            "counts": counts,
-            "balances": [balance.to_json() for balance in checked],
-            "seconds": round(seconds, 3),
-            "timings": _timings(read_progress(self.output)),
-        }
-        lost = any(balance.missing for balance in checked)
-        if not lost:
-            self._delete_last(overwriting, status)
-        if not (status or lost):
-            about.pop(STATE, None)
-        self.output.write_json(JOB, {**about, **result})
-        self.output.delete(TEMPORARY)
-        lock.check()
-        self._report(checked, seconds)
-        return status
+        began = time.time()
+        return JobEnd(
+            command=self.command,
+            output=self.output,
+            overwriting=self._prepare(about),
+            about=about,
+            began=began,
+            balances=balances,
+            untold=untold,
+            leftovers=self.leftovers,
+            max_failure_rate=self.max_failure_rate,
+            unit=self.unit,
+            unlisted=self.unlisted,
+            reasons=self.reasons,
+            check=lock.check,
+        )
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -230,7 +253,7 @@ class Job:
                 )
             yield
 
-    def _begin(self, about: dict[str, Any]) -> bool:
+    def _prepare(self, about: dict[str, Any]) -> bool:
         """Write the first job.json; return whether everything is made anew.
 
         Nothing is deleted but what a killed job left half done.
@@ -248,35 +271,6 @@ class Job:
             about[STATE] = SET_ASIDE
             self.output.write_json(JOB, {**about, "status": "running"})
         return state is not None
-
-    def _delete_last(self, overwriting: bool, status: int) -> None:
-        if overwriting and status:
-            print(
-                f"{self.command}: what --overwrite replaces stays in "
-                f"{self.output.root} until a run succeeds",
-                file=sys.stderr,
-            )
-        else:
-            delete_leftovers(self.output, self.leftovers(overwriting))
-
-    def _report(self, balances: Sequence[Balance], seconds: float) -> None:
-        summary = "; ".join(balance.sentence() for balance in balances)
-        print(f"{self.command}: {summary}; {seconds:.1f} s", file=sys.stderr)
-        for balance in balances:
-            if balance.missing:
-                raise RuntimeError(
-                    f"{balance.missing} {balance.name} were lost. This is a defect of "
-                    "stylebeam; please report it."
-                )
-            if balance.failure_rate > self.max_failure_rate:
-                print(
-                    f"{self.command}: {balance.failure_rate:.1%} of the {balance.name} "
-                    f"failed, --max-failure-rate {self.max_failure_rate:g} allows "
-                    f"{self.max_failure_rate:.1%}; the reasons are in "
-                    f"{self.output.path(self.reasons)}",
-                    file=sys.stderr,
-                )
-        tell_unlisted(self.command, self.unlisted)
 
 
 @contextlib.contextmanager
@@ -335,23 +329,6 @@ def _check_writable(root: str) -> None:
         raise UsageError(f"--output {root}: {folder} is a file, not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"--output {root}: {folder} cannot be written.")
-
-
-def _exit_status(
-    balances: Sequence[Balance], max_failure_rate: float, unlisted: int
-) -> int:
-    nothing_done = not sum(balances[-1].done.values())
-    too_many = any(b.failure_rate > max_failure_rate for b in balances)
-    return 1 if nothing_done or too_many or unlisted else 0
-
-
-def _timings(totals: Mapping[str, float]) -> dict[str, float]:
-    """Return how long the workers ran, started up and computed, in seconds."""
-    return {
-        name: round(amount, 3)
-        for name, amount in totals.items()
-        if name.endswith("_seconds")
-    }
 
 
 def _versions() -> dict[str, str]:
