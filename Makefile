@@ -89,5 +89,6 @@ test-engines-all: $(VENV)/.engines-installed build/prism ## every job on every e
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
 
-docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/
+docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/, parameters in infra/
 	$(BIN)/python tests/regenerate_docs.py
+	$(BIN)/python tests/regenerate_templates.py
