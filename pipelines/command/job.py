@@ -32,6 +32,7 @@ from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe
+from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
 from transforms.images.crash_notes import forget_notes, noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
@@ -86,6 +87,7 @@ class Job:
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
+        run_id: Name of this run.
     """
 
     command: str
@@ -102,6 +104,7 @@ class Job:
     unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
+    run_id: str = dataclasses.field(default_factory=new_run_id)
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -181,6 +184,7 @@ class Job:
         started = time.monotonic()
         about: dict[str, Any] = {
             "command": self.command,
+            "run_id": self.run_id,
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
