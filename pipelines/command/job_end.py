@@ -73,11 +73,14 @@ class JobEnd:
         """
         self.check()
         if untold := self.untold(counts):
-            raise RuntimeError(
+            told = (
                 f"{untold} {self.unit} were done, but the tables in {self.output.root} "
                 "do not tell of them. This is a defect of stylebeam; please report it. "
                 "The same command makes them again."
             )
+            about = {**self.about, "status": "failed", "error": told}
+            self.output.write_json(JOB, about)
+            raise RuntimeError(told)
         checked = self.balances(counts)
         status = self._status(checked)
         lost = any(balance.missing for balance in checked)

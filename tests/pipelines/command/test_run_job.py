@@ -13,6 +13,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from pipelines.command.balances import Balance
 from pipelines.command.run_job import Command, run_job
+from pipelines.engines.config import LaunchConfig
 from pipelines.engines.options import pipeline_options, shared_cores
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder
@@ -28,6 +29,7 @@ class CountConfig:
     amount: int
     max_failure_rate: float = 0.0
     overwrite: bool = False
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
 
 def plan(config: CountConfig) -> list[int]:
@@ -92,7 +94,7 @@ def test_tables_that_do_not_tell_of_all_are_a_defect(output: pathlib.Path) -> No
     with pytest.raises(RuntimeError, match="2 things were done, but the tables"):
         count(3, output, untold=lambda output, counts: counts["things_done"] - 1)
 
-    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "running"
+    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "failed"
 
 
 def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:
@@ -149,7 +151,7 @@ def test_last_step_does_what_the_launcher_does(
     assert count(3, output, TEMPLATE) == 0
 
     ours, launchers = job_json(output), job_json(tmp_path / "other")
-    for changing in ("started", "seconds"):
+    for changing in ("run_id", "started", "seconds"):
         assert ours.pop(changing) != launchers.pop(changing)
     assert ours.pop("config") == {**launchers.pop("config"), "output": str(output)}
     assert ours == launchers
