@@ -31,11 +31,13 @@ from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe, interrupt_ends_at_once
+from pipelines.engines.engine import IN_PROCESS, Engine
 from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
 from transforms.images.crash_notes import noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.lease import Lease
 from transforms.storage.worker_progress import forget_progress
 
 _LONGEST_ERROR: Final = 20_000
@@ -51,7 +53,7 @@ _PACKAGES: Final = (
 )
 
 
-def no_leftovers(_everything: bool) -> Iterable[str]:
+def no_leftovers(_output: OutputFolder, _everything: bool) -> Iterable[str]:
     """Return nothing: the command leaves no file that it has no use for."""
     return ()
 
@@ -79,8 +81,9 @@ class Job:
         overwrite: Whether what is there is made anew.
         records: What of `names` says what is done: it is set aside where everything is
             made anew.
-        leftovers: Returns the files that the finished output has no use for: all of
-            them where everything was made anew (True), or those of this run (False).
+        leftovers: Returns the files that the finished output, as this run may write
+            it, has no use for: all of them where everything was made anew (True), or
+            those of this run (False).
         max_failure_rate: Largest share of failed images, and of failed cells, that
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
@@ -91,7 +94,7 @@ class Job:
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
         run_id: Name of this run.
-        engine: Name of Beam's runner, where it is not that of this machine.
+        engine: What runs its steps.
     """
 
     command: str
@@ -101,7 +104,7 @@ class Job:
     config: Mapping[str, Any]
     overwrite: bool
     records: Sequence[str] = ()
-    leftovers: Callable[[bool], Iterable[str]] = no_leftovers
+    leftovers: Callable[[OutputFolder, bool], Iterable[str]] = no_leftovers
     max_failure_rate: float
     unit: str
     total: int
@@ -109,7 +112,7 @@ class Job:
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
     run_id: str = dataclasses.field(default_factory=new_run_id)
-    engine: str = ""
+    engine: Engine = IN_PROCESS
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -157,14 +160,15 @@ class Job:
 
     def run(
         self,
-        work: Callable[[], Mapping[str, int]],
+        work: Callable[[OutputFolder], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
         untold: Callable[[Mapping[str, int]], int] = none_untold,
     ) -> int:
         """Do the work of a command, from a clean start to job.json.
 
         Args:
-            work: Does it and returns its counts.
+            work: Does it and returns its counts. It gets the output with what this
+                run must hold to write there.
             balances: Returns what must add up, the main one last, from the counts.
             untold: Returns how many of what was done the tables do not tell of.
 
@@ -177,18 +181,17 @@ class Job:
                 output vanished.
             UsageError: Another run is writing this output.
         """
-        with storage_errors(), only_run("--output", self.output.root) as lock:
-            # Again: another run may have ended meanwhile.
-            self.check_output()
-            end = self._begin(lock, balances, untold)
-            ended = functools.partial(self._end, end.about)
+        with self._held() as (held, lock):
+            end = held._begin(lock, balances, untold)
             with (
-                self._failure_told(end.about),
-                self.noted(),
-                interrupt_ends_at_once(self.command, ended),
-                shown_progress(self.output, self.command, self.unit, self.total),
+                held._failure_told(end.about),
+                held.noted(),
+                interrupt_ends_at_once(
+                    held.command, functools.partial(held._end, end.about)
+                ),
+                shown_progress(held.output, held.command, held.unit, held.total),
             ):
-                counts = work()
+                counts = work(end.output)
             return end.finish(counts)
 
     def launch(
@@ -208,11 +211,24 @@ class Job:
             StorageError: A file of the output cannot be written or deleted.
             UsageError: Another run is writing this output.
         """
-        with storage_errors(), only_run("--output", self.output.root) as lock:
+        with self._held() as (held, lock):
+            end = held._begin(lock, balances, untold)
+            with held._failure_told(end.about):
+                submit(end.travelling())
+                lock.leave_to_job()
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[tuple["Job", OutputLock]]:
+        """Hold the output; yield this job with what it must hold to write there."""
+        root = self.output.root
+        with (
+            storage_errors(),
+            only_run("--output", root, self.run_id, self.engine) as lock,
+        ):
+            # Again: another run may have ended meanwhile.
             self.check_output()
-            end = self._begin(lock, balances, untold)
-            with self._failure_told(end.about):
-                submit(end)
+            leased = dataclasses.replace(self.output, lease=lock.lease)
+            yield dataclasses.replace(self, output=leased), lock
 
     def _begin(
         self,
@@ -221,20 +237,23 @@ class Job:
         untold: Callable[[Mapping[str, int]], int],
     ) -> JobEnd:
         """Write the first job.json; return how the run ends."""
+        began = time.time()
         about: dict[str, Any] = {
             "command": self.command,
             "run_id": self.run_id,
-            **({"engine": self.engine} if self.engine else {}),
+            **({} if self.engine.is_local else {"engine": self.engine.runner}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
         }
-        began = time.time()
+        if lock.lease is not None:
+            about["lease"] = _numbers(lock.lease)
         return JobEnd(
             command=self.command,
-            output=self.output,
-            overwriting=self._prepare(about),
+            overwriting=self._prepare(about, lock),
+            # After that: what was set aside does not count any more.
+            output=dataclasses.replace(self.output, lease=lock.lease),
             about=about,
             began=began,
             balances=balances,
@@ -283,7 +302,7 @@ class Job:
                 )
             yield
 
-    def _prepare(self, about: dict[str, Any]) -> bool:
+    def _prepare(self, about: dict[str, Any], lock: OutputLock) -> bool:
         """Write the first job.json; return whether everything is made anew.
 
         Nothing is deleted but what a killed job left half done.
@@ -299,6 +318,9 @@ class Job:
         if state == BEGUN:
             set_aside(self.output, self.records)
             about[STATE] = SET_ASIDE
+            lock.start_over()
+            if lock.lease is not None:
+                about["lease"] = _numbers(lock.lease)
             self.output.write_json(JOB, {**about, "status": "running"})
         return state is not None
 
@@ -335,6 +357,11 @@ def _check_writable(root: str) -> None:
         raise UsageError(f"--output {root}: {folder} is a file, not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"--output {root}: {folder} cannot be written.")
+
+
+def _numbers(lease: Lease) -> dict[str, int]:
+    """Return what the next run must know of the lease of this one."""
+    return {"number": lease.number, "since": lease.since}
 
 
 def _versions() -> dict[str, str]:

@@ -4,7 +4,9 @@ The launcher does it when the work is done. Where the launcher leaves before tha
 last step of the job does the same on a worker, so an end may travel.
 """
 
+import contextlib
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +16,7 @@ from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.job_file import JOB
 from pipelines.command.overwrite import STATE, delete_leftovers
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.lease import LeaseLostError, look_at_lease, release
 from transforms.storage.worker_progress import read_progress
 
 
@@ -27,7 +30,7 @@ class JobEnd:
 
     Attributes:
         command: Name of the command.
-        output: Where it writes.
+        output: Where it writes, with the lease of the run.
         about: What `job.json` says from the beginning.
         began: When the run began, in seconds since 1970.
         overwriting: Whether everything is made anew.
@@ -50,12 +53,17 @@ class JobEnd:
     overwriting: bool
     balances: Callable[[Mapping[str, int]], Sequence[Balance]]
     untold: Callable[[Mapping[str, int]], int]
-    leftovers: Callable[[bool], Iterable[str]]
+    leftovers: Callable[[OutputFolder, bool], Iterable[str]]
     max_failure_rate: float
     unit: str
     unlisted: int
     reasons: str
     check: Callable[[], None]
+
+    def travelling(self) -> "JobEnd":
+        """Return it for a worker, who knows of the lease and not of its launcher."""
+        held = functools.partial(_check_held, self.output)
+        return dataclasses.replace(self, check=held)
 
     def finish(self, counts: Mapping[str, int]) -> int:
         """Check what came of the work, write the last job.json, delete what is left.
@@ -71,6 +79,12 @@ class JobEnd:
             StorageError: A file of the output cannot be deleted, or the output is no
                 longer this run's.
         """
+        checked, seconds = self._close(counts)
+        self._report(checked, seconds)
+        return self._status(checked)
+
+    def _close(self, counts: Mapping[str, int]) -> tuple[Sequence[Balance], float]:
+        """Do what `finish` does but tell of it; return the balances and the seconds."""
         self.check()
         if untold := self.untold(counts):
             told = (
@@ -100,8 +114,7 @@ class JobEnd:
         self.output.write_json(JOB, {**about, **result})
         self.output.delete(TEMPORARY)
         self.check()
-        self._report(checked, seconds)
-        return status
+        return checked, seconds
 
     def finish_in_the_job(self, counts: Callable[[], Mapping[str, int]]) -> str:
         """Finish as the last step of the job; return what became of it, in a line.
@@ -118,14 +131,18 @@ class JobEnd:
         """
         job = self.output.read_json(JOB) or {}
         if job.get("started") == self.about["started"] and "balances" in job:
-            found = job["counts"]
-            status = self._status(self.balances(found))
-            self._report(self.balances(found), job["seconds"])
+            checked, seconds = self.balances(job["counts"]), job["seconds"]
+            # Unless the lease has ended too, and with it everything.
+            with contextlib.suppress(LeaseLostError):
+                self.check()
+                self.output.delete(TEMPORARY)
         else:
-            found = counts()
-            status = self.finish(found)
-        sentence = f"{self.command}: {_sentence(self.balances(found))}"
-        if status:
+            checked, seconds = self._close(counts())
+        if self.output.lease is not None:
+            release(self.output.root, self.output.lease)
+        self._report(checked, seconds)
+        sentence = f"{self.command}: {_sentence(checked)}"
+        if self._status(checked):
             raise FailedJobError(
                 f"{sentence}. More failed than --max-failure-rate "
                 f"{self.max_failure_rate:g} allows, or nothing was done. What could be "
@@ -147,7 +164,7 @@ class JobEnd:
                 file=sys.stderr,
             )
         else:
-            delete_leftovers(self.output, self.leftovers(self.overwriting))
+            delete_leftovers(self.output, self.leftovers(self.output, self.overwriting))
 
     def _report(self, balances: Sequence[Balance], seconds: float) -> None:
         print(
@@ -168,6 +185,11 @@ class JobEnd:
                     file=sys.stderr,
                 )
         tell_unlisted(self.command, self.unlisted)
+
+
+def _check_held(output: OutputFolder) -> None:
+    if output.lease is not None:
+        look_at_lease(output.root, output.lease)
 
 
 def _sentence(balances: Sequence[Balance]) -> str:

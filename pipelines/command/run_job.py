@@ -25,6 +25,7 @@ from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.engines.arrival import announce
 from pipelines.engines.config import LaunchConfig
 from pipelines.engines.dataflow import check_template, launcher_leaves
+from pipelines.engines.engine import engine_of
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.launch import check_launch
 from pipelines.engines.options import (
@@ -136,7 +137,8 @@ class Command(Generic[_Config, _Plan]):
         unlisted: Returns how many folders below the inputs could not be listed.
         begin: Tells the user what is worth knowing before the run; returns None to go
             on, or the exit status where there is nothing to run.
-        build: Composes the pipeline and returns its counts.
+        build: Composes the pipeline, which writes into the given output, and returns
+            its counts.
         at_end: Returns of the plan what `balances` and `leftovers` look at, small
             enough for a step of the job.
         balances: Returns what must add up, the main one last, from the counts.
@@ -161,7 +163,9 @@ class Command(Generic[_Config, _Plan]):
     total: Callable[[_Config, _Plan], int]
     unlisted: Callable[[_Plan], int] = _zero
     begin: Callable[[_Config, _Plan], int | None] = _go_on
-    build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
+    build: Callable[
+        [beam.Pipeline, _Config, _Plan, OutputFolder], PCollection[tuple[str, int]]
+    ]
     at_end: Callable[[_Plan], _Plan] = _whole
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
@@ -217,9 +221,8 @@ def run_job(
         records=command.records(config),
         leftovers=functools.partial(
             _leftovers,
-            functools.partial(command.leftovers, config, at_end, output),
+            functools.partial(command.leftovers, config, at_end),
             command.failure_parts(plan),
-            output,
         ),
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
@@ -228,7 +231,7 @@ def run_job(
         reasons=command.reasons,
         flag_for=command.flag_for,
         run_id=run_id,
-        engine="" if engine == LOCAL else engine,
+        engine=engine_of(options),
     )
     job.check_output()
     if not config.overwrite:
@@ -238,9 +241,9 @@ def run_job(
         tell_unlisted(command.name, job.unlisted)
         return 1 if ended or job.unlisted else 0
 
-    def run_pipeline(end: JobEnd | None = None) -> None:
+    def run_pipeline(output: OutputFolder, end: JobEnd | None = None) -> None:
         with shared_cores(options), worker_death_ends_the_job(command.name):
-            counts = command.build(pipeline, config, plan)
+            counts = command.build(pipeline, config, plan, output)
             _ = counts | "WriteCounts" >> WriteCounts(output)
             if end is not None:
                 last = functools.partial(_finish, end)
@@ -252,14 +255,14 @@ def run_job(
                 announce(pipeline, output, run_id, places, beam_flags)
                 _run_elsewhere(pipeline, options, output, command.name)
 
-    def run_and_count() -> Mapping[str, int]:
-        run_pipeline()
+    def run_and_count(output: OutputFolder) -> Mapping[str, int]:
+        run_pipeline(output)
         return read_counts(output)
 
     balances = functools.partial(command.balances, at_end)
     untold = functools.partial(command.untold, output)
     if launcher_leaves(options):
-        job.launch(run_pipeline, balances, untold)
+        job.launch(lambda end: run_pipeline(end.output, end), balances, untold)
         print(
             f"{command.name}: the job goes on by itself; its last step says in "
             f"{output.path(JOB)} what came of it",
@@ -327,7 +330,7 @@ def _run_elsewhere(
 
 
 def _leftovers(
-    of_command: Callable[[bool], Iterable[str]],
+    of_command: Callable[[OutputFolder, bool], Iterable[str]],
     failure_parts: int,
     output: OutputFolder,
     everything: bool,
@@ -337,4 +340,4 @@ def _leftovers(
     for name, (_, parts) in parts_in(output, "failures").items():
         if parts != failure_parts:
             yield name
-    yield from of_command(everything)
+    yield from of_command(output, everything)

@@ -134,7 +134,9 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         }
         try:
             status = job.run(
-                lambda: evaluate(output, grid, pictures, contents, styles, about),
+                lambda output: evaluate(
+                    output, grid, pictures, contents, styles, about
+                ),
                 balances,
             )
         except ImageError as error:

@@ -57,10 +57,12 @@ __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
 
 
 def build(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan
+    pipeline: beam.Pipeline,
+    config: StylizeConfig,
+    plan: StylizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     parts = MANIFEST_TABLE.count_parts(output, most_cells(config, plan))
     network = Network(
         config.bundle,
@@ -85,7 +87,7 @@ def build(
     )
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
-    styles, style_refs = _styles(pipeline, config, plan, network)
+    styles, style_refs = _styles(pipeline, config, plan, network, output)
     bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(
         output, plan.bank_settings()
     )
@@ -101,6 +103,7 @@ def build(
         retry=plan.retry,
         manifest=recovered,
     )
+    compact = dataclasses.replace(compact, own=True)
     compacted = stylized.counts | "WriteManifest" >> compact
     if config.output_format == "files":
         gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
@@ -122,10 +125,13 @@ def build(
 
 
 def _styles(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, network: Network
+    pipeline: beam.Pipeline,
+    config: StylizeConfig,
+    plan: StylizePlan,
+    network: Network,
+    output: OutputFolder,
 ) -> tuple[EncodedStyles, PCollection[tuple[str, ImageRef]]]:
     """Compose the styles; returns them, and where those are whose pixels are needed."""
-    output = OutputFolder(config.output)
     needed = config.preserve_color == "histogram" or config.measured_share > 0
     gallery = config.output_format == "files"
     none = "NoStyleRefs" >> beam.Create([]).with_output_types(tuple[str, ImageRef])

@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from model.config import canonical_json, read_json
 from transforms.storage import files
+from transforms.storage.lease import Lease, check_lease
 
 TEMPORARY = ".tmp"
 
@@ -67,13 +68,25 @@ class OutputFolder:
 
     Attributes:
         root: Local path or URL of the folder.
+        lease: What the job that writes must hold; None where a lock on this machine is
+            enough.
     """
 
     root: str
+    lease: Lease | None = dataclasses.field(default=None, kw_only=True)
 
     def path(self, name: str) -> str:
         """Return the full path of a name inside the folder."""
         return f"{self.root.rstrip('/')}/{name}"
+
+    def check_lease(self) -> None:
+        """Check that the job still may write here.
+
+        Raises:
+            OSError: Another run has taken the output over, or nobody can tell.
+        """
+        if self.lease is not None:
+            check_lease(self.root, self.lease)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole: under a temporary name, then renamed.
@@ -118,6 +131,7 @@ class OutputFolder:
             with temporary.open("wb") as file:
                 yield file
             final.parent.mkdir(parents=True, exist_ok=True)
+            self.check_lease()
             os.replace(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
@@ -137,6 +151,7 @@ class OutputFolder:
         with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as buffer:
             yield buffer
             buffer.seek(0)
+            self.check_lease()
             with files.filesystems().create(
                 self.path(name),
                 mime_type=content_type,
@@ -264,6 +279,7 @@ class OutputFolder:
         Raises:
             OSError: It cannot be moved.
         """
+        self.check_lease()
         if files.is_remote(self.root):
             one = [name] if files.filesystems().exists(self.path(name)) else []
             found = [*one, *self.below(name)]
@@ -295,6 +311,7 @@ class OutputFolder:
         Raises:
             OSError: It cannot be deleted; the error names it.
         """
+        self.check_lease()
         path = self.path(name)
         if files.is_remote(self.root):
             remote = files.filesystems()

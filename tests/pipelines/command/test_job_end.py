@@ -20,7 +20,7 @@ def none_untold(counts: Mapping[str, int]) -> int:
     return 0
 
 
-def leftovers(everything: bool) -> list[str]:
+def leftovers(output: OutputFolder, everything: bool) -> list[str]:
     return ["old.png"]
 
 

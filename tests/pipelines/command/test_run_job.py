@@ -38,9 +38,11 @@ def plan(config: CountConfig) -> list[int]:
     return list(range(config.amount))
 
 
-def build(pipeline: beam.Pipeline, config: CountConfig, plan: list[int]) -> Any:
+def build(
+    pipeline: beam.Pipeline, config: CountConfig, plan: list[int], output: OutputFolder
+) -> Any:
     for name in NAMES:
-        OutputFolder(config.output).write(name, os.environ.get(name, "-").encode())
+        output.write(name, os.environ.get(name, "-").encode())
     counts = [("things_planned", 1), ("things_done", 1)]
     return (
         pipeline
