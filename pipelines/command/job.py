@@ -94,7 +94,7 @@ class Job:
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
         run_id: Name of this run.
-        engine: What runs its steps.
+        runs_on: What runs its steps.
     """
 
     command: str
@@ -112,7 +112,7 @@ class Job:
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
     run_id: str = dataclasses.field(default_factory=new_run_id)
-    engine: Engine = IN_PROCESS
+    runs_on: Engine = IN_PROCESS
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -223,7 +223,7 @@ class Job:
         root = self.output.root
         with (
             storage_errors(),
-            only_run("--output", root, self.run_id, self.engine) as lock,
+            only_run("--output", root, self.run_id, self.runs_on) as lock,
         ):
             # Again: another run may have ended meanwhile.
             self.check_output()
@@ -241,7 +241,7 @@ class Job:
         about: dict[str, Any] = {
             "command": self.command,
             "run_id": self.run_id,
-            **({} if self.engine.is_local else {"engine": self.engine.runner}),
+            **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),

@@ -185,7 +185,9 @@ def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper | 
     output = OutputFolder(folder)
     try:
         keeper = take_lease(named, folder, run, engine, lambda: _before(output))
-    except (OSError, UnreachableError) as error:
+    except UnreachableError as error:
+        raise UsageError(f"{named}: {error}") from error
+    except OSError as error:
         raise UsageError(f"{named}: its lease cannot be taken: {error}") from error
     if keeper is None:
         print(

@@ -231,7 +231,7 @@ def run_job(
         reasons=command.reasons,
         flag_for=command.flag_for,
         run_id=run_id,
-        engine=engine_of(options),
+        runs_on=engine_of(options),
     )
     job.check_output()
     if not config.overwrite:

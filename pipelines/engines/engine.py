@@ -12,7 +12,6 @@ _LOCAL: Final = "FnApiRunner"
 
 _SECONDS_TO_ANSWER: Final = 20.0
 
-# A port has no better test of a machine's being there than to connect.
 _SECONDS_TO_CONNECT: Final = 5.0
 
 _ENDED: Final = ("DONE", "FAILED", "CANCELLED", "UPDATED", "DRAINED")
@@ -87,19 +86,16 @@ def is_job_over(holder: Holder) -> bool | None:
     """
     if not holder.job or not holder.ask:
         return True
-    state: str | None
+    state_of = _dataflow_state if holder.runner == "DataflowRunner" else _portable_state
     try:
-        if holder.runner == "DataflowRunner":
-            state = _dataflow_state(holder)
-        else:
-            state = _portable_state(holder)
+        state = state_of(holder)
     except Exception:
         # Whatever a client of a cloud raises: nobody can tell.
         return None
     return state is None or state.removeprefix("JOB_STATE_") in _ENDED
 
 
-def _dataflow_state(holder: Holder) -> str:
+def _dataflow_state(holder: Holder) -> str | None:
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.dataflow.internal import apiclient
 

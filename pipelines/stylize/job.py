@@ -1,5 +1,6 @@
 """`stylebeam stylize`: contents with styles, as a Beam job."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -130,8 +130,8 @@ class OutputFolder:
         try:
             with temporary.open("wb") as file:
                 yield file
-            final.parent.mkdir(parents=True, exist_ok=True)
             self.check_lease()
+            final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
