@@ -24,7 +24,7 @@ from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.engines.arrival import announce
 from pipelines.engines.config import LaunchConfig
-from pipelines.engines.dataflow import check_template, launcher_leaves
+from pipelines.engines.dataflow import check_dataflow, launcher_leaves
 from pipelines.engines.engine import engine_of
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.launch import check_launch
@@ -202,7 +202,7 @@ def run_job(
         config = absolute(config)
     if not workers_are_here(options):
         check_places(asked, engine)
-    check_template(options)
+    check_dataflow(options)
     check_launch(options)
     run_id = new_run_id()
     name_job(options, command.name, run_id)
