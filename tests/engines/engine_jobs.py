@@ -171,6 +171,10 @@ class Site:
         self._launcher.wait(10)
         self._launcher.stdout.close()
 
+    def log(self, name: str) -> pathlib.Path:
+        """Return a new file for what a program says."""
+        return self.folder / "logs" / f"{name}-{time.monotonic_ns()}.log"
+
     def argv(self, job: str, engine: Started, output: str, *flags: str) -> list[str]:
         """Return the command line of a job of `JOBS` on an engine."""
         root = engine.root or str(self.folder)
@@ -186,7 +190,7 @@ class Site:
         self, argv: Sequence[str], engine: Started, *, limit: float = LIMIT
     ) -> Running:
         """Begin a command; one at a time."""
-        log = self.folder / "logs" / f"{time.monotonic_ns()}.log"
+        log = self.log(argv[0])
         request = {
             "argv": list(argv),
             "cwd": str(self.folder),
