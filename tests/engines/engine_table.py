@@ -87,8 +87,8 @@ def prism_service(site: Site) -> Iterator[str]:
 @contextlib.contextmanager
 def worker_pool(
     site: Site, *flags: str, python: str = sys.executable, path: str = str(ROOT)
-) -> Iterator[str]:
-    """Beam's worker pool; its address.
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Beam's worker pool; its address and process.
 
     Args:
         site: It gets the log.
@@ -102,8 +102,8 @@ def worker_pool(
     # It starts plain `python`.
     programs = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": programs, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    with server(command, site.log("worker-pool"), port, environment):
-        yield f"localhost:{port}"
+    with server(command, site.log("worker-pool"), port, environment) as process:
+        yield f"localhost:{port}", process
 
 
 @contextlib.contextmanager
@@ -126,7 +126,7 @@ def external(
     service: Callable[[Site], AbstractContextManager[str]], site: Site
 ) -> Iterator[Started]:
     """A job service and a worker pool, which has stylebeam."""
-    with service(site) as address, worker_pool(site) as workers:
+    with service(site) as address, worker_pool(site) as (workers, _):
         yield Started(external_flags(address, workers))
 
 
@@ -147,7 +147,7 @@ def staged(site: Site) -> Iterator[Started]:
     pool = worker_pool(
         site, f"--container_executable={BOOT}", python=str(python), path=""
     )
-    with job_service(site) as address, pool as workers:
+    with job_service(site) as address, pool as (workers, _):
         flags = external_flags(address, workers)
         yield Started((*flags, f"--extra_package={sdist(site.folder / 'dist')}"))
 
