@@ -1,9 +1,9 @@
 """Object stores on this machine: fixtures that start emulators once a session.
 
-`gcs_emulator` is fake-gcs-server, which honours preconditions (`ifGenerationMatch`), and
+`gcs_emulator` is fake-gcs-server, which honours preconditions (`ifGenerationMatch`).
 `s3_emulator` is moto's server, which knows `If-None-Match` and `If-Match`. Before each
 stands a `fault_proxy.FaultProxy`, and the addresses that tests and commands get are
-those of the proxy: without a script it hands everything on and counts it.
+those of the proxy: without a rule it hands everything on and counts it.
 
 Each test that asks for `gs_bucket` or `s3_bucket` gets a bucket of its own, and an
 environment that leads the clients of this process, and of its children, there.
@@ -25,6 +25,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from fault_proxy import FaultProxy
+from memory_bucket import MemoryBucket
+
+from transforms.buckets import places
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -187,6 +190,14 @@ def s3_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         yield Emulator("s3", proxy.address, upstream, environment, proxy)
+
+
+@pytest.fixture
+def memory_bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryBucket:
+    """Return an empty bucket in memory, `gs://b`, the only one of this process."""
+    bucket = MemoryBucket()
+    monkeypatch.setattr(places, "_open", lambda scheme, name: bucket)
+    return bucket
 
 
 _numbers = itertools.count(1)

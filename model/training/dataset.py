@@ -8,8 +8,8 @@ and nothing of this pipeline is ever saved. Pictures are decoded as
 """
 
 import dataclasses
-import hashlib
 import fnmatch
+import hashlib
 import io
 from collections.abc import Sequence, Set
 from typing import Any, Final

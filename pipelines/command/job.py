@@ -34,8 +34,8 @@ from pipelines.command.worker_death import describe, interrupt_ends_at_once
 from pipelines.engines.engine import IN_PROCESS, Engine
 from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
+from transforms.buckets.places import UnreachableError, is_remote
 from transforms.images.crash_notes import noting
-from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.lease import Lease
 from transforms.storage.worker_progress import forget_progress
@@ -122,12 +122,10 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        remote = check_reachable("--output", root)
-        if not remote:
+        if not check_reachable("--output", root):
             _check_writable(root)
         try:
-            with google_errors() if remote else contextlib.nullcontext():
-                job = self.output.read_json(JOB)
+            job = self.output.read_json(JOB)
         except ValueError as error:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, UnreachableError) as error:

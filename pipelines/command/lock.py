@@ -22,7 +22,7 @@ from pipelines.engines.engine import IN_PROCESS, Engine
 from pipelines.engines.lease_keeper import Before, LeaseKeeper, take_lease
 from pipelines.engines.run_id import new_run_id
 from pipelines.errors import StorageError, UsageError
-from transforms.storage.files import UnreachableError, google_errors, is_remote
+from transforms.buckets.places import UnreachableError, is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.lease import LEASE, Lease, LeaseLostError
 
@@ -132,8 +132,7 @@ def only_run(
 ) -> Iterator[OutputLock]:
     """Keep a second run from the same output, which is made if it is not there.
 
-    A lock file that a killed run left is no lock. A file system without locks is told,
-    and so is a store whose objects cannot be written on a condition.
+    A lock file that a killed run left is no lock. A file system without locks is told.
 
     Args:
         flag: Flag that names the output.
@@ -181,21 +180,14 @@ def only_run(
             os.close(descriptor)
 
 
-def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper | None:
+def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper:
     output = OutputFolder(folder)
     try:
-        keeper = take_lease(named, folder, run, engine, lambda: _before(output))
+        return take_lease(named, folder, run, engine, lambda: _before(output))
     except UnreachableError as error:
         raise UsageError(f"{named}: {error}") from error
     except OSError as error:
         raise UsageError(f"{named}: its lease cannot be taken: {error}") from error
-    if keeper is None:
-        print(
-            f"stylebeam: {folder} is in a store that knows no conditions. Make sure "
-            "that no other run writes it.",
-            file=sys.stderr,
-        )
-    return keeper
 
 
 def _had_lease(folder: str) -> bool:
@@ -207,8 +199,7 @@ def _had_lease(folder: str) -> bool:
 def _before(output: OutputFolder) -> Before:
     """Return what job.json says of the runs before; a damaged one is told elsewhere."""
     try:
-        with google_errors() if is_remote(output.root) else contextlib.nullcontext():
-            job = output.read_json(JOB)
+        job = output.read_json(JOB)
     except ValueError:
         job = None
     if job is None or wrong_job(job):

@@ -40,10 +40,10 @@ from pipelines.engines.options import (
 from pipelines.engines.run_id import new_run_id
 from pipelines.engines.watch import await_end
 from pipelines.errors import EngineError, StorageError, UsageError
+from transforms.buckets.places import is_remote
 from transforms.steps.run_last import RunLast, ends_of
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import WriteCounts, read_counts
-from transforms.storage.files import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import parts_in
 

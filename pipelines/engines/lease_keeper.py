@@ -126,8 +126,8 @@ class LeaseKeeper:
 
 def take_lease(
     named: str, root: str, run: str, engine: Engine, before: Callable[[], Before]
-) -> LeaseKeeper | None:
-    """Take the lease of an output; None where its store knows no conditions.
+) -> LeaseKeeper:
+    """Take the lease of an output.
 
     Args:
         named: The output as the command line names it: flag and folder.
@@ -142,8 +142,6 @@ def take_lease(
         OSError: The store cannot be asked.
     """
     held = lease_object(root)
-    if held is None:
-        return None
     holder = Holder(
         run=run,
         runner=engine.runner,

@@ -24,9 +24,10 @@ from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
+from transforms.buckets.places import UnreachableError, is_remote
 from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
-from transforms.storage.files import UnreachableError, is_remote, read_file
+from transforms.storage.files import read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.

@@ -19,7 +19,7 @@ from pipelines.verify.pictures import (
     check_visualize,
 )
 from pipelines.verify.training import BUNDLE, CONFIG, check_bundle, check_training
-from transforms.storage.files import MissingExtraError
+from transforms.buckets.places import MissingExtraError
 from transforms.storage.folder import OutputFolder
 
 _Check = Callable[[OutputFolder, Mapping[str, Any], bool], Iterator[Finding]]

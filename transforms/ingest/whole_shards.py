@@ -24,7 +24,7 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.elements import ImageStatus
 from transforms.storage.committed_table import CommittedTable
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import parts_in
@@ -89,7 +89,7 @@ def _is_intact(output: OutputFolder, shard: str) -> bool:
     size = output.size(shard)
     if not size:
         return True  # There is no record in it.
-    with reading(output.path(shard)) as file:
+    with open_file(output.path(shard)) as file:
         place = first_damaged(file, size)
     if place is not None:
         _LOGGER.warning(

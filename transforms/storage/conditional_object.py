@@ -1,23 +1,22 @@
 """One small object that is written on a condition: only if it is as it was read.
 
-What a lease needs and Beam's file systems do not offer. Google Cloud Storage takes the
-generation of the object as the condition, S3 its ETag; a local folder compares under
-the lock that its caller holds.
+What a lease needs. A bucket compares versions itself (`Bucket.write_if`); a local
+folder is compared under the lock that its caller holds.
 """
 
 import abc
 import contextlib
-import functools
 import hashlib
 import os
 import pathlib
 import uuid
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from transforms.storage import files
+from transforms.buckets.bucket import Bucket, ChangedError
+from transforms.buckets.places import is_remote, locate
 
-_TIMEOUT = 60.0
+_MOST_BYTES: Final = 1 << 16
 
 
 class Stored(NamedTuple):
@@ -52,8 +51,8 @@ class ConditionalObject(abc.ABC):
         """Delete it if it still is in that state; return whether it was."""
 
 
-def conditional_object(path: str) -> ConditionalObject | None:
-    """Return the object of a path; None where its store knows no conditions.
+def conditional_object(path: str) -> ConditionalObject:
+    """Return the object of a path.
 
     Args:
         path: Local path or URL.
@@ -61,15 +60,9 @@ def conditional_object(path: str) -> ConditionalObject | None:
     Raises:
         UnreachableError: It is a URL of an unknown kind, or its extra is missing.
     """
-    if not files.is_remote(path):
-        return _LocalFile(pathlib.Path(path))
-    scheme, _, rest = path.partition("://")
-    bucket, _, name = rest.partition("/")
-    if scheme.lower() == "gs":
-        return _GoogleObject(bucket, name)
-    if scheme.lower() == "s3":
-        return _AmazonObject(bucket, name)
-    return None
+    if is_remote(path):
+        return _BucketObject(*locate(path))
+    return _LocalFile(pathlib.Path(path))
 
 
 class _LocalFile(ConditionalObject):
@@ -121,159 +114,50 @@ class _LocalFile(ConditionalObject):
             temporary.unlink(missing_ok=True)
 
 
-class _GoogleObject(ConditionalObject):
-    """An object of Google Cloud Storage; its state is its generation."""
+class _BucketObject(ConditionalObject):
+    """An object of a bucket; its state is its version.
 
-    def __init__(self, bucket: str, name: str) -> None:
-        self._names = bucket, name
+    A bucket deletes without a condition. So it is emptied on one first, and whoever
+    finds it empty takes it for gone.
+    """
 
-    def _blob(self) -> Any:
-        bucket, name = self._names
-        return _google_client(os.getpid()).bucket(bucket).blob(name)
+    def __init__(self, bucket: Bucket, name: str) -> None:
+        self._bucket = bucket
+        self._name = name
 
     def read(self) -> Stored | None:
-        blob = self._blob()
-        try:
-            with files.google_errors():
-                while True:
-                    blob.reload(timeout=_TIMEOUT)
-                    generation = blob.generation
-                    # It may be replaced between the two.
-                    with (
-                        contextlib.suppress(_ConditionFailedError),
-                        _google_condition(),
-                    ):
-                        data = blob.download_as_bytes(
-                            if_generation_match=generation, timeout=_TIMEOUT
-                        )
-                        return Stored(data, generation)
-        except FileNotFoundError:
-            return None
+        there = self._there()
+        return there if there is not None and there.data else None
+
+    def _there(self) -> Stored | None:
+        while (state := self._bucket.stat(self._name)) is not None:
+            end = min(state.size, _MOST_BYTES)
+            if not end:
+                return Stored(b"", state.version)
+            # It may be replaced between the two requests.
+            with contextlib.suppress(ChangedError):
+                data = self._bucket.read_range(self._name, 0, end, state.version)
+                return Stored(data, state.version)
+        return None
 
     def create(self, data: bytes) -> bool:
-        return self._write(data, 0)
+        there = self._there()
+        if there is not None and there.data:
+            return False
+        return self._write(data, None if there is None else there.tag)
 
     def replace(self, data: bytes, tag: Any) -> bool:
         return self._write(data, tag)
 
-    def _write(self, data: bytes, generation: int) -> bool:
+    def _write(self, data: bytes, version: str | None) -> bool:
         try:
-            with files.google_errors(), _google_condition():
-                self._blob().upload_from_string(
-                    data,
-                    "application/json",
-                    if_generation_match=generation,
-                    timeout=_TIMEOUT,
-                )
-        except _ConditionFailedError:
-            # Or an answer was lost, and the client sent it again.
-            return self._holds(data)
-        return True
-
-    def _holds(self, data: bytes) -> bool:
-        there = self.read()
-        return there is not None and there.data == data
-
-    def delete(self, tag: Any) -> bool:
-        try:
-            with files.google_errors(), _google_condition():
-                self._blob().delete(if_generation_match=tag, timeout=_TIMEOUT)
-        except (_ConditionFailedError, FileNotFoundError):
+            self._bucket.write_if(self._name, data, version)
+        except (ChangedError, FileExistsError):
             return False
         return True
 
-
-class _ConditionFailedError(Exception):
-    """The object is in another state."""
-
-
-@contextlib.contextmanager
-def _google_condition() -> Iterator[None]:
-    from google.api_core import exceptions
-
-    try:
-        yield
-    except exceptions.PreconditionFailed as error:
-        raise _ConditionFailedError from error
-
-
-@functools.lru_cache(maxsize=1)
-def _google_client(_process: int) -> Any:
-    """Return the client that Beam's own file system uses, with its credentials."""
-    return files.filesystems().get_filesystem("gs://")._gcsIO().client
-
-
-class _AmazonObject(ConditionalObject):
-    """An object of S3; its state is its ETag."""
-
-    def __init__(self, bucket: str, name: str) -> None:
-        self._place = {"Bucket": bucket, "Key": name}
-
-    def read(self) -> Stored | None:
-        with _amazon_errors():
-            try:
-                found = _amazon_client(os.getpid()).get_object(**self._place)
-                return Stored(found["Body"].read(), found["ETag"])
-            except Exception as error:
-                if _status(error) == 404:
-                    return None
-                raise
-
-    def create(self, data: bytes) -> bool:
-        return self._write(data, {"IfNoneMatch": "*"})
-
-    def replace(self, data: bytes, tag: Any) -> bool:
-        return self._write(data, {"IfMatch": tag})
-
-    def _write(self, data: bytes, condition: dict[str, Any]) -> bool:
-        with _amazon_errors():
-            try:
-                _amazon_client(os.getpid()).put_object(
-                    **self._place,
-                    **condition,
-                    Body=data,
-                    ContentType="application/json",
-                )
-            except Exception as error:
-                # 409: another request with a condition was under way.
-                if _status(error) not in (404, 409, 412):
-                    raise
-                there = self.read()
-                return there is not None and there.data == data
-        return True
-
     def delete(self, tag: Any) -> bool:
-        with _amazon_errors():
-            try:
-                _amazon_client(os.getpid()).delete_object(**self._place, IfMatch=tag)
-            except Exception as error:
-                if _status(error) not in (404, 409, 412):
-                    raise
-                return False
+        if not self._write(b"", tag):
+            return False
+        self._bucket.delete([self._name])
         return True
-
-
-def _status(error: Exception) -> int | None:
-    response = getattr(error, "response", None) or {}
-    status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status
-
-
-@contextlib.contextmanager
-def _amazon_errors() -> Iterator[None]:
-    """Turn what the client of S3 raises into OSError."""
-    from botocore import exceptions
-
-    try:
-        yield
-    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
-        raise OSError(str(error)) from error
-
-
-@functools.lru_cache(maxsize=1)
-def _amazon_client(_process: int) -> Any:
-    """Return a client as Beam's own file system makes it, with its credentials."""
-    from apache_beam.io.aws.clients.s3 import boto3_client
-
-    options = files.filesystems().get_filesystem("s3://")._options or {}
-    return boto3_client.Client(options).client

@@ -118,8 +118,8 @@ class LeaseLostError(OSError):
     """Another run holds the lease, or nobody does: nothing more may be written."""
 
 
-def lease_object(root: str) -> ConditionalObject | None:
-    """Return the object of an output's lease; None where its store has no conditions.
+def lease_object(root: str) -> ConditionalObject:
+    """Return the object of an output's lease.
 
     Raises:
         UnreachableError: The store cannot be reached.
@@ -156,8 +156,7 @@ def look_at_lease(root: str, lease: Lease) -> None:
         LeaseLostError: Another run has taken the output over.
         OSError: The store cannot be asked.
     """
-    held = lease_object(root)
-    found = held.read() if held is not None else None
+    found = lease_object(root).read()
     with contextlib.suppress(ValueError):
         if found is not None:
             holder = Holder.from_bytes(found.data)
@@ -183,7 +182,7 @@ def release(root: str, lease: Lease) -> None:
     held = lease_object(root)
     with _looking:
         _looks.pop((root, lease), None)
-    while held is not None and (found := held.read()) is not None:
+    while (found := held.read()) is not None:
         with contextlib.suppress(ValueError):
             if Holder.from_bytes(found.data).run == lease.run:
                 if held.delete(found.tag):
