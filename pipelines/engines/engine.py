@@ -60,6 +60,9 @@ def engine_of(options: Any) -> Engine:
         for name in ("project", "region", "dataflow_endpoint"):
             if value := getattr(google, name):
                 ask[name] = str(value)
+        if google.template_location and google.job_name:
+            # Its launcher does not learn the id of the job.
+            ask["job_name"] = str(google.job_name)
     elif endpoint := options.view_as(PortableOptions).job_endpoint:
         ask["job_endpoint"] = str(endpoint)
     return Engine(str(runner), ask)
@@ -84,7 +87,7 @@ def is_job_over(holder: Holder) -> bool | None:
     A job that was not submitted, and one whose runner lives no longer than the
     launcher, are over as far as the runner goes.
     """
-    if not holder.job or not holder.ask:
+    if not holder.ask or not (holder.job or holder.ask.get("job_name")):
         return True
     state_of = _dataflow_state if holder.runner == "DataflowRunner" else _portable_state
     try:
@@ -96,12 +99,9 @@ def is_job_over(holder: Holder) -> bool | None:
 
 
 def _dataflow_state(holder: Holder) -> str | None:
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.dataflow.internal import apiclient
+    from pipelines.engines.dataflow import job_state  # late: it imports Beam
 
-    flags = [f"--{name}={value}" for name, value in holder.ask.items()]
-    client = apiclient.DataflowApplicationClient(PipelineOptions(flags))
-    return str(client.get_job(holder.job).current_state.name)
+    return job_state(holder)
 
 
 def _portable_state(holder: Holder) -> str | None:

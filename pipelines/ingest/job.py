@@ -207,6 +207,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             begin=_begin,
             unlisted=lambda plan: plan.listing.unlisted,
             build=build,
+            at_end=lambda plan: dataclasses.replace(plan, absent=frozenset()),
             balances=balances,
             end=_end,
             untold=_untold,

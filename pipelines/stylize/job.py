@@ -15,7 +15,13 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
 from pipelines.stylize.leftovers import leftovers, records
-from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
+from pipelines.stylize.plan import (
+    StylizePlan,
+    at_end,
+    most_cells,
+    pairing_of,
+    plan,
+)
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_one
@@ -222,6 +228,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             begin=_begin,
             unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
+            at_end=at_end,
             balances=balances,
             end=_end,
             untold=_untold,

@@ -121,7 +121,7 @@ class TestRun:
 
         with pytest.raises(OSError, match="no space"):
             job.run(broken, balances)
-        assert about(job)["status"] == "running"
+        assert about(job)["status"] == "failed"
 
         assert job.run(paint(job, planned=1, kept=1), balances) == 0
         assert about(job)["status"] == "done"
