@@ -97,10 +97,12 @@ def plan(config: OptimizeConfig) -> OptimizePlan:
 
 
 def build(
-    pipeline: beam.Pipeline, config: OptimizeConfig, plan: OptimizePlan
+    pipeline: beam.Pipeline,
+    config: OptimizeConfig,
+    plan: OptimizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     parts = RUNS_TABLE.count_parts(output, plan.run_count)
 
     recovered = (
@@ -133,7 +135,7 @@ def build(
     ) | "AllCounts" >> beam.Flatten()
     _ = (
         counts
-        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts, own=True)
         | "WriteReport" >> WriteRunReport(output)
     )
     _ = (

@@ -23,6 +23,7 @@ from model.config import canonical_json, read_json
 from transforms.buckets.bucket import Bucket
 from transforms.buckets.places import is_remote, locate
 from transforms.storage import files
+from transforms.storage.lease import Lease, check_lease
 
 TEMPORARY = ".tmp"
 
@@ -69,13 +70,25 @@ class OutputFolder:
 
     Attributes:
         root: Local path or URL of the folder.
+        lease: What the job that writes must hold; None where a lock on this machine is
+            enough.
     """
 
     root: str
+    lease: Lease | None = dataclasses.field(default=None, kw_only=True)
 
     def path(self, name: str) -> str:
         """Return the full path of a name inside the folder."""
         return f"{self.root.rstrip('/')}/{name}"
+
+    def check_lease(self) -> None:
+        """Check that the job still may write here.
+
+        Raises:
+            OSError: Another run has taken the output over, or nobody can tell.
+        """
+        if self.lease is not None:
+            check_lease(self.root, self.lease)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole: under a temporary name, then renamed.
@@ -119,6 +132,7 @@ class OutputFolder:
         try:
             with temporary.open("wb") as file:
                 yield file
+            self.check_lease()
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary, final)
         finally:
@@ -137,6 +151,7 @@ class OutputFolder:
             yield buffer
             size = buffer.seek(0, os.SEEK_END)
             bucket, place = self._locate(name)
+            self.check_lease()
             bucket.write(place, buffer, size, content_type)
 
     def read(self, name: str) -> bytes:
@@ -277,6 +292,7 @@ class OutputFolder:
         Raises:
             OSError: It cannot be moved.
         """
+        self.check_lease()
         if is_remote(self.root):
             one = [name] if self.is_file(name) else []
             found = [*one, *self._objects_below(name)]
@@ -308,6 +324,7 @@ class OutputFolder:
         Raises:
             OSError: It cannot be deleted; the error names it.
         """
+        self.check_lease()
         path = self.path(name)
         if is_remote(self.root):
             self._delete_objects([name])
