@@ -78,7 +78,7 @@ def commands(place):
             (*ingest, "--shards", "3"),
             (*ingest, "--shards", "2", "--size", "32"),
         ),
-        "visualize": (look, (*look, "--gradient-channels", "none")),
+        "visualize": (look, (*look, "--no-randomization-check")),
         "optimize": (
             ("optimize", *gatys, "--steps", "2"),
             ("optimize", *gatys, "--steps", "1"),
@@ -110,6 +110,11 @@ def _all(output):
         yield name.removeprefix(f"{last}/")
 
 
+def photos_of(store):
+    """Return what is in the path of requests that read a photograph."""
+    return {"gs": "/o/photos", "s3": f"/{store.name}/photos"}[store.emulator.scheme]
+
+
 JOBS = ["stylize", "ingest", "visualize", "optimize", "evaluate"]
 
 
@@ -127,6 +132,8 @@ class TestEachCommand:
         assert [name for name in ours if ours[name] != theirs[name]] == []
 
     def test_made_anew_leaves_nothing_stale(self, place, run, job):
+        if job == "evaluate":
+            pytest.skip("it makes everything anew without being told")
         first, second = commands(place)[job]
         output = OutputFolder(place("out"))
         assert run(*first, "--output", place("out"))[0] == 0
@@ -145,12 +152,10 @@ class TestEachCommand:
         assert all(found[name] == b"mine" for name in strangers)
         assert beside.read("job.json") == b"mine"
 
-    def test_again_keeps_everything(self, store, place, run, job):
+    def test_again_keeps_everything(self, place, run, job):
         first, _ = commands(place)[job]
         assert run(*first, "--output", place("out"))[0] == 0
-        before = {name: OutputFolder(place("out")).read(name) for name in ("job.json",)}
         made = files_of(place("out"))
-        assert before
         assert run(*first, "--output", place("out"))[0] == 0
         assert files_of(place("out")) == made
 
@@ -184,7 +189,10 @@ class TestPlaces:
 
     def test_a_run_that_ends_half_way_goes_on(self, store, place, run, monkeypatch):
         monkeypatch.setenv(SECONDS_VARIABLE, "0.2")
-        store.proxy.fail(Fault(503), times=-1, path="images", skip=8)
+        if store.emulator.scheme == "gs":
+            store.proxy.fail(Fault(503), times=-1, path="/upload/", skip=8)
+        else:
+            store.proxy.fail(Fault(503), times=-1, method="PUT", skip=8)
         status, err = run(*stylize(place))
         assert status == 1
         assert err.count("\n") <= 2
@@ -221,7 +229,7 @@ class TestBadInput:
         if store.emulator.scheme == "gs":
             # The emulator asks nobody who he is; the store says 401.
             store.proxy.fail(Fault(401), times=-1)
-            self.is_refused(run, stylize(place), "permission denied (401")
+            self.is_refused(run, stylize(place), "application-default login")
         else:
             self.is_refused(run, stylize(place), "no AWS credentials", "aws configure")
 
@@ -236,8 +244,7 @@ class TestBadInput:
     def test_what_is_gone_after_the_listing_is_a_row(self, store, place, run):
         bucket = OutputFolder(store.url)
         gone = lambda: bucket.delete("photos/b.png")  # noqa: E731
-        reads = {"gs": "download/storage", "s3": "photos/a.png"}[store.emulator.scheme]
-        store.proxy.fail(Fault(before=gone), path=reads, method="GET")
+        store.proxy.fail(Fault(before=gone), path=photos_of(store), method="GET")
         status, err = run(*stylize(place, "out", "--max-failure-rate", "0.5"))
         assert status == 0, err
         failures = self.failures(place)
@@ -249,8 +256,7 @@ class TestBadInput:
         bucket = OutputFolder(store.url)
         other = bucket.read("styles/t.png")
         change = lambda: bucket.write("photos/b.png", other)  # noqa: E731
-        reads = {"gs": "download/storage", "s3": "photos/a.png"}[store.emulator.scheme]
-        store.proxy.fail(Fault(before=change), path=reads, method="GET")
+        store.proxy.fail(Fault(before=change), path=photos_of(store), method="GET")
         status, err = run(*stylize(place))
         assert status == 0, err
 
@@ -258,11 +264,9 @@ class TestBadInput:
         self, store, place, run, monkeypatch
     ):
         monkeypatch.setenv(SECONDS_VARIABLE, "0.2")
-        reads = {"gs": "download/storage/v1/b/{}/o/photos", "s3": "/{}/photos"}
-        path = reads[store.emulator.scheme].format(store.name)
-        for picture in ("b.png", "d"):
-            store.proxy.fail(Fault(503), times=-1, path=picture, method="GET", skip=0)
-        del path
+        store.proxy.fail(
+            Fault(503), times=-1, path=photos_of(store), method="GET", skip=1
+        )
         status, err = run(*stylize(place))
         assert status == 1
         assert "Traceback" not in err

@@ -328,12 +328,11 @@ def _errors(url: str, is_nobody: bool) -> Iterator[None]:
     except (auth_exceptions.RefreshError, auth_exceptions.GoogleAuthError) as error:
         if isinstance(error, auth_exceptions.TransportError) or error.retryable:
             raise TransientError(_short(error)) from error
-        raise PermissionError(
-            errno.EACCES,
-            f"the Google credentials are not accepted: {_short(error)}. Run: gcloud "
-            "auth application-default login",
-            url,
-        ) from error
+        found = f"the Google credentials are not accepted: {_short(error)}"
+        if is_nobody:
+            found = "no Google credentials were found"
+        text = f"{found}. Run: gcloud auth application-default login"
+        raise PermissionError(errno.EACCES, text, url) from error
     except DataCorruption as error:
         raise TransientError("the bytes that arrived are damaged") from error
     except _CONNECTION as error:
