@@ -373,6 +373,9 @@ def _of_status(
 
 def _short(error: Exception) -> str:
     """Return the first line of an error, without the URL of the request."""
+    # What the store says, of which the client makes a text with everything else.
+    with contextlib.suppress(AttributeError, ValueError, KeyError, TypeError):
+        return str(error.response.json()["error"]["message"])[:200]  # type: ignore[attr-defined]
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
     text = text.splitlines()[0]
     if "://" in text.partition(": ")[0]:

@@ -90,6 +90,7 @@ class TestForGood:
                 operation(fault, times=-1)
             assert caught.value.errno, fault
             assert caught.value.strerror, fault
+            assert "{" not in caught.value.strerror, fault
             assert caught.value.filename.startswith(store.url), fault
             # What is known to last is asked once, or twice where an answer may be lost.
             if fault.status and fault.status < 429:
