@@ -33,6 +33,7 @@ from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe, interrupt_ends_at_once
 from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
+from transforms.elements import Reason, failure_count
 from transforms.images.crash_notes import noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
@@ -218,6 +219,7 @@ class Job:
         self.output.write_json(JOB, {**about, **result})
         self.output.delete(TEMPORARY)
         lock.check()
+        self._tell_reasons(counts)
         self._report(checked, seconds)
         return status
 
@@ -285,6 +287,14 @@ class Job:
             )
         else:
             delete_leftovers(self.output, self.leftovers(overwriting))
+
+    def _tell_reasons(self, counts: Mapping[str, int]) -> None:
+        """Say how much failed for which reason, the most frequent first."""
+        found = [(counts.get(failure_count(one), 0), str(one)) for one in Reason]
+        reasons = sorted(((-n, one) for n, one in found if n))
+        if reasons:
+            told = ", ".join(f"{-n} {one}" for n, one in reasons)
+            print(f"{self.command}: failures by reason: {told}", file=sys.stderr)
 
     def _report(self, balances: Sequence[Balance], seconds: float) -> None:
         summary = "; ".join(balance.sentence() for balance in balances)

@@ -4,11 +4,13 @@ Each check ends with one line that says the way out. What only a worker can tell
 checked when it arrives (`pipelines.engines.arrival`).
 """
 
+import concurrent.futures
 import os
 import socket
+import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from apache_beam.options.pipeline_options import (
@@ -24,6 +26,8 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from pipelines.engines.options import check_extra, runner_of
 from pipelines.engines.versions import different_versions, own_versions
 from pipelines.errors import UsageError
+
+_Answer = TypeVar("_Answer")
 
 # An engine that is there answers in milliseconds; networks of clusters are slower.
 _SECONDS: Final = 10.0
@@ -207,11 +211,15 @@ def _check_dask(options: PipelineOptions) -> None:
                 found[name] = "none"
         return found
 
-    try:
+    def ask() -> Mapping[str, Mapping[str, str]]:
         with distributed.Client(
             dask.address, timeout=_SECONDS, scheduler_file=dask.scheduler_file
         ) as client:
-            found = client.run(versions_there)
+            answers: Mapping[str, Mapping[str, str]] = client.run(versions_there)
+            return answers
+
+    try:
+        found = _answer_of(ask)
     except (OSError, TimeoutError, ValueError) as error:
         raise UsageError(f"{named}: no scheduler of Dask answers ({error}).") from error
     if not found:
@@ -258,6 +266,26 @@ _CHECKS: Final[Mapping[str, Callable[[PipelineOptions], None]]] = {
     "DaskRunner": _check_dask,
     "DataflowRunner": _check_dataflow,
 }
+
+
+def _answer_of(ask: Callable[[], _Answer]) -> _Answer:
+    """Return what a function returns, which may wait for ever.
+
+    Raises:
+        TimeoutError: It took too long.
+        Exception: Whatever the function raised.
+    """
+    # No executor: Python waits for the threads of one before it ends.
+    done: concurrent.futures.Future[_Answer] = concurrent.futures.Future()
+
+    def answer() -> None:
+        try:
+            done.set_result(ask())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=answer, name="ask_engine", daemon=True).start()
+    return done.result(2 * _SECONDS)
 
 
 def _check_port(flag: str, address: str, default: int | None = None) -> None:

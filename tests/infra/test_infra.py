@@ -48,8 +48,9 @@ def test_parameter_is_a_flag(parameter):
 
 
 # What a template does without: a dry run tells a person, an overwrite is for a person
-# who looks; the rest has defaults that suit every machine, or needs a flag alone, which
-# a template's parameter, always with a value, cannot be.
+# who looks, the disks of a service's workers are their own; the rest has defaults that
+# suit every machine, or needs a flag alone, which a template's parameter, always with a
+# value, cannot be.
 NOT_PARAMETERS = {
     "corner-steps",
     "dry-run",
@@ -60,6 +61,8 @@ NOT_PARAMETERS = {
     "overwrite",
     "quality",
     "retry-failed",
+    "shared-filesystem",
+    "verbose",
 }
 
 

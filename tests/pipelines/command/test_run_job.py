@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.command.balances import Balance
 from pipelines.command.run_job import Command, run_job
+from pipelines.engines.config import LaunchConfig
 from pipelines.engines.options import pipeline_options, shared_cores
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder
@@ -27,6 +28,7 @@ class CountConfig:
     amount: int
     max_failure_rate: float = 0.0
     overwrite: bool = False
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
 
 def plan(config: CountConfig) -> list[int]:
@@ -91,7 +93,9 @@ def test_tables_that_do_not_tell_of_all_are_a_defect(output: pathlib.Path) -> No
     with pytest.raises(RuntimeError, match="2 things were done, but the tables"):
         count(3, output, untold=lambda output, counts: counts["things_done"] - 1)
 
-    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "running"
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    assert job["status"] == "failed"
+    assert job["error"].startswith("RuntimeError: 2 things were done, but the tables")
 
 
 def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:
