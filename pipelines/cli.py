@@ -20,7 +20,7 @@ from pipelines.command.heap import share_one_heap
 from pipelines.command.redaction import CleanFormatter, without_secrets
 from pipelines.command.streams import Streams
 from pipelines.command.surroundings import check_surroundings
-from pipelines.errors import StorageError, UsageError
+from pipelines.errors import EngineError, StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.import_weights.config import ImportWeightsConfig
 from pipelines.ingest.config import IngestConfig
@@ -184,7 +184,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(job.run(config, beam_flags))
     except (UsageError, UnreachableError) as error:
         return _complain(args.command, error, 2)
-    except (StorageError, OSError) as error:
+    except (StorageError, EngineError, OSError) as error:
         return _complain(args.command, error, 1)
     except KeyboardInterrupt:
         print(

@@ -14,3 +14,11 @@ class StorageError(RuntimeError):
 
     What is committed is kept. The message names the file and what to do. Exit status 1.
     """
+
+
+class EngineError(RuntimeError):
+    """The engine that a job runs on cannot bring it to its end.
+
+    What is committed is kept. The message says what happened there and what to do. Exit
+    status 1.
+    """

@@ -27,6 +27,8 @@ from pipelines.errors import UsageError
 _LOCAL_RUNNER: Final = "FnApiRunner"
 _LOCAL_NAMES: Final = (None, "DirectRunner", _LOCAL_RUNNER)
 
+_DASK: Final = "DaskRunner"
+
 # A worker is a process with TensorFlow. More than these for each core only wait.
 _MOST_WORKERS_A_CORE: Final = 16
 
@@ -37,6 +39,12 @@ def make_pipeline(options: PipelineOptions) -> beam.Pipeline:
     Raises:
         UsageError: There is no such engine, or it refuses its options.
     """
+    if options.view_as(StandardOptions).runner == _DASK:
+        from pipelines.engines.dask_cluster import check_cluster
+        from pipelines.engines.dask_runner import DaskRunner
+
+        check_cluster(options)
+        return beam.Pipeline(runner=DaskRunner(), options=options)
     try:
         return beam.Pipeline(runner=local_runner(options), options=options)
     except (ValueError, ImportError, AttributeError, TypeError) as error:
@@ -73,6 +81,7 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         UsageError: A flag is unknown to Beam too, Beam cannot read its value, or there
             are fewer workers than none or many more than cores.
     """
+    _import_dask_options(beam_flags)
     # Beam itself only warns of unknown flags.
     parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
     for options_class in PipelineOptions.__subclasses__():
@@ -110,6 +119,24 @@ def pipeline_options(beam_flags: Sequence[str]) -> PipelineOptions:
         # A cloud runner logs where the job can be watched.
         logging.getLogger("apache_beam").setLevel(logging.INFO)
     return options
+
+
+def _import_dask_options(beam_flags: Sequence[str]) -> None:
+    """Import the module with which Beam knows the flags of its runner for Dask.
+
+    Raises:
+        UsageError: Its extra is not installed.
+    """
+    if not any(_DASK in flag for flag in beam_flags):
+        return
+    try:
+        import apache_beam.runners.dask.dask_runner  # noqa: F401
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--runner {_DASK}: {error}. Install the extra: pip install "
+            "'stylebeam[dask]'."
+        ) from error
 
 
 @contextlib.contextmanager
