@@ -107,7 +107,7 @@ def _check_workers(client: distributed.Client) -> None:
     try:
         client.wait_for_workers(1, timeout=_SECONDS_FOR_A_WORKER)
     except TimeoutError as error:
-        address = client.scheduler.address
+        address = address_of(client)
         raise UsageError(
             f"{_ADDRESS} {address}: the scheduler has no worker. Start some with "
             f"`dask worker {address} --nthreads 1`."
@@ -158,6 +158,12 @@ def workers_of(client: distributed.Client) -> Mapping[str, int]:
     """
     found: Mapping[str, int] = client.nthreads()
     return found
+
+
+def address_of(client: distributed.Client) -> str:
+    """Return the address of the scheduler that a client is connected with."""
+    scheduler: Any = client.scheduler
+    return str(scheduler.address)
 
 
 def host_of(address: str) -> str:

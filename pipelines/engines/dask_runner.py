@@ -21,10 +21,10 @@ runs both runners and fails when Beam has mended one):
 - `empty`: an empty `Create` cannot be run.
 
 Ours shares with it the name, the options and the way to the cluster. It cuts the
-pipeline into stages (`pipelines.engines.stages`) and has the launcher carry what crosses
-between them, which are references and counts, never pixels. So a worker that is lost
-costs no more than the tasks it was at: nothing that was finished is computed again, and
-a step that merges or deletes files never runs after those that need its end.
+pipeline into stages (`pipelines.engines.fusion`) and has the launcher carry what
+crosses between them, which are references and counts, never pixels. So a worker that is
+lost costs no more than the tasks it was at: nothing that was finished is computed
+again, and a step that merges or deletes files never runs after those that need its end.
 """
 
 import dataclasses
@@ -42,10 +42,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.dask import dask_runner
 from apache_beam.runners.runner import PipelineResult, PipelineState
-from distributed.worker import thread_state
 
-from pipelines.engines.dask_cluster import connect, host_of, workers_of
-from pipelines.engines.stages import Blob, Stage, cut, load_stage
+from pipelines.engines.dask_cluster import address_of, connect, host_of, workers_of
+from pipelines.engines.fusion import cut
+from pipelines.engines.stages import Blob, Stage, load_stage
 from pipelines.errors import EngineError
 
 # Several tasks a thread, so that a slow one is not waited for by all; and no more
@@ -119,16 +119,17 @@ def share_cores(workers: Mapping[str, int]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-class Unwanted(Exception):
+class UnwantedError(Exception):
     """Nobody waits for this task any more: its launcher or its scheduler is gone."""
 
 
 def _check_wanted() -> None:
     """Raise where the scheduler has taken the task away; a thread cannot be stopped."""
     worker = distributed.get_worker()
-    task = worker.state.tasks.get(thread_state.key)
-    if task is None or task.state == "cancelled" or not worker.status.name in _WORKING:
-        raise Unwanted(thread_state.key)
+    key = worker.get_current_task()
+    task = worker.state.tasks.get(key)
+    if task is None or task.state == "cancelled" or worker.status.name not in _WORKING:
+        raise UnwantedError(key)
 
 
 def _same(value: Any) -> Any:
@@ -168,11 +169,11 @@ class DaskRun(PipelineResult):
         self._over: set[int] = set()
         # What was kept, by collection; each with the stage and task it is of.
         self._kept: dict[int, list[tuple[int, int, list[Blob]]]] = defaultdict(list)
-        self._tasks: dict[distributed.Future, tuple[_Progress, int]] = {}
+        self._tasks: dict[distributed.Future[Any], tuple[_Progress, int]] = {}
         self._threads = 1
         self._workers: Mapping[str, int] = {}
         self._last_worker = time.monotonic()
-        self._address = client.scheduler.address
+        self._address = address_of(client)
         self._name = uuid.uuid4().hex[:12]
 
     def wait_until_finish(self, duration: int | None = None) -> str:
@@ -247,8 +248,7 @@ class DaskRun(PipelineResult):
         for number, stage in self._stages.items():
             if number in self._begun or number in self._over:
                 continue
-            needed = stage.sides | ({stage.source} - {None})
-            if any(not self._is_there(collection) for collection in needed):
+            if not all(map(self._is_there, stage.needed)):
                 continue
             blobs = self._blobs(stage.source)
             tasks = deal(stage, blobs, self._threads)
@@ -279,7 +279,7 @@ class DaskRun(PipelineResult):
     def _data(self, collection: int) -> list[bytes]:
         return [blob.data for blob in self._blobs(collection)]
 
-    def _on_cluster(self, name: str, value: Any) -> distributed.Future:
+    def _on_cluster(self, name: str, value: Any) -> distributed.Future[Any]:
         # Not `scatter`: what it keeps is lost with its worker, a task is run again.
         return self._client.submit(
             _same, value, key=f"stylebeam-{self._name}-{name}", priority=1
@@ -331,7 +331,7 @@ class DaskRun(PipelineResult):
                 self._over.add(stage.number)
                 self._forget()
 
-    def _result(self, future: distributed.Future) -> dict[int, list[Blob]]:
+    def _result(self, future: distributed.Future[Any]) -> dict[int, list[Blob]]:
         try:
             made: dict[int, list[Blob]] = future.result()
             return made
@@ -357,7 +357,7 @@ class DaskRun(PipelineResult):
             collection
             for number, stage in self._stages.items()
             if number not in self._over and number not in self._begun
-            for collection in (stage.source, *stage.sides)
+            for collection in stage.needed
         }
         for collection in set(self._kept) - needed:
             del self._kept[collection]
@@ -382,7 +382,7 @@ def deal(stage: Stage, blobs: Sequence[Blob], threads: int) -> list[list[bytes]]
     buckets: dict[int, list[Blob]] = defaultdict(list)
     for blob in blobs:
         buckets[blob.bucket].append(blob)
-    total = sum(blob.count for blob in blobs)
+    total = sum(blob.elements for blob in blobs)
     tasks = max(1, _TASKS_A_THREAD * threads, math.ceil(total / _MOST_A_TASK))
     dealt: list[list[bytes]] = []
     before = 0
@@ -391,5 +391,5 @@ def deal(stage: Stage, blobs: Sequence[Blob], threads: int) -> list[list[bytes]]
         if not dealt or before * tasks >= len(dealt) * total:
             dealt.append([])
         dealt[-1] += [blob.data for blob in found]
-        before += sum(blob.count for blob in found)
+        before += sum(blob.elements for blob in found)
     return dealt
