@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults golden docs
+.PHONY: help install demo format lint types check test test-slow test-faults test-engines test-engines-all prism golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,10 +48,10 @@ types: $(VENV)/.dev-installed ## mypy, strict
 check: lint types ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -n auto -m "not slow and not faults"
+	$(BIN)/pytest -n auto -m "not slow and not faults and not engines"
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
-	$(BIN)/pytest -n auto -m "slow and not faults"
+	$(BIN)/pytest -n auto -m "slow and not faults and not engines"
 
 # Storage that fails and functions that crash on purpose, preloaded into a process.
 build/faults.so: tests/faults/storage_shim.c tests/faults/return_hook.c
@@ -65,6 +65,26 @@ $(VENV)/.fuzz-installed: $(VENV)/.dev-installed
 
 test-faults: $(VENV)/.fuzz-installed build/faults.so ## crashes, damage, bad storage, fuzz
 	$(BIN)/pytest -n auto --dist loadscope tests/faults
+
+# Beam's runner in Go, of the version of the Beam that is installed. Its module proxy has
+# the source; the binary of Beam's own that PrismRunner would download is not used.
+prism: build/prism ## Beam's Prism runner, built into build/
+
+build/prism: | $(VENV)/.dev-installed
+	@mkdir -p build
+	GOBIN=$(CURDIR)/build go install \
+	  github.com/apache/beam/sdks/v2/go/cmd/prism@v$$($(BIN)/python -c \
+	  'import importlib.metadata as m; print(m.version("apache-beam"))')
+
+$(VENV)/.engines-installed: $(VENV)/.dev-installed
+	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp]"
+	@touch $@
+
+test-engines: $(VENV)/.engines-installed build/prism ## the jobs on other engines; minutes
+	$(BIN)/pytest tests/engines
+
+test-engines-all: $(VENV)/.engines-installed build/prism ## every job on every engine
+	ENGINES=all $(BIN)/pytest tests/engines
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
