@@ -17,8 +17,7 @@ class StorageError(RuntimeError):
 
 
 class EngineError(RuntimeError):
-    """The engine that a job runs on cannot bring it to its end.
+    """A job failed on an engine with workers of its own, or could not be handed over.
 
-    What is committed is kept. The message says what happened there and what to do. Exit
-    status 1.
+    What is committed is kept. The message says why and what to do. Exit status 1.
     """
