@@ -1,24 +1,22 @@
 """Runs a pipeline on a Dask cluster: Beam's `DaskRunner`, mended.
 
 Beam 2.77 has a runner for Dask that loses and mixes what our jobs make. Its defects, by
-the names of the tests that hold them (`tests/pipelines/engines/test_dask_defects.py`
-runs both runners and fails when Beam has mended one):
+the names that they have in `tests/pipelines/engines/test_dask_defects.py`, which runs
+both runners and says so when Beam has mended one (`hash` takes processes, and is in
+`tests/engines/test_dask.py`):
 
 - `tagged`: what a step gives under a tag goes to the consumers of all its outputs.
 - `finish_bundle`: what a step gives at the end of a bundle is lost.
 - `leaves`: only the last step of a pipeline is computed, with what it needs; others
   that nothing follows never run.
-- `side_inputs`: a side input is computed again by every bundle that looks at it, on one
-  worker, with all that it is made of.
-- `hash`: keys are grouped by Python's `hash`, which differs between processes, so one
-  key becomes several groups.
+- `side_inputs`: a side input is computed again for every bundle that looks at it, with
+  all that it is made of.
 - `spread`: a Reshuffle leaves everything where it is, and collections are cut into
   parts of 128, whatever the cluster: what is fewer stays on one worker.
-- `shared`: steps and what they give are objects that the threads of a worker share, so
-  that one takes away what another gives.
-- `whole`: each step runs over a whole part before the next begins, so all its pixels
-  are in memory at once, and cross between workers.
-- `empty`: an empty `Create` cannot be run.
+- `whole`: a step runs over a whole part before the next one begins, so that the pixels
+  of all its pictures are in memory at once.
+- `hash`: keys are grouped by Python's `hash`, which differs between processes, so that
+  one key becomes several groups.
 
 Ours shares with it the name, the options and the way to the cluster. It cuts the
 pipeline into stages (`pipelines.engines.fusion`) and has the launcher carry what
