@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
 
-PRISM: Final = ROOT / "build" / "prism"
+PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
 
 
