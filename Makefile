@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults engines test-engines test-engines-all prism \
-  golden docs
+.PHONY: help install demo format lint types check test test-slow test-faults engines \
+  test-engines test-engines-all prism golden docs
 
 help: ## this menu
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 # Only where there is none yet, so `make install PYTHON=python3.12` is said once.
 $(BIN)/pip:
