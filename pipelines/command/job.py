@@ -6,12 +6,11 @@ Knows nothing of Beam: `evaluate` runs without it.
 import contextlib
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -31,15 +30,15 @@ from pipelines.command.overwrite import (
 from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
-from pipelines.command.worker_death import describe
+from pipelines.command.worker_death import describe, interrupt_ends_at_once
+from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
-from transforms.images.crash_notes import forget_notes, noting
+from transforms.images.crash_notes import noting
 from transforms.storage.files import UnreachableError, google_errors, is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import forget_progress, read_progress
 
-# What a shell reports for a process that SIGINT ended.
-_INTERRUPTED: Final = 130
+_LONGEST_ERROR: Final = 20_000
 
 _PACKAGES: Final = (
     "stylebeam",
@@ -86,6 +85,8 @@ class Job:
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
+        run_id: Name of this run.
+        engine: Name of Beam's runner, where it is not that of this machine.
     """
 
     command: str
@@ -102,6 +103,8 @@ class Job:
     unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
+    run_id: str = dataclasses.field(default_factory=new_run_id)
+    engine: str = ""
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -181,6 +184,8 @@ class Job:
         started = time.monotonic()
         about: dict[str, Any] = {
             "command": self.command,
+            "run_id": self.run_id,
+            **({"engine": self.engine} if self.engine else {}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
@@ -188,8 +193,9 @@ class Job:
         }
         overwriting = self._begin(about)
         with (
+            self._failure_told(about),
             self.noted(),
-            _interrupt_ends_at_once(self.command),
+            interrupt_ends_at_once(self.command, functools.partial(self._end, about)),
             shown_progress(self.output, self.command, self.unit, self.total),
         ):
             counts = dict(work())
@@ -214,6 +220,27 @@ class Job:
         lock.check()
         self._report(checked, seconds)
         return status
+
+    @contextlib.contextmanager
+    def _failure_told(self, about: Mapping[str, Any]) -> Iterator[None]:
+        """Have job.json say that a job failed, and why: it does not run any more."""
+        try:
+            yield
+        except Exception as error:
+            # The cause is what an engine said, in full.
+            told = str(error.__cause__ or error)[-_LONGEST_ERROR:]
+            self._end(about, "failed", error=f"{type(error).__name__}: {told}")
+            raise
+
+    def _end(self, about: Mapping[str, Any], status: str, **told: str) -> None:
+        """Write the last job.json of a job that did not come to its end, if that goes.
+
+        A full disk or a folder that was taken away is the error that is told.
+        """
+        with contextlib.suppress(OSError, RuntimeError):
+            if self.output.exists(JOB):
+                value = {**about, "status": status, **clean_json(told)}
+                self.output.write_json(JOB, value)
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -277,30 +304,6 @@ class Job:
                     file=sys.stderr,
                 )
         tell_unlisted(self.command, self.unlisted)
-
-
-@contextlib.contextmanager
-def _interrupt_ends_at_once(command: str) -> Iterator[None]:
-    """End the process on Ctrl-C: whatever is committed stays, there is nothing to save.
-
-    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
-    with its traceback.
-    """
-
-    def end(_signal: int, _frame: object) -> None:
-        forget_notes()  # Nothing died of a picture.
-        message = f"\n{command}: interrupted; the same command goes on from here\n"
-        os.write(2, message.encode())
-        os._exit(_INTERRUPTED)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def check_reachable(flag: str, place: str) -> bool:

@@ -11,20 +11,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
+from pipelines.command.apart import absolute, local_inputs
 from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.job import Job, check_reachable, no_flag
+from pipelines.command.job_file import JOB
+from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import worker_death_ends_the_job
+from pipelines.engines.arrival import announce
+from pipelines.engines.config import LaunchConfig
+from pipelines.engines.failures import sentence_of
+from pipelines.engines.launch import check_launch
 from pipelines.engines.options import (
+    LOCAL,
     make_pipeline,
+    name_job,
     pipeline_options,
+    runner_of,
     shared_cores,
+    workers_are_here,
 )
-from pipelines.errors import UsageError
+from pipelines.engines.run_id import new_run_id
+from pipelines.engines.watch import await_end
+from pipelines.errors import EngineError, StorageError, UsageError
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import COUNTS, WriteCounts
+from transforms.storage.files import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import parts_in
 
@@ -45,6 +60,10 @@ class JobConfig(Protocol):
     @property
     def overwrite(self) -> bool:
         """Whether everything is made anew."""
+
+    @property
+    def launch(self) -> LaunchConfig:
+        """How it is launched."""
 
 
 _Config = TypeVar("_Config", bound=JobConfig)
@@ -161,7 +180,17 @@ def run_job(
         UsageError: What was asked for cannot be done; nothing was written.
     """
     check_reachable("--output", config.output)
-    options = pipeline_options(beam_flags)
+    options = pipeline_options(beam_flags, verbose=config.launch.verbose)
+    engine = runner_of(options)
+    asked = config
+    if engine != LOCAL:
+        # Workers may be in another folder.
+        config = absolute(config)
+    if not workers_are_here(options):
+        check_places(asked, engine)
+    check_launch(options)
+    run_id = new_run_id()
+    name_job(options, command.name, run_id)
     # Before anything is written: an engine may refuse its options.
     pipeline = make_pipeline(options)
     plan = command.plan(config)
@@ -171,7 +200,7 @@ def run_job(
         output=output,
         names=command.names(output),
         identity=command.identity(config, plan),
-        config=dataclasses.asdict(config),
+        config=_settings(asked),
         overwrite=config.overwrite,
         records=command.records(config),
         leftovers=functools.partial(_leftovers, command, config, plan, output),
@@ -181,6 +210,8 @@ def run_job(
         unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
+        run_id=run_id,
+        engine="" if engine == LOCAL else engine,
     )
     job.check_output()
     if not config.overwrite:
@@ -194,7 +225,12 @@ def run_job(
         with shared_cores(options), worker_death_ends_the_job(command.name):
             counts = command.build(pipeline, config, plan)
             _ = counts | "WriteCounts" >> WriteCounts(output)
-            pipeline.run().wait_until_finish()
+            if engine == LOCAL:
+                pipeline.run().wait_until_finish()
+            else:
+                places = [place for _, place in local_inputs(config)]
+                announce(pipeline, output, run_id, places, beam_flags)
+                _run_elsewhere(pipeline, options, output, command.name)
         found: dict[str, int] = output.read_json(COUNTS)
         if untold := command.untold(output, found):
             raise RuntimeError(
@@ -207,6 +243,57 @@ def run_job(
     status = job.run(run_pipeline, functools.partial(command.balances, plan))
     print(output.path(command.end(config, plan, output)))
     return status
+
+
+def check_places(config: JobConfig, engine: str) -> None:
+    """Check that workers of other machines can reach all inputs and the output.
+
+    Raises:
+        UsageError: A place is on this machine, and nothing says that all see it.
+    """
+    if config.launch.shared_filesystem:
+        return
+    local = [*local_inputs(config)]
+    if not is_remote(config.output):
+        local.append(("--output", config.output))
+    for flag, place in local:
+        raise UsageError(
+            f"{flag} {place}: is on this machine, and the workers of {engine} may be "
+            "on others. Use a bucket, or say --shared-filesystem where all workers "
+            "see it under the same path."
+        )
+
+
+def _settings(config: JobConfig) -> dict[str, Any]:
+    """Return the configuration without what changes nothing of what is made."""
+    settings = dataclasses.asdict(config)
+    del settings["launch"]
+    return settings
+
+
+def _run_elsewhere(
+    pipeline: beam.Pipeline,
+    options: PipelineOptions,
+    output: OutputFolder,
+    command: str,
+) -> None:
+    """Run a pipeline on an engine with workers of its own, and wait for its end.
+
+    Raises:
+        EngineError: It failed; the message is the worker's, not the engine's.
+        StorageError: It failed since a file cannot be written or read.
+    """
+    try:
+        with storage_errors():
+            await_end(pipeline.run(), options, output, command)
+    except (EngineError, StorageError):
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"the job failed on {runner_of(options)}: {sentence_of(error)}. What was "
+            f"finished is kept; the same command goes on. All that the engine said is "
+            f"in {output.path(JOB)}."
+        ) from error
 
 
 def _leftovers(
