@@ -137,6 +137,7 @@ def external_flags(service: str, workers: str) -> Sequence[str]:
         f"--job_endpoint={service}",
         "--environment_type=EXTERNAL",
         f"--environment_config={workers}",
+        "--shared-filesystem",
     )
 
 
