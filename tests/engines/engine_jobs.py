@@ -41,15 +41,23 @@ JOBS: Final[Mapping[str, str]] = {
     "--output {output} --size 48 --steps 2",
 }
 
+# Longer ones, for workers that are killed in the middle of them.
+LONG_JOBS: Final[Mapping[str, str]] = {
+    "ingest-many": "ingest --input {inputs}/many {inputs}/styles --output {output} "
+    "--name many --size 48 --shards 4 --val-fraction 0.4",
+    "stylize-many": "stylize --content {inputs}/many --style {inputs}/styles "
+    "--output {output} --bundle {bundle} --alpha 0.2,0.4,0.6,0.8,1",
+}
+
 
 def everything() -> bool:
     """Return whether the full matrix was asked for; CI runs a part of it."""
     return os.environ.get("ENGINES", "ci") == "all"
 
 
-def draw_inputs(folder: pathlib.Path, *, contents: int = 2, styles: int = 2) -> None:
-    """Draw contents and styles of 48 × 48 px."""
-    for role, count in (("contents", contents), ("styles", styles)):
+def draw_inputs(folder: pathlib.Path) -> None:
+    """Draw two contents and two styles of 48 × 48 px, and many for long jobs."""
+    for role, count in (("contents", 2), ("styles", 2), ("many", 16)):
         (folder / role).mkdir(parents=True)
         for index in range(count):
             name = f"{chr(ord('a') + index)}.png"
@@ -132,6 +140,10 @@ class Running:
         """Return what it said so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
+    def lives(self) -> bool:
+        """Return whether it has not ended yet."""
+        return pathlib.Path(f"/proc/{self.process}").exists()
+
     def wait(self) -> Ended:
         """Wait until it ends, or is killed at its limit."""
         answer = json.loads(self._launcher.stdout.readline())
@@ -176,9 +188,9 @@ class Site:
         return self.folder / "logs" / f"{name}-{time.monotonic_ns()}.log"
 
     def argv(self, job: str, engine: Started, output: str, *flags: str) -> list[str]:
-        """Return the command line of a job of `JOBS` on an engine."""
+        """Return the command line of a job on an engine."""
         root = engine.root or str(self.folder)
-        words = JOBS[job].split()
+        words = {**JOBS, **LONG_JOBS}[job].split()
         places = {
             "inputs": f"{root}/inputs",
             "bundle": f"{root}/bundle",

@@ -20,7 +20,7 @@ import pytest
 from engine_dask import dask
 from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
 
-PRISM: Final = ROOT / "build" / "prism"
+PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
 
 
@@ -88,8 +88,8 @@ def prism_service(site: Site) -> Iterator[str]:
 @contextlib.contextmanager
 def worker_pool(
     site: Site, *flags: str, python: str = sys.executable, path: str = str(ROOT)
-) -> Iterator[str]:
-    """Beam's worker pool; its address.
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Beam's worker pool; its address and process.
 
     Args:
         site: It gets the log.
@@ -103,8 +103,8 @@ def worker_pool(
     # It starts plain `python`.
     programs = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": programs, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    with server(command, site.log("worker-pool"), port, environment):
-        yield f"localhost:{port}"
+    with server(command, site.log("worker-pool"), port, environment) as process:
+        yield f"localhost:{port}", process
 
 
 @contextlib.contextmanager
@@ -127,7 +127,7 @@ def external(
     service: Callable[[Site], AbstractContextManager[str]], site: Site
 ) -> Iterator[Started]:
     """A job service and a worker pool, which has stylebeam."""
-    with service(site) as address, worker_pool(site) as workers:
+    with service(site) as address, worker_pool(site) as (workers, _):
         yield Started(external_flags(address, workers))
 
 
@@ -138,6 +138,7 @@ def external_flags(service: str, workers: str) -> Sequence[str]:
         f"--job_endpoint={service}",
         "--environment_type=EXTERNAL",
         f"--environment_config={workers}",
+        "--shared-filesystem",
     )
 
 
@@ -148,7 +149,7 @@ def staged(site: Site) -> Iterator[Started]:
     pool = worker_pool(
         site, f"--container_executable={BOOT}", python=str(python), path=""
     )
-    with job_service(site) as address, pool as workers:
+    with job_service(site) as address, pool as (workers, _):
         flags = external_flags(address, workers)
         yield Started((*flags, f"--extra_package={sdist(site.folder / 'dist')}"))
 
