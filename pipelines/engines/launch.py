@@ -24,7 +24,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from pipelines.engines.options import check_extra, runner_of
-from pipelines.engines.versions import different_versions, own_versions
+from pipelines.engines.versions import own_versions
 from pipelines.errors import UsageError
 
 _Answer = TypeVar("_Answer")
@@ -180,56 +180,22 @@ def _check_jar(runner: str, flag: str, jar: str | None, artifact: str) -> None:
 
 def _check_dask(options: PipelineOptions) -> None:
     """Check that a scheduler answers, has workers, and that these have our versions."""
-    import distributed
+    # Late: its packages are an extra.
     from apache_beam.runners.dask.dask_runner import DaskOptions
 
-    dask = options.view_as(DaskOptions)
-    if not dask.address and not dask.scheduler_file:
-        raise UsageError(
-            "--runner DaskRunner: expected --dask_client_address=tcp://HOST:PORT, the "
-            "address of a scheduler (start one with `dask scheduler`, and its workers "
-            "with `dask worker`)."
-        )
-    if dask.address:
-        named = f"--dask_client_address {dask.address}"
-        _check_port("--dask_client_address", dask.address, default=8786)
-    else:
-        named = f"--dask_scheduler_file {dask.scheduler_file}"
-        if not os.path.isfile(dask.scheduler_file):
-            raise UsageError(f"{named}: there is no such file.")
+    from pipelines.engines.dask_cluster import check_cluster
 
-    def versions_there() -> Mapping[str, str]:
-        # Without a name of ours, which a worker may not have: sent as it is.
-        import importlib.metadata
-        import platform
-
-        found = {"python": ".".join(platform.python_version_tuple()[:2])}
-        for name in ("stylebeam", "apache-beam"):
-            try:
-                found[name] = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                found[name] = "none"
-        return found
-
-    def ask() -> Mapping[str, Mapping[str, str]]:
-        with distributed.Client(
-            dask.address, timeout=_SECONDS, scheduler_file=dask.scheduler_file
-        ) as client:
-            answers: Mapping[str, Mapping[str, str]] = client.run(versions_there)
-            return answers
-
+    address = options.view_as(DaskOptions).address
+    if address:
+        # Dask itself goes on trying for a while where nobody listens.
+        _check_port("--dask_client_address", address, default=8786)
     try:
-        found = _answer_of(ask)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(f"{named}: no scheduler of Dask answers ({error}).") from error
-    if not found:
+        _answer_of(lambda: check_cluster(options))
+    except TimeoutError as error:
         raise UsageError(
-            f"{named}: the scheduler has no workers. Start some: dask worker "
-            f"{dask.address or '--scheduler-file FILE'}"
-        )
-    for worker, theirs in sorted(found.items()):
-        if wrong := different_versions(own_versions(), theirs):
-            raise UsageError(f"{named}: the worker {worker} has {wrong}")
+            f"--dask_client_address {address}: something listens there, but no "
+            "scheduler of Dask answers. Give the address that `dask scheduler` prints."
+        ) from error
 
 
 def _check_dataflow(options: PipelineOptions) -> None:
@@ -285,7 +251,7 @@ def _answer_of(ask: Callable[[], _Answer]) -> _Answer:
             done.set_exception(error)
 
     threading.Thread(target=answer, name="ask_engine", daemon=True).start()
-    return done.result(2 * _SECONDS)
+    return done.result(4 * _SECONDS)
 
 
 def _check_port(flag: str, address: str, default: int | None = None) -> None:

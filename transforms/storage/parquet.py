@@ -5,7 +5,6 @@ it: once a process for each state of a file, since a part is read for each of it
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from model.checksums import DamagedFileError, check_parquet, seal_parquet
 from transforms.storage.files import is_remote, reading
 from transforms.storage.folder import OutputFolder
+from transforms.storage.run_cache import kept_for_a_run
 
 Row = dict[str, Any]
 
@@ -144,7 +144,7 @@ def _state(path: str, file: BinaryIO) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=65536)
+@kept_for_a_run(maxsize=65536)
 def _check_once(path: str, _state: tuple[int, ...]) -> None:
     check_table(path)
 
