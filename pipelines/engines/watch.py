@@ -20,7 +20,7 @@ from apache_beam.runners.runner import PipelineResult
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import read_workers
 

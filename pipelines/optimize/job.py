@@ -98,10 +98,12 @@ def plan(config: OptimizeConfig) -> OptimizePlan:
 
 
 def build(
-    pipeline: beam.Pipeline, config: OptimizeConfig, plan: OptimizePlan
+    pipeline: beam.Pipeline,
+    config: OptimizeConfig,
+    plan: OptimizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     parts = RUNS_TABLE.count_parts(output, plan.run_count)
 
     recovered = (
@@ -134,7 +136,7 @@ def build(
     ) | "AllCounts" >> beam.Flatten()
     _ = (
         counts
-        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts, own=True)
         | "WriteReport" >> WriteRunReport(output)
     )
     all_failures = contents.failures, styles.failures, optimized.failures

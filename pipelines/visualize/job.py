@@ -109,10 +109,12 @@ def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -
 
 
 def build(
-    pipeline: beam.Pipeline, config: VisualizeConfig, plan: VisualizePlan
+    pipeline: beam.Pipeline,
+    config: VisualizeConfig,
+    plan: VisualizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     settings = plan.settings
     parts = MAPS_TABLE.count_parts(output, plan.images.count)
 
@@ -159,7 +161,7 @@ def build(
     all_counts = counts | "AllCounts" >> beam.Flatten()
     _ = (
         all_counts
-        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts)
+        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts, own=True)
         | "WriteGallery" >> WriteVisualGallery(output, settings)
     )
     failed = failures | "AllFailures" >> beam.Flatten()

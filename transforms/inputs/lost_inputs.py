@@ -10,7 +10,7 @@ import os
 import threading
 from typing import Final, NoReturn
 
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 
 MOST_IN_A_ROW: Final = 100
 """So many files in a row that cannot be read end the job."""

@@ -4,17 +4,14 @@ A root is what an argument names: a folder, a glob, some files of a folder, a `.
 a `.tar`. Listing streams references (`ImageRef`), never bytes; reading happens where
 the bytes are used. Whatever is wrong with one file is that file's failure row, whatever
 is wrong with an argument is an error before any work.
-
-`gs://` goes through Beam's FileSystems. UNTESTED against Google Cloud Storage itself:
-the tests run the same code on a fake file system.
 """
 
-import contextlib
 import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from transforms.buckets.places import is_remote, locate
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.archives import (
     MAX_BYTES,
@@ -99,10 +96,8 @@ def read_image(ref: ImageRef) -> bytes:
     """
     if ref.is_folder:
         raise ImageError(Reason.UNREADABLE, f"{ref.key}: {_folder_problem(ref.path)}")
-    remote = files.is_remote(ref.path)
     try:
-        with files.google_errors() if remote else contextlib.nullcontext():
-            data = _read(ref)
+        data = _read(ref)
     except (FileNotFoundError, NotADirectoryError) as error:
         tell_unreadable(ref.path, error)
         raise ImageError(Reason.NOT_FOUND, f"{ref.key}: no such file") from error
@@ -146,9 +141,10 @@ def _normal(member: str) -> str:
 
 def _size(path: str) -> int:
     """Return the size of a file that was named on its own; 0 where it is gone."""
-    if files.is_remote(path):
-        (match,) = files.filesystems().match([path], [1])
-        return sum(file.size_in_bytes for file in match.metadata_list)
+    if is_remote(path):
+        bucket, name = locate(path)
+        state = bucket.stat(name)
+        return state.size if state else 0
     try:
         return os.stat(path).st_size
     except OSError:

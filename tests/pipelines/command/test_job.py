@@ -37,10 +37,10 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
     return [Balance.of_work("pictures", counts)]
 
 
-def paint(job: Job, **counts: int) -> Callable[[], dict[str, int]]:
+def paint(job: Job, **counts: int) -> Callable[[OutputFolder], dict[str, int]]:
     """Return work that writes a picture and says what it did."""
 
-    def work() -> dict[str, int]:
+    def work(_output: OutputFolder) -> dict[str, int]:
         job.output.write("pictures/a.png", b"a")
         return {f"pictures_{name}": amount for name, amount in counts.items()}
 
@@ -58,9 +58,9 @@ class TestRun:
     ) -> None:
         seen: list[dict[str, Any]] = []
 
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             seen.append(about(job))
-            return paint(job, planned=4, done=3, kept=1)()
+            return paint(job, planned=4, done=3, kept=1)(_output)
 
         assert job.run(work, balances) == 0
 
@@ -117,7 +117,7 @@ class TestRun:
     def test_work_that_breaks_leaves_an_output_that_is_continued(
         self, job: Job
     ) -> None:
-        def broken() -> dict[str, int]:
+        def broken(_output: OutputFolder) -> dict[str, int]:
             job.output.write("pictures/a.png", b"a")
             raise OSError("no space left")
 
@@ -183,7 +183,7 @@ class TestRun:
             path.touch()
         left: list[bool] = []
 
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             names = ("failures", ".tmp/half", "pictures/a.png")
             left.extend(job.output.exists(name) for name in names)
             return {"pictures_planned": 1, "pictures_kept": 1}
@@ -193,7 +193,7 @@ class TestRun:
         assert left == [True, False, True]
 
     def test_second_run_is_refused_while_the_first_works(self, job: Job) -> None:
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             with pytest.raises(UsageError, match="another run is writing it"):
                 job.run(paint(job, planned=1, done=1), balances)
             return {"pictures_planned": 1, "pictures_done": 1}
@@ -203,7 +203,7 @@ class TestRun:
 
     def test_lock_goes_with_work_that_breaks(self, job: Job) -> None:
         with pytest.raises(ZeroDivisionError):
-            job.run(lambda: {"pictures_done": 1 // 0}, balances)
+            job.run(lambda _: {"pictures_done": 1 // 0}, balances)
 
         assert not job.output.exists(".lock")
 
