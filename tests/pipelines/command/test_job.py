@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.command.balances import Balance
 from pipelines.command.job import Job
+from pipelines.engines.engine import Engine
 from pipelines.engines.run_id import new_run_id
 from pipelines.errors import EngineError, StorageError, UsageError
 from transforms.storage.folder import OutputFolder
@@ -131,7 +132,7 @@ class TestRun:
         assert "error" not in about(job)
 
     def test_error_is_told_whole_but_without_secrets(self, job: Job) -> None:
-        def broken() -> dict[str, int]:
+        def broken(_output: OutputFolder) -> dict[str, int]:
             try:
                 raise ValueError("Traceback\nhttps://me:pw@host/x refused")
             except ValueError as error:
@@ -144,7 +145,7 @@ class TestRun:
         )
 
     def test_output_that_is_gone_hides_no_error(self, job: Job) -> None:
-        def broken() -> dict[str, int]:
+        def broken(_output: OutputFolder) -> dict[str, int]:
             shutil.rmtree(job.output.root)
             raise EngineError("the job failed")
 
@@ -157,7 +158,9 @@ class TestRun:
         assert job.run(paint(job, planned=1, done=1), balances) == 0
         first = about(job)["run_id"]
         assert first == job.run_id
-        again = dataclasses.replace(job, run_id=new_run_id(), engine="PrismRunner")
+        again = dataclasses.replace(
+            job, run_id=new_run_id(), runs_on=Engine("PrismRunner")
+        )
         assert again.run(paint(job, planned=1, kept=1), balances) == 0
         assert about(job)["run_id"] == again.run_id != first
         assert about(job)["engine"] == "PrismRunner"
@@ -167,8 +170,8 @@ class TestRun:
     ) -> None:
         work = paint(job, planned=4, done=1, failed=3)
 
-        def counted() -> dict[str, int]:
-            return {**work(), "failures_corrupt": 1, "failures_not_found": 2}
+        def counted(output: OutputFolder) -> dict[str, int]:
+            return {**work(output), "failures_corrupt": 1, "failures_not_found": 2}
 
         assert job.run(counted, balances) == 1
         said = capsys.readouterr().err
