@@ -56,15 +56,6 @@ class OutputLock:
         """What the job must hold; None where the lock of this machine is enough."""
         return None if self.keeper is None else self.keeper.lease
 
-    def tell_job(self, job: str) -> None:
-        """Say what the runner calls the job, once it is submitted.
-
-        Raises:
-            OSError: The lease is lost, or its store cannot be asked.
-        """
-        if self.keeper is not None:
-            self.keeper.tell_job(job)
-
     def leave_to_job(self) -> None:
         """Say that the launcher ends before the job, whose last step ends the lease.
 
@@ -205,9 +196,8 @@ def _before(output: OutputFolder) -> Before:
     if job is None or wrong_job(job):
         return Before(0, 0, ended=True)
     lease = job.get("lease", {})
-    return Before(
-        lease.get("number", 0), lease.get("since", 0), job.get("status") != "running"
-    )
+    # One that failed on its way has merged nothing: only the end writes balances.
+    return Before(lease.get("number", 0), lease.get("since", 0), "balances" in job)
 
 
 def _locked(named: str, folder: str, path: str) -> int | None:

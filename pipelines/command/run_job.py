@@ -25,7 +25,7 @@ from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.engines.arrival import announce
 from pipelines.engines.config import LaunchConfig
 from pipelines.engines.dataflow import check_dataflow, launcher_leaves
-from pipelines.engines.engine import engine_of
+from pipelines.engines.engine import engine_of, job_of
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.launch import check_launch
 from pipelines.engines.options import (
@@ -45,6 +45,7 @@ from transforms.steps.run_last import RunLast, ends_of
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.counts import WriteCounts, read_counts
 from transforms.storage.folder import OutputFolder
+from transforms.storage.lease import change_holder
 from transforms.storage.parts import parts_in
 
 
@@ -318,7 +319,10 @@ def _run_elsewhere(
     """
     try:
         with storage_errors():
-            await_end(pipeline.run(), options, output, command)
+            result = pipeline.run()
+            if output.lease is not None:
+                change_holder(output.root, output.lease, job=job_of(result))
+            await_end(result, options, output, command)
     except (EngineError, StorageError):
         raise
     except Exception as error:

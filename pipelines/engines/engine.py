@@ -68,6 +68,16 @@ def engine_of(options: Any) -> Engine:
     return Engine(str(runner), ask)
 
 
+def job_of(result: Any) -> str:
+    """Return what a runner calls a job; empty where it has no name for it.
+
+    Args:
+        result: What Beam gave for it.
+    """
+    name = getattr(result, "job_id", None) or getattr(result, "_job_id", None)
+    return str((name() if callable(name) else name) or "")
+
+
 def is_launcher_over(holder: Holder) -> bool | None:
     """Return whether the launcher of a job has ended; None where nobody can tell."""
     if not holder.pid:

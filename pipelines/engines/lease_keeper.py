@@ -15,6 +15,7 @@ from transforms.storage.lease import (
     LOOK_SECONDS,
     Holder,
     Lease,
+    change_holder,
     lease_object,
     look_at_lease,
     release,
@@ -50,30 +51,17 @@ class LeaseKeeper:
 
     Args:
         root: The output.
-        held: Its lease's object.
-        holder: What stands there.
+        holder: What its lease says.
         since: The smallest number whose journal counts.
     """
 
-    def __init__(
-        self, root: str, held: ConditionalObject, holder: Holder, since: int
-    ) -> None:
+    def __init__(self, root: str, holder: Holder, since: int) -> None:
         self._root = root
-        self._held = held
-        self._holder = holder
         self._writing = threading.Lock()
         self._over = threading.Event()
         self._left = False
         self.lease = Lease(holder.run, holder.number, since)
         threading.Thread(target=self._beat, daemon=True).start()
-
-    def tell_job(self, job: str) -> None:
-        """Say what the runner calls the job, once it is submitted.
-
-        Raises:
-            OSError: The lease is lost, or its store cannot be asked.
-        """
-        self._write(job=job)
 
     def leave_to_job(self) -> None:
         """Say that the launcher leaves and the job ends its lease itself.
@@ -82,7 +70,8 @@ class LeaseKeeper:
             OSError: The lease is lost, or its store cannot be asked.
         """
         self._over.set()
-        self._write(pid=0)
+        with self._writing:
+            change_holder(self._root, self.lease, beat=time.time(), pid=0)
         self._left = True
 
     def start_over(self) -> None:
@@ -107,21 +96,10 @@ class LeaseKeeper:
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):  # The next one may come through.
-                self._write()
-
-    def _write(self, **changes: object) -> None:
-        with self._writing:
-            beat = {"beat": time.time(), **changes}
-            holder = dataclasses.replace(self._holder, **beat)  # type: ignore[arg-type]
-            while True:
-                look_at_lease(self._root, self.lease)
-                there = self._held.read()
-                if there is not None and self._held.replace(
-                    holder.to_bytes(), there.tag
-                ):
-                    self._holder = holder
-                    return
+            # Where it fails, the next one may come through.
+            with self._writing, contextlib.suppress(OSError, ValueError):
+                if not self._over.is_set():
+                    change_holder(self._root, self.lease, beat=time.time())
 
 
 def take_lease(
@@ -170,7 +148,7 @@ def take_lease(
     if last or not earlier.ended:
         # What it has seen of its lease counts for so long.
         time.sleep(_WAIT_SECONDS)
-    return LeaseKeeper(root, held, numbered, since)
+    return LeaseKeeper(root, numbered, since)
 
 
 def _check_over(

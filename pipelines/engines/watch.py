@@ -227,7 +227,9 @@ def _cancelled_by_interrupt(
     def end(number: int, frame: Any) -> None:
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
-        print(f"\n{command}: {cancel(result)} ({runner})", file=sys.stderr, flush=True)
+        said = cancel(result)
+        said = f"\n{command}: {said[0].lower()}{said[1:]} ({runner})"
+        print(said, file=sys.stderr, flush=True)
         if callable(before):
             before(number, frame)
 

@@ -24,7 +24,7 @@ from pipelines.stylize.plan import (
 )
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
-from transforms.steps.outcome import count_one
+from transforms.steps.outcome import count_failure, count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -112,16 +112,15 @@ def build(
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
-    _ = (
-        (styles.failures, stylized.failures, bad.failures)
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
-    )
+    all_failures = styles.failures, stylized.failures, bad.failures
+    failures = all_failures | "AllFailures" >> beam.Flatten()
+    _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
     return (
         styles.counts,
         stylized.counts,
         bad.counts,
         skipped,
+        failures | "CountReasons" >> beam.Map(count_failure),
     ) | "AllCounts" >> beam.Flatten()
 
 

@@ -173,6 +173,29 @@ def look_at_lease(root: str, lease: Lease) -> None:
     )
 
 
+def change_holder(root: str, lease: Lease, **changes: Any) -> None:
+    """Change what a lease says of its holder.
+
+    Args:
+        root: The output.
+        lease: The lease; it must be held.
+        changes: Fields of `Holder`, such as `job`, what the runner calls the job.
+
+    Raises:
+        LeaseLostError: Another run has taken the output over.
+        OSError: The store cannot be asked.
+    """
+    held = lease_object(root)
+    while True:
+        look_at_lease(root, lease)
+        there = held.read()
+        if there is not None:
+            holder = Holder.from_bytes(there.data)
+            changed = dataclasses.replace(holder, **changes)
+            if holder.run == lease.run and held.replace(changed.to_bytes(), there.tag):
+                return
+
+
 def release(root: str, lease: Lease) -> None:
     """End the lease of a run, where it still holds it.
 

@@ -96,7 +96,9 @@ def test_tables_that_do_not_tell_of_all_are_a_defect(output: pathlib.Path) -> No
     with pytest.raises(RuntimeError, match="2 things were done, but the tables"):
         count(3, output, untold=lambda output, counts: counts["things_done"] - 1)
 
-    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "failed"
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    assert job["status"] == "failed"
+    assert job["error"].startswith("2 things were done, but the tables")
 
 
 def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:

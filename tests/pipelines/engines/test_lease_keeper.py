@@ -14,7 +14,13 @@ from pipelines.engines import lease_keeper
 from pipelines.engines.engine import Engine
 from pipelines.errors import StorageError, UsageError
 from transforms.storage.folder import OutputError, OutputFolder
-from transforms.storage.lease import LEASE, Holder, lease_object, this_process
+from transforms.storage.lease import (
+    LEASE,
+    Holder,
+    change_holder,
+    lease_object,
+    this_process,
+)
 
 REMOTE = Engine("DaskRunner")
 
@@ -52,6 +58,7 @@ def ended(root, number=1, status="done", since=1):
     os.makedirs(root, exist_ok=True)
     job = {"command": "c", "status": status}
     job["lease"] = {"number": number, "since": since}
+    job |= {"balances": []} if status == "done" else {}
     OutputFolder(root).write_json("job.json", job)
 
 
@@ -88,8 +95,10 @@ def test_number_is_one_more_than_that_of_the_run_before(root):
         assert found(root).number == 5
 
 
-def test_journal_of_a_run_that_was_killed_counts(root):
-    ended(root, number=4, since=3, status="running")
+@pytest.mark.parametrize("status", ["running", "failed"])
+def test_journal_of_a_run_that_did_not_end_counts(root, status):
+    """One that failed on its way has committed, and merged nothing."""
+    ended(root, number=4, since=3, status=status)
     with take(root) as lock:
         assert (lock.lease.number, lock.lease.since) == (5, 3)
 
@@ -185,7 +194,7 @@ def test_lease_that_is_none_of_ours_is_refused_and_stays(root):
 def test_launcher_says_that_it_is_there(root):
     with take(root) as lock:
         first = found(root).beat
-        lock.tell_job("j1")
+        change_holder(root, lock.lease, job="j1")
         end = time.monotonic() + 20
         while (beat := found(root).beat) <= first + 0.2 and time.monotonic() < end:
             time.sleep(0.01)
@@ -195,13 +204,13 @@ def test_launcher_says_that_it_is_there(root):
 
 def test_lease_that_is_left_to_the_job_stays(root):
     with take(root) as lock:
-        lock.tell_job("j1")
+        change_holder(root, lock.lease, job="j1")
         lock.leave_to_job()
     assert (found(root).job, found(root).pid) == ("j1", 0)
 
 
 def test_run_that_was_taken_over_says_so_whatever_failed(root):
-    with pytest.raises(StorageError, match="another run .r-other. has taken"):
+    def work():
         with take(root) as lock:
             output = OutputFolder(root, lease=lock.lease)
             held = lease_object(root)
@@ -209,6 +218,9 @@ def test_run_that_was_taken_over_says_so_whatever_failed(root):
             with pytest.raises(OutputError):
                 output.write("late", b"")
             raise RuntimeError("a worker failed")
+
+    with pytest.raises(StorageError, match=r"another run .r-other. has taken"):
+        work()
     assert found(root).run == "r-other"
     assert not os.path.exists(os.path.join(root, "late"))
 

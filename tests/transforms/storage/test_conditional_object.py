@@ -59,12 +59,59 @@ def test_what_is_gone_is_not_replaced(path):
     assert one.read() is None
 
 
-def test_it_is_deleted_only_as_it_was_read(path, store):
-    if store == "gs":
-        pytest.skip("fake-gcs-server ignores the condition of a deletion")
+def test_it_is_deleted_only_as_it_was_read(path):
     one = conditional_object(path)
     one.create(b"first")
     tag = one.read().tag
     one.replace(b"second", tag)
     assert not one.delete(tag)
     assert one.read().data == b"second"
+
+
+@pytest.mark.parametrize("store", ["gs", "s3"])
+def test_what_was_emptied_by_one_that_died_deleting_it_is_gone(path, monkeypatch):
+    one = conditional_object(path)
+    one.create(b"first")
+    monkeypatch.setattr(one._bucket, "delete", lambda _: None)
+    assert one.delete(one.read().tag)
+    assert one.read() is None
+    assert conditional_object(path).create(b"second")
+
+
+@pytest.mark.parametrize("store", ["gs", "s3"])
+def test_without_the_condition_two_would_win(store, path, monkeypatch):
+    """So the emulator is asked for it, and the tests above can fail."""
+    if store == "gs":
+        from google.cloud.storage import Blob
+
+        upload = Blob.upload_from_string
+
+        def unconditional(blob, *args, if_generation_match, **options):
+            upload(blob, *args, **options)
+
+        monkeypatch.setattr(Blob, "upload_from_string", unconditional)
+    else:
+        from botocore.client import BaseClient
+
+        call = BaseClient._make_api_call
+
+        def unconditional(client, operation, options):
+            options = dict(options)
+            options.pop("IfNoneMatch", None)
+            options.pop("IfMatch", None)
+            return call(client, operation, options)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", unconditional)
+    one = conditional_object(path)
+    # Each found nothing there before.
+    monkeypatch.setattr(one, "_there", lambda: None)
+    assert [one.create(b"first"), one.create(b"second")] == [True, True]
+
+
+@pytest.mark.parametrize("store", ["gs", "s3"])
+def test_who_found_nothing_there_does_not_replace_what_came_meanwhile(
+    path, monkeypatch
+):
+    one = conditional_object(path)
+    monkeypatch.setattr(one, "_there", lambda: None)
+    assert [one.create(b"first"), one.create(b"second")] == [True, False]

@@ -144,7 +144,7 @@ def test_run_that_released_its_lease_writes_no_more(root, clock):
     [b"", b"{}", b"[]", b"\xff", b'{"run": 3}', b'{"run": "r", "pid": "x"}', b"null"],
 )
 def test_what_is_no_lease_is_refused(data):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\w"):
         Holder.from_bytes(data)
 
 
