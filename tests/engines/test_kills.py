@@ -124,7 +124,7 @@ def committed(output: pathlib.Path) -> dict[str, tuple[int, int]]:
     for row in rows:
         for path in output.glob(file_of(row)):
             about = path.stat()
-            found[path.name] = (about.st_ino, about.st_mtime_ns)
+            found[str(path.relative_to(output))] = (about.st_ino, about.st_mtime_ns)
     return found
 
 
