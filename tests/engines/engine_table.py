@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 import pytest
+from engine_dask import dask
 from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
 
 PRISM: Final = ROOT / "build" / "bin" / "prism"
@@ -201,4 +202,8 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "prism": Engine(prism_runner),
     "prism-loopback": Engine(functools.partial(loopback, prism_service)),
     "prism-external": Engine(functools.partial(external, prism_service)),
+    "dask": Engine(dask),
+    "dask-threads": Engine(
+        functools.partial(dask, workers=1, threads=2), ci=("stylize-grid", "ingest")
+    ),
 }
