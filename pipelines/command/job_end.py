@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines.command.balances import Balance, tell_unlisted
+from pipelines.command.balances import Balance, tell_reasons, tell_unlisted
 from pipelines.command.job_file import JOB
 from pipelines.command.overwrite import STATE, delete_leftovers
 from transforms.storage.folder import TEMPORARY, OutputFolder
@@ -80,7 +80,7 @@ class JobEnd:
                 longer this run's.
         """
         checked, seconds = self._close(counts)
-        self._report(checked, seconds)
+        self._report(checked, counts, seconds)
         return self._status(checked)
 
     def _close(self, counts: Mapping[str, int]) -> tuple[Sequence[Balance], float]:
@@ -131,16 +131,18 @@ class JobEnd:
         """
         job = self.output.read_json(JOB) or {}
         if job.get("started") == self.about["started"] and "balances" in job:
-            checked, seconds = self.balances(job["counts"]), job["seconds"]
+            found, seconds = job["counts"], job["seconds"]
+            checked = self.balances(found)
             # Unless the lease has ended too, and with it everything.
             with contextlib.suppress(LeaseLostError):
                 self.check()
                 self.output.delete(TEMPORARY)
         else:
-            checked, seconds = self._close(counts())
+            found = counts()
+            checked, seconds = self._close(found)
         if self.output.lease is not None:
             release(self.output.root, self.output.lease)
-        self._report(checked, seconds)
+        self._report(checked, found, seconds)
         sentence = f"{self.command}: {_sentence(checked)}"
         if self._status(checked):
             raise FailedJobError(
@@ -166,7 +168,10 @@ class JobEnd:
         else:
             delete_leftovers(self.output, self.leftovers(self.output, self.overwriting))
 
-    def _report(self, balances: Sequence[Balance], seconds: float) -> None:
+    def _report(
+        self, balances: Sequence[Balance], counts: Mapping[str, int], seconds: float
+    ) -> None:
+        tell_reasons(self.command, counts)
         print(
             f"{self.command}: {_sentence(balances)}; {seconds:.1f} s", file=sys.stderr
         )

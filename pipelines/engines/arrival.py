@@ -23,6 +23,7 @@ from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from pipelines.engines.versions import different_versions, own_versions
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
+from transforms.storage.run_cache import forget_run
 from transforms.storage.worker_progress import RUN, keep_telling, name_run
 
 _LOG: Final = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ def _begin(arrival: Arrival) -> None:
                 "it into a bucket."
             )
     versions = ", ".join(f"{name} {one}" for name, one in arrival.versions.items())
+    # A worker of a cluster may have seen other runs, and other files in their places.
+    forget_run()
     _LOG.info("run %s: %s, %s", arrival.run_id, me, versions)
     keep_telling(output, arrival.run_id)
 

@@ -4,11 +4,13 @@ Each check ends with one line that says the way out. What only a worker can tell
 checked when it arrives (`pipelines.engines.arrival`).
 """
 
+import concurrent.futures
 import os
 import socket
+import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from apache_beam.options.pipeline_options import (
@@ -22,8 +24,10 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from pipelines.engines.options import check_extra, runner_of
-from pipelines.engines.versions import different_versions, own_versions
+from pipelines.engines.versions import own_versions
 from pipelines.errors import UsageError
+
+_Answer = TypeVar("_Answer")
 
 # An engine that is there answers in milliseconds; networks of clusters are slower.
 _SECONDS: Final = 10.0
@@ -176,52 +180,22 @@ def _check_jar(runner: str, flag: str, jar: str | None, artifact: str) -> None:
 
 def _check_dask(options: PipelineOptions) -> None:
     """Check that a scheduler answers, has workers, and that these have our versions."""
-    import distributed
+    # Late: its packages are an extra.
     from apache_beam.runners.dask.dask_runner import DaskOptions
 
-    dask = options.view_as(DaskOptions)
-    if not dask.address and not dask.scheduler_file:
-        raise UsageError(
-            "--runner DaskRunner: expected --dask_client_address=tcp://HOST:PORT, the "
-            "address of a scheduler (start one with `dask scheduler`, and its workers "
-            "with `dask worker`)."
-        )
-    if dask.address:
-        named = f"--dask_client_address {dask.address}"
-        _check_port("--dask_client_address", dask.address, default=8786)
-    else:
-        named = f"--dask_scheduler_file {dask.scheduler_file}"
-        if not os.path.isfile(dask.scheduler_file):
-            raise UsageError(f"{named}: there is no such file.")
+    from pipelines.engines.dask_cluster import check_cluster
 
-    def versions_there() -> Mapping[str, str]:
-        # Without a name of ours, which a worker may not have: sent as it is.
-        import importlib.metadata
-        import platform
-
-        found = {"python": ".".join(platform.python_version_tuple()[:2])}
-        for name in ("stylebeam", "apache-beam"):
-            try:
-                found[name] = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                found[name] = "none"
-        return found
-
+    address = options.view_as(DaskOptions).address
+    if address:
+        # Dask itself goes on trying for a while where nobody listens.
+        _check_port("--dask_client_address", address, default=8786)
     try:
-        with distributed.Client(
-            dask.address, timeout=_SECONDS, scheduler_file=dask.scheduler_file
-        ) as client:
-            found = client.run(versions_there)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(f"{named}: no scheduler of Dask answers ({error}).") from error
-    if not found:
+        _answer_of(lambda: check_cluster(options))
+    except TimeoutError as error:
         raise UsageError(
-            f"{named}: the scheduler has no workers. Start some: dask worker "
-            f"{dask.address or '--scheduler-file FILE'}"
-        )
-    for worker, theirs in sorted(found.items()):
-        if wrong := different_versions(own_versions(), theirs):
-            raise UsageError(f"{named}: the worker {worker} has {wrong}")
+            f"--dask_client_address {address}: something listens there, but no "
+            "scheduler of Dask answers. Give the address that `dask scheduler` prints."
+        ) from error
 
 
 def _check_dataflow(options: PipelineOptions) -> None:
@@ -258,6 +232,26 @@ _CHECKS: Final[Mapping[str, Callable[[PipelineOptions], None]]] = {
     "DaskRunner": _check_dask,
     "DataflowRunner": _check_dataflow,
 }
+
+
+def _answer_of(ask: Callable[[], _Answer]) -> _Answer:
+    """Return what a function returns, which may wait for ever.
+
+    Raises:
+        TimeoutError: It took too long.
+        Exception: Whatever the function raised.
+    """
+    # No executor: Python waits for the threads of one before it ends.
+    done: concurrent.futures.Future[_Answer] = concurrent.futures.Future()
+
+    def answer() -> None:
+        try:
+            done.set_result(ask())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=answer, name="ask_engine", daemon=True).start()
+    return done.result(4 * _SECONDS)
 
 
 def _check_port(flag: str, address: str, default: int | None = None) -> None:

@@ -78,8 +78,9 @@ def make_runner(options: PipelineOptions) -> PipelineRunner | None:
     options, and they would log every channel they open.
     """
     if runner_of(options) == "DaskRunner":
-        dask = importlib.import_module("apache_beam.runners.dask.dask_runner")
-        return dask.DaskRunner()
+        from pipelines.engines.dask_runner import DaskRunner
+
+        return DaskRunner()
     if runner_of(options) != LOCAL:
         return None
     told = {"beam:option:default_sdk_harness_log_level:v1": "CRITICAL"}

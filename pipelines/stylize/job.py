@@ -24,7 +24,7 @@ from pipelines.stylize.plan import (
 )
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
-from transforms.steps.outcome import count_one
+from transforms.steps.outcome import count_failure, count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -95,13 +95,14 @@ def build(
     contents = pipeline | "ReadContents" >> ReadListing(
         plan.contents.write(output, "contents")
     )
-    wanted, skipped = _wanted(contents, plan.retry)
+    retry = plan.retry.stored(output) if plan.retry is not None else None
+    wanted, skipped = _wanted(contents, retry)
     stylized = wanted | "StylizeImages" >> StylizeImages(
         plan=cells,
         handler=handler,
         bank=bank,
         style_refs=style_refs,
-        retry=plan.retry,
+        retry=retry,
         manifest=recovered,
     )
     compact = dataclasses.replace(compact, own=True)
@@ -112,16 +113,15 @@ def build(
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
-    _ = (
-        (styles.failures, stylized.failures, bad.failures)
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
-    )
+    all_failures = styles.failures, stylized.failures, bad.failures
+    failures = all_failures | "AllFailures" >> beam.Flatten()
+    _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
     return (
         styles.counts,
         stylized.counts,
         bad.counts,
         skipped,
+        failures | "CountReasons" >> beam.Map(count_failure),
     ) | "AllCounts" >> beam.Flatten()
 
 

@@ -116,7 +116,7 @@ def _of_job(output: OutputFolder, repair: bool) -> Iterator[Finding]:
             "put back a copy; without it nobody knows what the output belongs to",
         )
         return
-    if job.get("status") == "running":
+    if job.get("status") in ("running", "interrupted") or "error" in job:
         yield Finding(JOB, "tells of a job that did not end, or still runs", GO_ON)
     job.setdefault("identity", {})
     yield from _CHECKS[job["command"]](output, job, repair)

@@ -21,6 +21,7 @@ from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.elements import Count
 from transforms.images.thumbnails import CONTENT, content_preview_name
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
@@ -163,12 +164,12 @@ def build(
         | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts, own=True)
         | "WriteGallery" >> WriteVisualGallery(output, settings)
     )
-    _ = (
-        failures
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, count_parts(plan.images.count))
+    failed = failures | "AllFailures" >> beam.Flatten()
+    _ = failed | "WriteFailures" >> WriteFailures(
+        output, count_parts(plan.images.count)
     )
-    return all_counts
+    reasons = failed | "CountReasons" >> beam.Map(count_failure)
+    return (all_counts, reasons) | "CountsAndReasons" >> beam.Flatten()
 
 
 def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:

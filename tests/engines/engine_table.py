@@ -17,9 +17,10 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 import pytest
+from engine_dask import dask
 from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
 
-PRISM: Final = ROOT / "build" / "prism"
+PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
 
 
@@ -137,6 +138,7 @@ def external_flags(service: str, workers: str) -> Sequence[str]:
         f"--job_endpoint={service}",
         "--environment_type=EXTERNAL",
         f"--environment_config={workers}",
+        "--shared-filesystem",
     )
 
 
@@ -200,4 +202,8 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "prism": Engine(prism_runner),
     "prism-loopback": Engine(functools.partial(loopback, prism_service)),
     "prism-external": Engine(functools.partial(external, prism_service)),
+    "dask": Engine(dask),
+    "dask-threads": Engine(
+        functools.partial(dask, workers=1, threads=2), ci=("stylize-grid", "ingest")
+    ),
 }

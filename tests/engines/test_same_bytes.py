@@ -26,3 +26,11 @@ def test_an_engine_gives_the_bytes_of_one_process(
     wrong = site.wrong(job, started, output)
     results[name, job] = f"{ended.seconds:.1f} {'differs' if wrong else 'equal'}"
     assert not wrong, "\n".join(wrong)
+    # What a user sees is ours.
+    command = JOBS[job].split()[0]
+    foreign = [
+        line
+        for line in ended.said.splitlines()
+        if not line.startswith((f"{command}: ", output))
+    ]
+    assert not foreign, ended.about()

@@ -5,7 +5,7 @@ import functools
 import heapq
 import json
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 import apache_beam as beam
@@ -63,6 +63,16 @@ class _Record:
         return int(self.sha256[:16], 16)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _ShardNames(Iterable[str]):
+    """The names of all shards; it travels as the settings that they follow from."""
+
+    settings: DatasetSettings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings.shard_names())
+
+
 @dataclasses.dataclass
 class WriteShards(
     beam.PTransform[PCollection[tuple[str, Segment]], PCollection[tuple[int, Segment]]]
@@ -94,7 +104,7 @@ class WriteShards(
         write = _WriteShardDoFn(self.output, self.settings, self.committed, self.parts)
         return (
             records
-            | "GroupByShard" >> GroupByKnownKey(self.settings.shard_names())
+            | "GroupByShard" >> GroupByKnownKey(_ShardNames(self.settings))
             | "WriteShard" >> beam.ParDo(write)
         )
 
@@ -118,7 +128,9 @@ class _WriteShardDoFn(beam.DoFn):
         self, grouped: tuple[str, list[Segment]]
     ) -> Iterator[tuple[int, Segment]]:
         shard, spilled = grouped
-        if spilled or shard not in self._committed.shards:
+        there = self._committed
+        made = bool(spilled) or shard not in there.shards
+        if made:
             is_there = shard in self._committed.shards
             if is_there:
                 self._check(shard)
@@ -126,13 +138,13 @@ class _WriteShardDoFn(beam.DoFn):
             self._written.inc()
         else:
             self._kept.inc()
-            if shard in self._committed.parts:
-                return  # and its rows are where they belong
-        segments: SegmentWriter[int] = SegmentWriter(self._output)
-        for row in committed_rows(self._output, self._settings, shard):
-            part = stable_part(row["key"], self._parts)
-            yield from segments.add(part, row)
-        yield from segments.flush()
+        # Else its rows are where they belong.
+        if made or shard not in there.parts:
+            segments: SegmentWriter[int] = SegmentWriter(self._output)
+            for row in committed_rows(self._output, self._settings, shard):
+                part = stable_part(row["key"], self._parts)
+                yield from segments.add(part, row)
+            yield from segments.flush()
 
     def _check(self, shard: str) -> None:
         """Check that the committed rows are those of the shard that is there.

@@ -19,6 +19,7 @@ from transforms.inputs.archives import (
     read_member,
 )
 from transforms.inputs.folders import is_hidden, walk_folder
+from transforms.inputs.lost_inputs import tell_read, tell_unreadable
 from transforms.inputs.roots import InputRoot, printable
 from transforms.storage import files
 
@@ -91,14 +92,17 @@ def read_image(ref: ImageRef) -> bytes:
             is no regular file, and what is over `MAX_BYTES`), bad_archive_member
             (damaged, encrypted, a link, over `MAX_BYTES`, or with a name that leads
             outside the archive) or out_of_memory.
+        InputsLostError: So many in a row cannot be read that their store is gone.
     """
     if ref.is_folder:
         raise ImageError(Reason.UNREADABLE, f"{ref.key}: {_folder_problem(ref.path)}")
     try:
-        return _read(ref)
+        data = _read(ref)
     except (FileNotFoundError, NotADirectoryError) as error:
+        tell_unreadable(ref.path, error)
         raise ImageError(Reason.NOT_FOUND, f"{ref.key}: no such file") from error
     except OSError as error:
+        tell_unreadable(ref.path, error)
         raise ImageError(
             Reason.UNREADABLE, f"{ref.key}: {error.strerror or type(error).__name__}"
         ) from error
@@ -106,6 +110,8 @@ def read_image(ref: ImageRef) -> bytes:
         raise ImageError(
             Reason.OUT_OF_MEMORY, f"{ref.key}: no memory to read {ref.size} bytes"
         ) from error
+    tell_read()
+    return data
 
 
 def _list_root(root: InputRoot) -> Iterator[ImageRef]:

@@ -5,7 +5,6 @@ it: once a process for each state of a file, since a part is read for each of it
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -20,6 +19,7 @@ from transforms.buckets.places import is_remote
 from transforms.buckets.reader import version_of
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
+from transforms.storage.run_cache import kept_for_a_run
 
 Row = dict[str, Any]
 
@@ -146,7 +146,7 @@ def _state(path: str, file: BinaryIO) -> tuple[int | str, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=65536)
+@kept_for_a_run(maxsize=65536)
 def _check_once(path: str, _state: tuple[int | str, ...]) -> None:
     check_table(path)
 

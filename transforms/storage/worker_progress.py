@@ -9,7 +9,6 @@ into a bucket too: engines do not always notice one that is gone.
 """
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
+from transforms.storage.run_cache import kept_for_a_run
 
 RUN: Final = f"{TEMPORARY}/run"
 """While a job runs on an engine of its own, this file has the name of the run."""
@@ -120,7 +120,7 @@ def progress_of(output: OutputFolder) -> Progress:
     return _progress(output.root, os.getpid())
 
 
-@functools.lru_cache(maxsize=8)
+@kept_for_a_run(maxsize=8)
 def _progress(root: str, _process: int) -> Progress:
     if is_remote(root):
         return Progress(None)
