@@ -72,14 +72,19 @@ class ObjectReader(io.RawIOBase):
         return len(data)
 
 
-def open_object(bucket: Bucket, name: str) -> BinaryIO:
+def open_object(bucket: Bucket, name: str, piece: int = _PIECE) -> BinaryIO:
     """Open an object for reading; `version_of` tells its version.
+
+    Args:
+        bucket: The bucket.
+        name: Name of the object.
+        piece: How many bytes are asked for at once.
 
     Raises:
         FileNotFoundError: There is none.
         OSError: The store does not give it.
     """
-    return cast(BinaryIO, io.BufferedReader(ObjectReader(bucket, name), _PIECE))
+    return cast(BinaryIO, io.BufferedReader(ObjectReader(bucket, name), max(1, piece)))
 
 
 def version_of(file: BinaryIO) -> str:

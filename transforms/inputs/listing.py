@@ -212,7 +212,7 @@ def _slices(path: str, refs: int) -> Iterator[_Slice]:
 
 def _read_refs(lines: _Slice) -> Iterator[ImageRef]:
     path, place, size = lines
-    with open_file(path) as file:
+    with open_file(path, size) as file:
         file.seek(place)
         data = file.read(size)
     for line in data.splitlines():

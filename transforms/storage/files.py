@@ -18,11 +18,16 @@ MAX_BYTES: Final = 1 << 30
 _MOST_BYTES: Final = 1 << 31
 
 
-def open_file(path: str) -> BinaryIO:
+def open_file(path: str, piece: int | None = None) -> BinaryIO:
     """Open a local or remote file for reading bytes, seekable.
 
     A local file must be a regular one, or a link to one: a pipe would wait for its
     writer for ever, and a device has no end.
+
+    Args:
+        path: Local path or URL.
+        piece: How many bytes a bucket is asked for at once, for whoever knows that no
+            others are wanted; by default enough for a picture.
 
     Raises:
         OSError: The file cannot be opened, or is no regular file. An object that is
@@ -30,7 +35,12 @@ def open_file(path: str) -> BinaryIO:
         MissingExtraError: The path is remote and its support is not installed.
     """
     if is_remote(path):
-        return open_object(*locate(path))
+        bucket, name = locate(path)
+        return (
+            open_object(bucket, name)
+            if piece is None
+            else open_object(bucket, name, piece)
+        )
     return open(path, "rb", opener=_open_regular)
 
 

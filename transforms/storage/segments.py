@@ -89,9 +89,10 @@ def merged_rows(segments: Iterable[Segment]) -> Iterator[Row]:
 def _rows(segment: Segment) -> Iterator[Row]:
     rest, place = b"", segment.start
     while place < segment.stop:
-        with open_file(segment.path) as file:
+        size = min(_BYTES_A_READ, segment.stop - place)
+        with open_file(segment.path, size) as file:
             file.seek(place)
-            data = file.read(min(_BYTES_A_READ, segment.stop - place))
+            data = file.read(size)
         if not data:
             raise OSError(f"{segment.path} ends at {place}, expected {segment.stop}")
         place += len(data)

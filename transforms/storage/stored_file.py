@@ -39,7 +39,7 @@ class StoredFile(NamedTuple):
         if not is_inside(self.name):
             return None
         try:
-            with open_file(output.path(self.name)) as file:
+            with open_file(output.path(self.name), self.length) as file:
                 file.seek(max(0, self.offset or 0))
                 return file.read(-1 if self.length is None else self.length)
         except OSError as error:
