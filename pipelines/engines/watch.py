@@ -22,7 +22,7 @@ from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
-from transforms.storage.lease import release
+from transforms.storage.lease import change_holder
 from transforms.storage.worker_progress import read_workers
 
 # Engines that never put another worker in the place of one that is gone.
@@ -184,7 +184,7 @@ def _watch(
 
 
 def cancel(result: PipelineResult, output: OutputFolder) -> str:
-    """Cancel a job, and end its lease; return in words what came of it.
+    """Cancel a job, and say so in its lease; return in words what came of it.
 
     Args:
         result: What the engine gave for the job.
@@ -204,9 +204,9 @@ def cancel(result: PipelineResult, output: OutputFolder) -> str:
             return
         said[0] = f"{job} was cancelled"
         if output.lease is not None:
-            # A worker that has not heard of it yet commits nothing any more.
+            # Whoever comes next need not ask for it.
             with contextlib.suppress(OSError):
-                release(output.root, output.lease)
+                change_holder(output.root, output.lease, job="")
 
     # An engine that is gone may never answer.
     thread = threading.Thread(target=ask, name="cancel", daemon=True)
