@@ -134,6 +134,7 @@ class Running:
     ) -> None:
         self._launcher = launcher
         self._log = log
+        self._ended: Ended | None = None
         self.process = process
 
     def said(self) -> str:
@@ -146,8 +147,17 @@ class Running:
 
     def wait(self) -> Ended:
         """Wait until it ends, or is killed at its limit."""
-        answer = json.loads(self._launcher.stdout.readline())
-        return Ended(said=self.said(), **answer)
+        if self._ended is None:
+            answer = json.loads(self._launcher.stdout.readline())
+            self._ended = Ended(said=self.said(), **answer)
+        return self._ended
+
+    def kill(self) -> None:
+        """End it, whatever it is doing; one that ended already stays as it is."""
+        if self._ended is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process, signal.SIGKILL)
+            self.wait()
 
 
 class Site:
@@ -164,6 +174,7 @@ class Site:
         bundle.save(folder / "bundle")
         (folder / "logs").mkdir()
         self._trees: dict[str, dict[str, str]] = {}
+        self._running: Running | None = None
         self._launcher = subprocess.Popen(
             [
                 sys.executable,
@@ -179,6 +190,8 @@ class Site:
 
     def close(self) -> None:
         """End the process that runs commands."""
+        if self._running is not None:
+            self._running.kill()
         self._launcher.stdin.close()
         self._launcher.wait(10)
         self._launcher.stdout.close()
@@ -201,7 +214,9 @@ class Site:
     def begin(
         self, argv: Sequence[str], engine: Started, *, limit: float = LIMIT
     ) -> Running:
-        """Begin a command; one at a time."""
+        """Begin a command. One at a time: that of a test that failed is ended."""
+        if self._running is not None:
+            self._running.kill()
         log = self.log(argv[0])
         request = {
             "argv": list(argv),
@@ -213,7 +228,8 @@ class Site:
         self._launcher.stdin.write(json.dumps(request) + "\n")
         self._launcher.stdin.flush()
         process = json.loads(self._launcher.stdout.readline())["process"]
-        return Running(self._launcher, log, process)
+        self._running = Running(self._launcher, log, process)
+        return self._running
 
     def run(
         self, argv: Sequence[str], engine: Started, *, limit: float = LIMIT
@@ -228,7 +244,12 @@ class Site:
     def tree(self, engine: Started, output: str) -> dict[str, str]:
         """Return the sha256 of each file of an output, less what names the run."""
         folder = self.folder / "fetched" / str(time.monotonic_ns())
-        found = tree(engine.fetch(output, folder), ".")
+        return self.tree_of(engine.fetch(output, folder))
+
+    @staticmethod
+    def tree_of(folder: pathlib.Path) -> dict[str, str]:
+        """Return the sha256 of each file of an output on this disk."""
+        found = tree(folder, ".")
         return {name: digest for name, digest in found.items() if name != ".lock"}
 
     def expected(self, job: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import apache_beam as beam
@@ -89,15 +89,20 @@ class GroupByKnownKey(
     order) for each of the keys.
 
     Attributes:
-        keys: All that there are, each once.
+        keys: All that there are, each once, of one type and at least one. They stand in
+            the graph of the job as they are pickled: many must be a range, or make
+            themselves.
     """
 
-    keys: Sequence[K]
+    keys: Iterable[K]
 
     def expand(self, pairs: PCollection[tuple[K, V]]) -> PCollection[tuple[K, list[V]]]:
         """Compose the step."""
-        seeds = pairs.pipeline | "Keys" >> beam.Create(
-            [(key, None) for key in self.keys]
+        kind = type(next(iter(self.keys)))
+        seeds = (
+            pairs.pipeline
+            | "Keys" >> beam.Create([self.keys], reshuffle=False)
+            | "Seeds" >> beam.FlatMap(_seeds).with_output_types(tuple[kind, None])
         )
         return (
             (pairs, seeds)
@@ -105,6 +110,11 @@ class GroupByKnownKey(
             | "GroupByKey" >> beam.GroupByKey()
             | "DropSeeds" >> beam.MapTuple(_without_seeds)
         )
+
+
+def _seeds(keys: Any) -> Iterator[tuple[Any, None]]:
+    for key in keys:
+        yield key, None
 
 
 def _without_seeds(key: Any, values: Iterable[Any]) -> tuple[Any, list[Any]]:
