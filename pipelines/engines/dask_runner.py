@@ -2,8 +2,7 @@
 
 Beam 2.77 has a runner for Dask that loses and mixes what our jobs make. Its defects, by
 the names that they have in `tests/pipelines/engines/test_dask_defects.py`, which runs
-both runners and says so when Beam has mended one (`hash` takes processes, and is in
-`tests/engines/test_dask.py`):
+both runners and says so when Beam has mended one:
 
 - `tagged`: what a step gives under a tag goes to the consumers of all its outputs.
 - `finish_bundle`: what a step gives at the end of a bundle is lost.
@@ -15,9 +14,6 @@ both runners and says so when Beam has mended one (`hash` takes processes, and i
   parts of 128, whatever the cluster: what is fewer stays on one worker.
 - `whole`: a step runs over a whole part before the next one begins, so that the pixels
   of all its pictures are in memory at once.
-- `hash`: keys are grouped by Python's `hash`, which differs between processes, so that
-  one key becomes several groups.
-
 Ours shares with it the name, the options and the way to the cluster. It cuts the
 pipeline into stages (`pipelines.engines.fusion`) and has the launcher carry what
 crosses between them, which are references and counts, never pixels. So a worker that is

@@ -1,8 +1,7 @@
 """The defects of Beam's runner for Dask, and that ours has none of them.
 
 Each pipeline runs on both. Where Beam's gives what it should, Beam has mended that
-defect: the test says so, and ours may do without. What takes several processes to see
-is in `tests/engines/test_dask.py`.
+defect: the test says so, and ours may do without.
 """
 
 import time
