@@ -14,6 +14,7 @@ both runners and says so when Beam has mended one:
   parts of 128, whatever the cluster: what is fewer stays on one worker.
 - `whole`: a step runs over a whole part before the next one begins, so that the pixels
   of all its pictures are in memory at once.
+
 Ours shares with it the name, the options and the way to the cluster. It cuts the
 pipeline into stages (`pipelines.engines.fusion`) and has the launcher carry what
 crosses between them, which are references and counts, never pixels. So a worker that is

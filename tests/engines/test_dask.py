@@ -73,9 +73,9 @@ def wait_until(running: Running, output: pathlib.Path, names: int) -> None:
         time.sleep(0.002)
 
 
-def test_two_workers_share_the_pictures_and_the_cores(
-    site: Site, dask: Cluster
-) -> None:
+def test_two_workers_share_pictures_and_cores(site: Site, dask: Cluster) -> None:
+    import distributed
+
     output = site.folder / "shared-out"
     done: Counter[int] = Counter()
     shown = 0
