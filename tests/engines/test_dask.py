@@ -199,6 +199,41 @@ def test_a_worker_that_cannot_write_ends_the_job_with_one_line(site: Site) -> No
     assert not site.wrong("stylize-many", dask.started, str(output))
 
 
+@pytest.mark.skipif(
+    "lease" not in OutputFolder.__slots__, reason="nothing is fenced without a lease"
+)
+def test_a_paused_worker_that_wakes_after_a_takeover_commits_nothing(
+    site: Site,
+) -> None:
+    """Its launcher died, and another run has finished the output meanwhile."""
+    output = site.folder / "paused"
+    with cluster(site) as dask, cluster(site) as other:
+        first = begin(site, dask.started, "stylize-many", output)
+        while not list((output / "manifest" / ".journal").glob("*.parquet")):
+            assert first.lives(), first.wait().about()
+            time.sleep(0.002)
+        for worker in dask.workers:
+            send(worker, signal.SIGSTOP)
+        os.kill(first.process, signal.SIGKILL)
+        first.wait()
+        second = begin(site, other.started, "stylize-many", output).wait()
+        assert second.status == 0, second.about()
+        before = state(output)
+
+        for worker in dask.workers:
+            send(worker, signal.SIGCONT)
+        time.sleep(5)
+
+        assert state(output) == before
+    assert not site.wrong("stylize-many", other.started, str(output))
+
+
+def state(output: pathlib.Path) -> dict[str, tuple[int, int]]:
+    """Return which file each name of an output is, and when it was written."""
+    files = [path for path in output.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
 def says_in_one_line(ended: Ended, what: str) -> bool:
     """Return whether the last line is an error that says something, and none before."""
     lines = ended.said.strip().splitlines()
