@@ -98,5 +98,6 @@ test-engines-all: engines ## every job on every engine, and all kills; an hour
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
 
-docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/
+docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/, parameters in infra/
 	$(BIN)/python tests/regenerate_docs.py
+	$(BIN)/python tests/regenerate_templates.py

@@ -31,8 +31,8 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.export_config import ExportConfig
 from pipelines.verify.config import VerifyConfig
 from pipelines.visualize.config import VisualizeConfig
+from transforms.buckets.places import UnreachableError
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.storage.files import UnreachableError
 
 _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 

@@ -16,10 +16,10 @@ from typing import Any, Final, TypeVar, cast
 from model.options import Option, PathUse, options_of
 from pipelines.command.flags import flag_of
 from pipelines.errors import UsageError
+from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
 from transforms.inputs.reading import list_checked
 from transforms.inputs.roots import InputRoot, places_of
-from transforms.storage.files import is_remote
 
 # Folders whose relation to the output is remembered while a listing is walked.
 _REMEMBERED: Final = 4096

@@ -9,7 +9,7 @@ from typing import Final
 
 import tqdm
 
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import read_doing, read_progress
 

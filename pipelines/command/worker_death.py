@@ -60,7 +60,9 @@ def worker_death_ends_the_job(command: str) -> Iterator[None]:
                 flush=True,
             )
             os._exit(_FAILED)
-        if name not in _READING:
+        # The end of a channel is told where the job is awaited.
+        kinds = {kind.__name__ for kind in what.exc_type.__mro__}
+        if name not in _READING and "RpcError" not in kinds:
             before(what)
 
     threading.excepthook = hook

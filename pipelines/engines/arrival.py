@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.engines.versions import different_versions, own_versions
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.run_cache import forget_run
 from transforms.storage.worker_progress import RUN, keep_telling, name_run

@@ -13,6 +13,8 @@ _RAISED: Final = re.compile(
     re.MULTILINE,
 )
 _MISSING: Final = re.compile(r"No module named '([\w.]+)'")
+# What Beam says where the process at the other end of a channel is gone.
+_LOST: Final = re.compile("Channel closed prematurely|Socket closed|Connection reset")
 _LONGEST: Final = 600
 
 # What only wraps the error of a worker.
@@ -35,8 +37,9 @@ def sentence_of(error: BaseException) -> str:
         if last["kind"] == "ArrivalError":
             return said
         step = f" (in the step {last['step']})" if last["step"] else ""
-        return _short(f"{last['kind']}: {said}{step}" if said else last["kind"])
-    return _short(" ".join(text.split()) or type(error).__name__)
+        text = f"{last['kind']}: {said}{step}" if said else last["kind"]
+    text = _short(" ".join(text.split()).rstrip("."))
+    return f"a worker was lost ({text})" if _LOST.search(text) else text
 
 
 def _text_of(error: BaseException) -> str:
@@ -46,8 +49,10 @@ def _text_of(error: BaseException) -> str:
         code = remote.code() if hasattr(remote, "code") else None
         return f"{remote.details()} ({code.name})" if code else str(remote.details())
     text = str(error)
-    # Errors of a process of our own are raised here as what they were.
-    return text if _RAISED.search(text) else f"{type(error).__name__}: {text}"
+    if _RAISED.search(text):
+        return text
+    # What was raised in this very process, as it was.
+    return ": ".join([type(error).__name__, *([" ".join(text.split())] * bool(text))])
 
 
 def _missing(module: str) -> str:

@@ -4,11 +4,13 @@ Each check ends with one line that says the way out. What only a worker can tell
 checked when it arrives (`pipelines.engines.arrival`).
 """
 
+import concurrent.futures
 import os
 import socket
+import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from apache_beam.options.pipeline_options import (
@@ -24,6 +26,8 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from pipelines.engines.options import check_extra, runner_of
 from pipelines.engines.versions import own_versions
 from pipelines.errors import UsageError
+
+_Answer = TypeVar("_Answer")
 
 # An engine that is there answers in milliseconds; networks of clusters are slower.
 _SECONDS: Final = 10.0
@@ -181,10 +185,17 @@ def _check_dask(options: PipelineOptions) -> None:
 
     from pipelines.engines.dask_cluster import check_cluster
 
-    if address := options.view_as(DaskOptions).address:
+    address = options.view_as(DaskOptions).address
+    if address:
         # Dask itself goes on trying for a while where nobody listens.
         _check_port("--dask_client_address", address, default=8786)
-    check_cluster(options)
+    try:
+        _answer_of(lambda: check_cluster(options))
+    except TimeoutError as error:
+        raise UsageError(
+            f"--dask_client_address {address}: something listens there, but no "
+            "scheduler of Dask answers. Give the address that `dask scheduler` prints."
+        ) from error
 
 
 def _check_dataflow(options: PipelineOptions) -> None:
@@ -221,6 +232,26 @@ _CHECKS: Final[Mapping[str, Callable[[PipelineOptions], None]]] = {
     "DaskRunner": _check_dask,
     "DataflowRunner": _check_dataflow,
 }
+
+
+def _answer_of(ask: Callable[[], _Answer]) -> _Answer:
+    """Return what a function returns, which may wait for ever.
+
+    Raises:
+        TimeoutError: It took too long.
+        Exception: Whatever the function raised.
+    """
+    # No executor: Python waits for the threads of one before it ends.
+    done: concurrent.futures.Future[_Answer] = concurrent.futures.Future()
+
+    def answer() -> None:
+        try:
+            done.set_result(ask())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=answer, name="ask_engine", daemon=True).start()
+    return done.result(4 * _SECONDS)
 
 
 def _check_port(flag: str, address: str, default: int | None = None) -> None:

@@ -20,7 +20,7 @@ from apache_beam.runners.runner import PipelineResult
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import read_workers
 
@@ -227,7 +227,9 @@ def _cancelled_by_interrupt(
     def end(number: int, frame: Any) -> None:
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
-        print(f"\n{command}: {cancel(result)} ({runner})", file=sys.stderr, flush=True)
+        said = cancel(result)
+        said = f"\n{command}: {said[0].lower()}{said[1:]} ({runner})"
+        print(said, file=sys.stderr, flush=True)
         if callable(before):
             before(number, frame)
 

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from transforms.buckets.places import is_remote
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage import files
 from transforms.storage.run_cache import kept_for_a_run
@@ -339,7 +340,7 @@ def _zip(path: str) -> _Zip:
     Any number of threads may read from a ZipFile at once.
     """
     stamp = (0, 0)
-    if not files.is_remote(path):
+    if not is_remote(path):
         status = os.stat(path)
         stamp = (status.st_mtime_ns, status.st_size)
     with _ZIP_LOCK:
@@ -352,7 +353,7 @@ _ZIP_LOCK = threading.Lock()
 @kept_for_a_run(maxsize=8)  # references of several archives arrive interleaved
 def _cached_zip(path: str, stamp: tuple[int, int]) -> _Zip:
     # Local files are opened by ZipFile itself, which then closes them when it goes.
-    file = files.open_file(path) if files.is_remote(path) else path
+    file = files.open_file(path) if is_remote(path) else path
     opened = zipfile.ZipFile(file)
     characters = set().union(*opened.namelist())
     return _Zip(opened, "\\" in characters and "/" not in characters)

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from transforms.storage.files import is_remote
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.run_cache import kept_for_a_run
 
