@@ -40,13 +40,13 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines.engines.dask_cluster import address_of, connect, host_of, workers_of
 from pipelines.engines.fusion import cut
-from pipelines.engines.stages import Blob, Stage, load_stage
+from pipelines.engines.stages import Blob, Stage, stage_of_thread
 from pipelines.errors import EngineError
 
 # Several tasks a thread, so that a slow one is not waited for by all; and no more
 # elements in one than may be done again when a worker is lost.
 _TASKS_A_THREAD: Final = 4
-_MOST_A_TASK: Final = 64
+_MOST_A_TASK: Final = 16
 
 # Tasks that the scheduler knows of, beside those that run.
 _TASKS_AHEAD: Final = 2
@@ -88,7 +88,8 @@ def run_stage(
         workers: How many workers there are on each host.
     """
     share_cores(workers)
-    return load_stage(stage).run(blobs, sides, _check_wanted)
+    with stage_of_thread(stage) as loaded:
+        return loaded.run(blobs, sides, _check_wanted)
 
 
 def share_cores(workers: Mapping[str, int]) -> None:
