@@ -91,6 +91,7 @@ def main() -> None:
             took = time.monotonic() - began
             times["Dask"].append(seconds - start_up)
             sent.append(loopback_bytes() - before - idle * took)
+            print(f"turn {turn}: {times}, {sent[-1] / 1e3:.0f} kB sent", flush=True)
         pictures = sum(
             path.stat().st_size for path in (root / "dask-0" / "images").rglob("*.jpg")
         )
@@ -98,7 +99,7 @@ def main() -> None:
     cells = args.contents * args.styles
     print(f"command: python benchmarks/cluster.py {' '.join(sys.argv[1:])}")
     print(f"{cells} cells on {args.workers} workers: {dask / local:.2f} x the time of")
-    print(f"the in-process runner ({dask:.1f} s, {local:.1f} s; each of {times})")
+    print(f"the in-process runner ({dask:.1f} s, {local:.1f} s)")
     print(f"sent: {statistics.median(sent) / 1e3:.0f} kB, and {idle / 1e3:.1f} kB a")
     print(f"second of an idle cluster; the pictures have {pictures / 1e3:.0f} kB")
 
