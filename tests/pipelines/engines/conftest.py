@@ -1,15 +1,14 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 
 @pytest.fixture(scope="module")
-def dask_options() -> Iterator[PipelineOptions]:
-    """Options for a cluster of two workers with a thread each, in this process."""
+def dask_cluster() -> Iterator[Any]:
+    """A Dask cluster of two workers with a thread each, in this process."""
     distributed = pytest.importorskip("distributed")
-    import apache_beam.runners.dask.dask_runner  # noqa: F401 - its options
-
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
@@ -17,4 +16,13 @@ def dask_options() -> Iterator[PipelineOptions]:
         protocol="tcp://",
         dashboard_address=None,
     ) as cluster:
-        yield PipelineOptions([f"--dask_client_address={cluster.scheduler_address}"])
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dask_options(dask_cluster: Any) -> PipelineOptions:
+    """Options for that cluster."""
+    import apache_beam.runners.dask.dask_runner  # noqa: F401 - its options
+
+    address = dask_cluster.scheduler_address
+    return PipelineOptions([f"--dask_client_address={address}"])

@@ -106,3 +106,41 @@ def test_a_wait_may_be_over_before_the_job(dask_options: Any) -> None:
     assert result.wait_until_finish(100) == PipelineState.RUNNING
     assert result.wait_until_finish() == PipelineState.DONE
     assert sorted(_SEEN) == list(range(40))
+
+
+_BEFORE: list[int] = []
+
+
+def note_before(element: int) -> tuple[int, int]:
+    _BEFORE.append(element)
+    return element, element
+
+
+def slowly_group(key: int, values: Any) -> tuple[int, int]:
+    return slowly(key), len(list(values))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_finished_on_a_lost_worker_is_not_done_again(
+    dask_cluster: Any, dask_options: Any
+) -> None:
+    _SEEN.clear()
+    _BEFORE.clear()
+    pipeline = beam.Pipeline(runner=DaskRunner(), options=dask_options)
+    before = pipeline | beam.Create(range(40)) | "Before" >> beam.Map(note_before)
+    _ = before | beam.GroupByKey() | beam.MapTuple(slowly_group)
+    result = pipeline.run()
+    waiting = threading.Thread(target=result.wait_until_finish)
+    waiting.start()
+    while len(_SEEN) < 10:
+        time.sleep(0.01)
+
+    (worker, *_) = dask_cluster.workers.values()
+    dask_cluster.sync(worker.close, nanny=False, executor_wait=False)
+
+    waiting.join(30)
+    assert result.state == PipelineState.DONE
+    assert sorted(_BEFORE) == list(range(40))
+    assert set(_SEEN) == set(range(40))
+    # Those of the task that it was at, and of the one that waited there.
+    assert len(_SEEN) - 40 <= 12
