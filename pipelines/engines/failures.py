@@ -14,7 +14,9 @@ _RAISED: Final = re.compile(
 )
 _MISSING: Final = re.compile(r"No module named '([\w.]+)'")
 # What Beam says where the process at the other end of a channel is gone.
-_LOST: Final = re.compile("Channel closed prematurely|Socket closed|Connection reset")
+_LOST: Final = re.compile(
+    "Channel closed prematurely|Socket closed|Connection reset|SDK worker disconnected"
+)
 _LONGEST: Final = 600
 
 # What only wraps the error of a worker.

@@ -127,7 +127,9 @@ class _WriteShardDoFn(beam.DoFn):
         else:
             self._kept.inc()
             if shard in self._committed.parts:
-                return  # and its rows are where they belong
+                # Its rows are where they belong. Beam takes a return with a comment
+                # behind it for one with a value, and warns.
+                return
         segments: SegmentWriter[int] = SegmentWriter(self._output)
         for row in committed_rows(self._output, self._settings, shard):
             part = stable_part(row["key"], self._parts)

@@ -37,6 +37,12 @@ Traceback (most recent call last):
             "RuntimeError: Channel closed prematurely.",
             "a worker was lost (RuntimeError: Channel closed prematurely)",
         ),
+        (
+            "RuntimeError: Pipeline job-001 failed in state FAILED: bundle inst038 "
+            "stage-054 failed:SDK worker disconnected: worker[job-001]",
+            "a worker was lost (RuntimeError: Pipeline job-001 failed in state FAILED: "
+            "bundle inst038 stage-054 failed:SDK worker disconnected: worker[job-001])",
+        ),
     ],
 )
 def test_last_error_of_the_worker_is_told(last: str, sentence: str) -> None:
