@@ -118,7 +118,9 @@ class _WriteShardDoFn(beam.DoFn):
         self, grouped: tuple[str, list[Segment]]
     ) -> Iterator[tuple[int, Segment]]:
         shard, spilled = grouped
-        if spilled or shard not in self._committed.shards:
+        there = self._committed
+        made = bool(spilled) or shard not in there.shards
+        if made:
             is_there = shard in self._committed.shards
             if is_there:
                 self._check(shard)
@@ -126,15 +128,13 @@ class _WriteShardDoFn(beam.DoFn):
             self._written.inc()
         else:
             self._kept.inc()
-            if shard in self._committed.parts:
-                # Its rows are where they belong. Beam takes a return with a comment
-                # behind it for one with a value, and warns.
-                return
-        segments: SegmentWriter[int] = SegmentWriter(self._output)
-        for row in committed_rows(self._output, self._settings, shard):
-            part = stable_part(row["key"], self._parts)
-            yield from segments.add(part, row)
-        yield from segments.flush()
+        # Else its rows are where they belong.
+        if made or shard not in there.parts:
+            segments: SegmentWriter[int] = SegmentWriter(self._output)
+            for row in committed_rows(self._output, self._settings, shard):
+                part = stable_part(row["key"], self._parts)
+                yield from segments.add(part, row)
+            yield from segments.flush()
 
     def _check(self, shard: str) -> None:
         """Check that the committed rows are those of the shard that is there.
