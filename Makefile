@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults golden docs
+.PHONY: help install demo format lint types check test test-slow test-faults test-airflow golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,16 @@ $(VENV)/.fuzz-installed: $(VENV)/.dev-installed
 
 test-faults: $(VENV)/.fuzz-installed build/faults.so ## crashes, damage, bad storage, fuzz
 	$(BIN)/pytest -n auto --dist loadscope tests/faults
+
+# Airflow pins what it needs, so it has an environment of its own. Not in CI: minutes.
+AIRFLOW := 3.3.2
+build/airflow-$(AIRFLOW):
+	$(PYTHON) -m venv $@.part
+	$@.part/bin/pip install --quiet "apache-airflow==$(AIRFLOW)"
+	mv $@.part $@
+
+test-airflow: $(VENV)/.dev-installed build/airflow-$(AIRFLOW) ## a real Airflow runs our DAG
+	build/airflow-$(AIRFLOW)/bin/python tests/infra/airflow_run.py $(BIN)/stylebeam
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py

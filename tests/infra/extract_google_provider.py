@@ -1,4 +1,4 @@
-"""Writes google_provider.json: resources of Terraform's Google provider, as we use them.
+"""Writes google_provider.json: what we use of Terraform's Google provider.
 
 Terraform checks names of attributes with the provider itself, a program that it would
 have to download. PyPI has the provider's schema as generated Python code, in
@@ -7,7 +7,7 @@ keeps of the resources that infra/terraform uses: which arguments and blocks the
 which are required, of what type, and what other resources may read of them.
 
     pip download --no-deps cdktf-cdktf-provider-google==16.12.1 -d build
-    python tests/infra/extract_google_provider.py build/cdktf_cdktf_provider_google-*.whl
+    python tests/infra/extract_google_provider.py build/cdktf_cdktf_provider_*.whl
 """
 
 import ast
@@ -61,7 +61,7 @@ def described(classes, name):
     """Return what a block may hold, or a resource where `name` ends in Config."""
     fields = {}
     for field, annotation, required, text in parameters(classes[name]):
-        if "_cdktf" in annotation and not text or field in _META:
+        if ("_cdktf" in annotation and not text) or field in _META:
             continue
         block = next(
             (

@@ -83,7 +83,10 @@ def complaints(texts: Mapping[str, str], extract: Mapping[str, Any]) -> list[str
             there = extract.get(kind, {"arguments": (), "exports": ()})
             if (kind, name) not in declared:
                 found.append(f"{file}: {kind}.{name} is not declared")
-            elif attribute and attribute not in {*there["exports"], *there["arguments"]}:
+            elif attribute and attribute not in {
+                *there["exports"],
+                *there["arguments"],
+            }:
                 found.append(f"{file}: {kind} has no {attribute}")
         for kind, name in _NAMED.findall(_expressions(document)):
             if name not in known[kind]:

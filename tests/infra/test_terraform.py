@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-
 import terraform_check as check
 
 INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"

@@ -1,4 +1,4 @@
-"""The training's files for clusters: valid, and understood by the command they start."""
+"""The training's files for clusters: valid, and fit for the command they start."""
 
 import json
 import os
