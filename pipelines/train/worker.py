@@ -81,9 +81,14 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
 
 
 def _train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
+    workdir = Workdir(pathlib.Path(config.workdir))
+    if cluster.workers > 1 and workdir.latest_step() == config.settings.steps:
+        # All steps are done. Whoever was lost after the last one need not come back.
+        if not cluster.chief:
+            return 0
+        cluster = Cluster(local=cluster.local)
     wait_for_all(cluster)
     strategy = make_strategy(cluster)
-    workdir = Workdir(pathlib.Path(config.workdir))
     if not plan.resumed:
         if cluster.chief:
             workdir.begin(start_bundle(config, plan), {"identity": dict(plan.identity)})

@@ -227,6 +227,19 @@ def test_partner_of_a_killed_worker_ends_to_be_started_again(train_command, tmp_
     assert [row["step"] for row in rows(tmp_path, "train")] == list(range(1, 61))
 
 
+def test_worker_lost_after_the_last_step_need_not_come_back(train_command, tmp_path):
+    flags = ("--steps", "2", "--eval-every", "2")
+    for task in start_cluster(train_command(tmp_path, *flags)):
+        assert finish(task)[0] == 0
+    (tmp_path / "metrics.jsonl").write_text("")  # The evaluation was lost, too.
+    for kind in ("worker", "chief"):
+        addresses = [f"localhost:{port}" for port in free_ports(2)]
+        task = start_task(train_command(tmp_path, *flags), kind, addresses)
+        status, error = finish(task, timeout=100)
+        assert status == 0, error
+    assert [row["step"] for row in rows(tmp_path, "held_out")] == [2]
+
+
 def test_one_that_is_asked_to_stop_stops_all_with_42(train_command, tmp_path):
     chief, worker = start_cluster(train_command(tmp_path, *SIXTY))
     wait_for_step(tmp_path, 7, chief)
