@@ -38,13 +38,9 @@ MEASURED = pathlib.Path(__file__).with_suffix(".json")
 
 # Runs as (workers, contents, styles): those that the stage times are taken from, and
 # those that are foretold by them.
-STAGE_RUNS = ((1, 4, 4), (1, 4, 32), (1, 16, 4), (1, 16, 32), (2, 4, 4))
-FORETOLD = ((1, 8, 16), (2, 16, 32), (2, 8, 16))
+STAGE_RUNS = ((1, 4, 4), (1, 4, 32), (1, 16, 4), (1, 16, 32), (2, 4, 4), (2, 16, 32))
+FORETOLD = ((1, 8, 16), (2, 8, 16))
 SIDE = 256
-
-# The launcher's part of a cell, from jobs with a stub for the network, which take
-# nothing else: docs/benchmarks.md, a million pictures, 200,000 cells (2026-11-28).
-TOLD = 0.00069
 
 # Prices in US dollars. A core with its memory for an hour is our assumption, no price
 # list was at hand: give your own. Requests are those of the examples on
@@ -73,8 +69,7 @@ class Stages(NamedTuple):
         style: A style, read and encoded.
         content: A content, read and encoded.
         cell: A cell, painted and written.
-        told: Of the launcher, a cell: plan, tables, gallery. Part of `cell` where
-            launcher and worker are one.
+        told: Of a launcher with other workers, a cell: plan, references, counts.
     """
 
     alone: float
@@ -110,6 +105,7 @@ def replay(
     styles: int,
     workers: int,
     *,
+    bank: int = 0,
     bundle: int = 0,
     boot: float = 0.0,
     bucket: bool = False,
@@ -121,6 +117,8 @@ def replay(
         contents: Photographs.
         styles: Styles of each of them.
         workers: Processes with one thread and a core each.
+        bank: Styles in all, from which those of a photograph are drawn; 0 takes as many
+            as each of them has.
         bundle: Contents that an engine hands out at once; 0 takes a tenth of a worker's
             share, and at least one.
         boot: Seconds until a machine is there.
@@ -134,10 +132,11 @@ def replay(
     plan = (launch + told * contents * styles) / 2
     ready = plan + boot + start
     # Each style once, over all workers, and then the bank is there.
-    shares = [styles // workers + (w < styles % workers) for w in range(workers)]
-    bank = ready + max(shares) * stages.style
+    bank = bank or styles
+    shares = [bank // workers + (w < bank % workers) for w in range(workers)]
+    encoded = ready + max(shares) * stages.style
     busy = [start + share * stages.style for share in shares]
-    free = [(bank, worker) for worker in range(workers)]
+    free = [(encoded, worker) for worker in range(workers)]
     heapq.heapify(free)
     each = stages.content + styles * stages.cell
     left = contents
@@ -148,14 +147,18 @@ def replay(
         busy[worker] += taken * each
         heapq.heappush(free, (now + taken * each, worker))
     painted = max(now for now, _ in free)
-    ideal = bank + contents * each / workers
-    written = bank + _seconds_of_writes(contents * styles) if bucket else 0.0
+    ideal = encoded + contents * each / workers
+    written = (
+        encoded + _seconds_of_writes(WRITES_A_CELL * contents * styles)
+        if bucket
+        else 0.0
+    )
     done = max(painted, written)
     limits = {
         "launcher": 2 * plan,
         "start": boot + start,
-        "styles": bank - ready,
-        "cells": ideal - bank,
+        "styles": encoded - ready,
+        "cells": ideal - encoded,
         "last bundles": painted - ideal,
         "bucket": done - painted,
     }
@@ -271,17 +274,20 @@ def stages_of(runs: dict[str, list[float]]) -> Stages:
             rows.append([1, styles, contents, contents * styles])
             totals.append(sum(runs[_key(workers, contents, styles)]))
     (alone, style, content, cell), _ = nnls(np.array(rows, float), np.array(totals))
-    ((workers, contents, styles),) = (job for job in STAGE_RUNS if job[0] > 1)
-    launch, *others = runs[_key(workers, contents, styles)]
+    # The launcher with others, in a small and in a large job.
+    small, large = (job for job in STAGE_RUNS if job[0] > 1)
+    launcher, *others = runs[_key(*small)]
+    more = large[1] * large[2] - small[1] * small[2]
+    told = max(0.0, (runs[_key(*large)][0] - launcher) / more)
+    workers, contents, styles = small
     pictures = styles * style + contents * content + contents * styles * cell
-    told = TOLD
     return Stages(
         alone=alone,
-        launch=launch - told * contents * styles,
-        start=(sum(others) - pictures + told * contents * styles) / workers,
+        launch=launcher - told * contents * styles,
+        start=(sum(others) - pictures) / workers,
         style=style,
         content=content,
-        cell=cell - told,
+        cell=cell,
         told=told,
     )
 
@@ -324,6 +330,7 @@ def scaled(stages: Stages, asked: argparse.Namespace) -> Iterator[dict[str, Any]
             asked.contents,
             asked.styles,
             workers,
+            bank=asked.bank,
             boot=asked.boot if workers > 1 else 0.0,
             bucket=asked.bucket,
         )
@@ -371,6 +378,7 @@ def main() -> None:
     parser.add_argument("--measured", type=pathlib.Path, default=MEASURED)
     parser.add_argument("--contents", type=int, default=1_300_000)
     parser.add_argument("--styles", type=int, default=1, help="of each content")
+    parser.add_argument("--bank", type=int, default=80_000, help="styles in all")
     parser.add_argument("--workers", nargs="*", type=int, default=[1, 8, 64, 512])
     parser.add_argument("--boot", type=float, default=180, help="seconds of a machine")
     parser.add_argument("--bucket", action="store_true", help="written into a bucket")
