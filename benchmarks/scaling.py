@@ -38,8 +38,8 @@ MEASURED = pathlib.Path(__file__).with_suffix(".json")
 
 # Runs as (workers, contents, styles): those that the stage times are taken from, and
 # those that are foretold by them.
-STAGE_RUNS = ((1, 4, 4), (1, 4, 32), (1, 16, 4), (1, 16, 32), (2, 4, 4), (2, 16, 32))
-FORETOLD = ((1, 8, 16), (2, 8, 16))
+STAGE_RUNS = ((1, 4, 4), (1, 4, 24), (1, 12, 4), (1, 12, 24), (2, 4, 4), (2, 12, 24))
+FORETOLD = ((1, 8, 12), (2, 8, 12))
 SIDE = 256
 
 # Prices in US dollars. A core with its memory for an hour is our assumption, no price
@@ -250,8 +250,8 @@ def measure(path: pathlib.Path, only: Sequence[str] = ()) -> None:
     runs = json.loads(path.read_text()) if path.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        draw(folder / "contents", 16, 1)
-        draw(folder / "styles", 32, 2)
+        draw(folder / "contents", 12, 1)
+        draw(folder / "styles", 24, 2)
         for workers, contents, styles in STAGE_RUNS + FORETOLD:
             key = _key(workers, contents, styles)
             if key in runs or (only and key not in only):
