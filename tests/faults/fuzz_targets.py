@@ -212,12 +212,13 @@ def _csv_rows(place: Place, data: bytes) -> None:
         return
     # Lines are the rows of a file without quotes, whoever reads it.
     text = data.decode("utf-8-sig")
-    plain = [line for line in text.replace("\r\n", "\n").split("\n")[1:] if line]
+    # Blank ones before the header are none either.
+    plain = [line for line in text.replace("\r\n", "\n").split("\n") if line]
     if '"' not in text and "\r" not in text.replace("\r\n", ""):
-        _all_there(rows, len(plain))
+        _all_there(rows, len(plain[1:]))
     with contextlib.suppress(csv.Error):
         strict = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        _all_there(rows, len([row for row in strict[1:] if row]))
+        _all_there(rows, len([row for row in strict if row][1:]))
         return
     raise WrongError("a quote that is never closed, or stands inside, is accepted")
 
