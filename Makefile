@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults golden docs
+.PHONY: help install demo format lint types check test test-slow test-faults engines \
+  test-engines test-engines-all prism golden docs
 
 help: ## this menu
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 # Only where there is none yet, so `make install PYTHON=python3.12` is said once.
 $(BIN)/pip:
@@ -48,10 +49,10 @@ types: $(VENV)/.dev-installed ## mypy, strict
 check: lint types ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -n auto -m "not slow and not faults"
+	$(BIN)/pytest -n auto -m "not slow and not faults and not engines"
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
-	$(BIN)/pytest -n auto -m "slow and not faults"
+	$(BIN)/pytest -n auto -m "slow and not faults and not engines"
 
 # Storage that fails and functions that crash on purpose, preloaded into a process.
 build/faults.so: tests/faults/storage_shim.c tests/faults/return_hook.c
@@ -66,8 +67,37 @@ $(VENV)/.fuzz-installed: $(VENV)/.dev-installed
 test-faults: $(VENV)/.fuzz-installed build/faults.so ## crashes, damage, bad storage, fuzz
 	$(BIN)/pytest -n auto --dist loadscope tests/faults
 
+# Beam's runner in Go, of the version of the Beam that is installed. The launcher never
+# downloads one, as Beam's PrismRunner would.
+build/bin/prism: | $(VENV)/.dev-installed
+	@mkdir -p build/bin
+	GOBIN=$(CURDIR)/build/bin go install \
+	  github.com/apache/beam/sdks/v2/go/cmd/prism@v$$($(BIN)/python -c \
+	  'import importlib.metadata as m; print(m.version("apache-beam"))')
+
+prism: build/bin/prism ## build/bin/prism, for --runner=PrismRunner; needs Go
+	@echo "--runner=PrismRunner --prism_location=$(CURDIR)/build/bin/prism"
+
+# Google Cloud Storage on this machine, for tests.
+build/bin/fake-gcs-server:
+	@mkdir -p build/bin
+	GOBIN=$(CURDIR)/build/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
+
+$(VENV)/.engines-installed: $(VENV)/.dev-installed
+	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp]"
+	@touch $@
+
+engines: $(VENV)/.engines-installed build/bin/prism build/bin/fake-gcs-server
+
+test-engines: engines ## the jobs on other engines; minutes
+	$(BIN)/pytest tests/engines
+
+test-engines-all: engines ## every job on every engine, and all kills; an hour
+	ENGINES=all $(BIN)/pytest tests/engines
+
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py
 
-docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/
+docs: $(VENV)/.dev-installed ## rewrite the tables of options in docs/, parameters in infra/
 	$(BIN)/python tests/regenerate_docs.py
+	$(BIN)/python tests/regenerate_templates.py

@@ -10,7 +10,7 @@ import errno
 import functools
 import hashlib
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -186,15 +186,11 @@ class Bundle:
         whole: the arrays are written beside those that are there, under names that hold
         their hash; then bundle.json is replaced, at once; then the arrays get their
         names, and `load_bundle` looks under both. This needs a file system that renames
-        at once. A bucket does not: a bundle that is being copied into one is refused
-        until its files fit, since bundle.json has their hashes.
+        at once; `writes` is for one that does not, such as a bucket.
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        pending = {
-            name: folder / _pending_name(name, entry["sha256"])
-            for name, entry in self.description["files"].items()
-        }
+        pending = {name: folder / place for name, place in self._pending.items()}
         for name, path in pending.items():
             _replace(path, self.files[name])
         _replace(folder / "bundle.json", canonical_json(self.description))
@@ -204,6 +200,26 @@ class Bundle:
         for name in ("bundle.json", *pending):
             for path in (*folder.glob(f".{name}-*"), *folder.glob(f".{name}.tmp")):
                 path.unlink()
+
+    def writes(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield what to write in turn, each file whole, so that no reader is refused.
+
+        After each step `load_bundle` finds the bundle that was there, or this one.
+
+        Yields:
+            Name in the folder and bytes; None for a file that is no longer needed.
+        """
+        for name, place in self._pending.items():
+            yield place, self.files[name]
+        yield "bundle.json", canonical_json(self.description)
+        yield from self.files.items()
+        for place in self._pending.values():
+            yield place, None
+
+    @property
+    def _pending(self) -> dict[str, str]:
+        seals = self.description["files"]
+        return {name: _pending_name(name, seals[name]["sha256"]) for name in seals}
 
 
 def _pending_name(name: str, sha256: str) -> str:

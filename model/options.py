@@ -76,6 +76,7 @@ class Option:
             an output. No input and output may lie inside one another.
         words: Values of a path that are names of something else.
         own: Name of the one file inside the output that may be read all the same.
+        launcher: Whether only the launcher reads the path, and no worker of a job.
         type: Type of the value, or of each value of a tuple.
         many: Whether the value is a tuple.
         choices: All values, where they are words out of some.
@@ -92,6 +93,7 @@ class Option:
     path: PathUse | None = None
     words: tuple[str, ...] = ()
     own: str = ""
+    launcher: bool = False
     type: Any = str
     many: bool = False
     choices: tuple[str, ...] = ()
@@ -116,9 +118,10 @@ def option(
     path: PathUse | None = None,
     words: tuple[str, ...] = (),
     own: str = "",
+    launcher: bool = False,
 ) -> _T:
     """Return a field with a default; the arguments are those of `Option`."""
-    about = Option(help, within, metavar, read, instead_of, path, words, own)
+    about = Option(help, within, metavar, read, instead_of, path, words, own, launcher)
     return dataclasses.field(default=default, metadata={_KEY: about})
 
 

@@ -20,7 +20,8 @@ from pipelines.command.heap import share_one_heap
 from pipelines.command.redaction import CleanFormatter, without_secrets
 from pipelines.command.streams import Streams
 from pipelines.command.surroundings import check_surroundings
-from pipelines.errors import StorageError, UsageError
+from pipelines.engines.log import QuietFilter
+from pipelines.errors import EngineError, StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.import_weights.config import ImportWeightsConfig
 from pipelines.ingest.config import IngestConfig
@@ -30,8 +31,8 @@ from pipelines.train.config import TrainConfig
 from pipelines.train.export_config import ExportConfig
 from pipelines.verify.config import VerifyConfig
 from pipelines.visualize.config import VisualizeConfig
+from transforms.buckets.places import UnreachableError
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.storage.files import UnreachableError
 
 _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
@@ -170,9 +171,13 @@ def _run(argv: Sequence[str] | None) -> int:
     # TensorFlow writes its start-up remarks to stderr unless told before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Of others only errors: Beam warns of optional packages that are not installed.
+    verbose = getattr(args, "verbose", False)
     handler = logging.StreamHandler()
     handler.setFormatter(CleanFormatter("%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.ERROR, handlers=[handler])
+    if not verbose:
+        handler.addFilter(QuietFilter())
+    level = logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=level, handlers=[handler])
     for ours in ("model", "transforms", "pipelines"):
         logging.getLogger(ours).setLevel(logging.INFO)
     try:
@@ -184,7 +189,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(job.run(config, beam_flags))
     except (UsageError, UnreachableError) as error:
         return _complain(args.command, error, 2)
-    except (StorageError, OSError) as error:
+    except (StorageError, EngineError, OSError) as error:
         return _complain(args.command, error, 1)
     except KeyboardInterrupt:
         print(

@@ -14,3 +14,10 @@ class StorageError(RuntimeError):
 
     What is committed is kept. The message names the file and what to do. Exit status 1.
     """
+
+
+class EngineError(RuntimeError):
+    """A job failed on an engine with workers of its own, or could not be handed over.
+
+    What is committed is kept. The message says why and what to do. Exit status 1.
+    """

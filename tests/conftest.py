@@ -13,6 +13,8 @@ from model.config import STYLE_LAYERS, ConvSpec
 from model.networks.decoder import mirror_layers
 from model.networks.family import family_member, narrow_layers
 
+pytest_plugins = ["emulators"]
+
 # The same examples in every run; TensorFlow traces on first use, so no deadline.
 hypothesis.settings.register_profile(
     "stylebeam", deadline=None, derandomize=True, max_examples=20, database=None

@@ -54,7 +54,8 @@ class Count:
     """The names of what steps count and `job.json` adds up: a closed set.
 
     Plain strings, since Beam's coders tell a member of an enum from its string, and
-    the sums of one name would come apart.
+    the sums of one name would come apart. Beside them stand the names that
+    `failure_count` gives.
     """
 
     IMAGES_DECODED: Final = "images_decoded"
@@ -82,6 +83,15 @@ class Count:
     RUNS_DONE: Final = "runs_done"
     RUNS_KEPT: Final = "runs_kept"
     RUNS_FAILED: Final = "runs_failed"
+
+
+def failure_count(reason: str) -> str:
+    """Return the name by which failures of one reason are counted in `job.json`.
+
+    >>> failure_count(Reason.NOT_FOUND)
+    'failures_not_found'
+    """
+    return f"failures_{reason}"
 
 
 class ImageError(Exception):

@@ -8,9 +8,9 @@ and nothing of this pipeline is ever saved. Pictures are decoded as
 """
 
 import dataclasses
+import fnmatch
 import hashlib
 import io
-import os
 from collections.abc import Sequence, Set
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from model.checksums import DamagedFileError, check_parquet, is_intact_record
 from model.config import read_json
+from model.training.data_files import LOCAL_FILES, DataFiles
 
 FORMAT_VERSION: Final = 1
 
@@ -56,6 +57,7 @@ class PictureIndex:
         keys: Keys of the pictures.
         record: int64 [pictures, 2], first byte of the framed record that holds the
             picture, and its bytes; none where the files are not of records.
+        reader: Reads `files`.
     """
 
     files: tuple[str, ...]
@@ -68,6 +70,7 @@ class PictureIndex:
     fingerprints: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     record: npt.NDArray[np.int64] | None = None
+    reader: DataFiles = LOCAL_FILES
 
     def __len__(self) -> int:
         return len(self.file)
@@ -103,33 +106,46 @@ class PictureIndex:
             DamagedFileError: The record that holds it is not as it was written.
             OSError: It cannot be read.
         """
-        path = self.files[self.file[picture]].encode()
+        path = self.files[self.file[picture]]
         offset, length = int(self.offset[picture]), int(self.length[picture])
         if self.record is None:
-            return _read_range(path, offset, length)
+            return self._read_range(path, offset, length)
         start, size = map(int, self.record[picture])
-        frame = _read_range(path, start, size)
+        frame = self._read_range(path, start, size)
         if not is_intact_record(frame):
             raise DamagedFileError(
-                f"{path.decode()} is damaged: the record at byte {start} is not as it "
+                f"{path} is damaged: the record at byte {start} is not as it "
                 "was written. Give the command of `stylebeam ingest` again, which "
                 "makes damaged shards anew"
             )
         return frame[offset - start :][:length]
 
+    def _read_range(self, path: str, offset: int, length: int) -> bytes:
+        data = self.reader.read_range(path, offset, length)
+        if len(data) != length:
+            raise OSError(
+                f"{path} ends within a picture, at byte {offset + len(data)}: it was "
+                "changed since it was ingested. Run `stylebeam ingest` again"
+            )
+        return data
 
-def load_index(folders: Sequence[str], split: str) -> PictureIndex:
+
+def load_index(
+    folders: Sequence[str], split: str, reader: DataFiles = LOCAL_FILES
+) -> PictureIndex:
     """Return where the pictures of a split of some ingested data sets are.
 
     Args:
-        folders: Outputs of `stylebeam ingest`, local paths or `gs://` URLs.
+        folders: Outputs of `stylebeam ingest`.
         split: `train` or `val`.
+        reader: Reads them; the default knows local paths alone.
 
     Returns:
         The pictures of the data sets one after the other, each sorted by key.
 
     Raises:
         FileNotFoundError: A folder is not a data set.
+        OSError: A file cannot be read.
         ValueError: A data set has another format, or none has pictures in that split.
     """
     files: list[str] = []
@@ -137,9 +153,9 @@ def load_index(folders: Sequence[str], split: str) -> PictureIndex:
     fingerprints = []
     for folder in folders:
         root = folder.rstrip("/")
-        about = _read_about(root)
+        about = _read_about(root, reader)
         fingerprints.append(about["fingerprint"])
-        rows = _read_rows(root, split)
+        rows = _read_rows(root, split, reader)
         shards = _shard_names(root, about, split, rows["shard"])
         for name in _COLUMNS:
             columns[name] += rows[name]
@@ -160,17 +176,19 @@ def load_index(folders: Sequence[str], split: str) -> PictureIndex:
         record=np.array(
             [columns["byte_offset"], columns["byte_length"]], np.int64
         ).T.copy(),
+        reader=reader,
     )
 
 
-def _read_about(root: str) -> dict[str, Any]:
+def _read_about(root: str, reader: DataFiles) -> dict[str, Any]:
     path = f"{root}/ingest.json"
-    if not tf.io.gfile.exists(path):
+    try:
+        about: dict[str, Any] = read_json(reader.read(path))
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{root} is not a data set: there is no ingest.json in it. Make one with "
             "`stylebeam ingest`; if that was killed, run it again"
-        )
-    about: dict[str, Any] = read_json(_read_whole(path))
+        ) from error
     version = about.get("format_version")
     if version != FORMAT_VERSION:
         raise ValueError(
@@ -200,12 +218,12 @@ def _shard_names(
     return names
 
 
-def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
+def _read_rows(root: str, split: str, reader: DataFiles) -> dict[str, list[Any]]:
     """Return the columns of the accepted pictures of a split, sorted by key."""
     wanted = [("status", "==", "accepted"), ("split", "==", split)]
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for path in _manifest(root):
-        data = io.BytesIO(_read_whole(path))
+    for path in _manifest(root, reader):
+        data = io.BytesIO(reader.read(path))
         check_parquet(data, path)
         try:
             table = pq.read_table(data, columns=_COLUMNS, filters=wanted)
@@ -217,13 +235,15 @@ def _read_rows(root: str, split: str) -> dict[str, list[Any]]:
     return {name: [values[i] for i in order] for name, values in columns.items()}
 
 
-def kept_of_copies(folders: Sequence[str]) -> dict[str, str]:
+def kept_of_copies(
+    folders: Sequence[str], reader: DataFiles = LOCAL_FILES
+) -> dict[str, str]:
     """Return the key that was kept by that of each copy which ingest left out of it."""
     kept: dict[str, str] = {}
     for folder in folders:
-        for path in _manifest(folder.rstrip("/")):
+        for path in _manifest(folder.rstrip("/"), reader):
             table = pq.read_table(
-                io.BytesIO(_read_whole(path)),
+                io.BytesIO(reader.read(path)),
                 columns=["key", "duplicate_of"],
                 filters=[("status", "==", "duplicate")],
             )
@@ -231,14 +251,10 @@ def kept_of_copies(folders: Sequence[str]) -> dict[str, str]:
     return kept
 
 
-def _manifest(root: str) -> list[str]:
-    return sorted(tf.io.gfile.glob(f"{root}/manifest/part-*.parquet"))
-
-
-def _read_whole(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        data: bytes = file.read()
-    return data
+def _manifest(root: str, reader: DataFiles) -> list[str]:
+    names = reader.names(f"{root}/manifest")
+    parts = fnmatch.filter(names, "part-*.parquet")
+    return sorted(f"{root}/manifest/{name}" for name in parts)
 
 
 def draw(
@@ -363,24 +379,3 @@ def _read_window(
         ],
     )
     return pixels[:, before : before + width]
-
-
-def _read_range(path: bytes, offset: int, length: int) -> bytes:
-    """Read some bytes of a file, local or remote."""
-    name = path.decode()
-    if "://" in name:
-        with tf.io.gfile.GFile(name, "rb") as remote:
-            remote.seek(int(offset))
-            data: bytes = remote.read(int(length))
-    else:
-        descriptor = os.open(name, os.O_RDONLY)
-        try:
-            data = os.pread(descriptor, int(length), int(offset))
-        finally:
-            os.close(descriptor)
-    if len(data) != length:
-        raise OSError(
-            f"{name} ends within a picture, at byte {offset + len(data)}: it was "
-            "changed since it was ingested. Run `stylebeam ingest` again"
-        )
-    return data

@@ -6,22 +6,25 @@ configuration says of what it is a path (`model.options.Option.path`), so each o
 that names a place is compared here, for every command, before its job is imported.
 """
 
+import dataclasses
 import functools
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from model.options import Option, PathUse, options_of
 from pipelines.command.flags import flag_of
 from pipelines.errors import UsageError
+from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
 from transforms.inputs.reading import list_checked
 from transforms.inputs.roots import InputRoot, places_of
-from transforms.storage.files import is_remote
 
 # Folders whose relation to the output is remembered while a listing is walked.
 _REMEMBERED: Final = 4096
+
+_Config = TypeVar("_Config")
 
 
 def check_apart(config: Any) -> None:
@@ -159,19 +162,63 @@ def is_same(place: str, other: str) -> bool:
     return is_inside(place, other) and is_inside(other, place)
 
 
+def local_inputs(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield flag and place of the inputs on this machine that workers read.
+
+    Args:
+        config: Configuration of a command.
+    """
+    for flag, place, _ in _places(config, "read", planning=False):
+        if not is_remote(place):
+            yield flag, place
+
+
+def absolute(config: _Config) -> _Config:
+    """Return a configuration whose local paths do not depend on the working folder.
+
+    Args:
+        config: Configuration of a command.
+    """
+    changes: dict[str, Any] = {}
+    kind: type = type(config)
+    for name, about in options_of(kind).items():
+        value = getattr(config, name)
+        if not isinstance(about, Option):
+            changes[name] = absolute(value)
+        elif about.path and value:
+            paths = [
+                argument if argument in about.words else _absolute(argument, about)
+                for argument in (value if about.many else (value,))
+            ]
+            changes[name] = tuple(paths) if about.many else paths[0]
+    return dataclasses.replace(cast(Any, config), **changes)
+
+
+def _absolute(argument: str, about: Option) -> str:
+    # `NAME=PATH` and globs become absolute where they are looked up.
+    if is_remote(argument) or (about.many and not os.path.lexists(argument)):
+        return argument
+    return os.path.abspath(argument)
+
+
 def _plain_url(url: str) -> str:
     scheme, _, path = url.partition("://")
     return f"{scheme.lower()}://{posixpath.normpath(path.lstrip('/'))}"
 
 
-def _places(config: Any, use: PathUse) -> Iterator[tuple[str, str, str]]:
-    """Yield flag, place and `Option.own` of the options of one use."""
+def _places(
+    config: Any, use: PathUse, planning: bool = True
+) -> Iterator[tuple[str, str, str]]:
+    """Yield flag, place and `Option.own` of the options of one use.
+
+    Without `planning`, those are left out that the launcher alone reads.
+    """
     kind: type = type(config)
     for name, about in options_of(kind).items():
         value = getattr(config, name)
         if not isinstance(about, Option):
-            yield from _places(value, use)
-        elif about.path == use:
+            yield from _places(value, use, planning)
+        elif about.path == use and not (about.launcher and not planning):
             for argument in value if about.many else (value,):
                 if argument and argument not in about.words:
                     for place in places_of(argument):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.elements import Count
+from transforms.elements import Count, Reason, failure_count
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +68,15 @@ class Balance:
             "done": dict(self.done),
             "failed": self.failed,
         }
+
+
+def tell_reasons(command: str, counts: Mapping[str, int]) -> None:
+    """Say how much failed for which reason, the most frequent first."""
+    found = [(counts.get(failure_count(one), 0), str(one)) for one in Reason]
+    reasons = sorted((-amount, one) for amount, one in found if amount)
+    if reasons:
+        told = ", ".join(f"{-amount} {one}" for amount, one in reasons)
+        print(f"{command}: failures by reason: {told}", file=sys.stderr)
 
 
 def tell_unlisted(command: str, folders: int) -> None:

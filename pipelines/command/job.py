@@ -6,24 +6,23 @@ Knows nothing of Beam: `evaluate` runs without it.
 import contextlib
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipelines.command.balances import Balance, tell_unlisted
+from pipelines.command.balances import Balance
+from pipelines.command.job_end import JobEnd
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.lock import OutputLock, only_run
 from pipelines.command.overwrite import (
     BEGUN,
     SET_ASIDE,
     STATE,
-    delete_leftovers,
     named_deletions,
     set_aside,
     state_of,
@@ -31,15 +30,17 @@ from pipelines.command.overwrite import (
 from pipelines.command.progress_bar import shown_progress
 from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
-from pipelines.command.worker_death import describe
+from pipelines.command.worker_death import describe, interrupt_ends_at_once
+from pipelines.engines.engine import IN_PROCESS, Engine
+from pipelines.engines.run_id import new_run_id
 from pipelines.errors import UsageError
-from transforms.images.crash_notes import forget_notes, noting
-from transforms.storage.files import UnreachableError, google_errors, is_remote
+from transforms.buckets.places import UnreachableError, is_remote
+from transforms.images.crash_notes import noting
 from transforms.storage.folder import TEMPORARY, OutputFolder
-from transforms.storage.worker_progress import forget_progress, read_progress
+from transforms.storage.lease import Lease
+from transforms.storage.worker_progress import forget_progress
 
-# What a shell reports for a process that SIGINT ended.
-_INTERRUPTED: Final = 130
+_LONGEST_ERROR: Final = 20_000
 
 _PACKAGES: Final = (
     "stylebeam",
@@ -52,9 +53,14 @@ _PACKAGES: Final = (
 )
 
 
-def no_leftovers(_everything: bool) -> Iterable[str]:
+def no_leftovers(_output: OutputFolder, _everything: bool) -> Iterable[str]:
     """Return nothing: the command leaves no file that it has no use for."""
     return ()
+
+
+def none_untold(_counts: Mapping[str, int]) -> int:
+    """Return 0: the command has no table that could tell less than was done."""
+    return 0
 
 
 def no_flag(_name: str, _value: Any) -> None:
@@ -75,8 +81,9 @@ class Job:
         overwrite: Whether what is there is made anew.
         records: What of `names` says what is done: it is set aside where everything is
             made anew.
-        leftovers: Returns the files that the finished output has no use for: all of
-            them where everything was made anew (True), or those of this run (False).
+        leftovers: Returns the files that the finished output, as this run may write
+            it, has no use for: all of them where everything was made anew (True), or
+            those of this run (False).
         max_failure_rate: Largest share of failed images, and of failed cells, that
             still is a success, in [0, 1].
         unit: What the progress counts, such as `cells`.
@@ -86,6 +93,8 @@ class Job:
         reasons: Where in the output people find why something failed.
         flag_for: Returns the flag that asks for a value of the identity, if there is
             one: how an output of an earlier version is continued.
+        run_id: Name of this run.
+        runs_on: What runs its steps.
     """
 
     command: str
@@ -95,13 +104,15 @@ class Job:
     config: Mapping[str, Any]
     overwrite: bool
     records: Sequence[str] = ()
-    leftovers: Callable[[bool], Iterable[str]] = no_leftovers
+    leftovers: Callable[[OutputFolder, bool], Iterable[str]] = no_leftovers
     max_failure_rate: float
     unit: str
     total: int
     unlisted: int = 0
     reasons: str = "failures"
     flag_for: Callable[[str, Any], str | None] = no_flag
+    run_id: str = dataclasses.field(default_factory=new_run_id)
+    runs_on: Engine = IN_PROCESS
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -111,12 +122,10 @@ class Job:
                 to a job of another identity.
         """
         root = self.output.root
-        remote = check_reachable("--output", root)
-        if not remote:
+        if not check_reachable("--output", root):
             _check_writable(root)
         try:
-            with google_errors() if remote else contextlib.nullcontext():
-                job = self.output.read_json(JOB)
+            job = self.output.read_json(JOB)
         except ValueError as error:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, UnreachableError) as error:
@@ -149,71 +158,132 @@ class Job:
 
     def run(
         self,
-        work: Callable[[], Mapping[str, int]],
+        work: Callable[[OutputFolder], Mapping[str, int]],
         balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int] = none_untold,
     ) -> int:
         """Do the work of a command, from a clean start to job.json.
 
         Args:
-            work: Does it and returns its counts.
+            work: Does it and returns its counts. It gets the output with what this
+                run must hold to write there.
             balances: Returns what must add up, the main one last, from the counts.
+            untold: Returns how many of what was done the tables do not tell of.
 
         Returns:
             0, or 1 when more failed than is allowed or nothing was done.
 
         Raises:
-            RuntimeError: A balance does not add up.
+            RuntimeError: A balance does not add up, or the output does not tell of all.
             StorageError: A file of the output cannot be written or deleted, or the
                 output vanished.
             UsageError: Another run is writing this output.
         """
-        with storage_errors(), only_run("--output", self.output.root) as lock:
+        with self._held() as (held, lock):
+            end = held._begin(lock, balances, untold)
+            with (
+                held._failure_told(end.about),
+                held.noted(),
+                interrupt_ends_at_once(
+                    held.command, functools.partial(held._end, end.about)
+                ),
+                shown_progress(held.output, held.command, held.unit, held.total),
+            ):
+                counts = work(end.output)
+            return end.finish(counts)
+
+    def launch(
+        self,
+        submit: Callable[[JobEnd], None],
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int] = none_untold,
+    ) -> None:
+        """Begin the work of a command, and leave it to a job that ends itself.
+
+        Args:
+            submit: Submits the job, and has what it is given done by its last step.
+            balances: As `run`.
+            untold: As `run`.
+
+        Raises:
+            StorageError: A file of the output cannot be written or deleted.
+            UsageError: Another run is writing this output.
+        """
+        with self._held() as (held, lock):
+            end = held._begin(lock, balances, untold)
+            with held._failure_told(end.about):
+                submit(end.travelling())
+                lock.leave_to_job()
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[tuple["Job", OutputLock]]:
+        """Hold the output; yield this job with what it must hold to write there."""
+        root = self.output.root
+        with (
+            storage_errors(),
+            only_run("--output", root, self.run_id, self.runs_on) as lock,
+        ):
             # Again: another run may have ended meanwhile.
             self.check_output()
-            return self._run(work, balances, lock)
+            leased = dataclasses.replace(self.output, lease=lock.lease)
+            yield dataclasses.replace(self, output=leased), lock
 
-    def _run(
+    def _begin(
         self,
-        work: Callable[[], Mapping[str, int]],
-        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
         lock: OutputLock,
-    ) -> int:
-        started = time.monotonic()
+        balances: Callable[[Mapping[str, int]], Sequence[Balance]],
+        untold: Callable[[Mapping[str, int]], int],
+    ) -> JobEnd:
+        """Write the first job.json; return how the run ends."""
+        began = time.time()
         about: dict[str, Any] = {
             "command": self.command,
+            "run_id": self.run_id,
+            **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": _versions(),
         }
-        overwriting = self._begin(about)
-        with (
-            self.noted(),
-            _interrupt_ends_at_once(self.command),
-            shown_progress(self.output, self.command, self.unit, self.total),
-        ):
-            counts = dict(work())
-        lock.check()
-        checked = balances(counts)
-        status = _exit_status(checked, self.max_failure_rate, self.unlisted)
-        seconds = time.monotonic() - started
-        result = {
-            "status": "failed" if status else "done",
-            "counts": counts,
-            "balances": [balance.to_json() for balance in checked],
-            "seconds": round(seconds, 3),
-            "timings": _timings(read_progress(self.output)),
-        }
-        lost = any(balance.missing for balance in checked)
-        if not lost:
-            self._delete_last(overwriting, status)
-        if not (status or lost):
-            about.pop(STATE, None)
-        self.output.write_json(JOB, {**about, **result})
-        self.output.delete(TEMPORARY)
-        lock.check()
-        self._report(checked, seconds)
-        return status
+        if lock.lease is not None:
+            about["lease"] = _numbers(lock.lease)
+        return JobEnd(
+            command=self.command,
+            overwriting=self._prepare(about, lock),
+            # After that: what was set aside does not count any more.
+            output=dataclasses.replace(self.output, lease=lock.lease),
+            about=about,
+            began=began,
+            balances=balances,
+            untold=untold,
+            leftovers=self.leftovers,
+            max_failure_rate=self.max_failure_rate,
+            unit=self.unit,
+            unlisted=self.unlisted,
+            reasons=self.reasons,
+            check=lock.check,
+        )
+
+    @contextlib.contextmanager
+    def _failure_told(self, about: Mapping[str, Any]) -> Iterator[None]:
+        """Have job.json say that a job failed, and why: it does not run any more."""
+        try:
+            yield
+        except Exception as error:
+            # The cause is what an engine said, in full.
+            told = str(error.__cause__ or error)[-_LONGEST_ERROR:]
+            self._end(about, "failed", error=f"{type(error).__name__}: {told}")
+            raise
+
+    def _end(self, about: Mapping[str, Any], status: str, **told: str) -> None:
+        """Write the last job.json of a job that did not come to its end, if that goes.
+
+        A full disk or a folder that was taken away is the error that is told.
+        """
+        with contextlib.suppress(OSError, RuntimeError):
+            if self.output.exists(JOB):
+                value = {**about, "status": status, **clean_json(told)}
+                self.output.write_json(JOB, value)
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -230,7 +300,7 @@ class Job:
                 )
             yield
 
-    def _begin(self, about: dict[str, Any]) -> bool:
+    def _prepare(self, about: dict[str, Any], lock: OutputLock) -> bool:
         """Write the first job.json; return whether everything is made anew.
 
         Nothing is deleted but what a killed job left half done.
@@ -246,61 +316,11 @@ class Job:
         if state == BEGUN:
             set_aside(self.output, self.records)
             about[STATE] = SET_ASIDE
+            lock.start_over()
+            if lock.lease is not None:
+                about["lease"] = _numbers(lock.lease)
             self.output.write_json(JOB, {**about, "status": "running"})
         return state is not None
-
-    def _delete_last(self, overwriting: bool, status: int) -> None:
-        if overwriting and status:
-            print(
-                f"{self.command}: what --overwrite replaces stays in "
-                f"{self.output.root} until a run succeeds",
-                file=sys.stderr,
-            )
-        else:
-            delete_leftovers(self.output, self.leftovers(overwriting))
-
-    def _report(self, balances: Sequence[Balance], seconds: float) -> None:
-        summary = "; ".join(balance.sentence() for balance in balances)
-        print(f"{self.command}: {summary}; {seconds:.1f} s", file=sys.stderr)
-        for balance in balances:
-            if balance.missing:
-                raise RuntimeError(
-                    f"{balance.missing} {balance.name} were lost. This is a defect of "
-                    "stylebeam; please report it."
-                )
-            if balance.failure_rate > self.max_failure_rate:
-                print(
-                    f"{self.command}: {balance.failure_rate:.1%} of the {balance.name} "
-                    f"failed, --max-failure-rate {self.max_failure_rate:g} allows "
-                    f"{self.max_failure_rate:.1%}; the reasons are in "
-                    f"{self.output.path(self.reasons)}",
-                    file=sys.stderr,
-                )
-        tell_unlisted(self.command, self.unlisted)
-
-
-@contextlib.contextmanager
-def _interrupt_ends_at_once(command: str) -> Iterator[None]:
-    """End the process on Ctrl-C: whatever is committed stays, there is nothing to save.
-
-    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
-    with its traceback.
-    """
-
-    def end(_signal: int, _frame: object) -> None:
-        forget_notes()  # Nothing died of a picture.
-        message = f"\n{command}: interrupted; the same command goes on from here\n"
-        os.write(2, message.encode())
-        os._exit(_INTERRUPTED)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def check_reachable(flag: str, place: str) -> bool:
@@ -337,21 +357,9 @@ def _check_writable(root: str) -> None:
         raise UsageError(f"--output {root}: {folder} cannot be written.")
 
 
-def _exit_status(
-    balances: Sequence[Balance], max_failure_rate: float, unlisted: int
-) -> int:
-    nothing_done = not sum(balances[-1].done.values())
-    too_many = any(b.failure_rate > max_failure_rate for b in balances)
-    return 1 if nothing_done or too_many or unlisted else 0
-
-
-def _timings(totals: Mapping[str, float]) -> dict[str, float]:
-    """Return how long the workers ran, started up and computed, in seconds."""
-    return {
-        name: round(amount, 3)
-        for name, amount in totals.items()
-        if name.endswith("_seconds")
-    }
+def _numbers(lease: Lease) -> dict[str, int]:
+    """Return what the next run must know of the lease of this one."""
+    return {"number": lease.number, "since": lease.since}
 
 
 def _versions() -> dict[str, str]:

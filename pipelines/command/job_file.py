@@ -17,6 +17,12 @@ def wrong_job(job: Any) -> str | None:
     for name in ("identity", "counts", "timings", "versions", "config"):
         if not isinstance(job.get(name, {}), dict):
             return f"{name} is {short(job[name])}, expected an object"
+    lease = job.get("lease", {})
+    if not isinstance(lease, dict) or not all(
+        type(lease.get(name, 0)) is int and lease.get(name, 0) >= 0
+        for name in ("number", "since")
+    ):
+        return f"lease is {short(lease)}, expected two numbers"
     for name in ("counts", "timings"):
         for key, value in job.get(name, {}).items():
             if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,7 +1,11 @@
-"""One writer of an output: a lock that the kernel holds and that dies with its process.
+"""One writer of an output: a lock of its machine, a lease where workers are elsewhere.
 
-A lock of our own and not that of a package: processes that a run starts inherit it, so
-it holds until the last of them has ended, and its file is gone afterwards.
+The kernel holds the lock of a local folder, which dies with its processes. A lock of
+our own and not that of a package: processes that a run starts inherit it, so it holds
+until the last of them has ended, and its file is gone afterwards.
+
+An output in a bucket, and a local one that workers of other machines write, has a lease
+(`transforms.storage.lease`), which lives as long as the job.
 """
 
 import contextlib
@@ -13,8 +17,14 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from pipelines.command.job_file import JOB, wrong_job
+from pipelines.engines.engine import IN_PROCESS, Engine
+from pipelines.engines.lease_keeper import Before, LeaseKeeper, take_lease
+from pipelines.engines.run_id import new_run_id
 from pipelines.errors import StorageError, UsageError
-from transforms.storage.files import is_remote
+from transforms.buckets.places import UnreachableError, is_remote
+from transforms.storage.folder import OutputFolder
+from transforms.storage.lease import LEASE, Lease, LeaseLostError
 
 LOCK: Final = ".lock"
 
@@ -30,17 +40,45 @@ class OutputLock:
         named: The output as the command line names it: flag and folder.
         path: Path of the lock's file.
         descriptor: The open file; None where there is no lock.
+
+    Attributes:
+        keeper: Keeps the lease; None where the lock of this machine is enough.
     """
 
     def __init__(self, named: str, path: str, descriptor: int | None) -> None:
         self._named = named
         self._path = path
         self._descriptor = descriptor
+        self.keeper: LeaseKeeper | None = None
+
+    @property
+    def lease(self) -> Lease | None:
+        """What the job must hold; None where the lock of this machine is enough."""
+        return None if self.keeper is None else self.keeper.lease
+
+    def leave_to_job(self) -> None:
+        """Say that the launcher ends before the job, whose last step ends the lease.
+
+        Raises:
+            OSError: The lease is lost, or its store cannot be asked.
+        """
+        if self.keeper is not None:
+            self.keeper.leave_to_job()
+
+    def start_over(self) -> None:
+        """Say that no journal of an earlier run counts: all was set aside."""
+        if self.keeper is not None:
+            self.keeper.start_over()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What processes must inherit that go on writing when this one has died."""
         return () if self._descriptor is None else (self._descriptor,)
+
+    def close(self) -> None:
+        """End the lease, unless it is left to the job."""
+        if self.keeper is not None:
+            self.keeper.close()
 
     def is_there(self) -> bool:
         """Return whether the output still is the folder that was locked."""
@@ -53,11 +91,25 @@ class OutputLock:
         return os.path.samestat(there, os.fstat(self._descriptor))
 
     def check(self) -> None:
-        """Check that the output still is the folder that was locked.
+        """Check that the output still is the one that was locked.
 
         Raises:
-            StorageError: It was removed, or another one took its place.
+            StorageError: It was removed, another one took its place, or another run
+                has taken it over.
         """
+        if self.keeper is not None:
+            try:
+                self.keeper.look()
+            except LeaseLostError as error:
+                raise StorageError(
+                    f"{self._named}: {error.strerror}. What it had committed until "
+                    "then is kept."
+                ) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{self._named}: nobody can tell whether another run has taken it "
+                    f"over: {error}. Give the same command again, which goes on."
+                ) from error
         if not self.is_there():
             raise StorageError(
                 f"{self._named}: was removed or replaced while the job ran, and what "
@@ -66,34 +118,49 @@ class OutputLock:
 
 
 @contextlib.contextmanager
-def only_run(flag: str, folder: str) -> Iterator[OutputLock]:
+def only_run(
+    flag: str, folder: str, run: str | None = None, engine: Engine = IN_PROCESS
+) -> Iterator[OutputLock]:
     """Keep a second run from the same output, which is made if it is not there.
 
-    A lock file that a killed run left is no lock. A URL has none, and neither has a
-    file system without locks, which is told.
+    A lock file that a killed run left is no lock. A file system without locks is told.
 
     Args:
         flag: Flag that names the output.
         folder: Local path or URL.
+        run: Name of the run; None makes one.
+        engine: What runs the job.
 
     Raises:
         UsageError: Another run is writing it, or its lock cannot be opened.
         StorageError: The block failed, and the output is no longer there.
     """
     named = f"{flag} {folder}"
+    run = run or new_run_id()
     if is_remote(folder):
-        yield OutputLock(named, "", None)
+        lock = OutputLock(named, "", None)
+        lock.keeper = _leased(named, folder, run, engine)
+        try:
+            yield lock
+        except Exception:
+            lock.check()
+            raise
+        finally:
+            lock.close()
         return
     path = os.path.join(folder, LOCK)
     made = not os.path.lexists(folder)
     lock = OutputLock(named, path, _locked(named, folder, path))
     try:
+        if not engine.is_local or _had_lease(folder):
+            lock.keeper = _leased(named, folder, run, engine)
         yield lock
     except Exception:
         # The cause of whatever failed, wherever that was.
         lock.check()
         raise
     finally:
+        lock.close()
         # While it is held: whoever comes next makes a file of its own.
         if lock.is_there():
             with contextlib.suppress(OSError):
@@ -102,6 +169,35 @@ def only_run(flag: str, folder: str) -> Iterator[OutputLock]:
                     os.rmdir(folder)  # Nothing was written, or this fails.
         for descriptor in lock.descriptors:
             os.close(descriptor)
+
+
+def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper:
+    output = OutputFolder(folder)
+    try:
+        return take_lease(named, folder, run, engine, lambda: _before(output))
+    except UnreachableError as error:
+        raise UsageError(f"{named}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{named}: its lease cannot be taken: {error}") from error
+
+
+def _had_lease(folder: str) -> bool:
+    """Return whether workers of other machines may once have written a local output."""
+    output = OutputFolder(folder)
+    return output.exists(LEASE) or _before(output).number > 0
+
+
+def _before(output: OutputFolder) -> Before:
+    """Return what job.json says of the runs before; a damaged one is told elsewhere."""
+    try:
+        job = output.read_json(JOB)
+    except ValueError:
+        job = None
+    if job is None or wrong_job(job):
+        return Before(0, 0, ended=True)
+    lease = job.get("lease", {})
+    # One that failed on its way has merged nothing: only the end writes balances.
+    return Before(lease.get("number", 0), lease.get("since", 0), "balances" in job)
 
 
 def _locked(named: str, folder: str, path: str) -> int | None:

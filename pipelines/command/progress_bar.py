@@ -9,10 +9,13 @@ from typing import Final
 
 import tqdm
 
+from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import read_doing, read_progress
 
 _SECONDS_BETWEEN_LOOKS: Final = 0.25
+# Looking into a bucket takes a request for every worker.
+_SECONDS_BETWEEN_REMOTE_LOOKS: Final = 20.0
 _SECONDS_BETWEEN_LINES: Final = 30.0
 
 
@@ -48,7 +51,7 @@ def _follow_with_bar(
     with tqdm.tqdm(total=total, unit=f" {unit}", desc=command) as bar:
         finished = False
         while not finished:
-            finished = over.wait(_SECONDS_BETWEEN_LOOKS)
+            finished = over.wait(_pause(output))
             totals = read_progress(output)
             done, kept, failed = _amounts(totals, unit)
             # What an earlier run did must not count into the rate.
@@ -65,7 +68,7 @@ def _follow_with_lines(
     over: threading.Event, output: OutputFolder, command: str, unit: str, total: int
 ) -> None:
     started = written = time.monotonic()
-    while not over.wait(_SECONDS_BETWEEN_LOOKS):
+    while not over.wait(_pause(output)):
         now = time.monotonic()
         if now - written < _SECONDS_BETWEEN_LINES:
             continue
@@ -81,6 +84,11 @@ def _follow_with_lines(
             line += f", {encoded} styles encoded"
         line = "; ".join([line, *read_doing(output)])
         print(line, file=sys.stderr, flush=True)
+
+
+def _pause(output: OutputFolder) -> float:
+    remote = is_remote(output.root)
+    return _SECONDS_BETWEEN_REMOTE_LOOKS if remote else _SECONDS_BETWEEN_LOOKS
 
 
 def _styles_encoded(totals: Mapping[str, float]) -> int:

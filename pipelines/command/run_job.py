@@ -11,21 +11,41 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
+from pipelines.command.apart import absolute, local_inputs
 from pipelines.command.balances import Balance, tell_unlisted
 from pipelines.command.job import Job, check_reachable, no_flag
+from pipelines.command.job_end import JobEnd
+from pipelines.command.job_file import JOB
+from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import worker_death_ends_the_job
+from pipelines.engines.arrival import announce
+from pipelines.engines.config import LaunchConfig
+from pipelines.engines.dataflow import check_dataflow, launcher_leaves
+from pipelines.engines.engine import engine_of, job_of
+from pipelines.engines.failures import sentence_of
+from pipelines.engines.launch import check_launch
 from pipelines.engines.options import (
+    LOCAL,
     make_pipeline,
+    name_job,
     pipeline_options,
+    runner_of,
     shared_cores,
+    workers_are_here,
 )
-from pipelines.errors import UsageError
+from pipelines.engines.run_id import new_run_id
+from pipelines.engines.watch import await_end
+from pipelines.errors import EngineError, StorageError, UsageError
+from transforms.buckets.places import is_remote
+from transforms.steps.run_last import RunLast, ends_of
 from transforms.storage.committed_table import CommittedTable
-from transforms.storage.counts import COUNTS, WriteCounts
+from transforms.storage.counts import WriteCounts, read_counts
 from transforms.storage.folder import OutputFolder
+from transforms.storage.lease import change_holder
 from transforms.storage.parts import parts_in
 
 
@@ -45,6 +65,10 @@ class JobConfig(Protocol):
     @property
     def overwrite(self) -> bool:
         """Whether everything is made anew."""
+
+    @property
+    def launch(self) -> LaunchConfig:
+        """How it is launched."""
 
 
 _Config = TypeVar("_Config", bound=JobConfig)
@@ -83,6 +107,10 @@ def _go_on(_config: Any, _plan: Any) -> None:
     return None
 
 
+def _whole(plan: _Plan) -> _Plan:
+    return plan
+
+
 def _none(*_: Any) -> Sequence[str]:
     return ()
 
@@ -110,7 +138,10 @@ class Command(Generic[_Config, _Plan]):
         unlisted: Returns how many folders below the inputs could not be listed.
         begin: Tells the user what is worth knowing before the run; returns None to go
             on, or the exit status where there is nothing to run.
-        build: Composes the pipeline and returns its counts.
+        build: Composes the pipeline, which writes into the given output, and returns
+            its counts.
+        at_end: Returns of the plan what `balances` and `leftovers` look at, small
+            enough for a step of the job.
         balances: Returns what must add up, the main one last, from the counts.
         untold: Returns how many of what was counted as done or kept the tables of the
             output, read back, do not tell of.
@@ -133,7 +164,10 @@ class Command(Generic[_Config, _Plan]):
     total: Callable[[_Config, _Plan], int]
     unlisted: Callable[[_Plan], int] = _zero
     begin: Callable[[_Config, _Plan], int | None] = _go_on
-    build: Callable[[beam.Pipeline, _Config, _Plan], PCollection[tuple[str, int]]]
+    build: Callable[
+        [beam.Pipeline, _Config, _Plan, OutputFolder], PCollection[tuple[str, int]]
+    ]
+    at_end: Callable[[_Plan], _Plan] = _whole
     balances: Callable[[_Plan, Mapping[str, int]], Sequence[Balance]]
     end: Callable[[_Config, _Plan, OutputFolder], str]
     untold: Callable[[OutputFolder, Mapping[str, int]], int] = _zero
@@ -161,26 +195,44 @@ def run_job(
         UsageError: What was asked for cannot be done; nothing was written.
     """
     check_reachable("--output", config.output)
-    options = pipeline_options(beam_flags)
+    options = pipeline_options(beam_flags, verbose=config.launch.verbose)
+    engine = runner_of(options)
+    asked = config
+    if engine != LOCAL:
+        # Workers may be in another folder.
+        config = absolute(config)
+    if not workers_are_here(options):
+        check_places(asked, engine)
+    check_dataflow(options)
+    check_launch(options)
+    run_id = new_run_id()
+    name_job(options, command.name, run_id)
     # Before anything is written: an engine may refuse its options.
     pipeline = make_pipeline(options)
     plan = command.plan(config)
+    at_end = command.at_end(plan)
     output = OutputFolder(config.output)
     job = Job(
         command=command.name,
         output=output,
         names=command.names(output),
         identity=command.identity(config, plan),
-        config=dataclasses.asdict(config),
+        config=_settings(asked),
         overwrite=config.overwrite,
         records=command.records(config),
-        leftovers=functools.partial(_leftovers, command, config, plan, output),
+        leftovers=functools.partial(
+            _leftovers,
+            functools.partial(command.leftovers, config, at_end),
+            command.failure_parts(plan),
+        ),
         max_failure_rate=config.max_failure_rate,
         unit=command.unit,
         total=command.total(config, plan),
         unlisted=command.unlisted(plan),
         reasons=command.reasons,
         flag_for=command.flag_for,
+        run_id=run_id,
+        runs_on=engine_of(options),
     )
     job.check_output()
     if not config.overwrite:
@@ -190,35 +242,106 @@ def run_job(
         tell_unlisted(command.name, job.unlisted)
         return 1 if ended or job.unlisted else 0
 
-    def run_pipeline() -> Mapping[str, int]:
+    def run_pipeline(output: OutputFolder, end: JobEnd | None = None) -> None:
         with shared_cores(options), worker_death_ends_the_job(command.name):
-            counts = command.build(pipeline, config, plan)
+            counts = command.build(pipeline, config, plan, output)
             _ = counts | "WriteCounts" >> WriteCounts(output)
-            pipeline.run().wait_until_finish()
-        found: dict[str, int] = output.read_json(COUNTS)
-        if untold := command.untold(output, found):
-            raise RuntimeError(
-                f"{untold} {command.unit} were done, but the tables in {output.root} "
-                "do not tell of them. This is a defect of stylebeam; please report it. "
-                "The same command makes them again."
-            )
-        return found
+            if end is not None:
+                last = functools.partial(_finish, end)
+                _ = pipeline | "FinishJob" >> RunLast(last, ends_of(pipeline))
+            if engine == LOCAL:
+                pipeline.run().wait_until_finish()
+            else:
+                places = [place for _, place in local_inputs(config)]
+                announce(pipeline, output, run_id, places, beam_flags)
+                _run_elsewhere(pipeline, options, output, command.name)
 
-    status = job.run(run_pipeline, functools.partial(command.balances, plan))
+    def run_and_count(output: OutputFolder) -> Mapping[str, int]:
+        run_pipeline(output)
+        return read_counts(output)
+
+    balances = functools.partial(command.balances, at_end)
+    untold = functools.partial(command.untold, output)
+    if launcher_leaves(options):
+        job.launch(lambda end: run_pipeline(end.output, end), balances, untold)
+        print(
+            f"{command.name}: the job goes on by itself; its last step says in "
+            f"{output.path(JOB)} what came of it",
+            file=sys.stderr,
+        )
+        return 0
+    status = job.run(run_and_count, balances, untold)
     print(output.path(command.end(config, plan, output)))
     return status
 
 
+def _finish(end: JobEnd) -> str:
+    return end.finish_in_the_job(functools.partial(read_counts, end.output))
+
+
+def check_places(config: JobConfig, engine: str) -> None:
+    """Check that workers of other machines can reach all inputs and the output.
+
+    Raises:
+        UsageError: A place is on this machine, and nothing says that all see it.
+    """
+    if config.launch.shared_filesystem:
+        return
+    local = [*local_inputs(config)]
+    if not is_remote(config.output):
+        local.append(("--output", config.output))
+    for flag, place in local:
+        raise UsageError(
+            f"{flag} {place}: is on this machine, and the workers of {engine} may be "
+            "on others. Use a bucket, or say --shared-filesystem where all workers "
+            "see it under the same path."
+        )
+
+
+def _settings(config: JobConfig) -> dict[str, Any]:
+    """Return the configuration without what changes nothing of what is made."""
+    settings = dataclasses.asdict(config)
+    del settings["launch"]
+    return settings
+
+
+def _run_elsewhere(
+    pipeline: beam.Pipeline,
+    options: PipelineOptions,
+    output: OutputFolder,
+    command: str,
+) -> None:
+    """Run a pipeline on an engine with workers of its own, and wait for its end.
+
+    Raises:
+        EngineError: It failed; the message is the worker's, not the engine's.
+        StorageError: It failed since a file cannot be written or read.
+    """
+    try:
+        with storage_errors():
+            result = pipeline.run()
+            if output.lease is not None:
+                change_holder(output.root, output.lease, job=job_of(result))
+            await_end(result, options, output, command)
+    except (EngineError, StorageError):
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"the job failed on {runner_of(options)}: {sentence_of(error)}. What was "
+            f"finished is kept; the same command goes on. All that the engine said is "
+            f"in {output.path(JOB)}."
+        ) from error
+
+
 def _leftovers(
-    command: Command[_Config, _Plan],
-    config: _Config,
-    plan: _Plan,
+    of_command: Callable[[OutputFolder, bool], Iterable[str]],
+    failure_parts: int,
     output: OutputFolder,
     everything: bool,
 ) -> Iterator[str]:
     """Yield what the finished output has no use for."""
     # Of an earlier run with another number of inputs.
     for name, (_, parts) in parts_in(output, "failures").items():
-        if parts != command.failure_parts(plan):
+        if parts != failure_parts:
             yield name
-    yield from command.leftovers(config, plan, output, everything)
+    yield from of_command(output, everything)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipelines.errors import StorageError
+from transforms.inputs.lost_inputs import InputsLostError
 from transforms.storage.folder import OutputError
 
 # What else a full or broken disk says, such as that of the temporary files, and what is
@@ -39,12 +40,15 @@ def storage_errors() -> Iterator[None]:
     """Turn the errors of files that cannot be written into one that says so.
 
     Raises:
-        StorageError: The block raised an `OutputError`, or its text.
+        StorageError: The block raised an `OutputError` or an `InputsLostError`, or the
+            text of one.
     """
     try:
         yield
     except OutputError as error:
         raise StorageError(_sentence(error.filename, error.strerror or "")) from error
+    except InputsLostError as error:
+        raise StorageError(_lost(error.filename, error.strerror or "")) from error
     except Exception as error:
         text = _in_text(str(error))
         if text is not None:
@@ -55,6 +59,9 @@ def storage_errors() -> Iterator[None]:
 def _in_text(text: str) -> str | None:
     """Return what a traceback says of a file that cannot be written, if it does."""
     found = list(_RAISED.finditer(text))
+    for one in found:
+        if one["kind"] == InputsLostError.__name__:
+            return _lost(one["path"], one["text"])
     ours = [one for one in found if one["kind"] == OutputError.__name__]
     others = [
         one
@@ -66,6 +73,13 @@ def _in_text(text: str) -> str | None:
     for one in others:
         return _sentence(one["path"], one["text"], "read or written")
     return None
+
+
+def _lost(path: str | None, text: str) -> str:
+    return (
+        f"{text}, the last of them {path}. Is the place of the inputs still there? "
+        "What was finished is kept; once that is mended, the same command goes on."
+    )
 
 
 def _sentence(path: str | None, text: str, done: str = "written") -> str:

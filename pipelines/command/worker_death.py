@@ -1,4 +1,4 @@
-"""Ends the launcher when one of its worker processes died.
+"""Ends the launcher when one of its worker processes died, or on Ctrl-C.
 
 Beam's local runner with several processes waits for ever for one that is gone.
 """
@@ -10,10 +10,10 @@ import pathlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from transforms.images.crash_notes import count_deaths
+from transforms.images.crash_notes import count_deaths, forget_notes
 
 # Names of the threads of Beam that wait for a worker process, and that read from it;
 # the latter only tell, each with a traceback, that it is gone.
@@ -22,6 +22,10 @@ _READING: Final = ("beam_control_read", "read_grpc_client_inputs")
 _READING_LOG: Final = "apache_beam.runners.worker.data_plane"
 
 _FAILED: Final = 1
+# What a shell reports for a process that SIGINT ended.
+_INTERRUPTED: Final = 130
+
+_SECONDS_TO_TELL: Final = 5.0
 
 
 @contextlib.contextmanager
@@ -56,7 +60,9 @@ def worker_death_ends_the_job(command: str) -> Iterator[None]:
                 flush=True,
             )
             os._exit(_FAILED)
-        if name not in _READING:
+        # The end of a channel is told where the job is awaited.
+        kinds = {kind.__name__ for kind in what.exc_type.__mro__}
+        if name not in _READING and "RpcError" not in kinds:
             before(what)
 
     threading.excepthook = hook
@@ -66,6 +72,38 @@ def worker_death_ends_the_job(command: str) -> Iterator[None]:
     finally:
         threading.excepthook = before
         log.setLevel(level)
+
+
+@contextlib.contextmanager
+def interrupt_ends_at_once(command: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """End the process on Ctrl-C: whatever is committed stays.
+
+    Beam would turn the KeyboardInterrupt into an error of whichever step was running,
+    with its traceback.
+
+    Args:
+        command: Name of the command.
+        tell: Writes into job.json what became of the job.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        forget_notes()  # Nothing died of a picture.
+        message = f"\n{command}: interrupted; the same command goes on from here\n"
+        os.write(2, message.encode())
+        # Beside this thread, which may hold a lock of whatever it was doing.
+        thread = threading.Thread(target=tell, args=("interrupted",), daemon=True)
+        thread.start()
+        thread.join(_SECONDS_TO_TELL)
+        os._exit(_INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_children(process: int) -> None:

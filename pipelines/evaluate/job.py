@@ -31,6 +31,7 @@ from transforms.images.center_crop import square_picture
 from transforms.inputs.reading import read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.storage.data_files import data_files
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
@@ -134,7 +135,9 @@ def run(config: EvaluateConfig, beam_flags: Sequence[str]) -> int:
         }
         try:
             status = job.run(
-                lambda: evaluate(output, grid, pictures, contents, styles, about),
+                lambda output: evaluate(
+                    output, grid, pictures, contents, styles, about
+                ),
                 balances,
             )
         except ImageError as error:
@@ -226,7 +229,7 @@ def _sources(arguments: Sequence[str], output: str) -> Iterator[tuple[str, str, 
     """Return key, source and reader of every picture that the arguments name."""
     ours = [path for path in arguments if OutputFolder(path).exists("ingest.json")]
     for path in ours:
-        index = load_index([path], "val")
+        index = load_index([path], "val", data_files())
         name = path.rstrip("/").rpartition("/")[2]
         prefix = f"{name}/" if len(arguments) > 1 else ""
         for i, key in enumerate(index.keys):

@@ -27,7 +27,9 @@ class ImportWeightsConfig:
         metavar="FILE",
         path="read",
     )
-    output: str = required("folder of the bundle", metavar="BUNDLE", path="written")
+    output: str = required(
+        "folder or URL of the bundle", metavar="BUNDLE", path="written"
+    )
     license: str = required(
         "licence of the weights as their publisher states it; it goes into the bundle",
         metavar="TEXT",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from model.bundle import Bundle
 from model.networks.torch_file import TensorFileError, Tensors, read_tensors
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.job import check_local
+from pipelines.command.job import check_reachable
 from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.import_weights.config import ImportWeightsConfig
 from transforms.steps.tensorflow_start import without_greeting
+from transforms.storage.bundle_folder import save_bundle
 from transforms.storage.files import read_file
 
 
@@ -23,11 +24,11 @@ def run(config: ImportWeightsConfig, beam_flags: Sequence[str]) -> int:
             written then.
     """
     refuse_beam_flags(beam_flags)
-    check_local("--output", config.output)
+    check_reachable("--output", config.output)
     bundle = import_bundle(config)
     try:
-        with only_run("--output", config.output):
-            bundle.save(config.output)
+        with only_run("--output", config.output) as lock:
+            save_bundle(bundle, config.output, lock.lease)
     except OSError as error:
         raise UsageError(f"--output {config.output}: {error}") from error
     print(f"{config.output}: bundle {bundle.bundle_id}")

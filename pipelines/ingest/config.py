@@ -15,6 +15,7 @@ from model.options import (
     zero_or_at_least,
 )
 from pipelines.command import flags
+from pipelines.engines.config import LaunchConfig
 from transforms.annotations.dataset_layout import MAX_SHARDS, Encode
 from transforms.annotations.sources import Kind
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
@@ -22,7 +23,11 @@ from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class IngestConfig:
-    """What `stylebeam ingest` was asked to do."""
+    """What `stylebeam ingest` was asked to do.
+
+    Attributes:
+        launch: How the job is launched.
+    """
 
     input: tuple[str, ...] = required(
         f"pictures: data sets made by this command, tfds:NAME, {flags.IMAGES}",
@@ -99,6 +104,7 @@ class IngestConfig:
     max_failure_rate: float = flags.max_failure_rate("images is rejected")
     dry_run: bool = option(False, "print the plan, write nothing")
     overwrite: bool = flags.overwrite()
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         flags.require(

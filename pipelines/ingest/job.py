@@ -139,10 +139,12 @@ def _sha256(path: str) -> str:
 
 
 def build(
-    pipeline: beam.Pipeline, config: IngestConfig, plan: IngestPlan
+    pipeline: beam.Pipeline,
+    config: IngestConfig,
+    plan: IngestPlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     settings = plan.settings
     committed = find_committed(output, settings)
     # The rows of whole shards stay in the parts that they are in.
@@ -205,6 +207,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             begin=_begin,
             unlisted=lambda plan: plan.listing.unlisted,
             build=build,
+            at_end=lambda plan: dataclasses.replace(plan, absent=frozenset()),
             balances=balances,
             end=_end,
             untold=_untold,

@@ -8,6 +8,7 @@ import dataclasses
 from model.config import Network
 from model.options import at_least, option, required
 from pipelines.command import flags
+from pipelines.engines.config import LaunchConfig
 from pipelines.optimize.sweep import check
 from transforms.optimize.settings import RunSettings
 
@@ -18,6 +19,7 @@ class OptimizeConfig:
 
     Attributes:
         settings: Settings of every run, where the sweep file says nothing else.
+        launch: How the job is launched.
     """
 
     content: tuple[str, ...] = required(
@@ -37,6 +39,7 @@ class OptimizeConfig:
         "a TOML file of settings, each run on every content and style",
         metavar="FILE",
         path="read",
+        launcher=True,
     )
     # A day of a small machine: whoever wants more has thought about it.
     max_runs: int = option(
@@ -44,6 +47,7 @@ class OptimizeConfig:
     )
     max_failure_rate: float = flags.max_failure_rate("images or runs fails")
     overwrite: bool = flags.overwrite()
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         check(self.settings, self.network, origin="")

@@ -32,6 +32,7 @@ from transforms.optimize.runs import (
     VggChoice,
 )
 from transforms.optimize.settings import FORMAT, Setting
+from transforms.steps.outcome import count_failure
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
@@ -97,10 +98,12 @@ def plan(config: OptimizeConfig) -> OptimizePlan:
 
 
 def build(
-    pipeline: beam.Pipeline, config: OptimizeConfig, plan: OptimizePlan
+    pipeline: beam.Pipeline,
+    config: OptimizeConfig,
+    plan: OptimizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     parts = RUNS_TABLE.count_parts(output, plan.run_count)
 
     recovered = (
@@ -133,15 +136,16 @@ def build(
     ) | "AllCounts" >> beam.Flatten()
     _ = (
         counts
-        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts)
+        | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts, own=True)
         | "WriteReport" >> WriteRunReport(output)
     )
-    _ = (
-        (contents.failures, styles.failures, optimized.failures)
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, count_parts(plan.image_count))
+    all_failures = contents.failures, styles.failures, optimized.failures
+    failures = all_failures | "AllFailures" >> beam.Flatten()
+    _ = failures | "WriteFailures" >> WriteFailures(
+        output, count_parts(plan.image_count)
     )
-    return counts
+    reasons = failures | "CountReasons" >> beam.Map(count_failure)
+    return (counts, reasons) | "CountsAndReasons" >> beam.Flatten()
 
 
 def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:

@@ -20,6 +20,7 @@ from model.options import (
 )
 from pipelines.command import flags
 from pipelines.command.flags import require
+from pipelines.engines.config import LaunchConfig
 from transforms.elements import PreserveColor
 from transforms.stylize.cells import BANK_NAME, Layout, OutputFormat, PictureFormat
 
@@ -33,7 +34,11 @@ def _strengths(text: str) -> tuple[float, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StylizeConfig:
-    """What `stylebeam stylize` was asked to do."""
+    """What `stylebeam stylize` was asked to do.
+
+    Attributes:
+        launch: How the job is launched.
+    """
 
     content: tuple[str, ...] = required(
         f"photographs: {flags.IMAGES}", metavar="P", path="read"
@@ -161,6 +166,7 @@ class StylizeConfig:
         "tell what would be done and how long it would take; write nothing",
     )
     overwrite: bool = flags.overwrite()
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         flags.check_ranges(self)

@@ -1,5 +1,6 @@
 """`stylebeam stylize`: contents with styles, as a Beam job."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,10 +15,16 @@ from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
 from pipelines.stylize.leftovers import leftovers, records
-from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
+from pipelines.stylize.plan import (
+    StylizePlan,
+    at_end,
+    most_cells,
+    pairing_of,
+    plan,
+)
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
-from transforms.steps.outcome import count_one
+from transforms.steps.outcome import count_failure, count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -51,10 +58,12 @@ __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
 
 
 def build(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan
+    pipeline: beam.Pipeline,
+    config: StylizeConfig,
+    plan: StylizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     parts = MANIFEST_TABLE.count_parts(output, most_cells(config, plan))
     network = Network(
         config.bundle,
@@ -79,7 +88,7 @@ def build(
     )
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
-    styles, style_refs = _styles(pipeline, config, plan, network)
+    styles, style_refs = _styles(pipeline, config, plan, network, output)
     bank = styles.encoded | "WriteStyleBank" >> WriteStyleBank(
         output, plan.bank_settings()
     )
@@ -95,6 +104,7 @@ def build(
         retry=plan.retry,
         manifest=recovered,
     )
+    compact = dataclasses.replace(compact, own=True)
     compacted = stylized.counts | "WriteManifest" >> compact
     if config.output_format == "files":
         gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
@@ -102,24 +112,26 @@ def build(
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
-    _ = (
-        (styles.failures, stylized.failures, bad.failures)
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
-    )
+    all_failures = styles.failures, stylized.failures, bad.failures
+    failures = all_failures | "AllFailures" >> beam.Flatten()
+    _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
     return (
         styles.counts,
         stylized.counts,
         bad.counts,
         skipped,
+        failures | "CountReasons" >> beam.Map(count_failure),
     ) | "AllCounts" >> beam.Flatten()
 
 
 def _styles(
-    pipeline: beam.Pipeline, config: StylizeConfig, plan: StylizePlan, network: Network
+    pipeline: beam.Pipeline,
+    config: StylizeConfig,
+    plan: StylizePlan,
+    network: Network,
+    output: OutputFolder,
 ) -> tuple[EncodedStyles, PCollection[tuple[str, ImageRef]]]:
     """Compose the styles; returns them, and where those are whose pixels are needed."""
-    output = OutputFolder(config.output)
     needed = config.preserve_color == "histogram" or config.measured_share > 0
     gallery = config.output_format == "files"
     none = "NoStyleRefs" >> beam.Create([]).with_output_types(tuple[str, ImageRef])
@@ -215,6 +227,7 @@ def run(config: StylizeConfig, beam_flags: Sequence[str]) -> int:
             begin=_begin,
             unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
+            at_end=at_end,
             balances=balances,
             end=_end,
             untold=_untold,

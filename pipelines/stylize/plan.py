@@ -134,6 +134,16 @@ def plan(config: StylizeConfig) -> StylizePlan:
     )
 
 
+def at_end(plan: StylizePlan) -> StylizePlan:
+    """Return a plan without what only the beginning of a job needs, and is large."""
+    return dataclasses.replace(
+        plan,
+        bundle=Bundle(plan.bundle.description, {}),
+        pairs=None,
+        retry=None if plan.retry is None else Retry(frozenset(), frozenset()),
+    )
+
+
 def pairing_of(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     """Return how contents meet styles; writes the table of pairs, if there is one."""
     if plan.pairs is not None:

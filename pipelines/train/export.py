@@ -7,12 +7,14 @@ from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
 from model.training.checkpoints import CheckpointError, latest_weights
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.job import check_local
+from pipelines.command.job import check_reachable
 from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
 from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
 from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.storage.bundle_folder import local_path, save_bundle
+from transforms.storage.lease import Lease
 
 
 def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
@@ -22,25 +24,33 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
         UsageError: There is no such training, or it has nothing to export yet.
     """
     refuse_beam_flags(beam_flags)
-    check_local("--output", config.output)
+    for flag, path in (
+        ("--output", config.output),
+        ("--saved-model", config.saved_model),
+        ("--weights-h5", config.weights_h5),
+    ):
+        if path is not None:
+            check_reachable(flag, path)
     start_tensorflow()
     bundle = find_bundle(config)
     try:
-        with only_run("--output", config.output):
-            _save(bundle, config)
+        with only_run("--output", config.output) as lock:
+            _save(bundle, config, lock.lease)
     except OSError as error:
         raise UsageError(f"--output {config.output}: {error}") from error
     print(config.output)
     return 0
 
 
-def _save(bundle: Bundle, config: ExportConfig) -> None:
-    bundle.save(config.output)
+def _save(bundle: Bundle, config: ExportConfig, lease: Lease | None) -> None:
+    save_bundle(bundle, config.output, lease)
     if config.saved_model is not None:
-        save_saved_model(bundle, config.saved_model)
+        with local_path(config.saved_model) as folder:
+            save_saved_model(bundle, folder)
     if config.weights_h5 is not None:
-        pathlib.Path(config.weights_h5).parent.mkdir(parents=True, exist_ok=True)
-        save_weights_h5(bundle, config.weights_h5)
+        with local_path(config.weights_h5) as file:
+            pathlib.Path(file).parent.mkdir(parents=True, exist_ok=True)
+            save_weights_h5(bundle, file)
 
 
 def find_bundle(config: ExportConfig) -> Bundle:

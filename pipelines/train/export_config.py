@@ -15,7 +15,9 @@ class ExportConfig:
     """What `stylebeam export` was asked to do."""
 
     workdir: str = required("folder of the training", metavar="W", path="read")
-    output: str = required("folder of the bundle", metavar="BUNDLE", path="written")
+    output: str = required(
+        "folder or URL of the bundle", metavar="BUNDLE", path="written"
+    )
     which: Literal["best", "latest"] = option(
         "best",
         "which decoder: the best on the held-out grid, or that of the latest "
@@ -23,13 +25,13 @@ class ExportConfig:
     )
     saved_model: str | None = option(
         None,
-        "folder where a SavedModel is written too",
+        "folder or URL where a SavedModel is written too",
         metavar="DIR",
         path="written",
     )
     weights_h5: str | None = option(
         None,
-        "file where the decoder's weights are written too; ends in .weights.h5",
+        "file or URL where the decoder's weights are written too; ends in .weights.h5",
         metavar="FILE",
         path="written",
     )

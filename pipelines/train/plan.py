@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from model.bundle import RULER_BUNDLE, Bundle, load_bundle
 from model.checksums import DamagedFileError
@@ -24,9 +23,11 @@ from pipelines.command.job import check_local
 from pipelines.errors import UsageError
 from pipelines.train.config import DEFAULT_NETWORK, TrainConfig
 from pipelines.train.workdir import Workdir
+from transforms.buckets.places import UnreachableError, is_remote
 from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
-from transforms.storage.files import UnreachableError, is_remote, read_file
+from transforms.storage.data_files import data_files
+from transforms.storage.files import read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a
 # minute; the size at which VGG was trained.
@@ -84,7 +85,7 @@ def plan(config: TrainConfig) -> TrainPlan:
     listed = _listed(config.exclude)
     excluded, notes = set[str](), []
     if listed:
-        copies = kept_of_copies([*config.content, *config.style])
+        copies = kept_of_copies([*config.content, *config.style], data_files())
         # A picture is not trained on under its other key, either.
         wanted = listed | {copies[key] for key in listed if key in copies}
         excluded = wanted & {*content.keys, *style.keys}
@@ -138,8 +139,8 @@ def _open(flag: str, paths: Sequence[str]) -> tuple[PictureIndex, PictureIndex]:
     try:
         for path in paths:
             is_remote(path)  # refuses a URL that cannot be read
-        train = load_index(paths, "train")
-        val = load_index(paths, "val")
+        train = load_index(paths, "train", data_files())
+        val = load_index(paths, "val", data_files())
     except UnreachableError as error:
         raise UsageError(f"{flag}: {error}") from error
     except (
@@ -148,7 +149,6 @@ def _open(flag: str, paths: Sequence[str]) -> tuple[PictureIndex, PictureIndex]:
         LookupError,
         TypeError,
         AttributeError,
-        tf.errors.OpError,
     ) as error:
         raise UsageError(
             f"{flag}: {error}. It needs data sets of `stylebeam ingest` that have both "

@@ -22,7 +22,7 @@ from transforms.annotations.sources import AnnotationSource
 from transforms.elements import ImageStatus
 from transforms.ingest.finish import REPORT, finish_dataset
 from transforms.ingest.whole_shards import manifest_table
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import open_table
 from transforms.storage.tfrecords import first_damaged
@@ -62,7 +62,7 @@ def check_ingest(
             wrong = f"has {size} bytes, its rows tell of {sizes[shard]}"
             wrong = "is missing" if size is None else wrong
         elif size:
-            with reading(output.path(shard)) as file:
+            with open_file(output.path(shard)) as file:
                 place = first_damaged(file, size)
             if place is not None:
                 wrong = f"is damaged: the record at byte {place} is not as written"
@@ -125,7 +125,7 @@ def check_evaluate(
 def _ends(output: OutputFolder, name: str) -> bool:
     """Return whether a page is there to its end."""
     try:
-        with reading(output.path(name)) as file:
+        with open_file(output.path(name)) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 64))
             return _PAGE_END in file.read(64)

@@ -162,7 +162,7 @@ def page_findings(
     """
     ours = importlib.metadata.version("stylebeam")
     exact = job.get("versions", {}).get("stylebeam") == ours
-    folder = ComparingFolder(output.root, repair, exact)
+    folder = ComparingFolder(output.root, repair, exact, lease=output.lease)
     try:
         make(folder)
     except (

@@ -1,5 +1,6 @@
 """`stylebeam verify`: every file of an output against what was recorded of it."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,7 +19,7 @@ from pipelines.verify.pictures import (
     check_visualize,
 )
 from pipelines.verify.training import BUNDLE, CONFIG, check_bundle, check_training
-from transforms.storage.files import MissingExtraError
+from transforms.buckets.places import MissingExtraError
 from transforms.storage.folder import OutputFolder
 
 _Check = Callable[[OutputFolder, Mapping[str, Any], bool], Iterator[Finding]]
@@ -78,8 +79,9 @@ def find(root: str, repair: bool) -> Iterator[Finding]:
         if not repair:
             yield from _of_job(output, repair)
             return
-        with only_run("OUT", root):
-            yield from _of_job(output, repair)
+        with only_run("OUT", root) as lock:
+            leased = dataclasses.replace(output, lease=lock.lease)
+            yield from _of_job(leased, repair)
     elif output.exists(CONFIG):
         yield from check_training(output)
     elif output.exists(BUNDLE):
@@ -114,7 +116,7 @@ def _of_job(output: OutputFolder, repair: bool) -> Iterator[Finding]:
             "put back a copy; without it nobody knows what the output belongs to",
         )
         return
-    if job.get("status") == "running":
+    if job.get("status") in ("running", "interrupted") or "error" in job:
         yield Finding(JOB, "tells of a job that did not end, or still runs", GO_ON)
     job.setdefault("identity", {})
     yield from _CHECKS[job["command"]](output, job, repair)

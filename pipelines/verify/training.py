@@ -10,7 +10,7 @@ from model.bundle import BundleError, load_bundle
 from pipelines.verify.findings import Finding, short
 from transforms.images.thumbnails import is_whole
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.storage.files import read_file, reading
+from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import OutputFolder
 
 CONFIG: Final = "config.json"
@@ -102,7 +102,7 @@ def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[s
         yield Finding(_METRICS, wrong, _NO_OTHER)
         return sheets
     before = -math.inf
-    with reading(output.path(_METRICS)) as file:
+    with open_file(output.path(_METRICS)) as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)

@@ -8,6 +8,7 @@ import dataclasses
 from model.config import Network
 from model.options import option, required, zero_or_at_least
 from pipelines.command import flags
+from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
 from transforms.visualize.settings import Channels, Kind
 
@@ -16,7 +17,11 @@ ALL_LAYERS = "all"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VisualizeConfig:
-    """What `stylebeam visualize` was asked to do."""
+    """What `stylebeam visualize` was asked to do.
+
+    Attributes:
+        launch: How the job is launched.
+    """
 
     input: tuple[str, ...] = required(
         f"images: {flags.IMAGES}", metavar="P", path="read"
@@ -60,6 +65,7 @@ class VisualizeConfig:
     raw: bool = option(False, "keep the maps as numbers too, in .npz files")
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         flags.check_ranges(self)

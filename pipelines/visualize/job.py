@@ -21,6 +21,7 @@ from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.elements import Count
 from transforms.images.thumbnails import CONTENT, content_preview_name
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
@@ -108,10 +109,12 @@ def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -
 
 
 def build(
-    pipeline: beam.Pipeline, config: VisualizeConfig, plan: VisualizePlan
+    pipeline: beam.Pipeline,
+    config: VisualizeConfig,
+    plan: VisualizePlan,
+    output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    output = OutputFolder(config.output)
     settings = plan.settings
     parts = MAPS_TABLE.count_parts(output, plan.images.count)
 
@@ -158,15 +161,15 @@ def build(
     all_counts = counts | "AllCounts" >> beam.Flatten()
     _ = (
         all_counts
-        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts)
+        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts, own=True)
         | "WriteGallery" >> WriteVisualGallery(output, settings)
     )
-    _ = (
-        failures
-        | "AllFailures" >> beam.Flatten()
-        | "WriteFailures" >> WriteFailures(output, count_parts(plan.images.count))
+    failed = failures | "AllFailures" >> beam.Flatten()
+    _ = failed | "WriteFailures" >> WriteFailures(
+        output, count_parts(plan.images.count)
     )
-    return all_counts
+    reasons = failed | "CountReasons" >> beam.Map(count_failure)
+    return (all_counts, reasons) | "CountsAndReasons" >> beam.Flatten()
 
 
 def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:

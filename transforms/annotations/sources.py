@@ -4,7 +4,6 @@ COCO tells it in an annotation file, WikiArt in its folders and file names.
 """
 
 import dataclasses
-import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final, Literal
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed
+from transforms.storage.run_cache import kept_for_a_run
 from transforms.storage.text import csv_rows, read_text, shown
 
 Kind = Literal["folder", "coco", "wikiart"]
@@ -105,7 +105,7 @@ class AnnotationSource:
         return composed(name(key))
 
 
-@functools.lru_cache(maxsize=4)  # once a process, not once an element
+@kept_for_a_run(maxsize=4)  # once a process, not once an element
 def read_captions(path: str) -> Mapping[str, Annotation]:
     """Return the annotations of a COCO caption file by composed file name.
 
@@ -207,7 +207,7 @@ def id_of(value: Any) -> int:
     return value if type(value) is int and 0 <= value < 2**63 else NO_ID
 
 
-@functools.lru_cache(maxsize=8)
+@kept_for_a_run(maxsize=8)
 def read_wikiart_list(path: str) -> frozenset[str]:
     """Return the composed names `Style/file.jpg` of an official WikiArt list.
 
@@ -231,7 +231,7 @@ def read_wikiart_list(path: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@functools.lru_cache(maxsize=4)
+@kept_for_a_run(maxsize=4)
 def _styles_by_file(paths: tuple[str, ...]) -> Mapping[str, str]:
     """Return the style of each file name that the lists have under one style only."""
     styles: dict[str, set[str]] = {}

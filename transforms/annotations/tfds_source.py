@@ -13,9 +13,9 @@ import numpy as np
 from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.annotations.sources import Annotation, SourceImage, id_of
+from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
 from transforms.inputs.listing import Listing
-from transforms.storage.files import is_remote
 
 SCHEME: Final = "tfds:"
 

@@ -1,7 +1,6 @@
 """Loads images: from references to pixels, with the one decoder."""
 
 import dataclasses
-import functools
 import hashlib
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from transforms.elements import ImageRef
 from transforms.images.decoder import decode_image
 from transforms.inputs.reading import read_image
+from transforms.storage.run_cache import kept_for_a_run
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def load_image(image: ImageBytes, size: int) -> LoadedImage:
     )
 
 
-@functools.lru_cache(maxsize=16)
+@kept_for_a_run(maxsize=16)
 def style_pixels(ref: ImageRef, size: int) -> npt.NDArray[np.uint8]:
     """Return the pixels of a style that meets many contents; the last few are kept.
 

@@ -13,7 +13,7 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from transforms.annotations.dataset_layout import DatasetSettings
-from transforms.elements import Count, ImageStatus
+from transforms.elements import Count, ImageStatus, Reason, failure_count
 from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
@@ -79,6 +79,8 @@ def _write_part(
         for _, equal in itertools.groupby(rows, key):
             *_, newest = equal
             statuses[newest["status"]] += 1
+            if reason := newest.get("reason"):
+                statuses[failure_count(reason)] += 1
             file.add(newest)
     return name, dict(statuses)
 
@@ -137,8 +139,10 @@ def _finish(
     counts: Counter[str] = Counter()
     for _, statuses in parts:
         counts.update(statuses)
+    reasons = (failure_count(reason) for reason in Reason)
     return {
         **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
+        **{name: counts[name] for name in reasons if counts[name]},
         Count.RECORDS_WRITTEN: records,
     }
 

@@ -25,6 +25,7 @@ from transforms.ingest.spill import PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
 from transforms.steps.one_behind import in_global_window
+from transforms.steps.outcome import tell_failure
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import stable_part
@@ -205,6 +206,7 @@ class _PrepareDoFn(beam.DoFn):
             prepared = prepare_image(source, data, self._settings)
         except ImageError as error:
             self._metric["rejected"].inc()
+            tell_failure(error.reason)
             progress.add(images_failed=1)
             row = rejected_row(source.ref, data, error)
             part = stable_part(row["key"], self._parts)

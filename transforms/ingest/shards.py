@@ -184,7 +184,9 @@ def write_shard(
         _Spills() as opened,
         # The journal is entered first, and so gets its name last: then all is there.
         writing_rows(
-            output, table.journal_name(shard), table.written_schema
+            output,
+            table.journal_name(shard, lease=output.lease),
+            table.written_schema,
         ) as journal,
         output.create(shard) as file,
     ):

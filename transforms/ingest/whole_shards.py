@@ -24,7 +24,7 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.elements import ImageStatus
 from transforms.storage.committed_table import CommittedTable
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import parts_in
@@ -89,7 +89,7 @@ def _is_intact(output: OutputFolder, shard: str) -> bool:
     size = output.size(shard)
     if not size:
         return True  # There is no record in it.
-    with reading(output.path(shard)) as file:
+    with open_file(output.path(shard)) as file:
         place = first_damaged(file, size)
     if place is not None:
         _LOGGER.warning(
@@ -102,11 +102,10 @@ def _find_committed(
     output: OutputFolder, settings: DatasetSettings, manifest: CommittedTable
 ) -> Committed:
     """Return the shards whose sizes are those of their committed rows."""
-    there = set(output.names(manifest.journal))
+    there = manifest.newest_journal(output)
     journaled = set()
     for shard in settings.shard_names():
-        name = manifest.journal_name(shard)
-        own = _sizes(output, settings, name) if name in there else None
+        own = _sizes(output, settings, there[shard]) if shard in there else None
         if own is not None and own[shard] == output.size(shard):
             journaled.add(shard)
     sizes: Counter[str] = Counter()
@@ -125,7 +124,7 @@ def _find_committed(
         declared = any(sizes[shard] for shard in shards)
         for shard in shards:
             # Under a journal of another size the shard is being replaced.
-            if manifest.journal_name(shard) not in there and sizes[shard] == (
+            if shard not in there and sizes[shard] == (
                 output.size(shard) if declared else 0
             ):
                 whole.add(shard)
@@ -137,7 +136,9 @@ def committed_keys(
 ) -> frozenset[str]:
     """Return the keys of the images that some whole shards hold."""
     manifest = manifest_table(settings)
-    names = [*map(manifest.journal_name, shards), *parts_in(output, MANIFEST)]
+    there = manifest.newest_journal(output)
+    names = [there[shard] for shard in shards if shard in there]
+    names += parts_in(output, MANIFEST)
     return frozenset(
         row["key"]
         for name in names
@@ -151,8 +152,8 @@ def committed_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a whole shard, its duplicates among them, sorted by key."""
     manifest = manifest_table(settings)
-    name = manifest.journal_name(shard)
-    if output.exists(name) and manifest.counts(output, name):
+    name = manifest.newest_journal(output).get(shard)
+    if name is not None and manifest.counts(output, name):
         yield from manifest.rows(output, name)
     else:
         parts = [

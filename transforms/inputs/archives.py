@@ -7,7 +7,6 @@ import bz2
 import contextlib
 import copy
 import enum
-import functools
 import io
 import lzma
 import os
@@ -21,8 +20,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from transforms.buckets.places import is_remote
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage import files
+from transforms.storage.run_cache import kept_for_a_run
 
 # No larger member is read.
 MAX_BYTES = files.MAX_BYTES
@@ -339,7 +340,7 @@ def _zip(path: str) -> _Zip:
     Any number of threads may read from a ZipFile at once.
     """
     stamp = (0, 0)
-    if not files.is_remote(path):
+    if not is_remote(path):
         status = os.stat(path)
         stamp = (status.st_mtime_ns, status.st_size)
     with _ZIP_LOCK:
@@ -349,10 +350,10 @@ def _zip(path: str) -> _Zip:
 _ZIP_LOCK = threading.Lock()
 
 
-@functools.lru_cache(maxsize=8)  # references of several archives arrive interleaved
+@kept_for_a_run(maxsize=8)  # references of several archives arrive interleaved
 def _cached_zip(path: str, stamp: tuple[int, int]) -> _Zip:
     # Local files are opened by ZipFile itself, which then closes them when it goes.
-    file = files.open_file(path) if files.is_remote(path) else path
+    file = files.open_file(path) if is_remote(path) else path
     opened = zipfile.ZipFile(file)
     characters = set().union(*opened.namelist())
     return _Zip(opened, "\\" in characters and "/" not in characters)

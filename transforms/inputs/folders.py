@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from transforms.storage import files
+from transforms.buckets.places import is_remote, locate
 
 EVERYTHING = "**"
 """The glob of all files below a folder."""
@@ -20,8 +20,8 @@ def walk_folder(folder: str, patterns: Iterable[str]) -> Iterator[tuple[str, str
     A pattern is matched part by part: `*`, `?` and `[...]` stay within one part, `**`
     stands for any number of folders, at the end also for any file in them. Names with a
     part that starts with a dot never match. The order is always the same: sorted
-    within each folder. One local directory is in memory at a time; a remote listing is
-    held whole, as Beam's `match` gives it.
+    within each folder, those of a bucket by their whole names. One local directory, or
+    one page of a bucket's listing, is in memory at a time.
 
     A folder below that cannot be listed is yielded in place of its files: its name and
     path end in a slash.
@@ -31,13 +31,14 @@ def walk_folder(folder: str, patterns: Iterable[str]) -> Iterator[tuple[str, str
         patterns: Globs relative to the folder.
 
     Raises:
-        ValueError: The folder itself cannot be listed.
+        ValueError: The folder itself cannot be listed, a local one.
+        OSError: A bucket cannot be listed.
     """
     tails = frozenset(tuple(pattern.split("/")) for pattern in patterns)
     if not tails:
         return iter(())
-    if files.is_remote(folder):
-        return _walk_remote(f"{folder.rstrip('/')}/", tails)
+    if is_remote(folder):
+        return _walk_remote(folder.rstrip("/"), tails)
     return _walk_local(folder, tails)
 
 
@@ -46,15 +47,16 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part.strip(".") for part in name.split("/"))
 
 
-def _walk_remote(base: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
-    (match,) = files.filesystems().match([f"{base}**"])
-    for file in sorted(match.metadata_list, key=lambda file: file.path):
-        name = file.path.removeprefix(base)
+def _walk_remote(folder: str, tails: Tails) -> Iterator[tuple[str, str, int]]:
+    bucket, place = locate(folder)
+    prefix = f"{place}/" if place else ""
+    for found in bucket.scan(prefix):
+        name = found.name.removeprefix(prefix)
         *folders, last = name.split("/")
         inside = functools.reduce(_descend, folders, tails)
-        # GCS consoles make empty objects named `folder/`.
+        # Consoles make empty objects named `folder/`.
         if last and not is_hidden(name) and _matches(inside, last):
-            yield name, file.path, file.size_in_bytes
+            yield name, f"{folder}/{name}", found.size
 
 
 def _walk_local(folder: str, tails: Tails) -> Iterator[tuple[str, str, int]]:

@@ -11,7 +11,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
@@ -35,6 +35,9 @@ def _temporary_file() -> IO[str]:
 class Listing:
     """The images of a job's inputs, with their number and size.
 
+    Once it is written it may travel: what is pickled are the numbers, and where its
+    files are.
+
     Attributes:
         count: Number of images.
         size: Sum of the sources' bytes, as listed.
@@ -49,9 +52,26 @@ class Listing:
         # Non-UTF-8 names are held as lone surrogates, which JSON escapes.
         default_factory=_temporary_file
     )
+    _written: "ListingFiles | None" = None
 
     def __del__(self) -> None:
         self._file.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the numbers and the place of the files.
+
+        Raises:
+            TypeError: The listing was not written: nobody elsewhere could read it.
+        """
+        if self.count and self._written is None:
+            raise TypeError("a listing that is not written cannot travel")
+        return _elsewhere, (
+            self.count,
+            self.size,
+            self.unlisted,
+            self._sum,
+            self._written,
+        )
 
     @property
     def digest(self) -> str:
@@ -75,7 +95,10 @@ class Listing:
         self._sum = (self._sum + int.from_bytes(digest, "big")) % 2**256
 
     def refs(self) -> Iterator[ImageRef]:
-        """Yield the images again."""
+        """Yield the images again; once it is written, from its files."""
+        if self._written is not None:
+            yield from self._written.refs()
+            return
         self._file.seek(0)
         for line in self._file:
             yield ImageRef(*json.loads(line))
@@ -93,7 +116,8 @@ class Listing:
         while lines := list(itertools.islice(self._file, _REFS_A_FILE)):
             output.write(f"{folder}/{_file_name(files)}", "".join(lines).encode())
             files += 1
-        return ListingFiles(output.path(folder), files, self._refs_a_slice())
+        self._written = ListingFiles(output.path(folder), files, self._refs_a_slice())
+        return self._written
 
     def _refs_a_slice(self) -> int:
         """Return how many references go to a worker together.
@@ -124,9 +148,25 @@ class ListingFiles:
         for number in range(self.count):
             yield f"{self.folder}/{_file_name(number)}"
 
+    def refs(self) -> Iterator[ImageRef]:
+        """Yield the references of all files."""
+        for path in self.paths():
+            with open_file(path) as file:
+                for line in file:
+                    yield ImageRef(*json.loads(line))
+
 
 def _file_name(number: int) -> str:
     return f"{number:05d}.jsonl"
+
+
+def _elsewhere(*state: Any) -> Listing:
+    """Return a listing that has its images in the files that it was written to."""
+    listing = Listing()
+    names = ("count", "size", "unlisted", "_sum", "_written")
+    for name, value in zip(names, state, strict=True):
+        setattr(listing, name, value)
+    return listing
 
 
 @dataclasses.dataclass

@@ -4,17 +4,14 @@ A root is what an argument names: a folder, a glob, some files of a folder, a `.
 a `.tar`. Listing streams references (`ImageRef`), never bytes; reading happens where
 the bytes are used. Whatever is wrong with one file is that file's failure row, whatever
 is wrong with an argument is an error before any work.
-
-`gs://` goes through Beam's FileSystems. UNTESTED against Google Cloud Storage itself:
-the tests run the same code on a fake file system.
 """
 
-import contextlib
 import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from transforms.buckets.places import is_remote, locate
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.archives import (
     MAX_BYTES,
@@ -22,6 +19,7 @@ from transforms.inputs.archives import (
     read_member,
 )
 from transforms.inputs.folders import is_hidden, walk_folder
+from transforms.inputs.lost_inputs import tell_read, tell_unreadable
 from transforms.inputs.roots import InputRoot, printable
 from transforms.storage import files
 
@@ -94,16 +92,17 @@ def read_image(ref: ImageRef) -> bytes:
             is no regular file, and what is over `MAX_BYTES`), bad_archive_member
             (damaged, encrypted, a link, over `MAX_BYTES`, or with a name that leads
             outside the archive) or out_of_memory.
+        InputsLostError: So many in a row cannot be read that their store is gone.
     """
     if ref.is_folder:
         raise ImageError(Reason.UNREADABLE, f"{ref.key}: {_folder_problem(ref.path)}")
-    remote = files.is_remote(ref.path)
     try:
-        with files.google_errors() if remote else contextlib.nullcontext():
-            return _read(ref)
+        data = _read(ref)
     except (FileNotFoundError, NotADirectoryError) as error:
+        tell_unreadable(ref.path, error)
         raise ImageError(Reason.NOT_FOUND, f"{ref.key}: no such file") from error
     except OSError as error:
+        tell_unreadable(ref.path, error)
         raise ImageError(
             Reason.UNREADABLE, f"{ref.key}: {error.strerror or type(error).__name__}"
         ) from error
@@ -111,6 +110,8 @@ def read_image(ref: ImageRef) -> bytes:
         raise ImageError(
             Reason.OUT_OF_MEMORY, f"{ref.key}: no memory to read {ref.size} bytes"
         ) from error
+    tell_read()
+    return data
 
 
 def _list_root(root: InputRoot) -> Iterator[ImageRef]:
@@ -140,9 +141,10 @@ def _normal(member: str) -> str:
 
 def _size(path: str) -> int:
     """Return the size of a file that was named on its own; 0 where it is gone."""
-    if files.is_remote(path):
-        (match,) = files.filesystems().match([path], [1])
-        return sum(file.size_in_bytes for file in match.metadata_list)
+    if is_remote(path):
+        bucket, name = locate(path)
+        state = bucket.stat(name)
+        return state.size if state else 0
     try:
         return os.stat(path).st_size
     except OSError:

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from transforms.buckets.places import is_remote, locate
 from transforms.inputs.archives import (
     ArchiveKind,
     archive_kind,
     check_archive,
 )
 from transforms.inputs.folders import EVERYTHING, walk_folder
-from transforms.storage import files
 
 _MAGIC = re.compile(r"[*?[]")
 
@@ -90,7 +90,7 @@ def places_of(argument: str) -> tuple[str, ...]:
         argument: An argument of the command line.
     """
     _, path = _split_name(argument)
-    if files.is_remote(path):
+    if is_remote(path):
         return (_fixed_folder(path) if _MAGIC.search(path) else path,)
     if os.path.lexists(path) or not _MAGIC.search(path):
         return (path,)
@@ -117,7 +117,7 @@ def _fixed_folder(pattern: str) -> str:
 
 def _locate(argument: str, path: str) -> Iterator[InputRoot]:
     """Yield the nameless roots that an argument asks for."""
-    if files.is_remote(path):
+    if is_remote(path):
         path = path.rstrip("/")
         is_folder, is_file = _look_at_remote(path)
     else:
@@ -129,7 +129,7 @@ def _locate(argument: str, path: str) -> Iterator[InputRoot]:
             raise FileNotFoundError(f"input {argument!r}: no such file or folder")
         yield from _locate_glob(argument, path)
         return
-    if not files.is_remote(path):
+    if not is_remote(path):
         # The path is not resolved: links are how people name things.
         path = os.path.abspath(path)
     if is_folder:
@@ -151,7 +151,7 @@ def _locate_glob(argument: str, path: str) -> Iterator[InputRoot]:
     """Yield the root of a glob, or the roots of the archives that it names."""
     folder = _fixed_folder(path)
     pattern = path[len(folder) :].strip("/")
-    if not files.is_remote(path):
+    if not is_remote(path):
         folder = os.path.abspath(folder)
     found = walk_folder(folder, [pattern]) if _is_folder(folder) else iter(())
     first = next(found, None)
@@ -169,16 +169,16 @@ def _locate_glob(argument: str, path: str) -> Iterator[InputRoot]:
 
 
 def _is_folder(path: str) -> bool:
-    return files.is_remote(path) or os.path.isdir(path)
+    return is_remote(path) or os.path.isdir(path)
 
 
 def _look_at_remote(path: str) -> tuple[bool, bool]:
     """Return whether a URL is a folder and whether it is a file."""
-    if _MAGIC.search(path):  # Beam would take it for a glob, and cannot quote
-        return False, False
-    matches = files.filesystems().match([f"{path}/**", path], [1, 1])
-    is_folder, is_file = (bool(match.metadata_list) for match in matches)
-    return is_folder, is_file and not is_folder
+    bucket, name = locate(path)
+    below = f"{name}/" if name else ""
+    if next(bucket.scan(below, most=1), None) is not None:
+        return True, False
+    return False, bool(name) and bucket.stat(name) is not None
 
 
 def printable(name: str) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.text import csv_rows, read_text, shown
 
 _BLANKS: Final = " \t\r\n"
@@ -172,7 +172,7 @@ def _parquet_rows(
     path: str, required: Collection[str], optional: Collection[str]
 ) -> Iterator[TableRow]:
     try:
-        with reading(path) as file:
+        with open_file(path) as file:
             parquet = pq.ParquetFile(file)
             columns = parquet.schema_arrow.names
             _check_columns(columns, required, optional)

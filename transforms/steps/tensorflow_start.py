@@ -5,7 +5,12 @@ import glob
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from typing import Final
+
+# The descriptor is that of the process: two threads would put back each other's.
+_LOCK: Final = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -16,6 +21,12 @@ def without_greeting() -> Iterator[None]:
     used, and that a machine without GPU has none. Whatever else is written meanwhile is
     passed on.
     """
+    with _LOCK, _without_greeting():
+        yield
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
     remarks = [b"absl::InitializeLog()", b"oneDNN custom operations are on"]
     if not glob.glob("/dev/nvidia*"):
         remarks += [b"Could not find cuda drivers", b"failed call to cuInit"]

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError
 from transforms.storage.folder import OutputFolder
+from transforms.storage.lease import Lease
 from transforms.storage.parquet import (
     Row,
     open_table,
@@ -38,6 +39,9 @@ from transforms.storage.table_check import check_schema, check_table
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 
 _ROWS_A_BATCH: Final = 4096
+
+# Before the number of the run in the name of a journal file; no id has it.
+_NUMBER: Final = ".run"
 
 
 def _no_files(_row: Row) -> Iterable[StoredFile]:
@@ -76,17 +80,64 @@ class CommittedTable:
         """Name of the journal's folder."""
         return f"{self.folder}/.journal"
 
-    def journal_name(self, *names: str) -> str:
-        """Return the name of a journal file."""
-        return f"{self.journal}/{self.joint.join(names)}.parquet"
+    def journal_name(self, *names: str, lease: Lease | None = None) -> str:
+        """Return the name of a journal file.
 
-    def journal_names(self, output: OutputFolder) -> dict[str, str]:
-        """Return the first column of the owners in each journal file by its name."""
+        Args:
+            names: What it is of; the first is the first column of its owners.
+            lease: What the job that commits it holds.
+        """
+        number = "" if lease is None else f"{_NUMBER}{lease.number}"
+        return f"{self.journal}/{self.joint.join(names)}{number}.parquet"
+
+    def journal_names(self, output: OutputFolder, own: bool = False) -> dict[str, str]:
+        """Return the first column of the owners in each journal file by its name.
+
+        Args:
+            output: Where the table is. With a lease only files count that were
+                committed under its number, or one since the last that was merged.
+            own: Whether only what this run committed counts: at its end, when it has
+                merged what was there before.
+        """
         return {
-            name: pathlib.PurePosixPath(name).stem.rsplit(self.joint, 1)[0]
-            for name in output.names(self.journal)
-            if name.endswith(".parquet")
+            name: stem.rsplit(self.joint, 1)[0]
+            for name, stem, number in self._journal_files(output)
+            if _counts_for(output.lease, number, own)
         }
+
+    def newest_journal(self, output: OutputFolder) -> dict[str, str]:
+        """Return the journal file of the newest run by the first column of its owners.
+
+        For a table with one journal file an owner and a run.
+        """
+        newest: dict[str, tuple[int, str]] = {}
+        for name, stem, number in self._journal_files(output):
+            if _counts_for(output.lease, number, own=False):
+                owner = stem.rsplit(self.joint, 1)[0]
+                found = (-1 if number is None else number, name)
+                newest[owner] = max(found, newest.get(owner, found))
+        return {owner: name for owner, (_, name) in newest.items()}
+
+    def fenced_out(self, output: OutputFolder) -> list[str]:
+        """Return the journal files that runs committed after they were taken over."""
+        return [
+            name
+            for name, _, number in self._journal_files(output)
+            if not _counts_for(output.lease, number, own=True)
+        ]
+
+    def _journal_files(
+        self, output: OutputFolder
+    ) -> Iterator[tuple[str, str, int | None]]:
+        """Yield the name of each journal file, its stem, and the number of its run."""
+        for name in output.names(self.journal):
+            path = pathlib.PurePosixPath(name)
+            if path.suffix == ".parquet":
+                stem, found, number = path.stem.rpartition(_NUMBER)
+                if found and number.isdecimal() and number.isascii():
+                    yield name, stem, int(number)
+                else:
+                    yield name, path.stem, None
 
     def check(self, output: OutputFolder) -> list[str]:
         """Check every file of the table by content.
@@ -165,7 +216,7 @@ class CommittedTable:
         Raises:
             OSError: The rows cannot be written; the owners are not done.
         """
-        self.write(output, self.journal_name(*names), rows)
+        self.write(output, self.journal_name(*names, lease=output.lease), rows)
 
     def write(self, output: OutputFolder, name: str, rows: Sequence[Row]) -> None:
         """Write a file of the table.
@@ -326,6 +377,16 @@ class CommittedTable:
         """Return whether the files that rows tell of are intact."""
         files = {file for row in rows for file in self.files(row)}
         return all(file.read_intact(output) is not None for file in files)
+
+
+def _counts_for(lease: Lease | None, number: int | None, own: bool) -> bool:
+    """Return whether what a run committed counts for one with a lease.
+
+    Files without a number are of runs that a lock on this machine kept apart.
+    """
+    if lease is None or number is None:
+        return True
+    return (lease.number if own else lease.since) <= number <= lease.number
 
 
 def rows_in(table: pa.Table) -> Iterator[Row]:

@@ -37,12 +37,14 @@ class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
         output: Where it is.
         parts: How many parts, a power of two, not fewer than are there.
         packer: Moves the files; None where they stay as they are.
+        own: Whether only what this run committed is merged: at its end.
     """
 
     table: CommittedTable
     output: OutputFolder
     parts: int
     packer: Packer | None = None
+    own: bool = False
 
     def expand(self, barrier: PCollection[Any]) -> PCollection[str]:
         """Compose the step."""
@@ -52,7 +54,7 @@ class CompactTable(beam.PTransform[PCollection[Any], PCollection[str]]):
             start
             # The barrier as a side input: nothing is listed before all is committed.
             | "ListJournal"
-            >> beam.FlatMap(_list, self.table, self.parts, AsList(nothing))
+            >> beam.FlatMap(_list, self.table, self.parts, self.own, AsList(nothing))
             | "GroupByPart" >> GroupByKnownKey(range(self.parts))
             | "MergePart"
             >> beam.Map(_merge_part, self.table, self.output, self.parts, self.packer)
@@ -67,9 +69,13 @@ def _never(_element: Any) -> bool:
 
 
 def _list(
-    output: OutputFolder, table: CommittedTable, parts: int, _barrier: list[Any]
+    output: OutputFolder,
+    table: CommittedTable,
+    parts: int,
+    own: bool,
+    _barrier: list[Any],
 ) -> Iterator[tuple[int, str]]:
-    for name, owner in table.journal_names(output).items():
+    for name, owner in table.journal_names(output, own).items():
         yield stable_part(owner, parts), name
 
 
@@ -125,7 +131,8 @@ def merged_journal(
 ) -> Iterator[str]:
     """Yield the journal files that say nothing that the parts do not say.
 
-    A bundle that runs again after the merge commits once more what is there.
+    A bundle that runs again after the merge commits once more what is there. What runs
+    committed after they were taken over says nothing, either.
 
     Args:
         table: The table.
@@ -133,7 +140,8 @@ def merged_journal(
         but: Columns that may differ: where a file was moved to.
     """
     parts = table.parts_on_disk(output)
-    for name in table.journal_names(output):
+    yield from table.fenced_out(output)
+    for name in table.journal_names(output, own=True):
         rows = list(table.rows(output, name))
         owners = {tuple(row[column] for column in table.owner) for row in rows}
         found = [row for one in owners for row in table.rows_of(output, parts, *one)]

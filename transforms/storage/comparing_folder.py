@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Final
 
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 
 # Above this what is compared waits on the local disk and not in memory.
@@ -50,7 +50,7 @@ class ComparingFolder(OutputFolder):
 
     def _difference(self, name: str, wanted: IO[bytes]) -> str | None:
         try:
-            with reading(self.path(name)) as file:
+            with open_file(self.path(name)) as file:
                 if not self.exact:
                     empty = not file.read(1) and wanted.read(1)
                     return "is empty" if empty else None

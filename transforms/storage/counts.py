@@ -42,3 +42,18 @@ class WriteCounts(
 def _write(counts: dict[str, int], output: OutputFolder) -> dict[str, int]:
     output.write_json(COUNTS, counts)
     return counts
+
+
+def read_counts(output: OutputFolder) -> dict[str, int]:
+    """Return the sums that the steps of a job wrote.
+
+    Raises:
+        RuntimeError: They wrote none: the job did not come to its end.
+    """
+    found: dict[str, int] | None = output.read_json(COUNTS)
+    if found is None:
+        raise RuntimeError(
+            f"the job that writes {output.root} left no counts, so it did not come to "
+            "its end. The same command goes on from there."
+        )
+    return found

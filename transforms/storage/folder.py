@@ -1,8 +1,11 @@
 """The one place that writes files: whole under their final name, or not at all.
 
 A file of an output folder is written under a temporary name in `.tmp` of the same
-folder and renamed, so that a killed job leaves no half file under a final name; on
-Google Cloud Storage an object appears only when it is complete.
+folder and renamed, so that a killed job leaves no half file under a final name. In a
+bucket an object appears only when it is complete.
+
+A bucket has no folders, only names with slashes. Here a folder of a bucket is there
+when an object is below it, so both kinds of place behave alike.
 """
 
 import contextlib
@@ -10,19 +13,19 @@ import dataclasses
 import mimetypes
 import os
 import pathlib
-import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from model.config import canonical_json, read_json
+from transforms.buckets.bucket import Bucket
+from transforms.buckets.places import is_remote, locate
 from transforms.storage import files
+from transforms.storage.lease import Lease, check_lease
 
 TEMPORARY = ".tmp"
-
-_MAGIC = re.compile(r"[*?[]")
 
 # Of a JSON file of ours: that of a data set names its 99,999 shards.
 _MAX_JSON = 1 << 28
@@ -67,13 +70,25 @@ class OutputFolder:
 
     Attributes:
         root: Local path or URL of the folder.
+        lease: What the job that writes must hold; None where a lock on this machine is
+            enough.
     """
 
     root: str
+    lease: Lease | None = dataclasses.field(default=None, kw_only=True)
 
     def path(self, name: str) -> str:
         """Return the full path of a name inside the folder."""
         return f"{self.root.rstrip('/')}/{name}"
+
+    def check_lease(self) -> None:
+        """Check that the job still may write here.
+
+        Raises:
+            OSError: Another run has taken the output over, or nobody can tell.
+        """
+        if self.lease is not None:
+            check_lease(self.root, self.lease)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole: under a temporary name, then renamed.
@@ -107,7 +122,7 @@ class OutputFolder:
 
     @contextlib.contextmanager
     def _create(self, name: str) -> Iterator[IO[bytes]]:
-        if files.is_remote(self.root):
+        if is_remote(self.root):
             with self._create_remote(name) as file:
                 yield file
             return
@@ -117,6 +132,7 @@ class OutputFolder:
         try:
             with temporary.open("wb") as file:
                 yield file
+            self.check_lease()
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary, final)
         finally:
@@ -124,25 +140,19 @@ class OutputFolder:
 
     @contextlib.contextmanager
     def _create_remote(self, name: str) -> Iterator[IO[bytes]]:
-        from apache_beam.io.filesystem import CompressionTypes
-
         suffix = pathlib.PurePosixPath(name).suffix
         content_type = (
             _CONTENT_TYPES.get(suffix)
             or mimetypes.guess_type(name)[0]
             or "application/octet-stream"
         )
-        # Beam's upload finalises the object when it is closed, also by the garbage
-        # collector after an error; so it begins when all bytes are there.
+        # The upload begins when all bytes are there: what fails before leaves nothing.
         with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as buffer:
             yield buffer
-            buffer.seek(0)
-            with files.filesystems().create(
-                self.path(name),
-                mime_type=content_type,
-                compression_type=CompressionTypes.UNCOMPRESSED,
-            ) as upload:
-                shutil.copyfileobj(buffer, upload)
+            size = buffer.seek(0, os.SEEK_END)
+            bucket, place = self._locate(name)
+            self.check_lease()
+            bucket.write(place, buffer, size, content_type)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
@@ -159,21 +169,29 @@ class OutputFolder:
             OSError: The file cannot be read, or is larger than any of ours.
             ValueError: It is not JSON.
         """
-        if not self.exists(name):
+        try:
+            data = files.read_file(self.path(name), _MAX_JSON)
+        except FileNotFoundError:
             return None
-        return read_json(files.read_file(self.path(name), _MAX_JSON))
+        return read_json(data)
 
     def exists(self, name: str) -> bool:
         """Return whether a file or folder of that name is there."""
-        if files.is_remote(self.root):
-            return bool(files.filesystems().exists(self.path(name)))
+        if is_remote(self.root):
+            return self.is_file(name) or self._holds(name)
         return os.path.exists(self.path(name))
 
     def is_file(self, name: str) -> bool:
         """Return whether a file of that name is there, and not a folder."""
-        if files.is_remote(self.root):
-            return self.exists(name)
+        if is_remote(self.root):
+            bucket, place = self._locate(name)
+            return bucket.stat(place) is not None
         return os.path.isfile(self.path(name))
+
+    def _holds(self, folder: str) -> bool:
+        """Return whether a bucket has an object below a folder."""
+        bucket, place = self._locate(folder)
+        return next(bucket.scan(_below(place), most=1), None) is not None
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files right inside a folder, sorted.
@@ -182,10 +200,12 @@ class OutputFolder:
             folder: Name of the folder; empty for the root itself.
         """
         prefix = f"{folder}/" if folder else ""
-        if files.is_remote(self.root):
-            (match,) = files.filesystems().match([self.path(f"{prefix}*")])
-            paths = [metadata.path for metadata in match.metadata_list]
-            return sorted(prefix + path.rsplit("/", 1)[1] for path in paths)
+        if is_remote(self.root):
+            bucket, place = self._locate(folder)
+            found = (one.name for one in bucket.scan(_below(place), flat=True))
+            # Consoles make empty objects named `folder/`.
+            lasts = (name.rpartition("/")[2] for name in found)
+            return sorted(prefix + last for last in lasts if last)
         try:
             with os.scandir(self.path(folder)) as entries:
                 return sorted(prefix + e.name for e in entries if e.is_file())
@@ -194,10 +214,10 @@ class OutputFolder:
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, None where there is none."""
-        if files.is_remote(self.root):
-            (match,) = files.filesystems().match([self.path(name)])
-            sizes = [metadata.size_in_bytes for metadata in match.metadata_list]
-            return sizes[0] if sizes else None
+        if is_remote(self.root):
+            bucket, place = self._locate(name)
+            state = bucket.stat(place)
+            return state.size if state else None
         try:
             return os.stat(self.path(name)).st_size
         except FileNotFoundError:
@@ -206,29 +226,16 @@ class OutputFolder:
     def states(self, names: Sequence[str]) -> dict[str, FileState]:
         """Return the states of some files, those left out that are not there.
 
-        No file is opened. A bucket lists what begins as all the names do, so they
-        should be of one folder.
+        No file is opened. A bucket lists, of each folder, what begins as all its names
+        do.
 
         Args:
             names: Names of the files.
         """
         if not names:
             return {}
-        if files.is_remote(self.root):
-            # A pattern that names the files one by one where one could be a pattern.
-            shared = os.path.commonprefix(list(names))  # noqa: RUF071 - characters
-            shared = f"{shared}*" if not _MAGIC.search(shared) else ""
-            wanted = [shared] if shared else list(names)
-            matches = files.filesystems().match([self.path(name) for name in wanted])
-            found = {
-                metadata.path: FileState(
-                    metadata.size_in_bytes, metadata.last_updated_in_seconds
-                )
-                for match in matches
-                for metadata in match.metadata_list
-            }
-            paths = {name: self.path(name) for name in names}
-            return {name: found[p] for name, p in paths.items() if p in found}
+        if is_remote(self.root):
+            return self._remote_states(names)
         states = {}
         for name in names:
             try:
@@ -238,6 +245,21 @@ class OutputFolder:
             states[name] = FileState(status.st_size, status.st_mtime)
         return states
 
+    def _remote_states(self, names: Sequence[str]) -> dict[str, FileState]:
+        found = {}
+        folders: dict[str, list[str]] = {}
+        for name in names:
+            folders.setdefault(name.rpartition("/")[0], []).append(name)
+        # One request for a thousand objects, where one by one it would be as many.
+        for inside in folders.values():
+            wanted = {self._locate(name)[1]: name for name in inside}
+            shared = os.path.commonprefix(list(wanted))  # noqa: RUF071 - characters
+            bucket, _ = self._locate("")
+            for one in bucket.scan(shared, flat=True):
+                if one.name in wanted:
+                    found[wanted[one.name]] = FileState(one.size, one.modified)
+        return found
+
     def below(self, folder: str) -> Iterator[str]:
         """Yield the names of all files below a folder, sorted within each folder.
 
@@ -246,10 +268,10 @@ class OutputFolder:
         Args:
             folder: Name of the folder.
         """
-        if files.is_remote(self.root):
-            (match,) = files.filesystems().match([self.path(f"{folder}/**")])
-            base = self.path("")
-            yield from sorted(f.path.removeprefix(base) for f in match.metadata_list)
+        if is_remote(self.root):
+            for name in self._objects_below(folder):
+                if not name.endswith("/"):  # which consoles make
+                    yield name
             return
         for parent, folders, names in os.walk(self.path(folder), onerror=_raise):
             folders.sort()
@@ -258,20 +280,27 @@ class OutputFolder:
             for name in sorted(names):
                 yield f"{prefix}/{name}"
 
+    def _objects_below(self, folder: str) -> Iterator[str]:
+        bucket, place = self._locate(folder)
+        _, base = self._locate("")
+        for one in bucket.scan(_below(place)):
+            yield one.name.removeprefix(_below(base))
+
     def move(self, name: str, to: str) -> None:
         """Give a file or a whole folder another name; what is not there stays away.
 
         Raises:
             OSError: It cannot be moved.
         """
-        if files.is_remote(self.root):
-            one = [name] if files.filesystems().exists(self.path(name)) else []
-            found = [*one, *self.below(name)]
-            if found:
-                files.filesystems().rename(
-                    [self.path(old) for old in found],
-                    [self.path(to + old.removeprefix(name)) for old in found],
-                )
+        self.check_lease()
+        if is_remote(self.root):
+            one = [name] if self.is_file(name) else []
+            found = [*one, *self._objects_below(name)]
+            for old in found:
+                bucket, place = self._locate(old)
+                bucket.copy(place, self._locate(to + old.removeprefix(name))[1])
+            # None before all have their new name: a move that fails is repeated whole.
+            self._delete_objects(found)
             return
         target = pathlib.Path(self.path(to))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -280,7 +309,7 @@ class OutputFolder:
 
     def prune(self, folder: str) -> None:
         """Remove a folder, and those above it inside the output, that hold nothing."""
-        if files.is_remote(self.root):
+        if is_remote(self.root):
             return  # A bucket has no folders.
         while folder:
             try:
@@ -295,17 +324,29 @@ class OutputFolder:
         Raises:
             OSError: It cannot be deleted; the error names it.
         """
+        self.check_lease()
         path = self.path(name)
-        if files.is_remote(self.root):
-            remote = files.filesystems()
-            if remote.exists(path) or any(
-                match.metadata_list for match in remote.match([f"{path}/**"], [1])
-            ):
-                remote.delete([path])
+        if is_remote(self.root):
+            self._delete_objects([name])
+            self._delete_objects(self._objects_below(name))
         elif os.path.isdir(path) and not os.path.islink(path):
             _delete_folder(path)
         else:
             pathlib.Path(path).unlink(missing_ok=True)
+
+    def _delete_objects(self, names: Iterable[str]) -> None:
+        bucket, _ = self._locate("")
+        bucket.delete(self._locate(name)[1] for name in names)
+
+    def _locate(self, name: str) -> tuple[Bucket, str]:
+        """Return the bucket of the output, and the name of an object in it."""
+        bucket, base = locate(self.root.rstrip("/"))
+        return bucket, "/".join(part for part in (base, name) if part)
+
+
+def _below(place: str) -> str:
+    """Return how the names of all objects below a folder of a bucket begin."""
+    return f"{place}/" if place else ""
 
 
 def _raise(error: OSError) -> None:

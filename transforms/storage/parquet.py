@@ -5,7 +5,6 @@ it: once a process for each state of a file, since a part is read for each of it
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -16,8 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError, check_parquet, seal_parquet
-from transforms.storage.files import is_remote, reading
+from transforms.buckets.places import is_remote
+from transforms.buckets.reader import version_of
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
+from transforms.storage.run_cache import kept_for_a_run
 
 Row = dict[str, Any]
 
@@ -110,7 +112,7 @@ def open_table(path: str) -> Iterator[BinaryIO]:
         FileNotFoundError: There is no such file.
         OSError: It cannot be read.
     """
-    with reading(path) as file:
+    with open_file(path) as file:
         _check_once(path, _state(path, file))
         file.seek(0)
         with arrow_errors(path):
@@ -136,16 +138,16 @@ def _unreadable(path: str, error: Exception) -> DamagedFileError:
     return DamagedFileError(f"{path} is damaged: {first}")
 
 
-def _state(path: str, file: BinaryIO) -> tuple[int, ...]:
-    """Return what changes when a file is written anew; of a bucket only its size."""
+def _state(path: str, file: BinaryIO) -> tuple[int | str, ...]:
+    """Return what changes when a file is written anew."""
     if is_remote(path):
-        return (file.seek(0, 2),)
+        return (version_of(file),)
     found = os.fstat(file.fileno())
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=65536)
-def _check_once(path: str, _state: tuple[int, ...]) -> None:
+@kept_for_a_run(maxsize=65536)
+def _check_once(path: str, _state: tuple[int | str, ...]) -> None:
     check_table(path)
 
 
@@ -156,7 +158,7 @@ def check_table(path: str) -> None:
         DamagedFileError: Its bytes are not those that were written.
         OSError: It cannot be read.
     """
-    with reading(path) as file:
+    with open_file(path) as file:
         check_parquet(file, path)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.table_check import is_inside
@@ -39,7 +39,7 @@ class StoredFile(NamedTuple):
         if not is_inside(self.name):
             return None
         try:
-            with reading(output.path(self.name)) as file:
+            with open_file(output.path(self.name)) as file:
                 file.seek(max(0, self.offset or 0))
                 return file.read(-1 if self.length is None else self.length)
         except OSError as error:

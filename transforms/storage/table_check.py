@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError, check_parquet
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.parquet import arrow_errors
 
 # More than any key, message or path of ours.
@@ -83,7 +83,7 @@ def check_table(path: str, schema: pa.Schema, given: Collection[str]) -> None:
         DamagedFileError: It is not as it was written, or cannot be one of ours.
         OSError: It cannot be read.
     """
-    with reading(path) as file, arrow_errors(path):
+    with open_file(path) as file, arrow_errors(path):
         sealed = check_parquet(file, path)
         parquet = pq.ParquetFile(file)
         empty = parquet.schema_arrow.empty_table()

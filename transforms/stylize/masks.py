@@ -1,7 +1,6 @@
 """Masks: which part of a content a style is for."""
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Final
@@ -15,6 +14,7 @@ from transforms.images.load import LoadedImage
 from transforms.images.mask_values import Mask, decode_mask
 from transforms.inputs.roots import printable
 from transforms.storage.files import MAX_BYTES, read_file
+from transforms.storage.run_cache import kept_for_a_run
 from transforms.stylize.pairing import Recipe
 
 _WHITE: Final = 255
@@ -80,7 +80,7 @@ def load_mask(
     return mask, note and f"mask {name!r}: {note}"
 
 
-@functools.lru_cache(maxsize=2)  # those of a pair of styles; 89 MB at most
+@kept_for_a_run(maxsize=2)  # those of a pair of styles; 89 MB at most
 def _read_mask(path: str, sha256: str | None) -> Mask:
     data = read_file(path, MAX_BYTES)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:

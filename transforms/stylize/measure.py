@@ -131,8 +131,9 @@ def _style_moments(
     """Return the statistics of all layers of a style; 8 KB each, so they are kept."""
     ruler = model.ruler()
     key = (ruler.encoder_sha256, ruler.precision, sha256, size)
-    if key not in _MOMENTS:
+    moments = _MOMENTS.get(key)
+    if moments is None:
         if len(_MOMENTS) >= 4096:
             _MOMENTS.clear()
-        _MOMENTS[key] = ruler.look(style_pixels(ref, size)).moments
-    return _MOMENTS[key]
+        moments = _MOMENTS[key] = ruler.look(style_pixels(ref, size)).moments
+    return moments

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from apache_beam.pvalue import PCollection
 
 from model.checksums import DamagedFileError
-from transforms.storage.files import reading
+from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import open_table, sealed_writer
 from transforms.storage.parts import GroupByKnownKey
@@ -240,7 +240,7 @@ def bank_file(path: str) -> BankFile:
     Raises:
         OSError: It cannot be read.
     """
-    with reading(path) as file:
+    with open_file(path) as file:
         return BankFile(
             path, hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         )

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from pipelines.command.balances import Balance
 from pipelines.command.job import Job
-from pipelines.errors import UsageError
+from pipelines.engines.engine import Engine
+from pipelines.engines.run_id import new_run_id
+from pipelines.errors import EngineError, StorageError, UsageError
 from transforms.storage.folder import OutputFolder
 
 
@@ -35,10 +38,10 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
     return [Balance.of_work("pictures", counts)]
 
 
-def paint(job: Job, **counts: int) -> Callable[[], dict[str, int]]:
+def paint(job: Job, **counts: int) -> Callable[[OutputFolder], dict[str, int]]:
     """Return work that writes a picture and says what it did."""
 
-    def work() -> dict[str, int]:
+    def work(_output: OutputFolder) -> dict[str, int]:
         job.output.write("pictures/a.png", b"a")
         return {f"pictures_{name}": amount for name, amount in counts.items()}
 
@@ -56,9 +59,9 @@ class TestRun:
     ) -> None:
         seen: list[dict[str, Any]] = []
 
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             seen.append(about(job))
-            return paint(job, planned=4, done=3, kept=1)()
+            return paint(job, planned=4, done=3, kept=1)(_output)
 
         assert job.run(work, balances) == 0
 
@@ -115,16 +118,65 @@ class TestRun:
     def test_work_that_breaks_leaves_an_output_that_is_continued(
         self, job: Job
     ) -> None:
-        def broken() -> dict[str, int]:
+        def broken(_output: OutputFolder) -> dict[str, int]:
             job.output.write("pictures/a.png", b"a")
             raise OSError("no space left")
 
         with pytest.raises(OSError, match="no space"):
             job.run(broken, balances)
-        assert about(job)["status"] == "running"
+        assert about(job)["status"] == "failed"
+        assert about(job)["error"] == "OSError: no space left"
 
         assert job.run(paint(job, planned=1, kept=1), balances) == 0
         assert about(job)["status"] == "done"
+        assert "error" not in about(job)
+
+    def test_error_is_told_whole_but_without_secrets(self, job: Job) -> None:
+        def broken(_output: OutputFolder) -> dict[str, int]:
+            try:
+                raise ValueError("Traceback\nhttps://me:pw@host/x refused")
+            except ValueError as error:
+                raise EngineError("the job failed") from error
+
+        with pytest.raises(EngineError):
+            job.run(broken, balances)
+        assert about(job)["error"] == (
+            "EngineError: Traceback\nhttps://…@host/x refused"
+        )
+
+    def test_output_that_is_gone_hides_no_error(self, job: Job) -> None:
+        def broken(_output: OutputFolder) -> dict[str, int]:
+            shutil.rmtree(job.output.root)
+            raise EngineError("the job failed")
+
+        # What is told is that it is gone; no folder is made anew for a job.json.
+        with pytest.raises(StorageError, match="was removed or replaced"):
+            job.run(broken, balances)
+        assert not pathlib.Path(job.output.root).exists()
+
+    def test_run_has_a_name_that_is_new_each_time(self, job: Job) -> None:
+        assert job.run(paint(job, planned=1, done=1), balances) == 0
+        first = about(job)["run_id"]
+        assert first == job.run_id
+        again = dataclasses.replace(
+            job, run_id=new_run_id(), runs_on=Engine("PrismRunner")
+        )
+        assert again.run(paint(job, planned=1, kept=1), balances) == 0
+        assert about(job)["run_id"] == again.run_id != first
+        assert about(job)["engine"] == "PrismRunner"
+
+    def test_failures_are_told_by_reason(
+        self, job: Job, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        work = paint(job, planned=4, done=1, failed=3)
+
+        def counted(output: OutputFolder) -> dict[str, int]:
+            return {**work(output), "failures_corrupt": 1, "failures_not_found": 2}
+
+        assert job.run(counted, balances) == 1
+        said = capsys.readouterr().err
+        assert "paint: failures by reason: 2 not_found, 1 corrupt\n" in said
+        assert about(job)["counts"]["failures_not_found"] == 2
 
     def test_half_files_go_failures_and_pictures_stay(self, job: Job) -> None:
         job.run(paint(job, planned=1, done=1), balances)
@@ -134,7 +186,7 @@ class TestRun:
             path.touch()
         left: list[bool] = []
 
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             names = ("failures", ".tmp/half", "pictures/a.png")
             left.extend(job.output.exists(name) for name in names)
             return {"pictures_planned": 1, "pictures_kept": 1}
@@ -144,7 +196,7 @@ class TestRun:
         assert left == [True, False, True]
 
     def test_second_run_is_refused_while_the_first_works(self, job: Job) -> None:
-        def work() -> dict[str, int]:
+        def work(_output: OutputFolder) -> dict[str, int]:
             with pytest.raises(UsageError, match="another run is writing it"):
                 job.run(paint(job, planned=1, done=1), balances)
             return {"pictures_planned": 1, "pictures_done": 1}
@@ -154,7 +206,7 @@ class TestRun:
 
     def test_lock_goes_with_work_that_breaks(self, job: Job) -> None:
         with pytest.raises(ZeroDivisionError):
-            job.run(lambda: {"pictures_done": 1 // 0}, balances)
+            job.run(lambda _: {"pictures_done": 1 // 0}, balances)
 
         assert not job.output.exists(".lock")
 

@@ -18,6 +18,7 @@ from pipelines import cli
 from pipelines.command.lock import only_run
 from pipelines.errors import StorageError, UsageError
 from transforms.storage import folder as storage
+from transforms.storage.folder import OutputFolder
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -105,9 +106,24 @@ def test_file_system_without_locks_is_told(folder, monkeypatch, capfd, number):
     assert "is on a file system without locks" in capfd.readouterr().err
 
 
-def test_url_has_no_lock():
-    with only_run("--output", "gs://bucket/out") as lock:
+@pytest.mark.parametrize("store", ["gs", "s3"])
+def test_url_has_a_lease(store, request):
+    url = f"{request.getfixturevalue(f'{store}_bucket').url}/out"
+    refused = pytest.raises(UsageError, match="another run is writing it")
+    with hold(url) as lock:
+        assert lock.lease.number == 1
+        with refused, hold(url):
+            pytest.fail("it was held twice")
         lock.check()
+    assert OutputFolder(url).names("") == []
+    with hold(url):
+        pass
+
+
+def test_bucket_that_is_not_there_is_told(gs_bucket):
+    told = r"--output gs://none-such/out: its lease cannot be taken: .*no such bucket"
+    with pytest.raises(UsageError, match=told), hold("gs://none-such/out"):
+        pytest.fail("it was held")
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -9,9 +9,11 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.runners.runner import PipelineResult
 
 from pipelines.command.balances import Balance
 from pipelines.command.run_job import Command, run_job
+from pipelines.engines.config import LaunchConfig
 from pipelines.engines.options import pipeline_options, shared_cores
 from pipelines.errors import UsageError
 from transforms.storage.folder import OutputFolder
@@ -27,6 +29,7 @@ class CountConfig:
     amount: int
     max_failure_rate: float = 0.0
     overwrite: bool = False
+    launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
 
 def plan(config: CountConfig) -> list[int]:
@@ -35,9 +38,11 @@ def plan(config: CountConfig) -> list[int]:
     return list(range(config.amount))
 
 
-def build(pipeline: beam.Pipeline, config: CountConfig, plan: list[int]) -> Any:
+def build(
+    pipeline: beam.Pipeline, config: CountConfig, plan: list[int], output: OutputFolder
+) -> Any:
     for name in NAMES:
-        OutputFolder(config.output).write(name, os.environ.get(name, "-").encode())
+        output.write(name, os.environ.get(name, "-").encode())
     counts = [("things_planned", 1), ("things_done", 1)]
     return (
         pipeline
@@ -91,7 +96,9 @@ def test_tables_that_do_not_tell_of_all_are_a_defect(output: pathlib.Path) -> No
     with pytest.raises(RuntimeError, match="2 things were done, but the tables"):
         count(3, output, untold=lambda output, counts: counts["things_done"] - 1)
 
-    assert json.loads((output / "job.json").read_text("utf-8"))["status"] == "running"
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    assert job["status"] == "failed"
+    assert job["error"].startswith("2 things were done, but the tables")
 
 
 def test_nothing_to_do_is_status_1(output: pathlib.Path) -> None:
@@ -123,6 +130,83 @@ def test_output_is_checked_before_the_command_begins(output: pathlib.Path) -> No
 
     with pytest.raises(UsageError, match="was made with amount 3"):
         count(4, output, begin=lambda config, plan: pytest.fail("it began"))
+
+
+TEMPLATE = "--template_location=gs://bucket/job"
+
+
+@pytest.fixture
+def flex(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a flex template; the runner still is the local one."""
+    monkeypatch.setenv("FLEX_TEMPLATE_PYTHON_PY_FILE", "/opt/stylebeam/launch.py")
+
+
+def job_json(output: pathlib.Path) -> dict[str, Any]:
+    return dict(json.loads((output / "job.json").read_text("utf-8")))
+
+
+@pytest.mark.usefixtures("flex")
+def test_last_step_does_what_the_launcher_does(
+    output: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert count(3, tmp_path / "other") == 0
+    capsys.readouterr()
+
+    assert count(3, output, TEMPLATE) == 0
+
+    ours, launchers = job_json(output), job_json(tmp_path / "other")
+    for changing in ("run_id", "started", "seconds"):
+        assert ours.pop(changing) != launchers.pop(changing)
+    assert ours.pop("config") == {**launchers.pop("config"), "output": str(output)}
+    assert ours == launchers
+    assert not (output / ".tmp").exists()
+    assert not (output / ".lock").exists()
+    printed = capsys.readouterr()
+    assert printed.out == ""  # The gallery is not there yet.
+    assert f"goes on by itself; its last step says in {output}/job.json" in printed.err
+
+
+@pytest.mark.usefixtures("flex")
+def test_job_without_its_launcher_fails_where_the_launcher_would(
+    output: pathlib.Path,
+) -> None:
+    with pytest.raises(Exception, match=r"0 things = 0 done.*or nothing was done"):
+        count(0, output, TEMPLATE)
+
+    assert job_json(output)["status"] == "failed"
+
+
+@pytest.mark.usefixtures("flex")
+def test_job_without_its_launcher_that_lost_something_fails(
+    output: pathlib.Path,
+) -> None:
+    def lossy(plan: list[int], counts: Mapping[str, int]) -> list[Balance]:
+        return [Balance("things", 4, {"done": counts["things_done"]}, 0)]
+
+    with pytest.raises(Exception, match="1 things were lost"):
+        count(3, output, TEMPLATE, balances=lossy)
+
+
+def test_classic_template_is_refused_before_the_plan(
+    output: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLEX_TEMPLATE_PYTHON_PY_FILE", raising=False)
+
+    with pytest.raises(UsageError, match=r"freeze the inputs .* Use a flex template"):
+        count(-1, output, TEMPLATE)
+
+    assert not output.exists()
+
+
+def test_job_that_left_no_counts_is_told(
+    output: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a runner does that returns before the job is over.
+    monkeypatch.setattr(beam.Pipeline, "run", lambda _: PipelineResult("RUNNING"))
+    monkeypatch.setattr(PipelineResult, "wait_until_finish", lambda _: None)
+
+    with pytest.raises(RuntimeError, match="left no counts"):
+        count(3, output)
 
 
 def test_pipeline_runs_with_its_share_of_the_cores(

@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+import pickle
 
 import apache_beam as beam
+import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
@@ -75,3 +77,30 @@ def test_digest_does_not_depend_on_the_order():
         digests.add((listed.digest, listed.count))
     assert {count for _, count in digests} == {2, 3}
     assert len(digests) == 2
+
+
+def test_written_listing_travels_as_its_numbers_and_a_place(output):
+    listed = Listing()
+    refs = [ImageRef(f"{n}.jpg", "x", f"/x/{n}.jpg", size=n) for n in range(3000)]
+    for ref in refs:
+        listed.add(ref)
+    listed.write(output)
+
+    data = pickle.dumps(listed)
+    there = pickle.loads(data)
+
+    assert len(data) < 1000
+    assert list(there.refs()) == refs
+    names = ("count", "size", "unlisted", "digest")
+    assert [getattr(there, name) for name in names] == [
+        getattr(listed, name) for name in names
+    ]
+
+
+def test_listing_that_nobody_could_read_elsewhere_does_not_travel(output):
+    listed = Listing()
+    assert list(pickle.loads(pickle.dumps(listed)).refs()) == []
+    listed.add(ImageRef("a.jpg", "x", "/x/a.jpg"))
+
+    with pytest.raises(TypeError, match="not written"):
+        pickle.dumps(listed)

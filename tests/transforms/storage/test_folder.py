@@ -1,14 +1,10 @@
 """Files are whole under their final name, or not there."""
 
-import io
 import os
 import shutil
-import types
 
 import pytest
 
-from transforms.storage import files
-from transforms.storage.files import MissingExtraError, open_file, read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
 
@@ -79,60 +75,6 @@ def test_delete_removes_a_link_and_not_what_it_points_to(output, tmp_path):
     assert not output.exists("link")
 
 
-class FakeBucket:
-    """What OutputFolder needs of Beam's FileSystems, in memory."""
-
-    def __init__(self):
-        self.objects = {}
-        self.types = {}
-
-    def create(self, path, mime_type, compression_type):
-        bucket = self
-
-        class Upload(io.BytesIO):
-            def close(self):
-                if not self.closed:
-                    bucket.objects[path] = self.getvalue()
-                    bucket.types[path] = mime_type
-                super().close()
-
-        return Upload()
-
-    def open(self, path, compression_type):
-        if path not in self.objects:
-            raise FileNotFoundError(path)
-        return io.BytesIO(self.objects[path])
-
-    def exists(self, path):
-        return path in self.objects
-
-    def match(self, patterns, limits=None):
-        prefix = patterns[0].removesuffix("*").removesuffix("*")
-        found = [
-            types.SimpleNamespace(path=path)
-            for path in sorted(self.objects)
-            if path.startswith(prefix)
-        ]
-        return [types.SimpleNamespace(metadata_list=found)]
-
-    def rename(self, sources, targets):
-        for source, target in zip(sources, targets, strict=True):
-            self.objects[target] = self.objects.pop(source)
-
-    def delete(self, paths):
-        for gone in paths:
-            for path in list(self.objects):
-                if path == gone or path.startswith(f"{gone}/"):
-                    del self.objects[path]
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    fake = FakeBucket()
-    monkeypatch.setattr(files, "filesystems", lambda: fake)
-    return fake
-
-
 @pytest.mark.parametrize(
     ("name", "content_type"),
     [
@@ -143,43 +85,9 @@ def bucket(monkeypatch):
         ("job.json", "application/json"),
     ],
 )
-def test_remote_objects_carry_their_content_type(bucket, name, content_type):
+def test_remote_objects_carry_their_content_type(memory_bucket, name, content_type):
     OutputFolder("gs://b/out").write(name, b"data")
-    assert bucket.types == {f"gs://b/out/{name}": content_type}
-
-
-def test_failing_remote_write_leaves_no_object(bucket):
-    with pytest.raises(OSError, match="network"):
-        fail_half_way(OutputFolder("gs://b/out"), "network")
-    assert bucket.objects == {}
-
-
-def test_remote_folder_reads_lists_and_deletes(bucket):
-    folder = OutputFolder("gs://b/out/")
-    folder.write("d/b", b"2")
-    folder.write("d/a", b"1")
-    assert folder.read("d/a") == b"1"
-    assert folder.names("d") == ["d/a", "d/b"]
-    folder.delete("d")
-    assert bucket.objects == {}
-
-
-def test_a_bucket_that_tells_of_a_missing_file_at_the_first_read(monkeypatch):
-    exceptions = pytest.importorskip("google.api_core.exceptions")
-
-    class Reader(io.BytesIO):
-        def read(self, size=-1):
-            raise exceptions.NotFound("no such object")
-
-    fake = types.SimpleNamespace(open=lambda path, compression_type: Reader())
-    monkeypatch.setattr(files, "filesystems", lambda: fake)
-    with pytest.raises(FileNotFoundError, match="no such object"):
-        read_file("gs://bucket/a.jpg")
-
-
-def test_missing_google_support_says_what_to_install():
-    with pytest.raises(MissingExtraError, match=r"pip install 'stylebeam\[gcp\]'"):
-        open_file("gs://bucket/a.jpg")
+    assert memory_bucket.types == {f"out/{name}": content_type}
 
 
 def test_states_are_those_of_the_files_that_are_there(tmp_path):
@@ -250,15 +158,3 @@ def test_folder_that_others_empty_meanwhile_is_deleted(output, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", racing)
     output.delete("d")
     assert not output.exists("d")
-
-
-def test_remote_folder_is_moved_object_by_object(bucket):
-    folder = OutputFolder("gs://b/out")
-    for name in ("d/a", "d/e/b", "f"):
-        folder.write(name, name.encode())
-    for name in ("d", "f", "never-there"):
-        folder.move(name, f"old/{name}")
-    assert sorted(bucket.objects) == [
-        f"gs://b/out/old/{name}" for name in ("d/a", "d/e/b", "f")
-    ]
-    assert list(folder.below("old/d")) == ["old/d/a", "old/d/e/b"]

@@ -1,0 +1,336 @@
+"""A proxy before an object store that fails on purpose, and counts what passes.
+
+Without rules it hands everything on. A rule names requests and what becomes of them;
+`seeded` draws faults from a seed, so a run that failed can be run again.
+"""
+
+import dataclasses
+import http.client
+import http.server
+import random
+import socket
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+# Headers that concern one connection, or that are written anew.
+_OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+# What the stores say for a status: code of S3, reason of Google.
+_CODES = {
+    401: ("InvalidAccessKeyId", "authError"),
+    403: ("AccessDenied", "forbidden"),
+    404: ("NoSuchKey", "notFound"),
+    412: ("PreconditionFailed", "conditionNotMet"),
+    429: ("SlowDown", "rateLimitExceeded"),
+    500: ("InternalError", "internalError"),
+    503: ("ServiceUnavailable", "backendError"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What becomes of a request.
+
+    Attributes:
+        status: Answer with this status, without asking the store.
+        retry_after: Its header `Retry-After`, in seconds or as a date.
+        cut_response: Ask the store, send this many bytes of the body of its answer, and
+            close the connection; -1 closes it before the first byte of the answer, when
+            the store has done what was asked.
+        cut_request: Read this many bytes of the body of the request and close the
+            connection; the store hears nothing.
+        before: Called before the store is asked; the request goes on then.
+    """
+
+    status: int | None = None
+    retry_after: str | None = None
+    cut_response: int | None = None
+    cut_request: int | None = None
+    before: Callable[[], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """A request and what became of it.
+
+    Attributes:
+        method: `GET` and so on.
+        path: Path with its query.
+        status: That was answered; 0 where the connection was cut.
+        received: Bytes of the body of the request.
+        sent: Bytes of the body of the answer.
+        faulty: Whether a rule or the seed made a fault of it.
+    """
+
+    method: str
+    path: str
+    status: int
+    received: int
+    sent: int
+    faulty: bool
+
+
+@dataclasses.dataclass
+class _Rule:
+    fault: Fault
+    times: int
+    skip: int
+    method: str | None
+    path: str
+
+
+class FaultProxy:
+    """A reverse proxy on a free port of 127.0.0.1; a context that runs it.
+
+    Args:
+        upstream: `http://HOST:PORT` of the store.
+
+    Attributes:
+        exchanges: What passed since the last `reset`.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = urlsplit(upstream).netloc
+        self.exchanges: list[Exchange] = []
+        self._rules: list[_Rule] = []
+        self._draw: Callable[[], Fault | None] | None = None
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.proxy = self
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def upstream(self) -> str:
+        """Host and port of the store."""
+        return self._upstream
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def reset(self) -> None:
+        """Forget all rules and all that passed."""
+        with self._lock:
+            self._rules, self._draw, self.exchanges = [], None, []
+
+    def fail(
+        self,
+        fault: Fault,
+        *,
+        times: int = 1,
+        skip: int = 0,
+        method: str | None = None,
+        path: str = "",
+    ) -> None:
+        """Add a rule.
+
+        Args:
+            fault: What becomes of the requests.
+            times: How many of them; -1 for all.
+            skip: How many pass before the first.
+            method: Method of the requests; None for any.
+            path: Text in their path and query.
+        """
+        with self._lock:
+            self._rules.append(_Rule(fault, times, skip, method, path))
+
+    def seeded(self, seed: int, rate: float, faults: Sequence[Fault]) -> None:
+        """Draw a fault for a share of the requests, in their order.
+
+        Args:
+            seed: Of the drawing.
+            rate: Share of the requests, in [0, 1].
+            faults: Each as likely as another.
+        """
+        numbers = random.Random(seed)
+
+        def draw() -> Fault | None:
+            unlucky, which = numbers.random() < rate, numbers.randrange(len(faults))
+            return faults[which] if unlucky else None
+
+        with self._lock:
+            self._draw = draw
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        """Return what becomes of the next request; None hands it on."""
+        with self._lock:
+            for rule in self._rules:
+                if rule.method not in (None, method) or rule.path not in path:
+                    continue
+                if rule.skip:
+                    rule.skip -= 1
+                    continue
+                if rule.times:
+                    rule.times -= 1
+                    return rule.fault
+            return self._draw() if self._draw else None
+
+    def note(self, exchange: Exchange) -> None:
+        """Remember what passed."""
+        with self._lock:
+            self.exchanges.append(exchange)
+
+    def count(self, method: str | None = None, path: str = "") -> int:
+        """Return how many requests passed.
+
+        Args:
+            method: Method of the requests; None for any.
+            path: Text in their path and query.
+        """
+        return sum(
+            method in (None, one.method) and path in one.path
+            for one in list(self.exchanges)
+        )
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    proxy: FaultProxy
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    # An answer goes out in two writes, which Nagle's algorithm would keep apart.
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests read `exchanges`."""
+
+    def _serve(self) -> None:
+        proxy = self.server.proxy
+        fault = proxy.fault_for(self.command, self.path)
+        if fault and fault.cut_request is not None:
+            got = len(self.rfile.read(min(fault.cut_request, self._length())))
+            self._cut()
+            proxy.note(Exchange(self.command, self.path, 0, got, 0, True))
+            return
+        body = self._body()
+        if fault and fault.before:
+            fault.before()
+        if fault and fault.status is not None:
+            status, headers, answer = fault.status, self._headers(fault), b""
+            if self.command != "HEAD":
+                answer = self._explain(fault.status)
+        else:
+            status, headers, answer = self._ask(body)
+        cut = fault.cut_response if fault else None
+        sent = self._answer(status, headers, answer, cut)
+        proxy.note(
+            Exchange(
+                self.command,
+                self.path,
+                0 if cut is not None else status,
+                len(body),
+                sent,
+                fault is not None,
+            )
+        )
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _serve  # noqa: N815
+
+    def _length(self) -> int:
+        return int(self.headers.get("Content-Length") or 0)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(self._length())
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # Trailers.
+        return b"".join(parts)
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=60)
+        try:
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in {*_OWN_HEADERS, "expect"}
+            }
+            headers["Content-Length"] = str(len(body))
+            upstream.request(self.command, self.path, body, headers)
+            response = upstream.getresponse()
+            answer = response.read()
+            kept = [
+                (name, value)
+                for name, value in response.getheaders()
+                if name.lower() not in _OWN_HEADERS
+            ]
+            if self.command == "HEAD" and (
+                size := response.getheader("content-length")
+            ):
+                kept.append(("Content-Length", size))
+            return response.status, kept, answer
+        except OSError as error:
+            return 502, [], f"the store does not answer: {error}".encode()
+        finally:
+            upstream.close()
+
+    def _headers(self, fault: Fault) -> list[tuple[str, str]]:
+        kind = "application/xml" if self._is_s3() else "application/json"
+        headers = [("Content-Type", kind)]
+        if fault.retry_after is not None:
+            headers.append(("Retry-After", fault.retry_after))
+        return headers
+
+    def _is_s3(self) -> bool:
+        return self.headers.get("Authorization", "").startswith("AWS4")
+
+    def _explain(self, status: int) -> bytes:
+        s3, google = _CODES.get(status, ("InternalError", "internalError"))
+        text = f"on purpose: {status}"
+        if self._is_s3():
+            return f"<Error><Code>{s3}</Code><Message>{text}</Message></Error>".encode()
+        return (
+            f'{{"error": {{"code": {status}, "message": "{text}", '
+            f'"errors": [{{"reason": "{google}", "message": "{text}"}}]}}}}'
+        ).encode()
+
+    def _answer(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        answer: bytes,
+        cut: int | None,
+    ) -> int:
+        if cut == -1:
+            self.close_connection = True
+            return 0
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in (name.lower() for name, _ in headers):
+            self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        part = answer if cut is None else answer[:cut]
+        self.wfile.write(part)
+        self.close_connection = self.close_connection or cut is not None
+        return len(part)
+
+    def _cut(self) -> None:
+        """Close the connection while the client still sends: it gets a reset."""
+        self.close_connection = True
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
