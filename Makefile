@@ -84,7 +84,7 @@ build/bin/fake-gcs-server:
 	GOBIN=$(CURDIR)/build/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
 
 $(VENV)/.engines-installed: $(VENV)/.dev-installed
-	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp,dask]"
 	@touch $@
 
 engines: $(VENV)/.engines-installed build/bin/prism build/bin/fake-gcs-server

@@ -1,8 +1,14 @@
+import threading
+import time
+from typing import Any
+
+import apache_beam as beam
 import pytest
+from apache_beam.runners.runner import PipelineState
 
 pytest.importorskip("distributed", reason="pip install '.[dask]'")
 
-from pipelines.engines.dask_runner import deal
+from pipelines.engines.dask_runner import DaskRunner, deal
 from pipelines.engines.stages import BUCKETS, Blob, Stage
 
 GROUPED = Stage(1, "After", source=1, grouped=True)
@@ -44,3 +50,59 @@ def test_all_of_a_bucket_goes_to_one_task() -> None:
 
 def test_no_elements_are_no_task() -> None:
     assert deal(GROUPED, [], 8) == []
+
+
+_SEEN: list[int] = []
+
+
+def slowly(element: int) -> int:
+    time.sleep(0.05)
+    _SEEN.append(element)
+    return element
+
+
+def fail(element: int) -> int:
+    raise ValueError(f"{element} is no good")
+
+
+@pytest.mark.filterwarnings("ignore")  # Dask leaves sockets of its own behind.
+def test_a_cancelled_job_ends_with_the_elements_it_is_at(dask_options: Any) -> None:
+    _SEEN.clear()
+    pipeline = beam.Pipeline(runner=DaskRunner(), options=dask_options)
+    _ = pipeline | beam.Create(range(100), reshuffle=False) | beam.Map(slowly)
+    result = pipeline.run()
+    waiting = threading.Thread(target=result.wait_until_finish)
+    waiting.start()
+    while len(_SEEN) < 3:
+        time.sleep(0.01)
+
+    result.cancel()
+
+    waiting.join(10)
+    time.sleep(0.5)
+    assert result.state == PipelineState.CANCELLED
+    assert len(_SEEN) < 50
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_error_of_a_step_is_raised_as_it_was(dask_options: Any) -> None:
+    pipeline = beam.Pipeline(runner=DaskRunner(), options=dask_options)
+    _ = pipeline | beam.Create([7]) | "Fail" >> beam.Map(fail)
+    result = pipeline.run()
+
+    with pytest.raises(ValueError, match=r"7 is no good \[while running 'Fail'\]"):
+        result.wait_until_finish()
+
+    assert result.state == PipelineState.FAILED
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_wait_may_be_over_before_the_job(dask_options: Any) -> None:
+    _SEEN.clear()
+    pipeline = beam.Pipeline(runner=DaskRunner(), options=dask_options)
+    _ = pipeline | beam.Create(range(40), reshuffle=False) | beam.Map(slowly)
+    result = pipeline.run()
+
+    assert result.wait_until_finish(100) == PipelineState.RUNNING
+    assert result.wait_until_finish() == PipelineState.DONE
+    assert sorted(_SEEN) == list(range(40))
