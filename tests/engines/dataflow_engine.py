@@ -21,6 +21,7 @@ from engine_table import BOOT, missing, python_without_stylebeam, sdist, worker_
 from google.cloud import storage
 
 BUCKET: Final = "cloud"
+TOKEN: Final = "ya29.a-token-of-nobody"
 IMAGE: Final = "europe-docker.pkg.dev/project/repo/stylebeam:stylize"
 _HERE: Final = pathlib.Path(__file__).parent
 
@@ -134,14 +135,25 @@ class Cloud:
             time.sleep(0.2)
 
     def launch_template(
-        self, command: str, parameters: Mapping[str, str], name: str
+        self,
+        command: str,
+        parameters: Mapping[str, str],
+        name: str,
+        *,
+        submit: bool = True,
     ) -> tuple[Ended, dict[str, Any] | None]:
         """Launch a flex template, as Google's launcher does in the image.
 
+        Args:
+            command: That of the image.
+            parameters: Their texts.
+            name: Name of the job.
+            submit: Whether the job begins at once.
+
         Returns:
-            The launcher's run, and the job; None where the launcher failed.
+            The launcher's run, and the job; None where there is none.
         """
-        job_object = f"gs://{BUCKET}/staging/{name}/job_object"
+        job_object = self._job_object(name)
         words = [f"--{key}={text}" for key, text in parameters.items()]
         flags = [*self.flags, f"--job_name={name}", f"--template_location={job_object}"]
         environment = {
@@ -164,10 +176,38 @@ class Cloud:
         )
         seconds = time.monotonic() - began
         ended = Ended(launched.returncode, launched.stdout, seconds, False)
-        if launched.returncode:
+        if launched.returncode or not submit:
             return ended, None
-        job = json.loads(self.read(job_object))
-        return ended, self.ask("POST", "/jobs", job)
+        return ended, self.submit(name)
+
+    def submit(self, name: str) -> dict[str, Any]:
+        """Begin the job that a launcher left."""
+        job = json.loads(self.read(self._job_object(name)))
+        begun: dict[str, Any] = self.ask("POST", "/jobs", job)
+        return begun
+
+    @staticmethod
+    def _job_object(name: str) -> str:
+        return f"gs://{BUCKET}/staging/{name}/job_object"
+
+    def graph(self, job: Mapping[str, Any]) -> bytes:
+        """Return the staged pipeline of a CreateJob request."""
+        options = job["environment"]["sdkPipelineOptions"]["options"]
+        return self.read(options["pipelineUrl"])
+
+    def errors(self, name: str) -> str:
+        """Return what Dataflow says of a job."""
+        messages = self.ask("GET", f"/jobs/{name}/messages")["jobMessages"]
+        return "\n".join(message["messageText"] for message in messages)
+
+    def asked_for_tokens(self) -> bool:
+        """Return whether somebody has shown the credentials."""
+        return any(request["path"] == "/token" for request in self.requests())
+
+    def write(self, url: str, data: bytes) -> None:
+        """Write an object."""
+        bucket, _, name = url.removeprefix("gs://").partition("/")
+        self.client().bucket(bucket).blob(name).upload_from_string(data)
 
     def read(self, url: str) -> bytes:
         """Return the bytes of an object."""
@@ -177,8 +217,13 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def cloud(site: Site) -> Iterator[Cloud]:
-    """Start all of it for a block."""
+def cloud(site: Site, secrets: Mapping[str, str] | None = None) -> Iterator[Cloud]:
+    """Start all of it for a block.
+
+    Args:
+        site: The inputs, and what runs commands.
+        secrets: Variables of the launcher alone.
+    """
     with contextlib.ExitStack() as stack:
         storage_address = stack.enter_context(_storage(site))
         port = free_port()
@@ -211,10 +256,15 @@ def cloud(site: Site) -> Iterator[Cloud]:
         image, bare = pools
         command = [sys.executable, str(_HERE / "fake_dataflow.py")]
         command += ["--port", str(port), "--image", image, "--bare", bare]
-        command += ["--log", str(log)]
+        command += ["--log", str(log), "--token", TOKEN]
         stack.enter_context(server(command, site.log("dataflow"), port, environment))
         yield Cloud(
-            site, f"http://localhost:{port}", environment, log, said, credentials
+            site,
+            f"http://localhost:{port}",
+            {**environment, **(secrets or {})},
+            log,
+            said,
+            credentials,
         )
 
 

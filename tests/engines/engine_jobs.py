@@ -253,7 +253,12 @@ class Site:
     def tree(self, engine: Started, output: str) -> dict[str, str]:
         """Return the sha256 of each file of an output, less what names the run."""
         folder = self.folder / "fetched" / str(time.monotonic_ns())
-        found = tree(engine.fetch(output, folder), ".")
+        return self.tree_of(engine.fetch(output, folder))
+
+    @staticmethod
+    def tree_of(folder: pathlib.Path) -> dict[str, str]:
+        """Return the sha256 of each file of an output on this disk."""
+        found = tree(folder, ".")
         return {name: digest for name, digest in found.items() if name != ".lock"}
 
     def expected(self, job: str) -> dict[str, str]:

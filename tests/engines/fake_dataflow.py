@@ -41,10 +41,12 @@ class Service:
         image: Address of the worker pool that stands for the image.
         bare: Address of the worker pool without stylebeam.
         log: Gets the requests.
+        token: Whoever shows credentials gets it.
     """
 
-    def __init__(self, image: str, bare: str, log: str) -> None:
+    def __init__(self, image: str, bare: str, log: str, token: str) -> None:
         self._pools = image, bare
+        self._token = token
         self._log = log
         self._jobs: dict[str, dict[str, Any]] = {}
         self._messages: dict[str, list[dict[str, str]]] = {}
@@ -54,7 +56,7 @@ class Service:
         """Answer a request."""
         self._note(method, path, body)
         if path == "/token":
-            token = {"access_token": "token", "token_type": "Bearer"}
+            token = {"access_token": self._token, "token_type": "Bearer"}
             return 200, {**token, "expires_in": 3600}
         found = _JOBS.fullmatch(path)
         if found is None:
@@ -210,8 +212,9 @@ def main() -> None:
     parser.add_argument("--image", required=True)
     parser.add_argument("--bare", required=True)
     parser.add_argument("--log", required=True)
+    parser.add_argument("--token", required=True)
     args = parser.parse_args()
-    service = Service(args.image, args.bare, args.log)
+    service = Service(args.image, args.bare, args.log, args.token)
     ThreadingHTTPServer(("127.0.0.1", args.port), handler_of(service)).serve_forever()
 
 
