@@ -136,13 +136,13 @@ class _WriteShardDoFn(beam.DoFn):
             self._written.inc()
         else:
             self._kept.inc()
-            if shard in self._committed.parts:
-                return  # and its rows are where they belong
-        segments: SegmentWriter[int] = SegmentWriter(self._output)
-        for row in committed_rows(self._output, self._settings, shard):
-            part = stable_part(row["key"], self._parts)
-            yield from segments.add(part, row)
-        yield from segments.flush()
+        # Else it is kept, and its rows are where they belong.
+        if spilled or shard not in self._committed.parts:
+            segments: SegmentWriter[int] = SegmentWriter(self._output)
+            for row in committed_rows(self._output, self._settings, shard):
+                part = stable_part(row["key"], self._parts)
+                yield from segments.add(part, row)
+            yield from segments.flush()
 
     def _check(self, shard: str) -> None:
         """Check that the committed rows are those of the shard that is there.
