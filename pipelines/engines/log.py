@@ -15,6 +15,8 @@ _CHATTER: Final = (
     "FlinkJarJobServer",
     "SparkJarJobServer",
 )
+# What is tried again and comes through concerns nobody; what does not is an error.
+_RETRIES: Final = "transforms.buckets.patience"
 _REPEATING: Final = ("portable_runner", "local_job_service")
 
 
@@ -29,7 +31,7 @@ class QuietFilter(logging.Filter):
         """Return whether a record is shown."""
         room = record.name.partition(".")[0]
         if room in _OURS:
-            return True
+            return record.levelno >= logging.WARNING or record.name != _RETRIES
         if record.name.partition("@")[0] in _CHATTER or record.module in _REPEATING:
             return False
         least = logging.WARNING if room == _BEAM else logging.ERROR

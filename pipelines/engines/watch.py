@@ -22,6 +22,7 @@ from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
+from transforms.storage.lease import release
 from transforms.storage.worker_progress import read_workers
 
 # Engines that never put another worker in the place of one that is gone.
@@ -148,7 +149,7 @@ def await_end(
 
     # In a thread, so that a signal finds this one outside of the engine's client.
     threading.Thread(target=wait, name="await_end", daemon=True).start()
-    with _cancelled_by_interrupt(result, runner, command):
+    with _cancelled_by_interrupt(result, runner, output, command):
         if workers_are_here(options) or runner in _WATCHFUL:
             while not ended.wait(1.0):
                 pass
@@ -177,25 +178,35 @@ def _watch(
             print(f"{command}: {remark}", file=sys.stderr, flush=True)
         if why := watch.look(now, state, workers):
             raise EngineError(
-                f"the job stands still: {why}. {cancel(result)}. What was finished is "
-                "kept; the same command goes on."
+                f"the job stands still: {why}. {cancel(result, output)}. What was "
+                "finished is kept; the same command goes on."
             )
 
 
-def cancel(result: PipelineResult) -> str:
-    """Cancel a job; return in words what came of it."""
+def cancel(result: PipelineResult, output: OutputFolder) -> str:
+    """Cancel a job, and end its lease; return in words what came of it.
+
+    Args:
+        result: What the engine gave for the job.
+        output: What it writes.
+    """
     job = _job_of(result)
     said = [f"{job} goes on: the engine did not answer; cancel it there"]
 
     def ask() -> None:
         try:
             result.cancel()
-            said[0] = f"{job} was cancelled"
         except Exception as error:
             said[0] = (
                 f"{job} could not be cancelled ({sentence_of(error)}); see whether it "
                 "goes on there"
             )
+            return
+        said[0] = f"{job} was cancelled"
+        if output.lease is not None:
+            # A worker that has not heard of it yet commits nothing any more.
+            with contextlib.suppress(OSError):
+                release(output.root, output.lease)
 
     # An engine that is gone may never answer.
     thread = threading.Thread(target=ask, name="cancel", daemon=True)
@@ -215,7 +226,7 @@ def _job_of(result: Any) -> str:
 
 @contextlib.contextmanager
 def _cancelled_by_interrupt(
-    result: PipelineResult, runner: str, command: str
+    result: PipelineResult, runner: str, output: OutputFolder, command: str
 ) -> Iterator[None]:
     """Cancel the job on Ctrl-C, before whatever else that does."""
     if threading.current_thread() is not threading.main_thread():
@@ -227,7 +238,7 @@ def _cancelled_by_interrupt(
     def end(number: int, frame: Any) -> None:
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
-        said = cancel(result)
+        said = cancel(result, output)
         said = f"\n{command}: {said[0].lower()}{said[1:]} ({runner})"
         print(said, file=sys.stderr, flush=True)
         if callable(before):

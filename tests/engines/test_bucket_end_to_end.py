@@ -1,5 +1,6 @@
 """From pictures in a bucket to a gallery in a bucket, as a browser finds it there."""
 
+import json
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import urllib.request
 import pytest
 from chromium import chromium
 from compare_outputs import paint
-from engine_jobs import ROOT
+from engine_jobs import ROOT, everything
 
 from model.bundle import Bundle
 from pipelines import cli
@@ -30,9 +31,20 @@ CONTENTS = ("a", "b", "c")
 STYLES = ("x", "y")
 
 
-@pytest.fixture(params=["gs", "s3"])
+@pytest.fixture(params=["gs", "s3"] if everything() else ["gs"])
 def bucket(request):
-    return request.getfixturevalue(f"{request.param}_bucket")
+    """A bucket that everybody may read."""
+    bucket = request.getfixturevalue(f"{request.param}_bucket")
+    if request.param == "s3":
+        import boto3
+
+        allowed = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+        allowed["Resource"] = f"arn:aws:s3:::{bucket.name}/*"
+        policy = {"Version": "2012-10-17", "Statement": [allowed]}
+        boto3.client("s3").put_bucket_policy(
+            Bucket=bucket.name, Policy=json.dumps(policy)
+        )
+    return bucket
 
 
 @pytest.fixture
@@ -55,7 +67,7 @@ def stylize(root, *flags):
 
 def served(bucket, url):
     """Return where an object is served over HTTP."""
-    return f"{bucket.emulator.upstream}/{url.partition('://')[2]}"
+    return f"{bucket.emulator.address}/{url.partition('://')[2]}"
 
 
 def pictures(root):

@@ -128,7 +128,9 @@ class _WriteShardDoFn(beam.DoFn):
         self, grouped: tuple[str, list[Segment]]
     ) -> Iterator[tuple[int, Segment]]:
         shard, spilled = grouped
-        if spilled or shard not in self._committed.shards:
+        there = self._committed
+        made = bool(spilled) or shard not in there.shards
+        if made:
             is_there = shard in self._committed.shards
             if is_there:
                 self._check(shard)
@@ -136,8 +138,8 @@ class _WriteShardDoFn(beam.DoFn):
             self._written.inc()
         else:
             self._kept.inc()
-        # Else it is kept, and its rows are where they belong.
-        if spilled or shard not in self._committed.parts:
+        # Else its rows are where they belong.
+        if made or shard not in there.parts:
             segments: SegmentWriter[int] = SegmentWriter(self._output)
             for row in committed_rows(self._output, self._settings, shard):
                 part = stable_part(row["key"], self._parts)

@@ -15,6 +15,9 @@ from transforms.buckets.places import is_remote
 MOST_IN_A_ROW: Final = 100
 """So many files in a row that cannot be read end the job."""
 
+MOST_WAITED_FOR: Final = 5
+"""So many do where each was waited for as long as a store is waited for: a minute."""
+
 # What a local file system says when what is below it went away. A permission belongs to
 # a file, and so does a link that leads nowhere.
 _GONE: Final = (
@@ -44,17 +47,24 @@ class _Streak:
     """How many files in a row this process could not read; thread-safe."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._count = self._waited = 0
         self._lock = threading.Lock()
 
     def end(self) -> None:
         with self._lock:
-            self._count = 0
+            self._count = self._waited = 0
 
-    def add(self) -> int:
+    def add(self, waited: bool) -> int:
+        """Count a file; return how many there are where they are too many, else 0."""
         with self._lock:
             self._count += 1
-            return self._count
+            self._waited += waited
+            many = self._count >= MOST_IN_A_ROW or self._waited >= MOST_WAITED_FOR
+            count = self._count if many else 0
+            if many:
+                # The same process may come to another job.
+                self._count = self._waited = 0
+            return count
 
 
 _streak: Final = _Streak()
@@ -77,9 +87,9 @@ def tell_unreadable(path: str, error: OSError) -> None:
     """
     if not _is_loss(path, error):
         return
-    count = _streak.add()
-    if count >= MOST_IN_A_ROW:
-        _streak.end()  # The same process may come to another job.
+    # What `transforms.buckets.patience` says when its time is spent.
+    waited = is_remote(path) and error.errno == errno.EIO
+    if count := _streak.add(waited):
         _raise(path, error, count)
 
 

@@ -6,8 +6,16 @@ import pytest
 
 from model.options import Option, options_of
 from pipelines import cli
-from pipelines.command.apart import check_apart, checker, is_inside
+from pipelines.command.apart import (
+    absolute,
+    check_apart,
+    checker,
+    is_inside,
+    local_inputs,
+)
 from pipelines.errors import UsageError
+from pipelines.optimize.config import OptimizeConfig
+from pipelines.stylize.config import StylizeConfig
 
 # Options whose text is no path.
 NO_PATHS = {
@@ -237,3 +245,38 @@ class TestChecker:
         self, places: dict[str, pathlib.Path]
     ) -> None:
         checker(str(places["far"] / "new"))(str(places["far"] / "a.png"))
+
+
+def test_paths_of_a_configuration_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "paintings"):
+        (tmp_path / name).mkdir()
+    config = StylizeConfig(
+        content=("photos", "day=photos", "gs://b/c", "*.png"),
+        style=("paintings",),
+        output="out",
+        bundle="paper",
+        pairing="pairs.csv",
+    )
+    found = absolute(config)
+    # The others become absolute where they are looked up.
+    assert found.content == (str(tmp_path / "photos"), *config.content[1:])
+    assert found.style == (str(tmp_path / "paintings"),)
+    assert found.output == str(tmp_path / "out")
+    assert found.pairing == str(tmp_path / "pairs.csv")
+    assert (found.bundle, found.style_bank) == ("paper", "")
+    assert absolute(found) == found
+
+
+def test_inputs_of_this_machine_that_workers_read(tmp_path):
+    sweep = OptimizeConfig(
+        content=("gs://b/c", str(tmp_path)),
+        style=("gs://b/s",),
+        output="gs://b/o",
+        weights="weights.npz",
+        sweep="sweep.toml",
+    )
+    assert list(local_inputs(sweep)) == [
+        ("--content", str(tmp_path)),
+        ("--weights", "weights.npz"),
+    ]

@@ -9,13 +9,21 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    S3Options,
+)
 from apache_beam.runners.runner import PipelineResult
 
+from model.options import option, required
+from pipelines.command import run_job as run_job_module
 from pipelines.command.balances import Balance
 from pipelines.command.run_job import Command, run_job
 from pipelines.engines.config import LaunchConfig
-from pipelines.engines.options import pipeline_options, shared_cores
-from pipelines.errors import UsageError
+from pipelines.engines.options import make_runner, pipeline_options, shared_cores
+from pipelines.errors import EngineError, StorageError, UsageError
 from transforms.storage.folder import OutputFolder
 
 NAMES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -25,10 +33,10 @@ NAMES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 class CountConfig:
     """What the command was asked to do."""
 
-    output: str
-    amount: int
-    max_failure_rate: float = 0.0
-    overwrite: bool = False
+    output: str = required("folder", metavar="D", path="written")
+    amount: int = option(1, "how many")
+    max_failure_rate: float = option(0.0, "share")
+    overwrite: bool = option(False, "anew")
     launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
 
@@ -68,8 +76,9 @@ def count(amount: int, output: pathlib.Path, *flags: str, **changes: Any) -> int
         balances=balances,
         end=lambda config, plan, output: "things",
     )
+    launch = changes.pop("launch", LaunchConfig())
     command = dataclasses.replace(command, **changes)
-    return run_job(command, CountConfig(str(output), amount), flags)
+    return run_job(command, CountConfig(str(output), amount, launch=launch), flags)
 
 
 @pytest.fixture
@@ -257,3 +266,117 @@ def test_environment_that_says_otherwise_is_obeyed(
         assert os.environ[NAMES[0]] == "5"
     assert os.environ[NAMES[0]] == "5"
     assert NAMES[1] not in os.environ
+
+
+def test_file_systems_know_the_flags_before_the_plan(output: pathlib.Path) -> None:
+    seen: list[Any] = []
+
+    def look(config: CountConfig) -> list[int]:
+        seen.append(FileSystems._pipeline_options.view_as(S3Options).s3_endpoint_url)
+        return plan(config)
+
+    assert count(1, output, "--s3_endpoint_url=http://h:9", plan=look) == 0
+    assert seen == ["http://h:9"]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Another engine, whose jobs this process runs; what it was given to run."""
+    given: list[Any] = []
+    monkeypatch.setattr(run_job_module, "check_launch", lambda options: None)
+
+    def make(options: PipelineOptions) -> beam.Pipeline:
+        given.append(options)
+        local = pipeline_options([])
+        return beam.Pipeline(runner=make_runner(local), options=local)
+
+    monkeypatch.setattr(run_job_module, "make_pipeline", make)
+    return given
+
+
+ELSEWHERE = ("--runner=PortableRunner", "--job_endpoint=localhost:1")
+SHARED = LaunchConfig(shared_filesystem=True)
+
+
+def test_run_has_one_name_for_job_json_the_engine_and_its_label(
+    output: pathlib.Path, elsewhere: list[Any]
+) -> None:
+    assert count(1, output, *ELSEWHERE, launch=SHARED) == 0
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    cloud = elsewhere[0].view_as(GoogleCloudOptions)
+    assert cloud.job_name == f"stylebeam-count-{job['run_id']}"
+    assert f"stylebeam-run={job['run_id']}" in cloud.labels
+    assert job["engine"] == "PortableRunner"
+    assert "launch" not in job["config"]
+
+    flags = ("--job_name=mine", "--labels=team=us")
+    assert count(1, output, *ELSEWHERE, *flags, launch=SHARED) == 0
+    cloud = elsewhere[1].view_as(GoogleCloudOptions)
+    assert cloud.job_name == "mine"
+    assert "team=us" in cloud.labels
+    assert len(cloud.labels) == 3
+
+
+def test_workers_get_paths_that_do_not_depend_on_their_folder(
+    tmp_path: pathlib.Path, elsewhere: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[str] = []
+
+    def look(pipeline: beam.Pipeline, config: CountConfig, *rest: Any) -> Any:
+        seen.append(config.output)
+        return build(pipeline, config, *rest)
+
+    path = pathlib.Path("out")
+    assert count(1, path, *ELSEWHERE, launch=SHARED, build=look) == 0
+    assert seen == [str(tmp_path / "out")]
+    # What was asked for stands as it was said.
+    assert json.loads((tmp_path / "out/job.json").read_text())["config"]["output"] == (
+        "out"
+    )
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_output_on_this_machine_is_refused_to_workers_elsewhere(
+    output: pathlib.Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"--output .*--shared-filesystem"):
+        count(1, output, *ELSEWHERE)
+    assert not output.exists()
+    assert count(1, output, *ELSEWHERE, "--environment_type=LOOPBACK") == 0
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("said", "error", "told"),
+    [
+        (
+            "Traceback\n  x\nValueError: odd [while running 'Count']",
+            EngineError,
+            r"failed on PortableRunner: ValueError: odd \(in the step Count\)\. What",
+        ),
+        (
+            "Traceback\n  x\ntransforms.storage.folder.OutputError: [Errno 28] No "
+            "space left on device: '/out/a.png' [while running 'Write']",
+            StorageError,
+            "^/out/a.png cannot be written: No space left on device",
+        ),
+    ],
+)
+def test_failed_job_tells_what_its_worker_said(
+    said: str,
+    error: type[Exception],
+    told: str,
+    output: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError(f"Pipeline job-1 failed in state FAILED: {said}")
+
+    monkeypatch.setattr(run_job_module, "await_end", fail)
+    with pytest.raises(error, match=told):
+        count(1, output, *ELSEWHERE, launch=SHARED)
+    job = json.loads((output / "job.json").read_text("utf-8"))
+    assert job["status"] == "failed"
+    # All of it, for whoever has to find the reason.
+    assert "Traceback" in job["error"]

@@ -130,7 +130,7 @@ def test_job_of_workers_of_this_process_is_awaited(
 
 
 def test_engine_that_does_not_answer_is_said_to_go_on(
-    monkeypatch: pytest.MonkeyPatch,
+    output: OutputFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Deaf(Result):
         def cancel(self) -> None:
@@ -141,7 +141,7 @@ def test_engine_that_does_not_answer_is_said_to_go_on(
             raise ConnectionError("no route")
 
     monkeypatch.setattr(watch, "_SECONDS_TO_CANCEL", 0.1)
-    assert "job job-7 goes on" in cancel(Deaf())  # type: ignore[arg-type]
+    assert "job job-7 goes on" in cancel(Deaf(), output)  # type: ignore[arg-type]
     monkeypatch.undo()
-    said = cancel(Broken())  # type: ignore[arg-type]
+    said = cancel(Broken(), output)  # type: ignore[arg-type]
     assert "could not be cancelled (ConnectionError: no route)" in said

@@ -46,6 +46,8 @@ def write(output, settings, segments):
                 if stable_part(key, 2) == part:
                     status = status_of.get(key, "accepted")
                     statuses[status] = statuses.get(status, 0) + 1
+                    if status == "rejected":
+                        statuses["failures_corrupt"] = 1
             expected.append((table.part_name(part, 2), statuses))
         committed = find_committed(output, settings)
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
@@ -109,6 +111,7 @@ def test_finished_data_set_is_read_by_tfds(output, settings, rows, write, finish
         expected = [
             (Count.IMAGES_ACCEPTED, 3),
             (Count.IMAGES_REJECTED, 1),
+            ("failures_corrupt", 1),
             (Count.IMAGES_DUPLICATE, 1),
             (Count.RECORDS_WRITTEN, 3),
         ]

@@ -81,6 +81,9 @@ def test_accepted_rejected_and_examples(output, listed, settings, counters):
     assert counters(pipeline) == {
         "PrepareImages.images_accepted": 2,
         "PrepareImages.images_rejected": 3,
+        "Failures.not_an_image": 1,
+        "Failures.not_found": 1,
+        "Failures.too_small": 1,
     }
 
 

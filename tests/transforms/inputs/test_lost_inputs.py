@@ -11,6 +11,7 @@ from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs import lost_inputs
 from transforms.inputs.lost_inputs import (
     MOST_IN_A_ROW,
+    MOST_WAITED_FOR,
     InputsLostError,
     tell_unreadable,
 )
@@ -88,4 +89,12 @@ def test_whatever_a_bucket_says_counts(error):
     for _ in range(MOST_IN_A_ROW - 1):
         tell_unreadable("gs://bucket/a.png", error)
     with pytest.raises(InputsLostError, match=str(error)):
+        tell_unreadable("gs://bucket/last.png", error)
+
+
+def test_bucket_that_was_waited_for_is_not_waited_for_a_hundred_times():
+    error = OSError(errno.EIO, "503 Service Unavailable (tried 9 times in 58 s)", "gs:")
+    for _ in range(MOST_WAITED_FOR - 1):
+        tell_unreadable("gs://bucket/a.png", error)
+    with pytest.raises(InputsLostError, match=f"{MOST_WAITED_FOR} files in a row"):
         tell_unreadable("gs://bucket/last.png", error)
