@@ -11,6 +11,7 @@ environment that leads the clients of this process, and of its children, there.
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
@@ -22,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
@@ -30,6 +32,9 @@ from memory_bucket import MemoryBucket
 from transforms.buckets import places
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+STORES = [pytest.param(name, marks=pytest.mark.engines) for name in ("gs", "s3")]
+"""Parameters of a test for each store: `request.getfixturevalue(f"{name}_bucket")`."""
 
 # Seconds that a server has to answer: importing moto takes five on a busy machine.
 _PATIENCE = 60
@@ -226,22 +231,26 @@ def s3_bucket(
 ) -> Iterator[Bucket]:
     """Return an empty bucket of the emulator of S3."""
 
-    def make(name: str) -> None:
-        import boto3
-
-        boto3.client(
-            "s3",
-            endpoint_url=s3_emulator.upstream,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            region_name="us-east-1",
-        ).create_bucket(Bucket=name)
-
+    client = _administrator(s3_emulator.upstream)
+    make = lambda name: client.create_bucket(Bucket=name)  # noqa: E731
     yield from _bucket(s3_emulator, make, monkeypatch)
 
 
+@functools.cache
+def _administrator(upstream: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=upstream,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        region_name="us-east-1",
+    )
+
+
 def _bucket(
-    emulator: Emulator, make: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, make: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Bucket]:
     for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_"))]:
         monkeypatch.delenv(name)

@@ -20,6 +20,7 @@ _OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length
 
 # What the stores say for a status: code of S3, reason of Google.
 _CODES = {
+    400: ("InvalidRequest", "invalid"),
     401: ("InvalidAccessKeyId", "authError"),
     403: ("AccessDenied", "forbidden"),
     404: ("NoSuchKey", "notFound"),
@@ -42,6 +43,7 @@ class Fault:
             the store has done what was asked.
         cut_request: Read this many bytes of the body of the request and close the
             connection; the store hears nothing.
+        garbage: Answer 200 with a page of somebody else, as the portal of a hotel does.
         before: Called before the store is asked; the request goes on then.
     """
 
@@ -49,6 +51,7 @@ class Fault:
     retry_after: str | None = None
     cut_response: int | None = None
     cut_request: int | None = None
+    garbage: bool = False
     before: Callable[[], None] | None = None
 
 
@@ -220,30 +223,35 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = proxy.fault_for(self.command, self.path)
         if fault and fault.cut_request is not None:
             got = len(self.rfile.read(min(fault.cut_request, self._length())))
-            self._cut()
             proxy.note(Exchange(self.command, self.path, 0, got, 0, True))
+            self._cut()
             return
         body = self._body()
         if fault and fault.before:
             fault.before()
-        if fault and fault.status is not None:
+        if fault and fault.garbage:
+            headers = [("Content-Type", "text/html")]
+            status, answer = 200, b"<html><body>Welcome to our hotel<p></html>"
+            if self.command == "HEAD":
+                answer = b""
+        elif fault and fault.status is not None:
             status, headers, answer = fault.status, self._headers(fault), b""
             if self.command != "HEAD":
                 answer = self._explain(fault.status)
         else:
             status, headers, answer = self._ask(body)
         cut = fault.cut_response if fault else None
-        sent = self._answer(status, headers, answer, cut)
+        part = answer if cut is None else answer[: max(cut, 0)]
+        told = status if cut is None else 0
+        # Before the answer: who has it may count at once.
         proxy.note(
             Exchange(
-                self.command,
-                self.path,
-                0 if cut is not None else status,
-                len(body),
-                sent,
-                fault is not None,
+                *(self.command, self.path, told, len(body), len(part), bool(fault))
             )
         )
+        if cut != -1:
+            self._answer(status, headers, len(answer), part)
+        self.close_connection = self.close_connection or cut is not None
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _serve  # noqa: N815
 
@@ -312,22 +320,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self,
         status: int,
         headers: list[tuple[str, str]],
-        answer: bytes,
-        cut: int | None,
-    ) -> int:
-        if cut == -1:
-            self.close_connection = True
-            return 0
+        length: int,
+        part: bytes,
+    ) -> None:
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)
         if "content-length" not in (name.lower() for name, _ in headers):
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(length))
         self.end_headers()
-        part = answer if cut is None else answer[:cut]
         self.wfile.write(part)
-        self.close_connection = self.close_connection or cut is not None
-        return len(part)
 
     def _cut(self) -> None:
         """Close the connection while the client still sends: it gets a reset."""

@@ -221,5 +221,7 @@ def _places(
         elif about.path == use and not (about.launcher and not planning):
             for argument in value if about.many else (value,):
                 if argument and argument not in about.words:
-                    for place in places_of(argument):
+                    # What is written is a name and never a pattern.
+                    places = places_of(argument) if use == "read" else (argument,)
+                    for place in places:
                         yield flag_of(name), place, about.own

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from model.options import SHARE, Option, option, options_of, wrong_value
 from pipelines.errors import UsageError
+from transforms.buckets.places import UnreachableError, plain_path
 
 IMAGES: Final = (
     "folders (with all below), globs, image files, .zip or .tar archives; NAME=P names "
@@ -155,12 +156,24 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 def _value(name: str, about: Option, value: Any) -> Any:
     if name in _MADE and not _is_utf8(value):
         require(False, flag_of(name), ascii(value), "a name in UTF-8")
+    if about.path:
+        value = _plain(name, value)
     if about.read and isinstance(value, str):
         try:
             return about.read(value)
         except ValueError as error:
             raise UsageError(f"{flag_of(name)} {value}: expected {error}.") from error
     return tuple(value) if about.many else value
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return paths with `file://` as the paths themselves."""
+    try:
+        if isinstance(value, str):
+            return plain_path(value)
+        return value and [plain_path(one) for one in value]
+    except UnreachableError as error:
+        raise UsageError(f"{flag_of(name)} {error}") from error
 
 
 def _is_utf8(text: str) -> bool:

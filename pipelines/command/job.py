@@ -126,12 +126,15 @@ class Job:
             _check_writable(root)
         try:
             job = self.output.read_json(JOB)
+            # Of a bucket that is not there, a store may only say: no such object.
+            is_new = job is None and not self.output.exists(JOB)
+            ours = [n for n in self.names if is_new and self.output.exists(n)]
         except ValueError as error:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, UnreachableError) as error:
-            raise UsageError(f"--output {root}: {error}") from error
-        if job is None and not self.output.exists(JOB):
-            ours = [name for name in self.names if self.output.exists(name)]
+            text = getattr(error, "strerror", None) or error
+            raise UsageError(f"--output {root}: {text}") from error
+        if is_new:
             if ours:
                 raise UsageError(
                     f"--output {root}: holds {', '.join(ours)} but no {JOB}, so "

@@ -31,7 +31,7 @@ class EvaluateConfig:
     )
     style: tuple[str, ...] = required(f"paintings: {_INPUTS}", metavar="P", path="read")
     output: str = required(
-        "folder or gs:// URL of the report", metavar="D", path="written"
+        "folder, or gs:// or s3:// URL, of the report", metavar="D", path="written"
     )
     # That of the published comparisons.
     size: int = option(

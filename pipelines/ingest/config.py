@@ -35,7 +35,7 @@ class IngestConfig:
         path="read",
     )
     output: str = required(
-        "folder or gs:// URL of the data set", metavar="D", path="written"
+        "folder, or gs:// or s3:// URL, of the data set", metavar="D", path="written"
     )
     name: str = required("name of the data set: [a-z][a-z0-9_]*", metavar="N")
     kind: Kind = option(

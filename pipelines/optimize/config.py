@@ -29,7 +29,9 @@ class OptimizeConfig:
         f"paintings: {flags.IMAGES}", metavar="P", path="read"
     )
     output: str = required(
-        "folder or gs:// URL for everything made", metavar="D", path="written"
+        "folder, or gs:// or s3:// URL, for everything made",
+        metavar="D",
+        path="written",
     )
     network: Network = option("vgg16", "network whose features are compared")
     weights: str | None = option(None, flags.WEIGHTS, metavar="W", path="read")

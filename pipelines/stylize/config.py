@@ -57,7 +57,9 @@ class StylizeConfig:
         own=BANK_NAME,
     )
     output: str = required(
-        "folder or gs:// URL for everything made", metavar="D", path="written"
+        "folder, or gs:// or s3:// URL, for everything made",
+        metavar="D",
+        path="written",
     )
     # A name and not its path, which is another one on a remote worker.
     bundle: str = option(

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final, TypeVar
 
 import boto3
+import urllib3
 from botocore import exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from transforms.buckets.bucket import (
     ChangedError,
@@ -33,6 +35,9 @@ from transforms.buckets.patience import (
 # Larger objects are written in parts of this size, of which S3 takes 10,000.
 _PART: Final = 1 << 26
 
+# The most that S3 gives at a time.
+_PAGE: Final = 1000
+
 _DELETED_TOGETHER: Final = 1000
 
 # Field of an object's metadata: who wrote it, if an answer is lost.
@@ -41,6 +46,15 @@ _WRITER: Final = "stylebeam-writer"
 # Codes with a status that does not say that they pass.
 _TRANSIENT_CODES: Final = frozenset(
     {"RequestTimeout", "SlowDown", "InternalError", "ConditionalRequestConflict"}
+)
+
+_CONNECTION: Final = (
+    exceptions.HTTPClientError,
+    exceptions.ConnectionError,
+    exceptions.IncompleteReadError,
+    urllib3.exceptions.HTTPError,
+    ConnectionError,
+    TimeoutError,
 )
 
 _T = TypeVar("_T")
@@ -86,12 +100,16 @@ class S3Bucket:
 
     def stat(self, name: str) -> ObjectState | None:
         """Return the state of an object, None where there is none."""
+
+        def call() -> ObjectState:
+            found = self._head(name)
+            modified = found["LastModified"].timestamp()
+            return ObjectState(name, found["ContentLength"], modified, found["ETag"])
+
         try:
-            found = self._ask(self._url(name), functools.partial(self._head, name))
+            return self._ask(self._url(name), call)
         except FileNotFoundError:
             return None
-        modified = found["LastModified"].timestamp()
-        return ObjectState(name, found["ContentLength"], modified, found["ETag"])
 
     def _head(self, name: str) -> dict[str, Any]:
         return self._client.head_object(Bucket=self._name, Key=name)
@@ -104,18 +122,25 @@ class S3Bucket:
         if flat:
             asked["Delimiter"] = "/"
         while True:
-            if most is not None:
-                asked["MaxKeys"] = most
-            call = functools.partial(self._client.list_objects_v2, **asked)
-            page = self._ask(self._url(prefix), call)
-            found = page.get("Contents", ())
-            for one in found:
-                modified = one["LastModified"].timestamp()
-                yield ObjectState(one["Key"], one["Size"], modified, one["ETag"])
-            most = None if most is None else most - len(found)
-            if not page.get("IsTruncated") or most == 0:
+            asked["MaxKeys"] = _PAGE if most is None else min(most, _PAGE)
+            page, token = self._ask(
+                self._url(prefix), functools.partial(self._page, asked)
+            )
+            yield from page
+            most = None if most is None else most - len(page)
+            if token is None or most == 0:
                 return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+            asked["ContinuationToken"] = token
+
+    def _page(self, asked: Mapping[str, Any]) -> tuple[list[ObjectState], str | None]:
+        answer = self._client.list_objects_v2(**asked)
+        page = [
+            ObjectState(
+                one["Key"], one["Size"], one["LastModified"].timestamp(), one["ETag"]
+            )
+            for one in answer.get("Contents", ())
+        ]
+        return page, answer["NextContinuationToken"] if answer["IsTruncated"] else None
 
     def read(self, name: str, most: int) -> bytes:
         """Return the bytes of an object, in one request."""
@@ -124,6 +149,7 @@ class S3Bucket:
         def call() -> bytes:
             found = self._client.get_object(Bucket=self._name, Key=name)
             with found["Body"] as body:
+                _ = found["ETag"]  # Without it, this is not from S3.
                 if found["ContentLength"] > most:
                     raise too_large(url, most)
                 return body.read()
@@ -312,9 +338,11 @@ def _errors(url: str) -> Iterator[None]:
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             url,
         ) from error
-    except (exceptions.HTTPClientError, exceptions.ChecksumError) as error:
-        # The second: the bytes that arrived are damaged.
+    except _CONNECTION as error:
         raise TransientError(f"no connection: {_short(error)}") from error
+    except (exceptions.ChecksumError, ResponseParserError, KeyError) as error:
+        # Not in the words of S3: something else answers, or bytes arrived damaged.
+        raise TransientError(f"no sense in the answer: {_short(error)}") from error
     except exceptions.ParamValidationError as error:
         # Of a name that S3 cannot have, such as a bucket with capitals.
         raise OSError(errno.EINVAL, _short(error, -1), url) from error

@@ -45,6 +45,9 @@ _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 # Seconds to connect, and between two bytes of an answer.
 _TIMEOUT: Final = (10, 60)
 
+# The most that Google gives at a time.
+_PAGE: Final = 1000
+
 _FIELDS: Final = "items(name,size,updated,generation),prefixes,nextPageToken"
 
 # Requests at a time, and names that wait for them. A client has ten connections.
@@ -136,7 +139,7 @@ class GoogleBucket:
             self._bucket,
             prefix=prefix,
             delimiter="/" if flat else None,
-            page_size=most,
+            page_size=_PAGE if most is None else min(most, _PAGE),
             page_token=token,
             fields=_FIELDS,
             timeout=_TIMEOUT,
@@ -151,10 +154,12 @@ class GoogleBucket:
         url = self._url(name)
 
         def call() -> bytes:
-            buffer = _Limited(url, most)
-            self._bucket.blob(name).download_to_file(
+            buffer, blob = _Limited(url, most), self._bucket.blob(name)
+            blob.download_to_file(
                 buffer, raw_download=True, timeout=_TIMEOUT, retry=None
             )
+            if blob.generation is None:
+                raise TransientError("the answer is not from Google Cloud Storage")
             return buffer.getvalue()
 
         return self._ask(url, call)
@@ -323,12 +328,11 @@ def _errors(url: str, is_nobody: bool) -> Iterator[None]:
     except (auth_exceptions.RefreshError, auth_exceptions.GoogleAuthError) as error:
         if isinstance(error, auth_exceptions.TransportError) or error.retryable:
             raise TransientError(_short(error)) from error
-        raise PermissionError(
-            errno.EACCES,
-            f"the Google credentials are not accepted: {_short(error)}. Run: gcloud "
-            "auth application-default login",
-            url,
-        ) from error
+        found = f"the Google credentials are not accepted: {_short(error)}"
+        if is_nobody:
+            found = "no Google credentials were found"
+        text = f"{found}. Run: gcloud auth application-default login"
+        raise PermissionError(errno.EACCES, text, url) from error
     except DataCorruption as error:
         raise TransientError("the bytes that arrived are damaged") from error
     except _CONNECTION as error:

@@ -83,7 +83,7 @@ def patiently(
             if spent + pause > budget:
                 text = f"{error} (tried {tries} times in {spent:.0f} s)"
                 raise OSError(errno.EIO, text, url) from error
-            _LOGGER.info("%s: %s; next try in %.1f s", url, error, pause)
+            _LOGGER.debug("%s: %s; next try in %.1f s", url, error, pause)
         sleep(pause)
 
 

@@ -25,14 +25,12 @@ class _Scheme(NamedTuple):
         package: Package that speaks to it.
         extra: Extra of stylebeam that installs the package; empty where all have it.
         access: How the environment gets the right to it.
-        levels: How many names of the URL are those of the bucket.
     """
 
     form: str
     package: str
     extra: str
     access: str
-    levels: int = 1
 
 
 _SCHEMES: Final = {
@@ -139,16 +137,15 @@ def locate(url: str) -> tuple[Bucket, str]:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     about = _SCHEMES[scheme]
-    *bucket, name = f"{rest}/".split("/", about.levels)
-    name = name.removesuffix("/")
-    if not all(bucket):
+    bucket, _, name = rest.partition("/")
+    if not bucket:
         raise UnreachableError(f"{url}: names no bucket; expected {about.form}")
     if not _is_installed(about.package):
         raise MissingExtraError(
             f"{scheme}:// paths need the package {about.package}, which is not "
             f"installed. Run: pip install 'stylebeam[{about.extra}]'"
         )
-    return _open(scheme, "/".join(bucket)), name
+    return _open(scheme, bucket), name
 
 
 def _is_installed(package: str) -> bool:

@@ -1,7 +1,6 @@
 """Inputs of the command line -> references -> bytes, on folders, zips and tars."""
 
 import concurrent.futures
-import fnmatch
 import io
 import os
 import pickle
@@ -587,53 +586,24 @@ class TestReading:
             read_image(self.ref(tmp_path))
 
 
-class FakeFileSystems:
-    """A few objects in a bucket: what Beam's FileSystems gives of Cloud Storage."""
-
-    def __init__(self, objects):
-        self.objects = objects
-
-    def match(self, patterns, limits=None):
-        found = []
-        for pattern, limit in zip(
-            patterns, limits or [None] * len(patterns), strict=True
-        ):
-            paths = sorted(p for p in self.objects if fnmatch.fnmatchcase(p, pattern))
-            metadata = [
-                type("Metadata", (), {"path": p, "size_in_bytes": len(self.objects[p])})
-                for p in reversed(paths[:limit])
-            ]
-            found.append(type("Match", (), {"metadata_list": metadata}))
-        return found
-
-    def exists(self, path):
-        return path in self.objects
-
-    def open(self, path, **options):
-        from google.api_core import exceptions
-
-        if path not in self.objects:
-            raise exceptions.NotFound(path)
-        return io.BytesIO(self.objects[path])
-
-
 class TestRemote:
     @pytest.fixture
-    def bucket(self, monkeypatch, tmp_path):
+    def bucket(self, memory_bucket, tmp_path):
         zipped = make_zip(tmp_path / "z.zip", {"m.jpg": b"zip"}).read_bytes()
         tarred = make_tar(tmp_path / "t.tar", {"m.jpg": b"tar"}).read_bytes()
-        objects = {
-            "gs://b/p/a.jpg": b"a",
-            "gs://b/p/d/c.jpg": b"c",
-            "gs://b/p/d/": b"",
-            "gs://b/p/.h.jpg": b"",
-            "gs://b/p/.x/h.jpg": b"",
-            "gs://b/z.zip": zipped,
-            "gs://b/t.tar": tarred,
+        memory_bucket.objects = {
+            "p/a.jpg": b"a",
+            "p/d/c.jpg": b"c",
+            "p/d/": b"",
+            "p/.h.jpg": b"",
+            "p/.x/h.jpg": b"",
+            "p-2/other.jpg": b"",
+            "odd/e[1].jpg": b"odd",
+            "odd/e1.jpg": b"",
+            "z.zip": zipped,
+            "t.tar": tarred,
         }
-        fake = FakeFileSystems(objects)
-        monkeypatch.setattr(files, "filesystems", lambda: fake)
-        return objects
+        return memory_bucket.objects
 
     @pytest.mark.parametrize(
         ("argument", "expected"),
@@ -644,6 +614,9 @@ class TestRemote:
             ("gs://b/p/**/*.jpg", {"a.jpg": b"a", "d/c.jpg": b"c"}),
             ("gs://b/p/d/c.jpg", {"c.jpg": b"c"}),
             ("n=gs://b/p/d", {"n/c.jpg": b"c"}),
+            ("GS://b/p/d", {"c.jpg": b"c"}),
+            ("gs://b/odd/e[1].jpg", {"e[1].jpg": b"odd"}),
+            ("gs://b/odd/e[12].jpg", {"e1.jpg": b""}),
             ("gs://b/z.zip", {"m.jpg": b"zip"}),
             ("gs://b/t.tar", {"m.jpg": b"tar"}),
         ],

@@ -7,6 +7,7 @@ import io
 import os
 
 import pytest
+from emulators import STORES
 
 from transforms.storage import files
 from transforms.storage.folder import TEMPORARY, OutputError, OutputFolder
@@ -29,7 +30,7 @@ ODD = (
 )
 
 
-@pytest.fixture(params=["disk", "memory", "gs", "s3"])
+@pytest.fixture(params=["disk", "memory", *STORES])
 def output(request, tmp_path):
     if request.param == "disk":
         return OutputFolder(str(tmp_path / "runs" / "out"))
