@@ -115,7 +115,7 @@ class TestLaunchFromADesk:
         assert b"\x89PNG" not in graph
         assert b"PAR1" not in graph
         inputs = list((site.folder / "inputs").rglob("*.png"))
-        assert len(inputs) == 4
+        assert len(inputs) >= 4
         for path in inputs:
             data = path.read_bytes()
             assert data[len(data) // 2 :][:24] not in graph
