@@ -7,6 +7,7 @@ lives, and the state of the job.
 
 import contextlib
 import dataclasses
+import logging
 import signal
 import sys
 import threading
@@ -236,6 +237,8 @@ def _cancelled_by_interrupt(
     before: Any = signal.getsignal(signal.SIGINT)
 
     def end(number: int, frame: Any) -> None:
+        # What breaks now, breaks since the job ends.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
         said = cancel(result, output)
