@@ -70,7 +70,7 @@ def without_prints_of_beam() -> Iterator[None]:
     job ends with anyway.
     """
     stream = sys.stderr
-    sys.stderr = _WithoutBeam(stream)  # type: ignore[assignment]
+    sys.stderr = _WithoutBeam(stream)
     try:
         yield
     finally:
