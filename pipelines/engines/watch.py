@@ -31,14 +31,17 @@ _FORGETFUL: Final = ("PortableRunner", "PrismRunner")
 # The service itself notices workers that are gone, and a job may wait in its queue.
 _WATCHFUL: Final = ("DataflowRunner",)
 
-# A worker says that it lives every few seconds: a minute is many signs.
-_PATIENCE: Final = 60.0
+# A worker says that it lives every few seconds; NFS may show that a minute late.
+_PATIENCE: Final = 80.0
 # An engine may first need machines, and a worker installs packages.
 _LONG_PATIENCE: Final = 600.0
 
+# Until then nobody wonders where the workers are.
+_SECONDS_TO_REMARK: Final = 60.0
+
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
 _SECONDS_BETWEEN_REMOTE_LOOKS: Final = 20.0
-_SECONDS_TO_CANCEL: Final = 30.0
+_SECONDS_TO_CANCEL: Final = 15.0
 
 _Workers = Mapping[str, Mapping[str, Any]]
 
@@ -103,7 +106,7 @@ class Watch:
             workers
             or self._told
             or self._moved is None
-            or now - self._moved < _PATIENCE
+            or now - self._moved < _SECONDS_TO_REMARK
         ):
             return None
         self._told = True
