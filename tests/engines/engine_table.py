@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 from engine_dask import dask
-from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
+from engine_jobs import JOBS, ROOT, Site, Started, everything, free_port, server
 
 PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
@@ -160,6 +160,15 @@ def prism_runner(_site: Site) -> Iterator[Started]:
     yield Started(("--runner=PrismRunner", f"--prism_location={prism()}"))
 
 
+@contextlib.contextmanager
+def dataflow(site: Site) -> Iterator[Started]:
+    """A Dataflow of this machine, with our image, on an emulator of its storage."""
+    import dataflow_engine  # late: it imports this module
+
+    with dataflow_engine.image_engine(site) as started:
+        yield started
+
+
 def python_without_stylebeam(folder: pathlib.Path) -> pathlib.Path:
     """Return an interpreter that has all packages of this one except stylebeam."""
     command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
@@ -206,4 +215,6 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "dask-threads": Engine(
         functools.partial(dask, workers=1, threads=2), ci=("stylize-grid", "ingest")
     ),
+    # In CI the tests of test_dataflow.py run its jobs.
+    **({"dataflow": Engine(dataflow)} if everything() else {}),
 }
