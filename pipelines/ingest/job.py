@@ -34,6 +34,7 @@ from transforms.ingest.shards import WriteShards
 from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.steps.stored_names import StoredNames
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
@@ -146,7 +147,8 @@ def build(
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
     settings = plan.settings
-    committed = find_committed(output, settings)
+    committed = find_committed(output, settings).stored(output)
+    whole = StoredNames.store(output, committed.shards)
     # The rows of whole shards stay in the parts that they are in.
     there = manifest_table(settings).parts_on_disk(output)
     parts = there or count_parts(plan.listing.count)
@@ -163,7 +165,7 @@ def build(
     prepared = (
         (listed, *streamed)
         | "AllSources" >> beam.Flatten()
-        | "PrepareImages" >> PrepareImages(output, settings, committed.shards, parts)
+        | "PrepareImages" >> PrepareImages(output, settings, whole, parts)
     )
     rows = prepared.records | "WriteShards" >> WriteShards(
         output, settings, committed, parts

@@ -95,13 +95,14 @@ def build(
     contents = pipeline | "ReadContents" >> ReadListing(
         plan.contents.write(output, "contents")
     )
-    wanted, skipped = _wanted(contents, plan.retry)
+    retry = plan.retry.stored(output) if plan.retry is not None else None
+    wanted, skipped = _wanted(contents, retry)
     stylized = wanted | "StylizeImages" >> StylizeImages(
         plan=cells,
         handler=handler,
         bank=bank,
         style_refs=style_refs,
-        retry=plan.retry,
+        retry=retry,
         manifest=recovered,
     )
     compact = dataclasses.replace(compact, own=True)

@@ -1,7 +1,7 @@
 """A process that is stopped and wakes after another run took over commits nothing.
 
 A run stops itself in the middle of a commit, at the two moments that matter. Its lease
-is then ended in the way that docs/operations.md gives, and another run does the work.
+is then ended in the way that docs/commands.md gives, and another run does the work.
 """
 
 import contextlib

@@ -2,14 +2,18 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from types import ModuleType
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from pipelines.cli import build_parser, config_from_args
 from pipelines.engines.options import pipeline_options
@@ -189,3 +193,171 @@ class TestCommandLine:
         assert ended.returncode == 2
         assert message in ended.stderr
         assert ended.stderr.count("\n") == 1
+
+
+DOCKERFILE = (INFRA / "Dockerfile").read_text("utf-8")
+LOCK = (INFRA / "requirements.lock").read_text("utf-8")
+
+
+def locked() -> dict[str, str]:
+    """Return the versions of the lock."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE))
+
+
+class TestImage:
+    def test_all_that_is_copied_is_there(self) -> None:
+        copies = re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        assert copies
+        for copied in copies:
+            for source in copied.split()[:-1]:
+                assert (ROOT / source).exists(), source
+
+    def test_base_images_come_by_their_digest(self) -> None:
+        bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+        assert bases == ["${BEAM_IMAGE}", "${LAUNCHER_IMAGE}", "${PYTHON_IMAGE}"]
+        # No default: without the file of digests nothing is built.
+        assert re.findall(r"^ARG (\w+_IMAGE)$", DOCKERFILE, re.MULTILINE)
+
+    def test_it_is_not_root_and_starts_a_worker(self) -> None:
+        last = [line for line in DOCKERFILE.splitlines() if line.strip()][-2:]
+        assert last == ["USER 65532:65532", 'ENTRYPOINT ["/opt/apache/beam/boot"]']
+
+    def test_lock_is_of_hashes_and_of_what_the_project_needs(self) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        wanted = project["dependencies"] + project["optional-dependencies"]["gcp"]
+        versions = locked()
+        assert len(versions) > len(wanted)
+        for line in wanted:
+            requirement = Requirement(line)
+            name = requirement.name.lower()
+            assert versions[name] in requirement.specifier, f"{line}: run lock.sh"
+        for block in re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.MULTILINE)[1:]:
+            assert "--hash=sha256:" in block, block
+
+    def test_beam_of_the_lock_is_that_of_the_image(self) -> None:
+        build = (INFRA / "build.sh").read_text("utf-8")
+        assert f"beam_python3.11_sdk:{locked()['apache-beam']}" in build
+
+
+class TestBuild:
+    @pytest.fixture
+    def checkout(self, tmp_path: pathlib.Path) -> pathlib.Path:
+        """A folder with the script, and a docker that tells what it was asked."""
+        (tmp_path / "infra" / "dataflow").mkdir(parents=True)
+        shutil.copy(INFRA / "build.sh", tmp_path / "infra" / "dataflow")
+        docker = tmp_path / "docker"
+        docker.write_text(
+            '#!/bin/sh\necho "$@" >> "$SAID"\n[ "$2" = imagetools ] && echo "$DIGEST"\n'
+            "exit 0\n"
+        )
+        docker.chmod(0o755)
+        return tmp_path
+
+    def build(
+        self, checkout: pathlib.Path, *argv: str, digest: str = "sha256:" + "ab" * 32
+    ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+        said = checkout / "said"
+        said.write_text("")
+        ended = subprocess.run(
+            [checkout / "infra" / "dataflow" / "build.sh", *argv],
+            env={
+                "PATH": f"{checkout}:/usr/bin:/bin",
+                "SAID": str(said),
+                "DIGEST": digest,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return ended, said.read_text().splitlines()
+
+    def test_digests_are_looked_up_once(self, checkout: pathlib.Path) -> None:
+        first, asked = self.build(checkout, "ingest", "repo/stylebeam:ingest")
+        assert first.returncode == 0, first.stderr
+        assert [line.split()[1] for line in asked] == ["imagetools"] * 3 + ["build"]
+        assert "base_images.lock; commit it" in first.stderr
+
+        _, (build,) = self.build(checkout, "stylize", "repo/stylebeam:stylize")
+
+        pinned = re.findall(r"--build-arg (\w+_IMAGE)=\S+@sha256:(?:ab){32} ", build)
+        assert pinned == ["PYTHON_IMAGE", "BEAM_IMAGE", "LAUNCHER_IMAGE"]
+        assert "--build-arg COMMAND=stylize" in build
+        assert "--sbom=true" in build
+        assert "--tag repo/stylebeam:stylize --push" in build
+
+    def test_base_image_without_a_digest_is_refused(
+        self, checkout: pathlib.Path
+    ) -> None:
+        ended, asked = self.build(checkout, "ingest", "image", digest="latest")
+        assert ended.returncode == 1
+        assert "expected a digest" in ended.stderr
+
+        pins = checkout / "infra" / "dataflow" / "base_images.lock"
+        assert not pins.exists()
+        pins.write_text("PYTHON_IMAGE=python:3.11\n")
+        ended, asked = self.build(checkout, "ingest", "image")
+        assert ended.returncode == 1
+        assert "expected NAME=IMAGE@sha256:DIGEST" in ended.stderr
+        assert asked == []
+
+    @pytest.mark.parametrize("argv", [[], ["train", "image"], ["stylize"]])
+    def test_usage(self, checkout: pathlib.Path, argv: list[str]) -> None:
+        ended, asked = self.build(checkout, *argv)
+        assert ended.returncode == 2
+        assert "usage:" in ended.stderr
+        assert asked == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_steps_of_the_image_run_in_an_empty_environment(tmp_path: pathlib.Path) -> None:
+    """What COPY copies and RUN installs, without a container engine."""
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("the lock is for the Python of the image, 3.11")
+    venv, work = tmp_path / "venv", tmp_path / "opt" / "stylebeam"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    work.mkdir(parents=True)
+    environment = {"PATH": f"{venv / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    for line in re.sub(r"\\\n\s*", " ", DOCKERFILE).splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            *sources, target = line.split()[1:]
+            for source in sources:
+                there = work if target == "./" else work / target
+                if (ROOT / source).is_dir():
+                    shutil.copytree(ROOT / source, there)
+                else:
+                    shutil.copy(ROOT / source, there)
+        elif line.startswith("RUN pip"):
+            subprocess.run(
+                line.removeprefix("RUN "),
+                shell=True,
+                cwd=work,
+                env={**environment, **_index()},
+                check=True,
+            )
+
+    def run(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv,
+            cwd=tmp_path,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("stylebeam", "--version").stdout.startswith("stylebeam ")
+    launched = run(
+        "python", str(work / "launch.py"), "--overwrite=yes", STYLEBEAM_COMMAND="ingest"
+    )
+    assert launched.returncode == 2
+    assert "expected true or false" in launched.stderr
+    worker = "import pipelines.stylize.job, apache_beam.runners.dataflow.internal"
+    worker += ".apiclient, apache_beam.runners.worker.sdk_worker_main, tensorflow"
+    imported = run("python", "-c", worker)
+    assert imported.returncode == 0, imported.stderr
+
+
+def _index() -> dict[str, str]:
+    """Return what leads pip to the packages on this machine."""
+    return {name: text for name, text in os.environ.items() if name.startswith("PIP_")}

@@ -2,7 +2,10 @@
 
 import json
 import os
+import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 from emulators import STORES
@@ -115,49 +118,45 @@ def photos_of(store):
     return {"gs": "/o/photos", "s3": f"/{store.name}/photos"}[store.emulator.scheme]
 
 
+ALL = os.environ.get("ENGINES") == "all"
 JOBS = ["stylize", "ingest", "visualize", "optimize", "evaluate"]
 
 
 @pytest.mark.parametrize("job", JOBS)
-class TestEachCommand:
-    def test_gives_the_bytes_of_a_disk(self, place, run, job):
-        first, _ = commands(place)[job]
-        local, _ = commands(lambda name: name)[job]
-        status, err = run(*first, "--output", place("out"))
-        assert status == 0, err
-        status, err = run(*local, "--output", "runs/out")
-        assert status == 0, err
-        ours, theirs = files_of(place("out")), files_of("runs/out")
-        assert ours.keys() == theirs.keys()
-        assert [name for name in ours if ours[name] != theirs[name]] == []
+def test_a_command_writes_what_it_writes_on_a_disk(store, place, run, job):
+    if store.emulator.scheme == "s3" and job not in JOBS[:2] and not ALL:
+        pytest.skip("its bytes go the same way; ENGINES=all runs it")
+    first, second = commands(place)[job]
+    local, local_second = commands(lambda name: name)[job]
+    output = OutputFolder(place("out"))
 
-    def test_made_anew_leaves_nothing_stale(self, place, run, job):
-        if job == "evaluate":
-            pytest.skip("it makes everything anew without being told")
-        first, second = commands(place)[job]
-        output = OutputFolder(place("out"))
-        assert run(*first, "--output", place("out"))[0] == 0
-        strangers = ["notes.txt", "images-of-mine/a.png", "gallery2/index.html"]
-        for name in strangers:
-            output.write(name, b"mine")
-        beside = OutputFolder(place("out-2"))
-        beside.write("job.json", b"mine")
-        status, err = run(*second, "--output", place("out"), "--overwrite")
+    def check(*argv, local):
+        beside = f"runs/{len(list(pathlib.Path().glob('runs/*')))}"
+        status, err = run(*argv, "--output", place("out"))
         assert status == 0, err
-        status, err = run(*second, "--output", place("fresh"))
+        status, err = run(*local, "--output", beside)
         assert status == 0, err
-        found, fresh = files_of(place("out")), files_of(place("fresh"))
-        assert found.keys() - set(strangers) == fresh.keys()
-        assert [name for name in fresh if fresh[name] != found[name]] == []
-        assert all(found[name] == b"mine" for name in strangers)
-        assert beside.read("job.json") == b"mine"
+        ours, theirs = files_of(place("out")), files_of(beside)
+        assert ours.keys() - set(strangers) == theirs.keys()
+        assert [name for name in theirs if ours[name] != theirs[name]] == []
+        assert all(ours[name] == b"mine" for name in strangers)
+        return ours
 
-    def test_again_keeps_everything(self, place, run, job):
-        first, _ = commands(place)[job]
-        assert run(*first, "--output", place("out"))[0] == 0
-        made = files_of(place("out"))
-        assert run(*first, "--output", place("out"))[0] == 0
-        assert files_of(place("out")) == made
+    strangers = []
+    made = check(*first, local=local)
+    status, err = run(*first, "--output", place("out"))
+    assert status == 0, err
+    assert files_of(place("out")) == made
+    if job == "evaluate":
+        return  # It makes everything anew without being told.
+    strangers = ["notes.txt", "images-of-mine/a.png", "gallery2/index.html"]
+    for name in strangers:
+        output.write(name, b"mine")
+    beside = OutputFolder(place("out-2"))
+    beside.write("job.json", b"mine")
+    check(*second, "--overwrite", local=local_second)
+    assert beside.read("job.json") == b"mine"
+    assert list(output.below(".replaced")) == []
 
 
 class TestPlaces:
@@ -193,10 +192,18 @@ class TestPlaces:
             store.proxy.fail(Fault(503), times=-1, path="/upload/", skip=8)
         else:
             store.proxy.fail(Fault(503), times=-1, method="PUT", skip=8)
-        status, err = run(*stylize(place))
-        assert status == 1
-        assert err.count("\n") <= 2
-        assert "Traceback" not in err
+        # A process of its own: that it is over is how the next run knows.
+        ended = subprocess.run(
+            [sys.executable, "-m", "pipelines", *stylize(place)],
+            env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert ended.stderr.count("\n") == 1, ended.stderr
+        assert "cannot be written: 503" in ended.stderr
+        assert "the same command goes on" in ended.stderr
         store.proxy.reset()
         monkeypatch.setenv(SECONDS_VARIABLE, "20")
         status, err = run(*stylize(place))

@@ -173,7 +173,7 @@ class _PrepareDoFn(beam.DoFn):
     ) -> None:
         self._output = output
         self._settings = settings
-        self._shards = frozenset(committed)
+        self._shards = committed
         self._parts = parts
         self._committed: frozenset[str] = frozenset()
         self._metric = {

@@ -5,7 +5,7 @@ import functools
 import heapq
 import json
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 import apache_beam as beam
@@ -63,6 +63,16 @@ class _Record:
         return int(self.sha256[:16], 16)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _ShardNames(Iterable[str]):
+    """The names of all shards; it travels as the settings that they follow from."""
+
+    settings: DatasetSettings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings.shard_names())
+
+
 @dataclasses.dataclass
 class WriteShards(
     beam.PTransform[PCollection[tuple[str, Segment]], PCollection[tuple[int, Segment]]]
@@ -94,7 +104,7 @@ class WriteShards(
         write = _WriteShardDoFn(self.output, self.settings, self.committed, self.parts)
         return (
             records
-            | "GroupByShard" >> GroupByKnownKey(self.settings.shard_names())
+            | "GroupByShard" >> GroupByKnownKey(_ShardNames(self.settings))
             | "WriteShard" >> beam.ParDo(write)
         )
 

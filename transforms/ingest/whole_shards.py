@@ -23,6 +23,7 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.elements import ImageStatus
+from transforms.steps.stored_names import StoredNames
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
@@ -50,6 +51,11 @@ class Committed:
     def shards(self) -> frozenset[str]:
         """All of them."""
         return self.journaled | self.parts
+
+    def stored(self, output: OutputFolder) -> "Committed":
+        """Return it with names that wait in the output: a graph has no room for all."""
+        journaled = StoredNames.store(output, self.journaled)
+        return Committed(journaled, StoredNames.store(output, self.parts))
 
 
 def manifest_table(settings: DatasetSettings) -> CommittedTable:

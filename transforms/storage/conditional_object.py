@@ -39,6 +39,10 @@ class ConditionalObject(abc.ABC):
         """Return it, None where it is not there."""
 
     @abc.abstractmethod
+    def data(self) -> bytes | None:
+        """Return its bytes alone, None where it is not there; asks once."""
+
+    @abc.abstractmethod
     def create(self, data: bytes) -> bool:
         """Write it if it is not there; return whether it was not."""
 
@@ -77,6 +81,10 @@ class _LocalFile(ConditionalObject):
         except (FileNotFoundError, NotADirectoryError):
             return None
         return Stored(data, hashlib.sha256(data).digest())
+
+    def data(self) -> bytes | None:
+        there = self.read()
+        return None if there is None else there.data
 
     def create(self, data: bytes) -> bool:
         with self._written(data) as temporary:
@@ -139,6 +147,12 @@ class _BucketObject(ConditionalObject):
                 data = self._bucket.read_range(self._name, 0, end, state.version)
                 return Stored(data, state.version)
         return None
+
+    def data(self) -> bytes | None:
+        try:
+            return self._bucket.read(self._name, _MOST_BYTES) or None
+        except FileNotFoundError:
+            return None
 
     def create(self, data: bytes) -> bool:
         there = self._there()

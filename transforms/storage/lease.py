@@ -156,10 +156,10 @@ def look_at_lease(root: str, lease: Lease) -> None:
         LeaseLostError: Another run has taken the output over.
         OSError: The store cannot be asked.
     """
-    found = lease_object(root).read()
+    found = lease_object(root).data()
     with contextlib.suppress(ValueError):
         if found is not None:
-            holder = Holder.from_bytes(found.data)
+            holder = Holder.from_bytes(found)
             if holder.run == lease.run:
                 return
             raise LeaseLostError(

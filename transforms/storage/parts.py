@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import apache_beam as beam
+from apache_beam import typehints
 from apache_beam.pvalue import PCollection
 
 from transforms.storage.folder import OutputFolder
@@ -89,15 +90,20 @@ class GroupByKnownKey(
     order) for each of the keys.
 
     Attributes:
-        keys: All that there are, each once.
+        keys: All that there are, each once, of one type and at least one. They stand in
+            the graph of the job as they are pickled: many must be a range, or make
+            themselves.
     """
 
-    keys: Sequence[K]
+    keys: Iterable[K]
 
     def expand(self, pairs: PCollection[tuple[K, V]]) -> PCollection[tuple[K, list[V]]]:
         """Compose the step."""
-        seeds = pairs.pipeline | "Keys" >> beam.Create(
-            [(key, None) for key in self.keys]
+        seed = typehints.Tuple[type(next(iter(self.keys))), None]
+        seeds = (
+            pairs.pipeline
+            | "Keys" >> beam.Create([self.keys], reshuffle=False)
+            | "Seeds" >> beam.FlatMap(_seeds).with_output_types(seed)
         )
         return (
             (pairs, seeds)
@@ -105,6 +111,11 @@ class GroupByKnownKey(
             | "GroupByKey" >> beam.GroupByKey()
             | "DropSeeds" >> beam.MapTuple(_without_seeds)
         )
+
+
+def _seeds(keys: Any) -> Iterator[tuple[Any, None]]:
+    for key in keys:
+        yield key, None
 
 
 def _without_seeds(key: Any, values: Iterable[Any]) -> tuple[Any, list[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from transforms.elements import CellStatus
+from transforms.steps.stored_names import StoredNames
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
 from transforms.storage.parts import parts_in
@@ -33,6 +34,11 @@ class Retry:
     def __bool__(self) -> bool:
         """Return whether anything failed."""
         return bool(self.contents or self.styles)
+
+    def stored(self, output: OutputFolder) -> "Retry":
+        """Return it with keys that wait in the output: a graph has no room for all."""
+        contents = StoredNames.store(output, self.contents)
+        return Retry(contents, StoredNames.store(output, self.styles))
 
     def concerns(self, content: str) -> bool:
         """Return whether a content, by its key, must be looked at."""
