@@ -17,11 +17,16 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from engine_dask import dask
-<<<<<<< HEAD
-from engine_jobs import JOBS, ROOT, Site, Started, free_port, missing, server
-=======
-from engine_jobs import JOBS, ROOT, Site, Started, everything, free_port, server
->>>>>>> dataflow
+from engine_jobs import (
+    JOBS,
+    ROOT,
+    Site,
+    Started,
+    everything,
+    free_port,
+    missing,
+    server,
+)
 
 PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
