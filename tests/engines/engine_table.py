@@ -87,22 +87,28 @@ def prism_service(site: Site) -> Iterator[str]:
 
 @contextlib.contextmanager
 def worker_pool(
-    site: Site, *flags: str, python: str = sys.executable, path: str = str(ROOT)
+    site: Site,
+    *flags: str,
+    python: str = sys.executable,
+    programs: pathlib.Path | None = None,
+    path: str = str(ROOT),
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Beam's worker pool; its address and process.
 
     Args:
         site: It gets the log.
         flags: Of the pool.
-        python: Interpreter of the pool, which is the `python` of its workers.
+        python: Interpreter of the pool.
+        programs: Folder of the `python` of its workers; that of its own if None.
         path: Their PYTHONPATH.
     """
     port = free_port()
     command = [python, "-m", "apache_beam.runners.worker.worker_pool_main"]
     command += [f"--service_port={port}", *flags]
     # It starts plain `python`.
-    programs = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": programs, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    first = programs or pathlib.Path(python).parent
+    search = f"{first}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": search, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with server(command, site.log("worker-pool"), port, environment) as process:
         yield f"localhost:{port}", process
 
