@@ -7,6 +7,7 @@ lives, and the state of the job.
 
 import contextlib
 import dataclasses
+import logging
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
-from transforms.storage.lease import release
+from transforms.storage.lease import change_holder
 from transforms.storage.worker_progress import read_workers
 
 # Engines that never put another worker in the place of one that is gone.
@@ -184,7 +185,7 @@ def _watch(
 
 
 def cancel(result: PipelineResult, output: OutputFolder) -> str:
-    """Cancel a job, and end its lease; return in words what came of it.
+    """Cancel a job, and say so in its lease; return in words what came of it.
 
     Args:
         result: What the engine gave for the job.
@@ -204,9 +205,9 @@ def cancel(result: PipelineResult, output: OutputFolder) -> str:
             return
         said[0] = f"{job} was cancelled"
         if output.lease is not None:
-            # A worker that has not heard of it yet commits nothing any more.
+            # Whoever comes next need not ask for it.
             with contextlib.suppress(OSError):
-                release(output.root, output.lease)
+                change_holder(output.root, output.lease, job="")
 
     # An engine that is gone may never answer.
     thread = threading.Thread(target=ask, name="cancel", daemon=True)
@@ -236,6 +237,8 @@ def _cancelled_by_interrupt(
     before: Any = signal.getsignal(signal.SIGINT)
 
     def end(number: int, frame: Any) -> None:
+        # What breaks now, breaks since the job ends.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
         said = cancel(result, output)

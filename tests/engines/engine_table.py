@@ -16,9 +16,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-import pytest
 from engine_dask import dask
-from engine_jobs import JOBS, ROOT, Site, Started, everything, free_port, server
+from engine_jobs import (
+    JOBS,
+    ROOT,
+    Site,
+    Started,
+    everything,
+    free_port,
+    missing,
+    server,
+)
 
 PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
@@ -36,14 +44,6 @@ class Engine:
 
     start: Callable[[Site], AbstractContextManager[Started]]
     ci: tuple[str, ...] = tuple(JOBS)
-
-
-def missing(what: str, command: str) -> None:
-    """Skip a test for what a developer's machine lacks; CI must have it."""
-    message = f"there is no {what}; {command} brings it"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 def prism() -> pathlib.Path:

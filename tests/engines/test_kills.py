@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 import pytest
+from engine_dask import cluster
 from engine_jobs import LONG_JOBS, Site, Started, everything
 from engine_table import external_flags, job_service, prism_service, worker_pool
 
@@ -88,6 +89,13 @@ def prism_pool(site: Site) -> Iterator[Victims]:
         )
 
 
+@contextlib.contextmanager
+def dask_worker(site: Site) -> Iterator[Victims]:
+    """A Dask cluster of two workers, of which one is killed."""
+    with cluster(site) as dask:
+        yield Victims(dask.started, lambda: kill([dask.workers[0].pid]))
+
+
 def kill(processes: list[int]) -> None:
     """Kill processes, and wait until they are gone."""
     assert processes
@@ -111,6 +119,7 @@ def runs(process: int) -> bool:
 ENGINES: Final[Mapping[str, Callable[[Site], AbstractContextManager[Victims]]]] = {
     "portable-worker": portable_worker,
     "prism-pool": prism_pool,
+    "dask-worker": dask_worker,
 }
 
 
@@ -197,6 +206,9 @@ def test_a_job_whose_workers_are_killed_ends_and_goes_on(
     assert seconds < SECONDS_TO_END, ended.about()
     assert ended.status in (0, 1), ended.about()
     assert "Traceback" not in ended.said, ended.about()
+    if ended.status == 0:
+        # Another worker did what the lost one was at, from the beginning.
+        before = committed(pathlib.Path(output))
 
     with ENGINES[engine](site) as healthy:
         again = site.run(site.argv(job, healthy.started, output), healthy.started)

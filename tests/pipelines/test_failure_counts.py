@@ -14,7 +14,7 @@ COMMANDS = {
     "stylize": "--content {many} --style {one} --bundle {bundle}",
     "ingest": "--input {many} --name n --size 0",
     "visualize": "--input {many} --layers block1_conv1 --kinds features",
-    "optimize": "--content {many} --style {one} --size 48 --steps 1",
+    "optimize": "--content {many} --style {one} --size 64 --steps 2",
 }
 
 
