@@ -28,10 +28,10 @@ from transforms.evaluate.report import (
     failures_table,
 )
 from transforms.images.center_crop import square_picture
+from transforms.inputs.data_files import data_files
 from transforms.inputs.reading import read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.storage.data_files import data_files
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table

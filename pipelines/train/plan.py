@@ -26,7 +26,7 @@ from pipelines.train.workdir import Workdir
 from transforms.buckets.places import UnreachableError, is_remote
 from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
-from transforms.storage.data_files import data_files
+from transforms.inputs.data_files import data_files
 from transforms.storage.files import read_file
 
 # Enough that the means of 512 channels are known to a few per cent, and done in a

@@ -117,3 +117,18 @@ def test_what_wakes_after_takeover_commits_nothing(root, tmp_path, capfd, moment
     assert not output.names(MANIFEST_TABLE.journal)
     assert cli.main(["verify", output.root]) == 0
     assert {row["width"] for row in MANIFEST_TABLE.all_rows(output)} == {40}
+
+
+def test_run_that_is_killed_is_taken_over_and_gone_on_from(root, tmp_path, capfd):
+    output = OutputFolder(f"{root}/out")
+    with stopped_run(root, "between", tmp_path / "log"):
+        pass  # It is killed.
+    assert output.is_file(LEASE)
+    committed = output.names(MANIFEST_TABLE.journal)
+    assert [name.endswith(".run1.parquet") for name in committed] == [True]
+    assert cli.main(command(root)) == 0
+    assert "8 cells = 6 done + 2 kept + 0 failed" in capfd.readouterr().err
+    assert output.read_json("job.json")["lease"] == {"number": 2, "since": 1}
+    assert not output.is_file(LEASE)
+    assert not output.names(MANIFEST_TABLE.journal)
+    assert cli.main(["verify", output.root]) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from model.training.dataset import crop_dataset, load_index
 from pipelines import cli
-from transforms.storage.data_files import StoredDataFiles
+from transforms.inputs.data_files import StoredDataFiles
 from transforms.storage.folder import OutputFolder
 
 
