@@ -87,22 +87,28 @@ def prism_service(site: Site) -> Iterator[str]:
 
 @contextlib.contextmanager
 def worker_pool(
-    site: Site, *flags: str, python: str = sys.executable, path: str = str(ROOT)
+    site: Site,
+    *flags: str,
+    python: str = sys.executable,
+    programs: pathlib.Path | None = None,
+    path: str = str(ROOT),
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Beam's worker pool; its address and process.
 
     Args:
         site: It gets the log.
         flags: Of the pool.
-        python: Interpreter of the pool, which is the `python` of its workers.
+        python: Interpreter of the pool.
+        programs: Folder of the `python` of its workers; that of its own if None.
         path: Their PYTHONPATH.
     """
     port = free_port()
     command = [python, "-m", "apache_beam.runners.worker.worker_pool_main"]
     command += [f"--service_port={port}", *flags]
     # It starts plain `python`.
-    programs = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": programs, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    first = programs or pathlib.Path(python).parent
+    search = f"{first}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": search, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with server(command, site.log("worker-pool"), port, environment) as process:
         yield f"localhost:{port}", process
 
@@ -204,13 +210,19 @@ def sdist(folder: pathlib.Path) -> pathlib.Path:
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "local-1": Engine(one_process),
-    "local-2": Engine(two_processes),
+    # A process that imports TensorFlow for each job takes most of the time.
+    "local-2": Engine(two_processes, ci=("stylize-grid", "ingest")),
     "portable-loopback": Engine(functools.partial(loopback, job_service)),
-    "portable-external": Engine(functools.partial(external, job_service)),
-    "portable-staged": Engine(staged),
+    "portable-external": Engine(
+        functools.partial(external, job_service),
+        ci=("ingest", "stylize-grid", "optimize"),
+    ),
+    "portable-staged": Engine(staged, ci=("stylize-grid", "visualize")),
     "prism": Engine(prism_runner),
     "prism-loopback": Engine(functools.partial(loopback, prism_service)),
-    "prism-external": Engine(functools.partial(external, prism_service)),
+    "prism-external": Engine(
+        functools.partial(external, prism_service), ci=("ingest", "stylize-sample")
+    ),
     "dask": Engine(dask),
     "dask-threads": Engine(
         functools.partial(dask, workers=1, threads=2), ci=("stylize-grid", "ingest")
