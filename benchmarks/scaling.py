@@ -10,11 +10,10 @@ times are replayed for any number of workers.
 
 Times are CPU seconds, since the machine has other users: those of a process with one
 thread, which is what it takes on a core of its own. A stage's time is that by which
-runs differ that differ in it alone, by least squares: a start, a style, a content, a
-cell. The replay gives bundles of contents to whichever worker is free, as an engine
-does; a worker starts up when its first bundle comes, and all of them wait for the
-style bank. Storage, network and the engine are not in it, but the rate at which a new
-bucket takes objects.
+runs differ that differ in it alone, by least squares: a start, a picture that is
+encoded, a cell. The replay gives bundles of contents to whichever worker is free, as
+an engine does; all workers start up, and wait for the style bank. Storage, network and
+the engine are not in it, but the rate at which a new bucket takes objects.
 """
 
 import argparse
@@ -38,7 +37,10 @@ MEASURED = pathlib.Path(__file__).with_suffix(".json")
 
 # Runs as (workers, contents, styles): those that the stage times are taken from, and
 # those that are foretold by them.
-STAGE_RUNS = ((1, 4, 4), (1, 4, 24), (1, 12, 4), (1, 12, 24), (2, 4, 4), (2, 12, 24))
+STAGE_RUNS = (
+    *((1, 4, 4), (1, 4, 24), (1, 12, 4), (1, 12, 24), (1, 64, 1)),
+    *((2, 4, 4), (2, 12, 24)),
+)
 FORETOLD = ((1, 8, 12), (2, 8, 12))
 SIDE = 256
 
@@ -49,8 +51,13 @@ SIDE = 256
 CORE_HOUR = 0.05
 WRITE = 0.005 / 1000
 READ = 0.0004 / 1000
-WRITES_A_CELL = 2  # The picture and its thumbnail; tables are few.
-READS_A_CELL = 1
+
+# A picture; a thumbnail, which pictures above 288 pixels have, would be another.
+WRITES_A_CELL = 1
+# Its rows in the journal, and its preview in the gallery.
+WRITES_A_CONTENT = 2
+# Itself, and its rows when they are merged.
+READS_A_CONTENT = 2
 
 # New objects that a bucket of Google's takes a second before it has grown, and after
 # how long it takes twice as many: https://cloud.google.com/storage/docs/request-rate
@@ -66,8 +73,7 @@ class Stages(NamedTuple):
         alone: Of a process that is launcher and worker in one, whatever it does.
         launch: Of a launcher with other workers, whatever they do.
         start: Of such a worker, before its first picture: imports, networks, tracing.
-        style: A style, read and encoded.
-        content: A content, read and encoded.
+        picture: A style or a content, read and encoded.
         cell: A cell, painted and written.
         told: Of a launcher with other workers, a cell: plan, references, counts.
     """
@@ -75,8 +81,7 @@ class Stages(NamedTuple):
     alone: float
     launch: float
     start: float
-    style: float
-    content: float
+    picture: float
     cell: float
     told: float
 
@@ -134,11 +139,11 @@ def replay(
     # Each style once, over all workers, and then the bank is there.
     bank = bank or styles
     shares = [bank // workers + (w < bank % workers) for w in range(workers)]
-    encoded = ready + max(shares) * stages.style
-    busy = [start + share * stages.style for share in shares]
+    encoded = ready + max(shares) * stages.picture
+    busy = [start + share * stages.picture for share in shares]
     free = [(encoded, worker) for worker in range(workers)]
     heapq.heapify(free)
-    each = stages.content + styles * stages.cell
+    each = stages.picture + styles * stages.cell
     left = contents
     while left:
         now, worker = heapq.heappop(free)
@@ -148,11 +153,8 @@ def replay(
         heapq.heappush(free, (now + taken * each, worker))
     painted = max(now for now, _ in free)
     ideal = encoded + contents * each / workers
-    written = (
-        encoded + _seconds_of_writes(WRITES_A_CELL * contents * styles)
-        if bucket
-        else 0.0
-    )
+    writes = _writes(contents, styles) if bucket else 0
+    written = encoded + _seconds_of_writes(writes)
     done = max(painted, written)
     limits = {
         "launcher": 2 * plan,
@@ -163,6 +165,10 @@ def replay(
         "bucket": done - painted,
     }
     return Replay(done + plan, sum(busy) + 2 * plan, max(busy), busy, limits)
+
+
+def _writes(contents: int, styles: int) -> int:
+    return contents * (WRITES_A_CONTENT + styles * WRITES_A_CELL)
 
 
 def _seconds_of_writes(count: int) -> float:
@@ -250,7 +256,7 @@ def measure(path: pathlib.Path, only: Sequence[str] = ()) -> None:
     runs = json.loads(path.read_text()) if path.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        draw(folder / "contents", 12, 1)
+        draw(folder / "contents", 64, 1)
         draw(folder / "styles", 24, 2)
         for workers, contents, styles in STAGE_RUNS + FORETOLD:
             key = _key(workers, contents, styles)
@@ -271,22 +277,21 @@ def stages_of(runs: dict[str, list[float]]) -> Stages:
     rows, totals = [], []
     for workers, contents, styles in STAGE_RUNS:
         if workers == 1:
-            rows.append([1, styles, contents, contents * styles])
+            rows.append([1, styles + contents, contents * styles])
             totals.append(sum(runs[_key(workers, contents, styles)]))
-    (alone, style, content, cell), _ = nnls(np.array(rows, float), np.array(totals))
+    (alone, picture, cell), _ = nnls(np.array(rows, float), np.array(totals))
     # The launcher with others, in a small and in a large job.
     small, large = (job for job in STAGE_RUNS if job[0] > 1)
     launcher, *others = runs[_key(*small)]
     more = large[1] * large[2] - small[1] * small[2]
     told = max(0.0, (runs[_key(*large)][0] - launcher) / more)
     workers, contents, styles = small
-    pictures = styles * style + contents * content + contents * styles * cell
+    painted = (styles + contents) * picture + contents * styles * cell
     return Stages(
         alone=alone,
         launch=launcher - told * contents * styles,
-        start=(sum(others) - pictures) / workers,
-        style=style,
-        content=content,
+        start=(sum(others) - painted) / workers,
+        picture=picture,
         cell=cell,
         told=told,
     )
@@ -309,7 +314,7 @@ def foretold(runs: dict[str, list[float]], stages: Stages) -> Iterator[dict[str,
                     continue
                 will = replayed.worked - sum(replayed.busy) + replayed.busiest
             yield {
-                "run": key,
+                "run": key.replace("1 workers", "1 worker"),
                 "used for": "stages"
                 if (workers, contents, styles) in STAGE_RUNS
                 else "",
@@ -338,7 +343,8 @@ def scaled(stages: Stages, asked: argparse.Namespace) -> Iterator[dict[str, Any]
         first = first or result.seconds * workers
         # All machines are paid for from the launch to the end.
         machines = workers * hours * asked.core_hour
-        requests = cells * (WRITES_A_CELL * asked.write + READS_A_CELL * asked.read)
+        requests = _writes(asked.contents, asked.styles) * asked.write
+        requests += asked.contents * READS_A_CONTENT * asked.read
         longest = max(result.limits, key=lambda name: result.limits[name])
         yield {
             "workers": workers,

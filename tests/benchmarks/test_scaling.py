@@ -28,20 +28,20 @@ def runs(scaling):
 @pytest.fixture
 def stages(scaling):
     return scaling.Stages(
-        alone=8.0, launch=4.0, start=6.0, style=0.5, content=0.25, cell=1.0, told=0.0
+        alone=8.0, launch=4.0, start=6.0, picture=0.5, cell=1.0, told=0.0
     )
 
 
 def test_one_process_does_all_one_after_the_other(scaling, stages):
     result = scaling.replay(stages, 3, 4, 1)
-    work = 4 * 0.5 + 3 * 0.25 + 12 * 1.0
+    work = 4 * 0.5 + 3 * 0.5 + 12 * 1.0
     assert result.seconds == pytest.approx(8.0 + work)
     assert result.worked == pytest.approx(8.0 + work)
 
 
 def test_two_workers_share_styles_and_contents(scaling, stages):
     result = scaling.replay(stages, 4, 4, 2)
-    each = 6.0 + 2 * 0.5 + 2 * (0.25 + 4 * 1.0)
+    each = 6.0 + 2 * 0.5 + 2 * (0.5 + 4 * 1.0)
     assert result.busiest == pytest.approx(each)
     assert result.seconds == pytest.approx(4.0 + each)
     assert result.worked == pytest.approx(4.0 + 2 * each)
@@ -49,7 +49,7 @@ def test_two_workers_share_styles_and_contents(scaling, stages):
 
 def test_odd_content_is_waited_for(scaling, stages):
     result = scaling.replay(stages, 3, 4, 2)
-    assert result.limits["last bundles"] == pytest.approx(0.5 * (0.25 + 4))
+    assert result.limits["last bundles"] == pytest.approx(0.5 * (0.5 + 4))
     assert sum(result.limits.values()) == pytest.approx(result.seconds)
 
 
