@@ -6,7 +6,7 @@ DEMO ?= demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo format lint types check test test-slow test-faults engines \
-  test-engines test-engines-all prism golden docs
+  test-engines test-engines-all test-airflow prism golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -84,16 +84,26 @@ build/bin/fake-gcs-server:
 	GOBIN=$(CURDIR)/build/bin go install github.com/fsouza/fake-gcs-server@v1.56.1
 
 $(VENV)/.engines-installed: $(VENV)/.dev-installed
-	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,gcp,aws,dask,emulators]"
 	@touch $@
 
 engines: $(VENV)/.engines-installed build/bin/prism build/bin/fake-gcs-server
 
 test-engines: engines ## the jobs on other engines; minutes
-	$(BIN)/pytest tests/engines
+	$(BIN)/pytest -n 2 --dist loadgroup tests/engines
 
 test-engines-all: engines ## every job on every engine, and all kills; an hour
-	ENGINES=all $(BIN)/pytest tests/engines
+	ENGINES=all $(BIN)/pytest -n 2 --dist loadgroup tests/engines
+
+# Airflow pins what it needs, so it has an environment of its own. Not in CI: minutes.
+AIRFLOW := 3.3.2
+build/airflow-$(AIRFLOW):
+	$(PYTHON) -m venv $@.part
+	$@.part/bin/pip install --quiet "apache-airflow==$(AIRFLOW)"
+	mv $@.part $@
+
+test-airflow: $(VENV)/.dev-installed build/airflow-$(AIRFLOW) ## a real Airflow runs our DAG
+	build/airflow-$(AIRFLOW)/bin/python tests/infra/airflow_run.py $(BIN)/stylebeam
 
 golden: $(VENV)/.dev-installed ## regenerate the golden pictures; prints how far they moved
 	$(BIN)/python tests/regenerate_golden.py

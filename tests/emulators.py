@@ -12,6 +12,7 @@ environment that leads the clients of this process, and of its children, there.
 import contextlib
 import dataclasses
 import functools
+import importlib.util
 import itertools
 import os
 import pathlib
@@ -33,7 +34,7 @@ from transforms.buckets import places
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-STORES = [pytest.param(name, marks=pytest.mark.engines) for name in ("gs", "s3")]
+STORES = ("gs", "s3")
 """Parameters of a test for each store: `request.getfixturevalue(f"{name}_bucket")`."""
 
 # Seconds that a server has to answer: importing moto takes five on a busy machine.
@@ -177,8 +178,8 @@ def gcs_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]
 @pytest.fixture(scope="session")
 def s3_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Amazon S3 on this machine."""
-    pytest.importorskip("boto3", reason="boto3 is not there; install stylebeam[aws]")
-    pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    if not (importlib.util.find_spec("boto3") and importlib.util.find_spec("moto")):
+        missing("moto's server", "run: pip install -e '.[aws,emulators]'")
     port = free_port()
     upstream = f"http://127.0.0.1:{port}"
     log = tmp_path_factory.mktemp("s3") / "log"

@@ -9,8 +9,6 @@ import urllib.request
 import pytest
 from fault_proxy import Fault
 
-pytestmark = pytest.mark.engines
-
 
 def ask(url, data=None, method=None, headers=()):
     request = urllib.request.Request(url, data, dict(headers), method=method)

@@ -4,6 +4,7 @@ What all Beam commands do alike, in the order in which they do it. A command say
 it has of its own in a `Command`; its dataflow is in its own `build`.
 """
 
+import contextlib
 import dataclasses
 import functools
 import sys
@@ -28,6 +29,7 @@ from pipelines.engines.dataflow import check_dataflow, launcher_leaves
 from pipelines.engines.engine import engine_of, job_of
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.launch import check_launch
+from pipelines.engines.log import without_prints_of_beam
 from pipelines.engines.options import (
     LOCAL,
     make_pipeline,
@@ -254,7 +256,9 @@ def run_job(
             else:
                 places = [place for _, place in local_inputs(config)]
                 announce(pipeline, output, run_id, places, beam_flags)
-                _run_elsewhere(pipeline, options, output, command.name)
+                verbose = config.launch.verbose
+                with contextlib.nullcontext() if verbose else without_prints_of_beam():
+                    _run_elsewhere(pipeline, options, output, command.name)
 
     def run_and_count(output: OutputFolder) -> Mapping[str, int]:
         run_pipeline(output)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
+import dask
 import distributed
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask.dask_runner import DaskOptions
@@ -67,6 +68,8 @@ def connect(options: PipelineOptions) -> distributed.Client:
     place = _place(options)
     # What goes wrong reaches the user as one line, by way of an exception.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # All styles of a bank are one task's, with their vectors: Dask would warn of it.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
     asked.setdefault("timeout", _SECONDS_TO_ANSWER)
     try:
         with warnings.catch_warnings():

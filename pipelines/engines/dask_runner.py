@@ -2,8 +2,7 @@
 
 Beam 2.77 has a runner for Dask that loses and mixes what our jobs make. Its defects, by
 the names that they have in `tests/pipelines/engines/test_dask_defects.py`, which runs
-both runners and says so when Beam has mended one (`hash` takes processes, and is in
-`tests/engines/test_dask.py`):
+both runners and says so when Beam has mended one:
 
 - `tagged`: what a step gives under a tag goes to the consumers of all its outputs.
 - `finish_bundle`: what a step gives at the end of a bundle is lost.
@@ -15,8 +14,6 @@ both runners and says so when Beam has mended one (`hash` takes processes, and i
   parts of 128, whatever the cluster: what is fewer stays on one worker.
 - `whole`: a step runs over a whole part before the next one begins, so that the pixels
   of all its pictures are in memory at once.
-- `hash`: keys are grouped by Python's `hash`, which differs between processes, so that
-  one key becomes several groups.
 
 Ours shares with it the name, the options and the way to the cluster. It cuts the
 pipeline into stages (`pipelines.engines.fusion`) and has the launcher carry what
@@ -43,13 +40,13 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines.engines.dask_cluster import address_of, connect, host_of, workers_of
 from pipelines.engines.fusion import cut
-from pipelines.engines.stages import Blob, Stage, load_stage
+from pipelines.engines.stages import Blob, Stage, stage_of_thread
 from pipelines.errors import EngineError
 
 # Several tasks a thread, so that a slow one is not waited for by all; and no more
 # elements in one than may be done again when a worker is lost.
 _TASKS_A_THREAD: Final = 4
-_MOST_A_TASK: Final = 64
+_MOST_A_TASK: Final = 16
 
 # Tasks that the scheduler knows of, beside those that run.
 _TASKS_AHEAD: Final = 2
@@ -76,28 +73,23 @@ class DaskRunner(dask_runner.DaskRunner):
         return DaskRun(connect(options), cut(pipeline))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
-    """What every task of a job is told.
-
-    Attributes:
-        name: A name that no other job has.
-        workers: How many workers there are on each host.
-    """
-
-    name: str
-    workers: Mapping[str, int]
-
-
 def run_stage(
     stage: bytes,
     sides: Mapping[int, Sequence[bytes]],
     blobs: Sequence[bytes],
-    job: Job,
+    workers: Mapping[str, int],
 ) -> dict[int, list[Blob]]:
-    """Run some elements through a stage: the one task there is, run by a worker."""
-    share_cores(job.workers)
-    return load_stage(stage).run(blobs, sides, _check_wanted)
+    """Run some elements through a stage: the one task there is, run by a worker.
+
+    Args:
+        stage: What `Stage.dumps` returned.
+        sides: As `Stage.run` takes them.
+        blobs: As `Stage.run` takes them.
+        workers: How many workers there are on each host.
+    """
+    share_cores(workers)
+    with stage_of_thread(stage) as loaded:
+        return loaded.run(blobs, sides, _check_wanted)
 
 
 def share_cores(workers: Mapping[str, int]) -> None:
@@ -199,6 +191,8 @@ class DaskRun(PipelineResult):
                 self._submit_tasks()
                 self._gather()
         except BaseException:
+            if self.state != PipelineState.RUNNING:
+                return self.state  # Another thread has cancelled it.
             self._end(PipelineState.FAILED)
             raise
         self._end(PipelineState.DONE)
@@ -225,6 +219,8 @@ class DaskRun(PipelineResult):
             self._client.close(timeout=5)
 
     def _look_at_workers(self) -> None:
+        if self._client.status != "running":
+            raise self._gone()  # Dask connects again, but has forgotten all tasks.
         try:
             threads = workers_of(self._client)
         except OSError as error:
@@ -284,7 +280,6 @@ class DaskRun(PipelineResult):
         )
 
     def _submit_tasks(self) -> None:
-        job = Job(self._name, self._workers)
         for progress in self._begun.values():
             while progress.waiting:
                 if len(self._tasks) >= _TASKS_AHEAD * self._threads:
@@ -295,7 +290,7 @@ class DaskRun(PipelineResult):
                     progress.definition,
                     progress.sides,
                     progress.waiting.popleft(),
-                    job,
+                    self._workers,
                     key=f"{label}-{self._name}-{progress.stage.number}-"
                     f"{progress.number}",
                     pure=False,

@@ -71,8 +71,8 @@ def job_state(holder: Holder) -> str | None:
     Raises:
         Exception: Whatever Google's client raises; or the job may not have begun yet.
     """
+    import google.cloud.dataflow as dataflow
     from apache_beam.runners.dataflow.internal import apiclient
-    from google.cloud import dataflow
 
     flags = [f"--{name}={value}" for name, value in holder.ask.items()]
     client = apiclient.DataflowApplicationClient(PipelineOptions(flags))

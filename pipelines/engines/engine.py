@@ -74,6 +74,8 @@ def job_of(result: Any) -> str:
     Args:
         result: What Beam gave for it.
     """
+    if not getattr(result, "has_job", True):
+        return ""  # The launcher of a template leaves before there is one.
     name = getattr(result, "job_id", None) or getattr(result, "_job_id", None)
     return str((name() if callable(name) else name) or "")
 

@@ -14,7 +14,13 @@ _RAISED: Final = re.compile(
 )
 _MISSING: Final = re.compile(r"No module named '([\w.]+)'")
 # What Beam says where the process at the other end of a channel is gone.
-_LOST: Final = re.compile("Channel closed prematurely|Socket closed|Connection reset")
+# The last two are Prism's: it was told so, or met the channel that was closed.
+_LOST: Final = re.compile(
+    "Channel closed prematurely|Socket closed|Connection reset|SDK worker disconnected"
+    "|send on closed channel"
+)
+# What Prism adds for its own developers: a stage as it is in memory.
+_DUMP: Final = re.compile(r",? stage: &\{.*", re.DOTALL)
 _LONGEST: Final = 600
 
 # What only wraps the error of a worker.
@@ -38,7 +44,7 @@ def sentence_of(error: BaseException) -> str:
             return said
         step = f" (in the step {last['step']})" if last["step"] else ""
         text = f"{last['kind']}: {said}{step}" if said else last["kind"]
-    text = _short(" ".join(text.split()).rstrip("."))
+    text = _short(" ".join(_DUMP.sub("", text).split()).rstrip("."))
     return f"a worker was lost ({text})" if _LOST.search(text) else text
 
 

@@ -1,7 +1,10 @@
 """What of the logs of Beam and of engines a person sees."""
 
+import contextlib
 import logging
-from typing import Final
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
 
 _OURS: Final = ("model", "transforms", "pipelines")
 _BEAM: Final = "apache_beam"
@@ -36,3 +39,39 @@ class QuietFilter(logging.Filter):
             return False
         least = logging.WARNING if room == _BEAM else logging.ERROR
         return record.levelno >= least
+
+
+class _WithoutBeam:
+    """A stream that Beam's modules write to in vain.
+
+    Args:
+        stream: Gets what others write.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, unless it is Beam that prints it; returns its length."""
+        module = str(sys._getframe(1).f_globals.get("__name__", ""))
+        if module.partition(".")[0] != _BEAM:
+            self._stream.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def without_prints_of_beam() -> Iterator[None]:
+    """Keep off stderr, for a block, what Beam prints there past its log.
+
+    A worker in this process (LOOPBACK) prints the traceback of what fails, which the
+    job ends with anyway.
+    """
+    stream = sys.stderr
+    sys.stderr = _WithoutBeam(stream)
+    try:
+        yield
+    finally:
+        sys.stderr = stream

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import pickle
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 # Keys are dealt into so many buckets, which are dealt to workers: many more than there
 # are tasks, so that a few keys rarely meet in one of them.
 BUCKETS: Final = 4096
+
+# Stages that a thread keeps: tasks of a few stages come in turns.
+_STAGES_A_THREAD: Final = 4
+
+_THREAD: Final = threading.local()
 
 
 class Blob(NamedTuple):
@@ -194,6 +200,25 @@ def load_stage(data: bytes) -> Stage:
     """
     stage: Stage = pickler.loads(data, enable_trace=False)
     return stage
+
+
+@contextlib.contextmanager
+def stage_of_thread(data: bytes) -> Iterator[Stage]:
+    """Lend the stage of some bytes to this thread, which keeps it for its next task.
+
+    As in Beam's own workers a function sees many bundles, and what it has read for one,
+    such as a manifest, serves the next. One that failed is not used again.
+
+    Args:
+        data: What `Stage.dumps` returned.
+    """
+    stages: dict[bytes, Stage] = _THREAD.__dict__.setdefault("stages", {})
+    name = hashlib.blake2b(data, digest_size=16).digest()
+    stage = stages.pop(name, None) or load_stage(data)
+    yield stage
+    while len(stages) >= _STAGES_A_THREAD:
+        del stages[next(iter(stages))]
+    stages[name] = stage
 
 
 def _windowed(value: Any) -> WindowedValue:

@@ -7,6 +7,7 @@ lives, and the state of the job.
 
 import contextlib
 import dataclasses
+import logging
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
 from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
-from transforms.storage.lease import release
+from transforms.storage.lease import change_holder
 from transforms.storage.worker_progress import read_workers
 
 # Engines that never put another worker in the place of one that is gone.
@@ -30,14 +31,17 @@ _FORGETFUL: Final = ("PortableRunner", "PrismRunner")
 # The service itself notices workers that are gone, and a job may wait in its queue.
 _WATCHFUL: Final = ("DataflowRunner",)
 
-# A worker says that it lives every few seconds: a minute is many signs.
-_PATIENCE: Final = 60.0
+# A worker says that it lives every few seconds; NFS may show that a minute late.
+_PATIENCE: Final = 80.0
 # An engine may first need machines, and a worker installs packages.
 _LONG_PATIENCE: Final = 600.0
 
+# Until then nobody wonders where the workers are.
+_SECONDS_TO_REMARK: Final = 60.0
+
 _SECONDS_BETWEEN_LOOKS: Final = 5.0
 _SECONDS_BETWEEN_REMOTE_LOOKS: Final = 20.0
-_SECONDS_TO_CANCEL: Final = 30.0
+_SECONDS_TO_CANCEL: Final = 15.0
 
 _Workers = Mapping[str, Mapping[str, Any]]
 
@@ -102,7 +106,7 @@ class Watch:
             workers
             or self._told
             or self._moved is None
-            or now - self._moved < _PATIENCE
+            or now - self._moved < _SECONDS_TO_REMARK
         ):
             return None
         self._told = True
@@ -184,7 +188,7 @@ def _watch(
 
 
 def cancel(result: PipelineResult, output: OutputFolder) -> str:
-    """Cancel a job, and end its lease; return in words what came of it.
+    """Cancel a job, and say so in its lease; return in words what came of it.
 
     Args:
         result: What the engine gave for the job.
@@ -204,9 +208,9 @@ def cancel(result: PipelineResult, output: OutputFolder) -> str:
             return
         said[0] = f"{job} was cancelled"
         if output.lease is not None:
-            # A worker that has not heard of it yet commits nothing any more.
+            # Whoever comes next need not ask for it.
             with contextlib.suppress(OSError):
-                release(output.root, output.lease)
+                change_holder(output.root, output.lease, job="")
 
     # An engine that is gone may never answer.
     thread = threading.Thread(target=ask, name="cancel", daemon=True)
@@ -236,6 +240,8 @@ def _cancelled_by_interrupt(
     before: Any = signal.getsignal(signal.SIGINT)
 
     def end(number: int, frame: Any) -> None:
+        # What breaks now, breaks since the job ends.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         # Once: whoever is in a hurry gets the end at the second time.
         signal.signal(signal.SIGINT, before)
         said = cancel(result, output)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ TF_CONFIG: Final = "TF_CONFIG"
 
 # Beside what TensorFlow knows: the workers have a parent.
 _LOCAL: Final = "local"
+
+_ADDRESS: Final = re.compile(r".+:[0-9]{1,5}")
 
 # In the order of their parts of a batch. Parameter servers are no part of this.
 _TASKS: Final = ("chief", "worker")
@@ -78,6 +81,12 @@ def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Clu
             f"cluster has {counts or 'no tasks'}."
         )
     addresses = [address for name in _TASKS for address in cluster.get(name, [])]
+    for address in addresses:
+        if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+            raise UsageError(
+                f"{TF_CONFIG} has the address {address!r}; expected host:port, such as "
+                "10.0.0.7:2222."
+            )
     before = len(cluster.get("chief", [])) if kind == "worker" else 0
     return Cluster(addresses, before + index, config.get(_LOCAL) is True)
 

@@ -1,9 +1,12 @@
 """`stylebeam train`: a decoder learns from ingested data sets, on any many workers."""
 
+import contextlib
 import dataclasses
 import pathlib
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.lock import only_run
@@ -11,7 +14,7 @@ from pipelines.errors import UsageError
 from pipelines.train.cluster import Cluster, cluster_from_environment
 from pipelines.train.config import TrainConfig
 from pipelines.train.plan import TrainPlan, plan
-from pipelines.train.processes import run_workers
+from pipelines.train.processes import PREEMPTED, run_workers
 from pipelines.train.workdir import Workdir
 from transforms.steps.tensorflow_start import without_greeting
 
@@ -20,14 +23,19 @@ def run(config: TrainConfig, beam_flags: Sequence[str]) -> int:
     """Run the command; returns the exit status.
 
     Returns:
-        0; 1 when it had to stop (NaN, a full disk); 42 when it was asked to stop and
-        the same command goes on.
+        0; 1 when it had to stop (NaN, a full disk); 42 when it was asked to stop, or
+        lost another worker, and the same command goes on.
 
     Raises:
         StorageError: The workdir vanished.
         UsageError: What was asked for cannot be done; nothing was written.
     """
     refuse_beam_flags(beam_flags)
+    with _stoppable():
+        return _run(config)
+
+
+def _run(config: TrainConfig) -> int:
     cluster = cluster_from_environment()
     _check_batch(config, cluster)
     planned = plan(config)
@@ -60,6 +68,28 @@ def _train(config: TrainConfig, planned: TrainPlan, cluster: Cluster) -> int:
         from pipelines.train.worker import train
 
     return train(config, planned, cluster)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """End with the status that says so when asked to stop before the first step.
+
+    The loop of the steps, and the parent of local workers, listen by themselves.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        print(
+            "stylebeam train: stopped before the next step; the same command goes on",
+            file=sys.stderr,
+        )
+        raise SystemExit(PREEMPTED)
+
+    old = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
 
 
 def _check_batch(config: TrainConfig, cluster: Cluster) -> None:

@@ -71,7 +71,7 @@ def run_workers(
 
 def _run_once(command: Sequence[str], count: int, inherited: Sequence[int]) -> int:
     """Return the status that ended the workers; negative for a signal."""
-    addresses = [f"localhost:{port}" for port in _free_ports(count)]
+    addresses = [f"localhost:{port}" for port in free_ports(count)]
     workers: list[subprocess.Popen[bytes]] = []
     asked: list[int] = []
 
@@ -106,19 +106,29 @@ def _run_once(command: Sequence[str], count: int, inherited: Sequence[int]) -> i
 
 
 def _first_end(workers: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait until all have ended well, or one has not; return what it ended with."""
+    """Wait until all have ended well, or one has not; return what ended them."""
     while True:
         statuses = [worker.poll() for worker in workers]
-        # The first bad end is the cause; its partners fail of it in their own ways.
         bad = [status for status in statuses if status]
+        if any(status < 0 for status in bad):
+            return min(bad)
         if bad:
-            status = min(bad) if min(bad) < 0 else max(bad)
-            if status > 0:
-                _wait(workers)
-            return status
+            _wait(workers)
+            return _cause([worker.poll() for worker in workers])
         if all(status == 0 for status in statuses):
             return 0
         time.sleep(_LOOK_SECONDS)
+
+
+def _cause(statuses: Sequence[int | None]) -> int:
+    """Return the status that says why the workers ended, of which one failed.
+
+    Whoever only lost its partner ends as one that was asked to stop.
+    """
+    bad = [status for status in statuses if status]
+    if any(status < 0 for status in bad):
+        return min(bad)
+    return max((s for s in bad if s != PREEMPTED), default=PREEMPTED)
 
 
 def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -128,7 +138,8 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return so many ports of this machine that nobody listens at, all different."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for held in sockets:

@@ -26,13 +26,14 @@ from model.training.trainer import Trainer, batches_of
 from pipelines.train.cluster import Cluster
 from pipelines.train.config import TrainConfig
 from pipelines.train.log import TrainingLog
+from pipelines.train.partners import ended_by_signals, leave_last, wait_for_all
 from pipelines.train.plan import TrainPlan, start_bundle
 from pipelines.train.processes import PREEMPTED
 from pipelines.train.workdir import BEST, Workdir
 from transforms.elements import ImageError
 from transforms.images.center_crop import square_pictures
 from transforms.images.contact_sheets import grid_sheet
-from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.steps.tensorflow_start import start_tensorflow, without_greeting
 
 # The held-out grid: so many contents with so many styles of the val splits, at the size
 # at which losses are told.
@@ -44,6 +45,15 @@ _SHEET_STYLES: Final = 6
 _SHEET_CELL: Final = 192
 
 
+# What a collective says that has lost one of its members.
+_PARTNER_LOST: Final = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+
+
 class TrainingStoppedError(RuntimeError):
     """The training cannot go on; what was saved before is kept."""
 
@@ -52,10 +62,33 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
     """Train as one of the workers of a cluster; returns the exit status.
 
     Raises:
-        UsageError: The workdir or the network cannot be used.
+        UsageError: The workdir or the network cannot be used, or other workers did not
+            come.
     """
-    strategy = make_strategy(cluster)
+    try:
+        return _train(config, plan, cluster)
+    except _PARTNER_LOST:
+        if cluster.workers == 1:
+            raise
+        # What ended the other one is told, and counted, there.
+        print(
+            f"stylebeam train: worker {cluster.index} lost another worker of this "
+            "training and ends; all go on from the last checkpoint when they are "
+            "started again",
+            file=sys.stderr,
+        )
+        return PREEMPTED
+
+
+def _train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
     workdir = Workdir(pathlib.Path(config.workdir))
+    if cluster.workers > 1 and workdir.latest_step() == config.settings.steps:
+        # All steps are done. Whoever was lost after the last one need not come back.
+        if not cluster.chief:
+            return 0
+        cluster = Cluster(local=cluster.local)
+    wait_for_all(cluster)
+    strategy = make_strategy(cluster)
     if not plan.resumed:
         if cluster.chief:
             workdir.begin(start_bundle(config, plan), {"identity": dict(plan.identity)})
@@ -79,7 +112,12 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
             checkpoints.clear_temporaries()
             _announce(config, plan, first)
         work = _Work(config, plan, cluster, workdir, start, trainer, checkpoints)
-        return work.run(first)
+        status = work.run(first)
+        # Nobody leaves while the chief still evaluates or saves: it would miss its
+        # partner. Then the others leave before the chief.
+        trainer.meet()
+        leave_last(cluster)
+        return status
     except (
         TrainingStoppedError,
         CheckpointError,
@@ -94,7 +132,10 @@ def train(config: TrainConfig, plan: TrainPlan, cluster: Cluster) -> int:
 def make_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     """Return how the work is shared: workers, the GPUs of this one, or one device."""
     if cluster.addresses:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with without_greeting():
+            tf.config.list_physical_devices()
+        with ended_by_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     start_tensorflow()
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
@@ -189,8 +230,6 @@ class _Work:
                         file=sys.stderr,
                     )
                 return PREEMPTED
-        # Nobody leaves while the chief still evaluates: it would miss its partner.
-        trainer.meet()
         if log is not None:
             print(self._workdir.root / BEST)
         return 0

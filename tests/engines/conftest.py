@@ -1,23 +1,30 @@
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from engine_jobs import JOBS, Site, Started
+from engine_jobs import JOBS, LONG_JOBS, Site, Started
 from engine_table import ENGINES
 
 from model.bundle import Bundle
 
 FOLDER = pathlib.Path(__file__).parent
 
-# What each engine made of each job, for the table at the end.
-RESULTS = pytest.StashKey[dict[tuple[str, str], str]]()
+# The name of what a test records for the tables at the end.
+CELL = "engine, job, outcome"
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FOLDER in item.path.parents:
-            item.add_marker("engines")
+        if FOLDER not in item.path.parents:
+            continue
+        item.add_marker("engines")
+        # Of several processes of pytest one has an engine, so it is started once.
+        if "engine" in item.fixturenames and hasattr(item, "callspec"):
+            group = f"{item.path.stem} {item.callspec.params.get('engine')}"
+        else:
+            group = item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -39,20 +46,28 @@ def engine(request: pytest.FixtureRequest, site: Site) -> Iterator[tuple[str, St
         yield request.param, started
 
 
-@pytest.fixture(scope="session")
-def results(pytestconfig: pytest.Config) -> dict[tuple[str, str], str]:
-    """What each engine made of each job, for the table at the end."""
-    return pytestconfig.stash.setdefault(RESULTS, {})
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Return a function that tells the tables at the end what came of a test."""
+
+    def tell(engine: str, job: str, outcome: str) -> None:
+        record_property(CELL, [engine, job, outcome])
+
+    return tell
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    found = config.stash.get(RESULTS, {})
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    found: dict[tuple[str, str], str] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == CELL:
+                    found[value[0], value[1]] = value[2]
     if not found:
         return
     terminalreporter.section("engines: seconds, and whether the trees are equal")
-    terminalreporter.write_line(f"{'':22}" + "".join(f"{job:>16}" for job in JOBS))
-    for name in dict.fromkeys(engine for engine, _ in found):
-        cells = (found.get((name, job), "") for job in JOBS)
+    jobs = [job for job in (*JOBS, *LONG_JOBS) if any(job == j for _, j in found)]
+    terminalreporter.write_line(f"{'':22}" + "".join(f"{job:>16}" for job in jobs))
+    for name in sorted({engine for engine, _ in found}):
+        cells = (found.get((name, job), "") for job in jobs)
         terminalreporter.write_line(f"{name:22}" + "".join(f"{c:>16}" for c in cells))

@@ -16,8 +16,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from emulators import find_program, running
-from engine_jobs import ROOT, Ended, Site, Started, free_port, server
-from engine_table import BOOT, missing, python_without_stylebeam, sdist, worker_pool
+from engine_jobs import ROOT, Ended, Site, Started, free_port, missing, server
+from engine_table import BOOT, python_without_stylebeam, sdist, worker_pool
 from google.cloud import storage
 
 BUCKET: Final = "cloud"

@@ -1,13 +1,14 @@
 """A Dask cluster of real processes: a scheduler and workers that can be lost."""
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
-from engine_jobs import Site, Started, free_port, server
+from engine_jobs import Site, Started, free_port, missing, server
 
 
 class Cluster:
@@ -29,6 +30,7 @@ class Cluster:
             "scheduler", port, "--port", str(port), "--no-show"
         )
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.ports: list[int] = []
 
     @property
     def started(self) -> Started:
@@ -54,6 +56,7 @@ class Cluster:
             python=python,
         )
         self.workers.append(worker)
+        self.ports.append(port)
         return worker
 
     def _server(
@@ -85,6 +88,8 @@ def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 @contextlib.contextmanager
 def cluster(site: Site, workers: int = 2, threads: int = 1) -> Iterator[Cluster]:
     """Run a cluster for a block."""
+    if importlib.util.find_spec("distributed") is None:
+        missing("distributed", "pip install '.[dask]'")
     with contextlib.ExitStack() as stack:
         started = Cluster(site, stack, threads)
         for _ in range(workers):

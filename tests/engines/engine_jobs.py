@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+import pytest
 from compare_outputs import differences, paint, tree
 
 from model.bundle import Bundle
@@ -53,6 +54,14 @@ LONG_JOBS: Final[Mapping[str, str]] = {
 def everything() -> bool:
     """Return whether the full matrix was asked for; CI runs a part of it."""
     return os.environ.get("ENGINES", "ci") == "all"
+
+
+def missing(what: str, command: str) -> None:
+    """Skip a test for what a developer's machine lacks; CI must have it."""
+    message = f"there is no {what}; {command} brings it"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
 def draw_inputs(folder: pathlib.Path) -> None:

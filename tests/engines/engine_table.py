@@ -16,9 +16,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-import pytest
 from engine_dask import dask
-from engine_jobs import JOBS, ROOT, Site, Started, free_port, server
+from engine_jobs import (
+    JOBS,
+    ROOT,
+    Site,
+    Started,
+    everything,
+    free_port,
+    missing,
+    server,
+)
 
 PRISM: Final = ROOT / "build" / "bin" / "prism"
 BOOT: Final = ROOT / "infra" / "worker" / "boot.py"
@@ -36,14 +44,6 @@ class Engine:
 
     start: Callable[[Site], AbstractContextManager[Started]]
     ci: tuple[str, ...] = tuple(JOBS)
-
-
-def missing(what: str, command: str) -> None:
-    """Skip a test for what a developer's machine lacks; CI must have it."""
-    message = f"there is no {what}; {command} brings it"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 def prism() -> pathlib.Path:
@@ -87,22 +87,28 @@ def prism_service(site: Site) -> Iterator[str]:
 
 @contextlib.contextmanager
 def worker_pool(
-    site: Site, *flags: str, python: str = sys.executable, path: str = str(ROOT)
+    site: Site,
+    *flags: str,
+    python: str = sys.executable,
+    programs: pathlib.Path | None = None,
+    path: str = str(ROOT),
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Beam's worker pool; its address and process.
 
     Args:
         site: It gets the log.
         flags: Of the pool.
-        python: Interpreter of the pool, which is the `python` of its workers.
+        python: Interpreter of the pool.
+        programs: Folder of the `python` of its workers; that of its own if None.
         path: Their PYTHONPATH.
     """
     port = free_port()
     command = [python, "-m", "apache_beam.runners.worker.worker_pool_main"]
     command += [f"--service_port={port}", *flags]
     # It starts plain `python`.
-    programs = f"{pathlib.Path(python).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": programs, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    first = programs or pathlib.Path(python).parent
+    search = f"{first}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": search, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with server(command, site.log("worker-pool"), port, environment) as process:
         yield f"localhost:{port}", process
 
@@ -160,6 +166,15 @@ def prism_runner(_site: Site) -> Iterator[Started]:
     yield Started(("--runner=PrismRunner", f"--prism_location={prism()}"))
 
 
+@contextlib.contextmanager
+def dataflow(site: Site) -> Iterator[Started]:
+    """A Dataflow of this machine, with our image, on an emulator of its storage."""
+    import dataflow_engine  # late: it imports this module
+
+    with dataflow_engine.image_engine(site) as started:
+        yield started
+
+
 def python_without_stylebeam(folder: pathlib.Path) -> pathlib.Path:
     """Return an interpreter that has all packages of this one except stylebeam."""
     command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
@@ -195,15 +210,23 @@ def sdist(folder: pathlib.Path) -> pathlib.Path:
 
 ENGINES: Final[Mapping[str, Engine]] = {
     "local-1": Engine(one_process),
-    "local-2": Engine(two_processes),
+    # A process that imports TensorFlow for each job takes most of the time.
+    "local-2": Engine(two_processes, ci=("stylize-grid", "ingest")),
     "portable-loopback": Engine(functools.partial(loopback, job_service)),
-    "portable-external": Engine(functools.partial(external, job_service)),
-    "portable-staged": Engine(staged),
+    "portable-external": Engine(
+        functools.partial(external, job_service),
+        ci=("ingest", "stylize-grid", "optimize"),
+    ),
+    "portable-staged": Engine(staged, ci=("stylize-grid", "visualize")),
     "prism": Engine(prism_runner),
     "prism-loopback": Engine(functools.partial(loopback, prism_service)),
-    "prism-external": Engine(functools.partial(external, prism_service)),
+    "prism-external": Engine(
+        functools.partial(external, prism_service), ci=("ingest", "stylize-sample")
+    ),
     "dask": Engine(dask),
     "dask-threads": Engine(
         functools.partial(dask, workers=1, threads=2), ci=("stylize-grid", "ingest")
     ),
+    # In CI the tests of test_dataflow.py run its jobs.
+    **({"dataflow": Engine(dataflow)} if everything() else {}),
 }

@@ -16,7 +16,7 @@ import pytest
 from apache_beam.internal import pickler
 from compare_outputs import differences
 from dataflow_engine import BUCKET, IMAGE, TOKEN, Cloud, cloud, staged_flags
-from engine_jobs import Ended, Site
+from engine_jobs import Ended, Site, everything
 
 # Secrets of the launcher's environment, which nothing of a job may carry.
 PLANTED = {
@@ -115,7 +115,7 @@ class TestLaunchFromADesk:
         assert b"\x89PNG" not in graph
         assert b"PAR1" not in graph
         inputs = list((site.folder / "inputs").rglob("*.png"))
-        assert len(inputs) == 4
+        assert len(inputs) >= 4
         for path in inputs:
             data = path.read_bytes()
             assert data[len(data) // 2 :][:24] not in graph
@@ -154,6 +154,8 @@ class TestLaunchFromADesk:
 def test_code_is_staged_where_there_is_no_image(
     site: Site, google: Cloud, tmp_path: pathlib.Path
 ) -> None:
+    if not everything():
+        pytest.skip("only with ENGINES=all; portable-staged builds such workers too")
     engine = google.started(*staged_flags(tmp_path))
     output = site.output(engine, "dataflow-staged", "visualize")
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 import pytest
+from engine_dask import cluster
 from engine_jobs import LONG_JOBS, Site, Started, everything
 from engine_table import external_flags, job_service, prism_service, worker_pool
 
@@ -88,6 +89,13 @@ def prism_pool(site: Site) -> Iterator[Victims]:
         )
 
 
+@contextlib.contextmanager
+def dask_worker(site: Site) -> Iterator[Victims]:
+    """A Dask cluster of two workers, of which one is killed."""
+    with cluster(site) as dask:
+        yield Victims(dask.started, lambda: kill([dask.workers[0].pid]))
+
+
 def kill(processes: list[int]) -> None:
     """Kill processes, and wait until they are gone."""
     assert processes
@@ -111,6 +119,7 @@ def runs(process: int) -> bool:
 ENGINES: Final[Mapping[str, Callable[[Site], AbstractContextManager[Victims]]]] = {
     "portable-worker": portable_worker,
     "prism-pool": prism_pool,
+    "dask-worker": dask_worker,
 }
 
 
@@ -163,6 +172,12 @@ def local_moments(site: Site) -> Callable[[str], int]:
     return count
 
 
+def chosen(engine: str) -> str:
+    """Return the job that is disturbed in CI; the next engine has the other one."""
+    jobs = list(LONG_JOBS)
+    return jobs[(list(ENGINES).index(engine) + SEED) % len(jobs)]
+
+
 # Early, in the middle, late: shares of the names that a whole job shows.
 MOMENTS: Final = ((0.15, 0.4), (0.4, 0.65), (0.65, 0.9))
 
@@ -171,8 +186,15 @@ MOMENTS: Final = ((0.15, 0.4), (0.4, 0.65), (0.65, 0.9))
 @pytest.mark.parametrize("job", LONG_JOBS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_job_whose_workers_are_killed_ends_and_goes_on(
-    engine: str, job: str, moment: int, site: Site, local_moments: Callable[[str], int]
+    engine: str,
+    job: str,
+    moment: int,
+    site: Site,
+    local_moments: Callable[[str], int],
+    told: Callable[..., None],
 ) -> None:
+    if not everything() and job != chosen(engine):
+        pytest.skip("only with ENGINES=all")
     whole = local_moments(job)
     first, last = (math.ceil(share * whole) for share in MOMENTS[moment])
     wanted = random.Random(f"{SEED} {engine} {job} {moment}").randint(first, last)
@@ -197,6 +219,9 @@ def test_a_job_whose_workers_are_killed_ends_and_goes_on(
     assert seconds < SECONDS_TO_END, ended.about()
     assert ended.status in (0, 1), ended.about()
     assert "Traceback" not in ended.said, ended.about()
+    if ended.status == 0:
+        # Another worker did what the lost one was at, from the beginning.
+        before = committed(pathlib.Path(output))
 
     with ENGINES[engine](site) as healthy:
         again = site.run(site.argv(job, healthy.started, output), healthy.started)
@@ -207,3 +232,29 @@ def test_a_job_whose_workers_are_killed_ends_and_goes_on(
     found = keys(pathlib.Path(output))
     assert len(found) == len(set(found))
     assert not site.wrong(job, healthy.started, output)
+    told(f"{engine} killed ({moment})", job, f"{seconds:.0f} s to end")
+
+
+@pytest.mark.skipif(not everything(), reason="only with ENGINES=all")
+@pytest.mark.parametrize("engine", ["portable", "prism"])
+def test_pool_that_starts_another_python_is_told_of_within_two_minutes(
+    engine: str, site: Site, tmp_path: pathlib.Path
+) -> None:
+    # What a pool finds first on its PATH, and what has no Beam.
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    service = {"portable": job_service, "prism": prism_service}[engine]
+    pool = worker_pool(site, programs=tmp_path)
+    with service(site) as address, pool as (workers, _):
+        started = Started(external_flags(address, workers))
+        output = str(tmp_path / "out")
+        running = site.begin(site.argv("stylize-grid", started, output), started)
+        until = time.monotonic() + SECONDS_TO_END
+        while running.lives() and "starts the first `python`" not in running.said():
+            assert time.monotonic() < until, running.said()
+            time.sleep(0.1)
+        said = running.said()
+        running.kill()
+    assert "no worker has come" in said
+    assert "starts the first `python` on its PATH" in said

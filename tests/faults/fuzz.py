@@ -253,6 +253,8 @@ def by_atheris(arguments: Sequence[str]) -> None:
 
 def replay(arguments: Sequence[str]) -> None:
     """Give a file to a target; what it raises is shown."""
+    # Arrow's own reserves a gigabyte of addresses; it is read when Arrow is loaded.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     from fuzz_targets import TARGETS, Place
     from warm import load_everything
 
@@ -260,11 +262,12 @@ def replay(arguments: Sequence[str]) -> None:
     bundle = pathlib.Path(whole).parent / "bundle"
     os.environ["FAULTS_BUNDLE"] = str(bundle)
     load_everything(str(bundle), (4, 6, 8, 8, 8))
+    data = pathlib.Path(file).read_bytes()
     limit_resources()
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        place = Place(pathlib.Path(whole), pathlib.Path(scratch))
+        place = Place(pathlib.Path(whole).resolve(), pathlib.Path(scratch))
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        TARGETS[name].call(place, pathlib.Path(file).read_bytes())
+        TARGETS[name].call(place, data)
 
 
 WAYS: Final[dict[str, Callable[[Sequence[str]], Any]]] = {

@@ -14,7 +14,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -212,14 +212,19 @@ def _csv_rows(place: Place, data: bytes) -> None:
         return
     # Lines are the rows of a file without quotes, whoever reads it.
     text = data.decode("utf-8-sig")
-    plain = [line for line in text.replace("\r\n", "\n").split("\n")[1:] if line]
+    plain = [line.split(",") for line in text.replace("\r\n", "\n").split("\n")]
     if '"' not in text and "\r" not in text.replace("\r\n", ""):
-        _all_there(rows, len(plain))
+        _all_there(rows, _count(plain))
     with contextlib.suppress(csv.Error):
         strict = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        _all_there(rows, len([row for row in strict[1:] if row]))
+        _all_there(rows, _count(strict))
         return
     raise WrongError("a quote that is never closed, or stands inside, is accepted")
+
+
+def _count(rows: Iterable[Sequence[str]]) -> int:
+    """Return how many rows below the header have a value."""
+    return sum(any(map(str.strip, cells)) for cells in rows) - 1
 
 
 def _all_there(rows: Sequence[Mapping[str, Any]], count: int) -> None:

@@ -1,16 +1,17 @@
 """An output of stylize that grows and shrinks while everything around it fails.
 
-    python tests/faults/soak.py --seconds 3600
+    FAULTS=long .venv/bin/pytest -s tests/faults/test_soak.py
+
+takes an hour; without FAULTS=long it takes a quarter of a minute.
 
 In each round contents and styles are added, changed, removed or spoilt; the command
 runs and is killed, or its disk is full, or a call on a file fails, or nothing happens;
 then it runs undisturbed. Now and then a fresh run into another folder tells what must
 be there: each row of its manifest, each of its pictures. What else is there must be of
-an input that was removed. Prints a line a minute and the sums; the exit status is 1
-where anything was lost.
+an input that was removed. Prints a line a minute and the
+sums.
 """
 
-import argparse
 import dataclasses
 import json
 import pathlib
@@ -18,9 +19,7 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow.parquet as pq
@@ -243,27 +242,3 @@ def soak(folder: pathlib.Path, warm: Warm, seconds: float, seed: int) -> Soak:
             print(f"{told - started:.0f} s: {work.sums}", file=sys.stderr, flush=True)
     work.compare()
     return work
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Soak; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=3600)
-    parser.add_argument("--seed", type=int, default=None, help="repeats a soak")
-    parser.add_argument("--bundle", required=True, help="folder of a small bundle")
-    args = parser.parse_args(argv)
-    seed = args.seed
-    if seed is None:
-        seed = random.SystemRandom().randrange(10**9)
-    print(f"seed {seed}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
-        folder = pathlib.Path(temporary)
-        warm = Warm(pathlib.Path(args.bundle).resolve(), folder)
-        work = soak(folder / "work", warm, args.seconds, seed)
-        warm.close()
-    print(work.sums, *work.problems[:50], sep="\n")
-    return int(bool(work.sums.lost or work.sums.unclear))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -15,7 +15,7 @@ from pipelines import cli
 from transforms.buckets.patience import SECONDS_VARIABLE
 from transforms.storage.folder import OutputFolder
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(params=STORES)
@@ -118,14 +118,16 @@ def photos_of(store):
     return {"gs": "/o/photos", "s3": f"/{store.name}/photos"}[store.emulator.scheme]
 
 
-ALL = os.environ.get("ENGINES") == "all"
 JOBS = ["stylize", "ingest", "visualize", "optimize", "evaluate"]
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    ("store", "job"),
+    # The bytes of the other three go the same way to either store.
+    [*(("gs", job) for job in JOBS), ("s3", "stylize"), ("s3", "ingest")],
+    indirect=["store"],
+)
 def test_a_command_writes_what_it_writes_on_a_disk(store, place, run, job):
-    if store.emulator.scheme == "s3" and job not in JOBS[:2] and not ALL:
-        pytest.skip("its bytes go the same way; ENGINES=all runs it")
     first, second = commands(place)[job]
     local, local_second = commands(lambda name: name)[job]
     output = OutputFolder(place("out"))

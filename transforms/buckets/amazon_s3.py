@@ -28,6 +28,7 @@ from transforms.buckets.bucket import (
 from transforms.buckets.patience import (
     TRANSIENT,
     TransientError,
+    lost_connection,
     patiently,
     seconds_to_wait,
 )
@@ -339,7 +340,7 @@ def _errors(url: str) -> Iterator[None]:
             url,
         ) from error
     except _CONNECTION as error:
-        raise TransientError(f"no connection: {_short(error)}") from error
+        raise lost_connection(error) from error
     except (exceptions.ChecksumError, ResponseParserError, KeyError) as error:
         # Not in the words of S3: something else answers, or bytes arrived damaged.
         raise TransientError(f"no sense in the answer: {_short(error)}") from error

@@ -36,6 +36,7 @@ from transforms.buckets.bucket import (
 from transforms.buckets.patience import (
     TRANSIENT,
     TransientError,
+    lost_connection,
     patiently,
     seconds_to_wait,
 )
@@ -336,7 +337,7 @@ def _errors(url: str, is_nobody: bool) -> Iterator[None]:
     except DataCorruption as error:
         raise TransientError("the bytes that arrived are damaged") from error
     except _CONNECTION as error:
-        raise TransientError(f"no connection: {_short(error)}") from error
+        raise lost_connection(error) from error
     except exceptions.GoogleAPIError as error:
         raise OSError(errno.EIO, _short(error), url) from error
 

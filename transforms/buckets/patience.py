@@ -95,6 +95,23 @@ def _seconds() -> float:
     return _SECONDS
 
 
+def lost_connection(error: BaseException) -> TransientError:
+    """Return the error of a connection, in the words of the system.
+
+    Clients wrap it several times, with the whole URL of the request.
+
+    Args:
+        error: What the client raised.
+    """
+    reason = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            reason = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return TransientError(f"no connection: {reason}")
+
+
 def seconds_to_wait(
     retry_after: str | None, now: Callable[[], float] = time.time
 ) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import apache_beam as beam
+from apache_beam import typehints
 from apache_beam.pvalue import PCollection
 
 from transforms.storage.folder import OutputFolder
@@ -98,11 +99,11 @@ class GroupByKnownKey(
 
     def expand(self, pairs: PCollection[tuple[K, V]]) -> PCollection[tuple[K, list[V]]]:
         """Compose the step."""
-        kind = type(next(iter(self.keys)))
+        seed = typehints.Tuple[type(next(iter(self.keys))), None]
         seeds = (
             pairs.pipeline
             | "Keys" >> beam.Create([self.keys], reshuffle=False)
-            | "Seeds" >> beam.FlatMap(_seeds).with_output_types(tuple[kind, None])
+            | "Seeds" >> beam.FlatMap(_seeds).with_output_types(seed)
         )
         return (
             (pairs, seeds)

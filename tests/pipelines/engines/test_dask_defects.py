@@ -1,8 +1,7 @@
 """The defects of Beam's runner for Dask, and that ours has none of them.
 
 Each pipeline runs on both. Where Beam's gives what it should, Beam has mended that
-defect: the test says so, and ours may do without. What takes several processes to see
-is in `tests/engines/test_dask.py`.
+defect: the test says so, and ours may do without.
 """
 
 import time
@@ -111,21 +110,6 @@ DEFECTS: dict[Callable[[beam.Pipeline], None], Callable[[list[Any]], bool]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def options() -> Iterator[PipelineOptions]:
-    """Options for a cluster of two workers with a thread each."""
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp://",
-        dashboard_address=None,
-    ) as cluster:
-        import apache_beam.runners.dask.dask_runner  # noqa: F401 - its options
-
-        yield PipelineOptions([f"--dask_client_address={cluster.scheduler_address}"])
-
-
 def run(build: Callable[[beam.Pipeline], None], runner: Any, options: Any) -> list[Any]:
     """Run a pipeline; return what its steps did."""
     _SEEN.clear()
@@ -140,22 +124,22 @@ def run(build: Callable[[beam.Pipeline], None], runner: Any, options: Any) -> li
 
 @pytest.mark.parametrize("build", DEFECTS, ids=lambda build: build.__name__)
 def test_our_runner_has_no_defect_of_beams(
-    build: Callable[[beam.Pipeline], None], options: PipelineOptions
+    build: Callable[[beam.Pipeline], None], dask_options: PipelineOptions
 ) -> None:
     from pipelines.engines.dask_runner import DaskRunner
 
-    seen = run(build, DaskRunner(), options)
+    seen = run(build, DaskRunner(), dask_options)
 
     assert DEFECTS[build](seen), seen
 
 
 @pytest.mark.parametrize("build", DEFECTS, ids=lambda build: build.__name__)
 def test_beams_runner_still_has_it(
-    build: Callable[[beam.Pipeline], None], options: PipelineOptions
+    build: Callable[[beam.Pipeline], None], dask_options: PipelineOptions
 ) -> None:
     from apache_beam.runners.dask.dask_runner import DaskRunner
 
-    seen = run(build, DaskRunner(), options)
+    seen = run(build, DaskRunner(), dask_options)
 
     assert not DEFECTS[build](seen), (
         f"Beam {beam.__version__} has mended {build.__name__}: take it out of the "

@@ -37,6 +37,20 @@ Traceback (most recent call last):
             "RuntimeError: Channel closed prematurely.",
             "a worker was lost (RuntimeError: Channel closed prematurely)",
         ),
+        (
+            "RuntimeError: Pipeline job-001 failed in state FAILED: bundle inst038 "
+            "stage-054 failed:SDK worker disconnected: worker[job-001]",
+            "a worker was lost (RuntimeError: Pipeline job-001 failed in state FAILED: "
+            "bundle inst038 stage-054 failed:SDK worker disconnected: worker[job-001])",
+        ),
+        (
+            "RuntimeError: Pipeline job-001 failed in state FAILED: panic in "
+            "stage.Execute bundle processing goroutine: send on closed channel, stage: "
+            "&{ID:stage-003 transforms:[a_1 b_2] outputs:[{Transform:a Local:None}]}",
+            "a worker was lost (RuntimeError: Pipeline job-001 failed in state FAILED: "
+            "panic in stage.Execute bundle processing goroutine: send on closed "
+            "channel)",
+        ),
     ],
 )
 def test_last_error_of_the_worker_is_told(last: str, sentence: str) -> None:

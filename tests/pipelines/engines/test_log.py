@@ -1,10 +1,11 @@
 """What a person sees of the logs of Beam and of engines."""
 
 import logging
+import sys
 
 import pytest
 
-from pipelines.engines.log import QuietFilter
+from pipelines.engines.log import QuietFilter, without_prints_of_beam
 
 
 def record(name: str, level: int, module: str = "m") -> logging.LogRecord:
@@ -39,3 +40,16 @@ def record(name: str, level: int, module: str = "m") -> logging.LogRecord:
 )
 def test_what_is_shown(name: str, level: int, module: str, shown: bool) -> None:
     assert QuietFilter().filter(record(name, level, module)) is shown
+
+
+def test_what_beam_prints_past_its_log_is_kept_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = compile("print('traceback', file=sys.stderr)", "x.py", "exec")
+    worker = {"__name__": "apache_beam.runners.worker.sdk_worker", "sys": sys}
+    ours = {"__name__": "pipelines.command.progress_bar", "sys": sys}
+    with without_prints_of_beam():
+        exec(code, worker)
+        exec(code, ours)
+    exec(code, worker)
+    assert capsys.readouterr().err == "traceback\ntraceback\n"

@@ -1,5 +1,6 @@
 """Pipelines run stage by stage in this process, as a cluster's workers would."""
 
+import concurrent.futures
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState
 
 from pipelines.engines.fusion import cut
-from pipelines.engines.stages import Blob, Stage, load_stage
+from pipelines.engines.stages import Blob, Stage, load_stage, stage_of_thread
 from transforms.steps.one_behind import OneBehindDoFn
 
 _SEEN: list[Any] = []
@@ -229,3 +230,34 @@ def test_two_copies_of_a_stage_share_nothing() -> None:
 
     functions = zip(one.steps, two.steps, strict=True)
     assert all(a.function is not b.function for a, b in functions)
+
+
+def lent(data: bytes) -> Stage:
+    with stage_of_thread(data) as stage:
+        return stage
+
+
+def test_a_thread_keeps_its_stage_for_its_next_task_and_no_other_thread_has_it() -> (
+    None
+):
+    pipeline = beam.Pipeline(runner=StageRunner())
+    _ = pipeline | beam.Create([1], reshuffle=False) | beam.ParDo(Behind())
+    data = cut(pipeline)[0].dumps()
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        first, again, elsewhere = lent(data), lent(data), other.submit(lent, data)
+
+        assert first is again
+        assert elsewhere.result() is not first
+
+
+def test_a_stage_that_failed_is_not_used_again() -> None:
+    pipeline = beam.Pipeline(runner=StageRunner())
+    _ = pipeline | beam.Create([-1], reshuffle=False) | beam.ParDo(Parted())
+    data = cut(pipeline)[0].dumps()
+    first = lent(data)
+
+    with pytest.raises(ValueError, match="too small"), stage_of_thread(data) as stage:
+        stage.run([], {}, lambda: None)
+
+    assert stage is first
+    assert lent(data) is not first

@@ -401,14 +401,6 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_same_bytes(run, command, inputs, files_of):
-    run()
-    argv = [sys.executable, "-m", "pipelines", *command(output="two")]
-    subprocess.run([*argv, "--direct_num_workers=2"], check=True, cwd=ROOT)
-    assert files_of(inputs / "two") == files_of(inputs / "out")
-
-
-@pytest.mark.slow
 def test_killed_run_goes_on_where_it_was(run, command, inputs, files_of):
     (inputs / "sweep.toml").write_text(
         "[sweep]\ntv-weight = [0, 1e5, 1e6]\nstyle-weight = [10, 100]\n", "utf-8"

@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from pipelines.train.processes import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +152,122 @@ def test_two_workers_are_one(train_command, tmp_path, optimizer):
         assert len(weights) == 16
         for name in weights:
             np.testing.assert_allclose(right[name], left[name], atol=1e-5)
+
+
+# What TensorFlow says of a partner that is gone.
+CRASH = ("crashed", "UNAVAILABLE", "StartAbort", "Traceback")
+
+# Runs a command, and stays some time before the process ends. TensorFlow misses a
+# worker after ten seconds without a heartbeat.
+LINGER = (
+    "import sys, time; from pipelines.cli import main; status = main(sys.argv[2:]); "
+    "sys.stdout.flush(); time.sleep(float(sys.argv[1])); sys.exit(status)"
+)
+
+
+def start_task(command, kind, addresses, linger=0.0):
+    cluster = {"chief": addresses[:1], "worker": addresses[1:]}
+    config = {"cluster": cluster, "task": {"type": kind, "index": 0}}
+    return subprocess.Popen(
+        [sys.executable, "-c", LINGER, str(linger), *command],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CUDA_VISIBLE_DEVICES": "",
+            "TF_CONFIG": json.dumps(config),
+        },
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def start_cluster(command, lingers=(0.0, 0.0)):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    return [
+        start_task(command, kind, addresses, linger)
+        for kind, linger in zip(("chief", "worker"), lingers, strict=True)
+    ]
+
+
+def test_chief_waits_for_a_slow_partner(train_command, tmp_path):
+    flags = ("--steps", "2", "--eval-every", "2")
+    tasks = start_cluster(train_command(tmp_path, *flags), lingers=(0.0, 15.0))
+    for task in reversed(tasks):
+        status, error = finish(task)
+        assert status == 0, error
+        for word in CRASH:
+            assert word not in error
+    assert error.splitlines()[-1].startswith("train: held out after step 2")
+
+
+def test_last_words_of_local_workers_are_ours(train_command, tmp_path):
+    flags = ("--steps", "2", "--eval-every", "2", "--local-workers", "2")
+    error = run(train_command(tmp_path, *flags))
+    assert all(line.startswith("train: ") for line in error.splitlines()), error
+
+
+def test_partner_of_a_killed_worker_ends_to_be_started_again(train_command, tmp_path):
+    command = train_command(
+        tmp_path, "--steps", "60", "--checkpoint-every", "10", "--eval-every", "60"
+    )
+    chief, worker = start_cluster(command)
+    wait_for_step(tmp_path, 12, chief)
+    worker.kill()
+    status, error = finish(chief)
+    assert status == 42, error
+    assert "Traceback" not in error
+    last = error.splitlines()[-1]
+    assert last.startswith("stylebeam train: worker 0 lost another worker")
+    finish(worker)
+    # As a supervisor does that knows what 42 means.
+    for task in start_cluster(command):
+        status, error = finish(task)
+        assert status == 0, error
+    assert [row["step"] for row in rows(tmp_path, "train")] == list(range(1, 61))
+
+
+def test_worker_lost_after_the_last_step_need_not_come_back(train_command, tmp_path):
+    flags = ("--steps", "2", "--eval-every", "2")
+    for task in start_cluster(train_command(tmp_path, *flags)):
+        assert finish(task)[0] == 0
+    (tmp_path / "metrics.jsonl").write_text("")  # The evaluation was lost, too.
+    for kind in ("worker", "chief"):
+        addresses = [f"localhost:{port}" for port in free_ports(2)]
+        task = start_task(train_command(tmp_path, *flags), kind, addresses)
+        status, error = finish(task, timeout=100)
+        assert status == 0, error
+    assert [row["step"] for row in rows(tmp_path, "held_out")] == [2]
+
+
+def test_one_that_is_asked_to_stop_stops_all_with_42(train_command, tmp_path):
+    chief, worker = start_cluster(train_command(tmp_path, *SIXTY))
+    wait_for_step(tmp_path, 7, chief)
+    worker.send_signal(signal.SIGTERM)
+    for task in (worker, chief):
+        status, error = finish(task)
+        assert status == 42, error
+        for word in CRASH:
+            assert word not in error
+
+
+def test_sigterm_while_partners_are_awaited_is_42(train_command, tmp_path):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    chief = start_task(train_command(tmp_path, *SIXTY), "chief", addresses)
+    port = int(addresses[0].rpartition(":")[2])
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("localhost", port), 1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    chief.send_signal(signal.SIGTERM)
+    status, error = finish(chief, timeout=30)
+    assert status == 42, error
+    assert error == (
+        "stylebeam train: stopped before the next step; the same command goes on\n"
+    )
 
 
 def children_of(pid):

@@ -1,5 +1,6 @@
 """Starting worker processes, with scripts instead of trainings."""
 
+import json
 import os
 import signal
 import sys
@@ -28,6 +29,27 @@ def test_all_done_is_done():
 def test_own_exit_of_a_worker_ends_the_run(status):
     command = script(INDEX + f"raise SystemExit({status} if index else {status})")
     assert run_workers(command, 2, lambda: None) == status
+
+
+@pytest.mark.parametrize("cause", [1, 2])
+def test_status_is_that_of_the_cause_not_of_its_partner(cause):
+    # The partner may notice before the other's process has ended.
+    late = f"time.sleep(0.5 * index); raise SystemExit({cause} if index else 42)"
+    assert run_workers(script(INDEX + late), 2, lambda: None) == cause
+
+
+def test_killed_worker_counts_before_the_partner_that_lost_it(tmp_path):
+    text = f"""
+mark = pathlib.Path({str(tmp_path)!r}, f"{{index}}")
+first = not mark.exists()
+mark.touch()
+if first and index == 1:
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+if first:
+    raise SystemExit(42)
+"""
+    assert run_workers(script(INDEX + text), 2, lambda: 7) == 0
 
 
 def test_killed_worker_is_started_again_with_its_partner(tmp_path, caplog):
@@ -77,7 +99,17 @@ def test_local_tf_config_is_understood():
 
 def test_true_is_no_index():
     config = (
-        '{"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": true}}'
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": true}}'
     )
     with pytest.raises(UsageError, match="number True"):
         cluster_from_environment({"TF_CONFIG": config})
+
+
+@pytest.mark.parametrize("address", ["host", "host:", ":1", "host:port", 7, None])
+def test_address_without_host_or_port_is_refused(address):
+    config = {
+        "cluster": {"worker": ["a:1", address]},
+        "task": {"type": "worker", "index": 0},
+    }
+    with pytest.raises(UsageError, match="expected host:port"):
+        cluster_from_environment({"TF_CONFIG": json.dumps(config)})

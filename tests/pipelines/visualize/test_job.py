@@ -585,14 +585,6 @@ def test_killed_run_goes_on_where_it_was(run, inputs, picture, files_of):
     assert {path: (folder / path).stat().st_mtime_ns for path in committed} == before
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_same_bytes(run, inputs, files_of):
-    run(defaults=FLAGS)
-    two = command(inputs, "two", "--direct_num_workers=2")
-    subprocess.run(two, check=True, cwd=ROOT)
-    assert files_of(inputs / "two") == files_of(inputs / "out")
-
-
 @pytest.mark.usefixtures("tiny_vgg")
 @pytest.mark.slow
 def test_shared_bad_files_are_judged_as_expected(run, inputs, shared):

@@ -7,6 +7,7 @@ import pytest
 from transforms.buckets.patience import (
     SECONDS_VARIABLE,
     TransientError,
+    lost_connection,
     patiently,
     seconds_to_wait,
 )
@@ -108,6 +109,22 @@ def test_the_environment_sets_the_budget(monkeypatch, value, most):
     clock, error = run(failing(-1))
     assert isinstance(error, OSError)
     assert most / 2 - 0.5 <= clock.now <= most
+
+
+def test_a_lost_connection_is_told_in_the_words_of_the_system():
+    def wrapped():
+        try:
+            try:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            except OSError as error:
+                raise RuntimeError("https://host/with?a=long&url") from error
+        except RuntimeError:
+            raise ValueError("Max retries exceeded")  # noqa: B904 - as clients do
+
+    with pytest.raises(ValueError, match="Max retries") as caught:
+        wrapped()
+    assert str(lost_connection(caught.value)) == "no connection: Connection refused"
+    assert str(lost_connection(EOFError())) == "no connection: EOFError"
 
 
 @pytest.mark.parametrize(
