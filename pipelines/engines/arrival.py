@@ -22,8 +22,8 @@ from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.engines.versions import different_versions, own_versions
 from transforms.buckets.places import is_remote
+from transforms.run_cache import forget_run
 from transforms.storage.folder import OutputFolder
-from transforms.storage.run_cache import forget_run
 from transforms.storage.worker_progress import RUN, keep_telling, name_run
 
 _LOG: Final = logging.getLogger(__name__)

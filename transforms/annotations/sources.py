@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed
-from transforms.storage.run_cache import kept_for_a_run
+from transforms.run_cache import kept_for_a_run
 from transforms.storage.text import csv_rows, read_text, shown
 
 Kind = Literal["folder", "coco", "wikiart"]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from transforms.elements import ImageRef
 from transforms.images.decoder import decode_image
 from transforms.inputs.reading import read_image
-from transforms.storage.run_cache import kept_for_a_run
+from transforms.run_cache import kept_for_a_run
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from transforms.buckets.places import is_remote
 from transforms.elements import ImageError, ImageRef, Reason
+from transforms.run_cache import kept_for_a_run
 from transforms.storage import files
-from transforms.storage.run_cache import kept_for_a_run
 
 # No larger member is read.
 MAX_BYTES = files.MAX_BYTES

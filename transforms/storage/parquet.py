@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from model.checksums import DamagedFileError, check_parquet, seal_parquet
 from transforms.buckets.places import is_remote
 from transforms.buckets.reader import version_of
+from transforms.run_cache import kept_for_a_run
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.run_cache import kept_for_a_run
 
 Row = dict[str, Any]
 

@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from transforms.buckets.places import is_remote
+from transforms.run_cache import kept_for_a_run
 from transforms.storage.folder import TEMPORARY, OutputFolder
-from transforms.storage.run_cache import kept_for_a_run
 
 RUN: Final = f"{TEMPORARY}/run"
 """While a job runs on an engine of its own, this file has the name of the run."""

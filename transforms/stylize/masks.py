@@ -13,8 +13,8 @@ from transforms.elements import ImageError, Reason
 from transforms.images.load import LoadedImage
 from transforms.images.mask_values import Mask, decode_mask
 from transforms.inputs.roots import printable
+from transforms.run_cache import kept_for_a_run
 from transforms.storage.files import MAX_BYTES, read_file
-from transforms.storage.run_cache import kept_for_a_run
 from transforms.stylize.pairing import Recipe
 
 _WHITE: Final = 255

@@ -1,8 +1,8 @@
 import pathlib
 
 from transforms.annotations.sources import read_captions, read_wikiart_list
+from transforms.run_cache import forget_run, kept_for_a_run
 from transforms.storage.folder import OutputFolder
-from transforms.storage.run_cache import forget_run, kept_for_a_run
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.masks import _read_mask
 
