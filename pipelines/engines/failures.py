@@ -19,9 +19,17 @@ _LOST: Final = re.compile(
     "Channel closed prematurely|Socket closed|Connection reset|SDK worker disconnected"
     "|send on closed channel"
 )
+# What Prism says where no worker came in a minute.
+_NEVER_CAME: Final = re.compile("didn't get control connection")
 # What Prism adds for its own developers: a stage as it is in memory.
 _DUMP: Final = re.compile(r",? stage: &\{.*", re.DOTALL)
 _LONGEST: Final = 600
+
+# What a person can do about it.
+NO_WORKER: Final = (
+    "no worker has come yet. See whether the engine's workers run, and with the Python "
+    "that has stylebeam (a worker pool starts the first `python` on its PATH)"
+)
 
 # What only wraps the error of a worker.
 _WRAPPERS: Final = ("DataflowRuntimeException", "RpcError")
@@ -45,6 +53,8 @@ def sentence_of(error: BaseException) -> str:
         step = f" (in the step {last['step']})" if last["step"] else ""
         text = f"{last['kind']}: {said}{step}" if said else last["kind"]
     text = _short(" ".join(_DUMP.sub("", text).split()).rstrip("."))
+    if _NEVER_CAME.search(text):
+        return f"{NO_WORKER} ({text})"
     return f"a worker was lost ({text})" if _LOST.search(text) else text
 
 

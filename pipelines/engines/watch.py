@@ -18,7 +18,7 @@ from typing import Any, Final
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
-from pipelines.engines.failures import sentence_of
+from pipelines.engines.failures import NO_WORKER, sentence_of
 from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
 from transforms.buckets.places import is_remote
@@ -110,11 +110,7 @@ class Watch:
         ):
             return None
         self._told = True
-        return (
-            "no worker has come yet. See whether the engine's workers run, and with "
-            "the Python that has stylebeam (a worker pool starts the first `python` "
-            "on its PATH)"
-        )
+        return NO_WORKER
 
 
 def _name(worker: Mapping[str, Any]) -> str:

@@ -87,3 +87,14 @@ def test_error_of_the_channel_is_told_by_its_details() -> None:
 
 def test_sentence_has_an_end() -> None:
     assert len(sentence_of(ValueError("x" * 10_000))) < 700
+
+
+def test_prism_that_waited_for_a_worker_says_where_to_look() -> None:
+    said = sentence_of(
+        RuntimeError(
+            "Pipeline job-001 failed in state FAILED: prism worker[job-001] didn't get "
+            "control connection to localhost:33999 after 1m0s"
+        )
+    )
+    assert said.startswith("no worker has come yet. See whether")
+    assert "starts the first `python` on its PATH" in said
