@@ -309,6 +309,10 @@ class TestBuild:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("ENGINES") != "all",
+    reason="downloads 700 MB: ENGINES=all make test-slow",
+)
 @pytest.mark.timeout(600)
 def test_steps_of_the_image_run_in_an_empty_environment(tmp_path: pathlib.Path) -> None:
     """What COPY copies and RUN installs, without a container engine."""
