@@ -13,18 +13,15 @@ FOLDER = pathlib.Path(__file__).parent
 CELL = "engine, job, outcome"
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if FOLDER not in item.path.parents:
-            continue
-        item.add_marker("engines")
-        # Of several processes of pytest one has an engine, so it is started once.
-        if "engine" in item.fixturenames and hasattr(item, "callspec"):
-            group = f"{item.path.stem} {item.callspec.params.get('engine')}"
-        else:
-            group = item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+# As each is collected: later pytest-xdist has read the groups.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if FOLDER not in item.path.parents:
+        return
+    item.add_marker("engines")
+    # Of several processes of pytest one has an engine, so it is started once.
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    group = f"{item.path.stem} {parameters.get('engine', '')}"
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
