@@ -13,15 +13,11 @@ FOLDER = pathlib.Path(__file__).parent
 CELL = "engine, job, outcome"
 
 
-# As each is collected: later pytest-xdist has read the groups.
-def pytest_itemcollected(item: pytest.Item) -> None:
-    if FOLDER not in item.path.parents:
-        return
-    item.add_marker("engines")
-    # Of several processes of pytest one has an engine, so it is started once.
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    group = f"{item.path.stem} {parameters.get('engine', '')}"
-    item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker("engines")
 
 
 @pytest.fixture(scope="session")
