@@ -89,11 +89,12 @@ $(VENV)/.engines-installed: $(VENV)/.dev-installed
 
 engines: $(VENV)/.engines-installed build/bin/prism build/bin/fake-gcs-server
 
+# A module is run by one of the two, so that an engine is started once.
 test-engines: engines ## the jobs on other engines; minutes
-	$(BIN)/pytest -n 2 --dist loadgroup tests/engines
+	$(BIN)/pytest -n 2 --dist loadscope tests/engines
 
 test-engines-all: engines ## every job on every engine, and all kills; an hour
-	ENGINES=all $(BIN)/pytest -n 2 --dist loadgroup tests/engines
+	ENGINES=all $(BIN)/pytest -n 2 --dist loadscope tests/engines
 
 # Airflow pins what it needs, so it has an environment of its own. Not in CI: minutes.
 AIRFLOW := 3.3.2

@@ -16,15 +16,8 @@ CELL = "engine, job, outcome"
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FOLDER not in item.path.parents:
-            continue
-        item.add_marker("engines")
-        # Of several processes of pytest one has an engine, so it is started once.
-        if "engine" in item.fixturenames and hasattr(item, "callspec"):
-            group = f"{item.path.stem} {item.callspec.params.get('engine')}"
-        else:
-            group = item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        if FOLDER in item.path.parents:
+            item.add_marker("engines")
 
 
 @pytest.fixture(scope="session")
