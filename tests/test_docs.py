@@ -81,6 +81,8 @@ def test_command_in_the_docs_parses(line: str) -> None:
     args, beam_flags = build_parser().parse_known_args(words)
 
     config_from_args(args)
+    if "--runner=DaskRunner" in beam_flags:
+        pytest.importorskip("distributed", reason="needs the extra dask")
     pipeline_options(beam_flags)
 
 

@@ -131,8 +131,8 @@ BEAM = [
     ("--direct_num_workers=-1", "--direct_num_workers -1: expected 0"),
     ("--direct_num_workers=1000000", "16 a core"),
     ("--direct_running_mode=no", "invalid choice"),
-    ("--runner=Nonsense", "--runner Nonsense: Unexpected pipeline runner"),
-    ("--runner=DataflowRunner", "Missing required option: project"),
+    ("--runner=Nonsense", "--runner Nonsense: there is no such runner"),
+    ("--runner=DataflowRunner", "contents: is on this machine"),
 ]
 
 

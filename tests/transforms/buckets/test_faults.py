@@ -13,7 +13,7 @@ import pytest
 from emulators import STORES
 from fault_proxy import Fault
 
-from transforms.buckets import amazon_s3, patience, places
+from transforms.buckets import patience, places
 from transforms.buckets.bucket import ChangedError, NoBucketError
 from transforms.storage import files
 
@@ -26,6 +26,15 @@ def store(request, monkeypatch):
     monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
     monkeypatch.setenv(patience.SECONDS_VARIABLE, "20")
     return request.getfixturevalue(f"{request.param}_bucket")
+
+
+@pytest.fixture
+def small_parts(store, monkeypatch):
+    """Uploads in parts of 5 MiB, and pages of ten names, where a store has a choice."""
+    monkeypatch.setattr("transforms.buckets.google_storage._PAGE", 10)
+    if store.emulator.scheme == "s3":
+        monkeypatch.setattr("transforms.buckets.amazon_s3._PART", 5 << 20)
+        monkeypatch.setattr("transforms.buckets.amazon_s3._PAGE", 10)
 
 
 @pytest.fixture
@@ -194,6 +203,7 @@ class TestForAWhile:
         assert any(one.faulty for one in store.proxy.exchanges)
 
 
+@pytest.mark.usefixtures("small_parts")
 class TestBrokenUpload:
     @pytest.mark.parametrize(
         "fault", [Fault(403), Fault(400), Fault(503), Fault(cut_request=100_000)]
@@ -201,7 +211,6 @@ class TestBrokenUpload:
     @pytest.mark.parametrize("size", [1_000_000, 12_000_000])
     def test_leaves_nothing(self, store, bucket, fault, size, monkeypatch):
         monkeypatch.setenv(patience.SECONDS_VARIABLE, "0.1")
-        monkeypatch.setattr(amazon_s3, "_PART", 5 << 20)
         # An upload in several requests breaks in the middle.
         store.proxy.fail(fault, times=-1, skip=2 if size > 10_000_000 else 0)
         if store.emulator.scheme == "s3" and size > 10_000_000:
@@ -216,8 +225,7 @@ class TestBrokenUpload:
         assert names(bucket) == []
         assert pending_uploads(store) == []
 
-    def test_in_parts_is_whole_at_its_end(self, store, bucket, monkeypatch):
-        monkeypatch.setattr(amazon_s3, "_PART", 5 << 20)
+    def test_in_parts_is_whole_at_its_end(self, store, bucket):
         data = os.urandom(11_000_000)
         store.proxy.fail(Fault(503), method="PUT")
         write(bucket, "large", data)
@@ -228,7 +236,9 @@ class TestBrokenUpload:
 def pending_uploads(store):
     if store.emulator.scheme == "gs":
         return []  # Google forgets them by itself, and shows them to nobody.
-    client = amazon_s3.S3Bucket(store.name, {})._client
+    from transforms.buckets.amazon_s3 import S3Bucket
+
+    client = S3Bucket(store.name, {})._client
     return client.list_multipart_uploads(Bucket=store.name).get("Uploads", [])
 
 
@@ -315,14 +325,12 @@ class TestVersions:
             assert file.read(10) == b""
 
 
-def test_listing_goes_on_over_pages(store, bucket, monkeypatch):
+@pytest.mark.usefixtures("small_parts")
+def test_listing_goes_on_over_pages(store, bucket):
     expected = sorted(f"d/{number}" for number in range(25))
     for name in expected:
         write(bucket, name, b"")
     store.proxy.reset()
-    # Pages as large as a store gives would need thousands of objects.
-    monkeypatch.setattr("transforms.buckets.google_storage._PAGE", 10)
-    monkeypatch.setattr(amazon_s3, "_PAGE", 10)
     store.proxy.fail(Fault(503), method="GET", skip=1, times=2)
     assert [one.name for one in bucket.scan("d/")] == expected
     assert store.proxy.count("GET") == 5
