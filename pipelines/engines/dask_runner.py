@@ -37,6 +37,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.dask import dask_runner
 from apache_beam.runners.runner import PipelineResult, PipelineState
+from distributed.comm import CommClosedError
 
 from pipelines.engines.dask_cluster import address_of, connect, host_of, workers_of
 from pipelines.engines.fusion import cut
@@ -328,7 +329,7 @@ class DaskRun(PipelineResult):
         try:
             made: dict[int, list[Blob]] = future.result()
             return made
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:
             raise self._gone() from error
         except distributed.KilledWorker as error:
             raise EngineError(

@@ -20,6 +20,8 @@ _CHATTER: Final = (
 )
 # What is tried again and comes through concerns nobody; what does not is an error.
 _RETRIES: Final = "transforms.buckets.patience"
+# Dask's: what its client meets, the job ends with.
+_DASK: Final = ("distributed", "tornado")
 _REPEATING: Final = ("portable_runner", "local_job_service")
 
 
@@ -35,6 +37,8 @@ class QuietFilter(logging.Filter):
         room = record.name.partition(".")[0]
         if room in _OURS:
             return record.levelno >= logging.WARNING or record.name != _RETRIES
+        if room in _DASK:
+            return False
         if record.name.partition("@")[0] in _CHATTER or record.module in _REPEATING:
             return False
         least = logging.WARNING if room == _BEAM else logging.ERROR

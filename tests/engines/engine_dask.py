@@ -75,6 +75,8 @@ class Cluster:
                 self._site.log(f"dask-{name}"),
                 port,
                 {"TF_CPP_MIN_LOG_LEVEL": "2", **(environment or {})},
+                # Another interpreter must not find our code where it stands.
+                cwd=None if python == sys.executable else self._site.folder,
             )
         )
 

@@ -300,6 +300,7 @@ def server(
     port: int,
     environment: Mapping[str, str] | None = None,
     seconds: float = 60,
+    cwd: pathlib.Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server for a block, in a process group of its own.
 
@@ -309,6 +310,7 @@ def server(
         port: It is ready when it listens there.
         environment: Variables beside those of this process.
         seconds: How long it may take to get ready.
+        cwd: Where it runs; Python finds what is there.
     """
     with log.open("wb") as said:
         process = subprocess.Popen(
@@ -316,6 +318,7 @@ def server(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             start_new_session=True,
         )

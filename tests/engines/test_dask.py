@@ -22,7 +22,7 @@ from engine_dask import Cluster, cluster, send
 from engine_jobs import Ended, Running, Site, Started, everything, free_port
 from test_kills import Moments, committed
 
-from transforms.storage.folder import OutputFolder
+from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.worker_progress import read_workers
 
 # Dask leaves sockets of its own behind.
@@ -229,8 +229,16 @@ def test_a_paused_worker_that_wakes_after_a_takeover_commits_nothing(
 
 
 def state(output: pathlib.Path) -> dict[str, tuple[int, int]]:
-    """Return which file each name of an output is, and when it was written."""
-    files = [path for path in output.rglob("*") if path.is_file()]
+    """Return which file each name of an output is, and when it was written.
+
+    Signs of life are none of it: whoever wakes may give one.
+    """
+    temporary = output / TEMPORARY
+    files = [
+        path
+        for path in output.rglob("*")
+        if path.is_file() and temporary not in path.parents
+    ]
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 

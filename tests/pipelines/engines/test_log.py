@@ -24,6 +24,8 @@ def record(name: str, level: int, module: str = "m") -> logging.LogRecord:
         ("apache_beam.runners.dataflow", logging.WARNING, "dataflow_runner", True),
         # "Really starting service at …"
         ("apache_beam.utils.subprocess_server", logging.WARNING, "x", False),
+        ("distributed.client", logging.ERROR, "client", False),
+        ("distributed.utils", logging.ERROR, "utils", False),
         # "with Pipeline() as p"
         (
             "apache_beam.runners.portability.portable_runner",
