@@ -220,7 +220,7 @@ def crop(
 
 
 def decode_mask(code: str, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Return the mask of COCO's compressed run-length code: uint8 [height, width], 0, 1.
+    """Return the mask of a run-length code of COCO: uint8 [height, width], 0 and 1.
 
     Raises:
         ImportError: pycocotools is not installed.

@@ -181,7 +181,7 @@ class AnnotationSource:
         return frozenset()
 
     def name_of(self, key: str) -> str:
-        """Return the name by which `named` has the picture of a key; '' when it has not.
+        """Return the name by which `named` has the picture of a key; '' for none.
 
         Raises:
             ImageError: bad_annotation: it has several.

@@ -182,7 +182,7 @@ def test_an_id_twice_makes_its_images_unusable(instances):
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "two of"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "two of"),
         ({"categories": [{"id": 1.5, "name": "a"}]}, "usable id"),
-        ({"annotations": [5]}, "other types"),
+        ({"categories": 5}, "other types"),
     ],
 )
 def test_a_file_that_holds_no_instances_is_refused(instances, more, problem):

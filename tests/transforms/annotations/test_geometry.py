@@ -1,4 +1,4 @@
-"""Boxes, outlines and masks follow the pixels, as the decoder turns and shrinks them."""
+"""Boxes, outlines and masks follow the pixels that the decoder turns and shrinks."""
 
 import dataclasses
 import io
