@@ -10,8 +10,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import pyarrow as pa
-
 Box = tuple[float, float, float, float]
 """Left, top, width and height."""
 
@@ -31,25 +29,6 @@ _KNOWN: Final = frozenset(
         "keypoints",
     }
 )
-
-OBJECTS: Final = pa.list_(
-    pa.struct(
-        [
-            ("id", pa.int64()),
-            ("category", pa.string()),
-            ("category_id", pa.int64()),
-            ("box", pa.list_(pa.float64())),
-            ("area", pa.float64()),
-            ("crowd", pa.bool_()),
-            ("polygons", pa.list_(pa.list_(pa.float64()))),
-            ("mask", pa.string()),
-            ("keypoints", pa.list_(pa.float64())),
-            ("more", pa.string()),
-            ("note", pa.string()),
-        ]
-    )
-)
-"""Type of a column of objects: null where they are unknown, empty where none is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +64,7 @@ class ImageObject:
     note: str = ""
 
     def to_row(self) -> dict[str, Any]:
-        """Return the object as a value of a column of type `OBJECTS`, and as JSON."""
+        """Return the object as a value of the column `objects`, and as JSON."""
         return {
             **{name: getattr(self, name) for name in _FIELDS},
             "box": list(self.box),

@@ -6,7 +6,7 @@ tree in its folders.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from transforms.annotations.coco import NO_ID, read_coco
@@ -137,14 +137,32 @@ class AnnotationSource:
             ValueError: A file of annotations cannot be used.
             OSError: A file of annotations cannot be read.
         """
+        return self.unchecked(key).checked()
+
+    def unchecked(self, key: str) -> Annotation:
+        """Return what is said of the picture of a key, usable or not.
+
+        Raises:
+            ImageError: bad_annotation: several images of the files fit the key.
+            ValueError: A file of annotations cannot be used.
+            OSError: A file of annotations cannot be read.
+        """
         found = Annotation()
         if self.has_files:
-            found = self._of_coco(key).checked()
+            found = self._of_coco(key)
         if self.kind == "wikiart":
             found = _painting(key, self.wikiart_lists)
         if self.labels:
             found = dataclasses.replace(found, label=folder_label(key))
         return found
+
+    def label_of(self, key: str) -> str:
+        """Return the class of the picture of a key; '' for none."""
+        if self.labels:
+            return folder_label(key)
+        return (
+            _painting(key, self.wikiart_lists).label if self.kind == "wikiart" else ""
+        )
 
     def _of_coco(self, key: str) -> Annotation:
         images = read_coco(self.instances, self.captions)
@@ -199,6 +217,15 @@ def folder_label(key: str) -> str:
     ('cat', '')
     """
     return composed(key.rpartition("/")[0].rpartition("/")[2])
+
+
+def class_list(names: Iterable[str]) -> bytes:
+    r"""Return the names of classes as a file, one a line.
+
+    A line break inside a name would be two classes: it is written as the text `\\n`.
+    """
+    lines = (name.replace("\r", "\\r").replace("\n", "\\n") + "\n" for name in names)
+    return "".join(lines).encode()
 
 
 def _read_text(path: str) -> str:

@@ -74,6 +74,27 @@ class TfdsRoot:
         """
         return str(self.load().data_dir)
 
+    def classes(self) -> list[str]:
+        """Return the names of its classes in the order of their numbers.
+
+        Raises:
+            ValueError: It has labels whose names are not known before it is read.
+        """
+        builder = self.load()
+        names = _class_names(builder)
+        if names is None and "label" in builder.info.features:
+            raise ValueError(
+                f"the labels of {self.builder!r} are texts, so their numbers are not "
+                "known before it is read. Ingest its pictures from their folders, or "
+                "without --labels, --instances and --split-from"
+            )
+        return names or []
+
+    def split_sizes(self) -> list[tuple[str, int]]:
+        """Return its splits, and how many bytes of records each has."""
+        splits = sorted(self.load().info.splits.items())
+        return [(str(name), info.num_bytes) for name, info in splits]
+
     def list_into(self, listing: Listing) -> None:
         """Add the pictures to a listing; they are read from the data set itself.
 
@@ -164,7 +185,7 @@ def _take(
     key = root.prefix + (own or f"{split}/{values['tfds_id'].decode()}")
     label = values.get("label")
     if names is not None and label is not None:
-        label = names[int(label)].encode()
+        label = names[int(label)].encode() if int(label) >= 0 else b""
     captions = values.get("captions")
     if isinstance(captions, Mapping):
         captions = captions.get("text")
@@ -175,9 +196,19 @@ def _take(
         title=_text(values.get("title")),
         captions=tuple(map(_text, captions if captions is not None else ())),
         coco_id=id_of(_plain(values.get("coco_id", values.get("image/id")))),
+        split=split,
+        **_objects(values),
     )
     ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
     return SourceImage(ref, data, annotation)
+
+
+def _objects(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an annotation that a data set of ours has beside a label."""
+    if "objects_known" not in values:
+        return {}
+    found = {name: _text(values[name]) for name in ("license", "license_url", "url")}
+    return found
 
 
 def _plain(value: Any) -> Any:

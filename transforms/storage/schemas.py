@@ -185,6 +185,45 @@ INGEST_MANIFEST: Final = pa.schema(
     ]
 )
 
+# The same of a data set of version 2, with what its objects look like
+# (`transforms.annotations.objects`).
+OBJECTS: Final = pa.list_(
+    pa.struct(
+        [
+            ("id", pa.int64()),
+            ("category", pa.string()),
+            ("category_id", pa.int64()),
+            # Left, top, width, height in pixels of the picture as it is kept.
+            ("box", pa.list_(pa.float64())),
+            ("area", pa.float64()),
+            ("crowd", pa.bool_()),
+            ("polygons", pa.list_(pa.list_(pa.float64()))),
+            # COCO's compressed run-length code.
+            ("mask", pa.string()),
+            ("keypoints", pa.list_(pa.float64())),
+            # Fields of the file that have no column, as JSON.
+            ("more", pa.string()),
+            ("note", pa.string()),
+        ]
+    )
+)
+
+LABELLED_MANIFEST: Final = pa.schema(
+    [
+        *INGEST_MANIFEST,
+        # -1 when none.
+        ("label_index", pa.int32()),
+        ("license", pa.string()),
+        ("license_url", pa.string()),
+        ("url", pa.string()),
+        # How many there were, and what is wrong with those that cannot be used.
+        ("annotations", pa.int32()),
+        ("wrong_annotations", pa.list_(pa.string())),
+        # Empty where nothing is to be seen, null where nobody knows.
+        ("objects", OBJECTS),
+    ]
+)
+
 # One row a result of `evaluate`: of a pair, or of the identity test.
 EVALUATION: Final = pa.schema(
     [

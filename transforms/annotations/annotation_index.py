@@ -1,0 +1,96 @@
+"""What is known of pictures, on disk where workers look it up one by one.
+
+The launcher reads annotation files once and writes what they say of each picture into
+an index; the reference of a picture says where in it. So no worker holds the files, and
+the job graph holds none of it, however many annotations there are.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from transforms.annotations.sources import Annotation
+from transforms.storage.files import open_file
+from transforms.storage.folder import TEMPORARY, OutputFolder
+
+_FOLDER: Final = f"{TEMPORARY}/annotations"
+_DIGITS: Final = 16
+
+
+class AnnotationIndex:
+    """The annotations of the pictures of a listing, in an unnamed temporary file.
+
+    Args:
+        name: Name of the listing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115: open as long as this
+        self._end = 0
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def add(self, annotation: Annotation) -> str:
+        """Write down what is known of a picture; return where, for its reference.
+
+        The place ends with a digest of what is known.
+        """
+        data = json.dumps(annotation.to_json(), sort_keys=True).encode() + b"\n"
+        self._file.write(data)
+        place, self._end = self._end, self._end + len(data)
+        digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
+        return f"{self._name}:{place}:{len(data)}:{digest}"
+
+    def write(self, output: OutputFolder) -> None:
+        """Write the index where workers can read it."""
+        self._file.seek(0)
+        with output.create(f"{_FOLDER}/{self._name}.jsonl") as file:
+            shutil.copyfileobj(self._file, file)
+
+
+def read_annotation(output: OutputFolder, about: str) -> Annotation:
+    """Return what is known of a picture.
+
+    Args:
+        output: Output of the job.
+        about: What its reference says; '' where nothing is known.
+
+    Raises:
+        OSError: The index cannot be read.
+    """
+    if not about:
+        return Annotation()
+    name, place, length, _ = about.split(":")
+    with open_file(output.path(f"{_FOLDER}/{name}.jsonl")) as file:
+        file.seek(int(place))
+        return Annotation.from_json(json.loads(file.read(int(length))))
+
+
+def digest_of(about: str) -> str:
+    """Return the digest of what is known of a picture; '' where nothing is.
+
+    >>> digest_of("inputs:0:120:00ff00ff00ff00ff"), digest_of("")
+    ('00ff00ff00ff00ff', '')
+    """
+    return about.rpartition(":")[2]
+
+
+def write_strays(output: OutputFolder, strays: Iterable[str]) -> None:
+    """Write what is wrong with the annotations that belong to no picture."""
+    with output.create(f"{_FOLDER}/strays.jsonl") as file:
+        for stray in strays:
+            file.write(json.dumps(stray).encode() + b"\n")
+
+
+def read_strays(output: OutputFolder) -> Iterator[str]:
+    """Yield what `write_strays` wrote, if it did."""
+    name = f"{_FOLDER}/strays.jsonl"
+    if output.exists(name):
+        with open_file(output.path(name)) as file:
+            for line in file:
+                yield json.loads(line)
