@@ -1,5 +1,6 @@
 """`stylebeam stylize`: contents with styles, as a Beam job."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +16,8 @@ from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
 from pipelines.stylize.leftovers import leftovers, records
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
+from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.sources import class_list
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_one
@@ -22,6 +25,7 @@ from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
+from transforms.stylize.annotated import write_facts
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
@@ -45,6 +49,8 @@ OUTPUT_NAMES: Final = (
     "gallery",
     "sheets",
     "styles.parquet",
+    CLASSES,
+    CATEGORIES,
 )
 
 __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
@@ -70,7 +76,9 @@ def build(
         config.output_format,
         config.measured_share,
         parts,
+        annotations=plan.annotations(output),
     )
+    _write_annotations(plan, output)
     handler = StylizerModelHandler(
         network, output, config.preserve_color, config.style_size
     )
@@ -113,6 +121,20 @@ def build(
         bad.counts,
         skipped,
     ) | "AllCounts" >> beam.Flatten()
+
+
+def _write_annotations(plan: StylizePlan, output: OutputFolder) -> None:
+    """Write what is known of contents and styles where workers look it up."""
+    pictures = plan.pictures
+    if pictures.index is not None:
+        pictures.index.write(output)
+    if plan.style_facts:
+        write_facts(output, plan.style_facts)
+    if pictures.classes:
+        output.write(CLASSES, class_list(pictures.classes))
+    if pictures.categories:
+        about = [dataclasses.asdict(category) for category in pictures.categories]
+        output.write_json(CATEGORIES, about)
 
 
 def _styles(

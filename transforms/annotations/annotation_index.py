@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import IO, Final
 
 from transforms.annotations.sources import Annotation
 from transforms.storage.files import open_file
@@ -20,8 +20,14 @@ _FOLDER: Final = f"{TEMPORARY}/annotations"
 _DIGITS: Final = 16
 
 
+def _temporary_file() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
 class AnnotationIndex:
     """The annotations of the pictures of a listing, in an unnamed temporary file.
+
+    `count` is how many pictures have one.
 
     Args:
         name: Name of the listing.
@@ -29,8 +35,9 @@ class AnnotationIndex:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115: open as long as this
+        self._file = _temporary_file()
         self._end = 0
+        self.count = 0
 
     def __del__(self) -> None:
         self._file.close()
@@ -42,9 +49,20 @@ class AnnotationIndex:
         """
         data = json.dumps(annotation.to_json(), sort_keys=True).encode() + b"\n"
         self._file.write(data)
+        self.count += 1
         place, self._end = self._end, self._end + len(data)
         digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return f"{self._name}:{place}:{len(data)}:{digest}"
+
+    def read(self, about: str) -> Annotation:
+        """Return what was written down of a picture; nothing where `about` is ''."""
+        if not about:
+            return Annotation()
+        _, place, length, _ = about.split(":")
+        self._file.seek(int(place))
+        found = Annotation.from_json(json.loads(self._file.read(int(length))))
+        self._file.seek(0, 2)
+        return found
 
     def write(self, output: OutputFolder) -> None:
         """Write the index where workers can read it."""

@@ -184,7 +184,7 @@ def _split(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _about(row: Row) -> dict[str, Any]:
-    """Return what a reader of the shard alone learns of a picture."""
+    """Return what a reader of the shard alone learns of how a picture was made."""
     return {
         "key": row["path"].removeprefix("images/"),
         "content_key": row["content_key"],
@@ -202,13 +202,30 @@ def _tfrecord(row: Row, data: bytes) -> _Entry:
 
 
 def _tar_members(row: Row, data: bytes) -> _Entry:
-    """Return the two members of a WebDataset sample, which share a name up to a dot."""
+    """Return the members of a WebDataset sample, which share a name up to a dot.
+
+    The picture and what is known of it; its class by number and its captions, a line
+    each, where there are any.
+    """
     name, _, suffix = row["path"].removeprefix("images/").rpartition(".")
-    about = json.dumps(_about(row), sort_keys=True, ensure_ascii=False).encode()
+    told = {**_about(row), **_said(row)}
+    about = json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
     # Names may not hold other dots: readers cut at the first one.
     name = name.replace(".", "_")
     picture = _tar_member(f"{name}.{suffix}", data)
-    return _Entry(picture + _tar_member(f"{name}.json", about), picture.index(data))
+    members = [picture, _tar_member(f"{name}.json", about)]
+    said = told.get("annotation") or {}
+    if said.get("label_index") is not None:
+        members.append(_tar_member(f"{name}.cls", str(said["label_index"]).encode()))
+    if said.get("captions"):
+        members.append(_tar_member(f"{name}.txt", "\n".join(said["captions"]).encode()))
+    return _Entry(b"".join(members), picture.index(data))
+
+
+def _said(row: Row) -> dict[str, Any]:
+    """Return what is known of the content and the styles of a picture, if anything."""
+    names = ("annotation", "style_annotations")
+    return {name: row[name] for name in names if row.get(name) is not None}
 
 
 def _tar_member(name: str, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ each of its paths.
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
@@ -19,6 +20,7 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
 from transforms.storage.worker_progress import progress_of
+from transforms.stylize.annotated import CellAnnotations
 from transforms.stylize.cells import (
     Cell,
     Layout,
@@ -110,6 +112,7 @@ class PlanCells:
         metrics_fraction: Share of the cells whose quality is wanted.
         manifest_parts: How many parts the manifest has.
         dry: Whether nothing may be written.
+        annotations: What is known of contents and styles; None where nothing is.
     """
 
     output: OutputFolder
@@ -120,6 +123,7 @@ class PlanCells:
     metrics_fraction: float
     manifest_parts: int
     dry: bool = False
+    annotations: CellAnnotations | None = None
 
     def __call__(
         self,
@@ -216,6 +220,9 @@ class PlanCells:
         styles, alpha, settings = recipe.styles, recipe.alpha, self.settings
         path = cell_path(ref, styles, alpha, settings.format, self.layout)
         digest = cell_id(path, content_sha256, styles, alpha, settings)
+        if self.annotations and (said := self.annotations.digest(ref, styles)):
+            # A picture whose label changed is another cell: its row tells of it.
+            digest = hashlib.sha256(f"{digest} {said}".encode()).hexdigest()[:16]
         return Cell(digest, path, styles, alpha)
 
     def has_previews(self, names: Sequence[str]) -> bool:
@@ -260,11 +267,18 @@ class PlanCells:
         try:
             self.output.write(target.cell.path, data)
             write_thumbnail(self.output, target.cell.path, data)
-            copy = target_row(row, target)
+            copy = self.row_of(row, target)
             commit_rows(self.output, target.ref.id, [copy])
         except (ImageError, OSError):
             return False  # It is made, and fails, as any other.
         return True
+
+    def row_of(self, row: Row, target: Target) -> Row:
+        """Return a manifest row as the row of a cell, with what is known of it."""
+        found = target_row(row, target)
+        if self.annotations:
+            found |= self.annotations.columns(target.ref, found)
+        return found
 
     def rows_of(self, ref: ImageRef) -> Mapping[str, Row]:
         """Return the committed rows of a content by path."""

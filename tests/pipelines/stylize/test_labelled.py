@@ -1,0 +1,261 @@
+"""Labels, objects and captions go from a data set through `stylize` to its readers."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipelines import cli
+
+CLASSES = ["cat", "dog"]
+# Key of a content, its class and its boxes; None where the file does not list it.
+CONTENTS = {
+    "train/dog/1.png": [[8, 6, 24, 12], [0, 0, 96, 64]],
+    "train/cat/1.png": [[40, 20, 10, 30]],
+    "val/cat/2.png": [],
+    "val/cat/3.png": None,
+}
+
+
+def draw(path, seed, size=(96, 64)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (size[1], size[0], 3)
+    pixels = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def write_coco(root, caption="a {name}"):
+    """Write an instance and a caption file of `CONTENTS`; return the flags."""
+    listed = [key for key, boxes in CONTENTS.items() if boxes is not None]
+    images = [
+        {"id": 70 + i, "file_name": key, "width": 96, "height": 64}
+        for i, key in enumerate(listed)
+    ]
+    objects = [
+        {
+            "id": 900 + 10 * i + j,
+            "image_id": 70 + i,
+            "category_id": 3,
+            "bbox": box,
+            "area": box[2] * box[3],
+            "iscrowd": 0,
+            "segmentation": [
+                [box[0], box[1], box[0] + box[2], box[1], box[0], box[1] + box[3]]
+            ],
+        }
+        for i, key in enumerate(listed)
+        for j, box in enumerate(CONTENTS[key])
+    ]
+    categories = [{"id": 3, "name": "face"}, {"id": 9, "name": "never seen"}]
+    instances = {"images": images, "annotations": objects, "categories": categories}
+    captions = [
+        {"image_id": about["id"], "caption": caption.format(name=about["file_name"])}
+        for about in images
+    ]
+    (root / "instances.json").write_text(json.dumps(instances))
+    (root / "captions.json").write_text(
+        json.dumps({"images": images, "annotations": captions})
+    )
+    flags = ["--kind", "coco", "--instances", str(root / "instances.json")]
+    return [*flags, "--captions", str(root / "captions.json")]
+
+
+def ingest(source, output, *flags):
+    argv = ["ingest", "--input", str(source), "--output", str(output)]
+    argv += ["--name", "a", "--shards", "1", *flags]
+    assert cli.main(argv) == 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, tiny_bundle):
+    """A labelled data set of contents, one of paintings, and a bundle."""
+    root = tmp_path_factory.mktemp("world")
+    for seed, key in enumerate(CONTENTS):
+        draw(root / "in" / key, seed)
+    draw(root / "art" / "Cubism" / "juan-gris_guitar.png", 50, (48, 48))
+    draw(root / "art" / "Ukiyo_e" / "hokusai_wave.png", 51, (48, 48))
+    flags = ["--labels", "folder", "--split-from", "folder", *write_coco(root)]
+    ingest(root / "in", root / "contents", *flags)
+    ingest(root / "art", root / "styles", "--kind", "wikiart")
+    tiny_bundle.save(root / "bundle")
+    return root
+
+
+@pytest.fixture
+def stylize(world, tmp_path, capfd):
+    """Return a runner of the command; it returns status and stderr."""
+
+    def run(*flags, content=("contents",), style="styles", output="out"):
+        argv = ["stylize", "--content", *(str(world / name) for name in content)]
+        argv += ["--style", str(world / style), "--bundle", str(world / "bundle")]
+        argv += ["--output", str(tmp_path / output), "--format", "png", *flags]
+        return cli.main(argv), capfd.readouterr().err
+
+    return run
+
+
+def rows_of(folder):
+    return pq.read_table(folder / "manifest").to_pylist()
+
+
+def expected_boxes(key, share=1.0):
+    boxes = CONTENTS[key]
+    return None if boxes is None else [[v * share for v in box] for box in boxes]
+
+
+def test_a_data_set_is_stylized_and_never_its_preview(stylize, tmp_path):
+    status, err = stylize()
+    assert status == 0, err
+    assert "6 images = 6 decoded + 0 failed" in err
+    rows = rows_of(tmp_path / "out")
+    assert {row["content_key"] for row in rows} == set(CONTENTS)
+    assert len(rows) == 8
+    for row in rows:
+        said, key = row["annotation"], row["content_key"]
+        split, label, _ = key.split("/")
+        assert (said["label"], said["split"]) == (label, split)
+        assert said["label_index"] == CLASSES.index(label)
+        boxes = said["objects"]
+        boxes = boxes if boxes is None else [item["box"] for item in boxes]
+        assert boxes == expected_boxes(key)
+        assert said["captions"] == ([f"a {key}"] if CONTENTS[key] is not None else [])
+        (style,) = row["style_annotations"]
+        made = {"juan-gris": ("Cubism", "guitar"), "hokusai": ("Ukiyo_e", "wave")}
+        assert (style["label"], style["title"]) == made[style["artist"]]
+        assert row["styles"][0]["key"].startswith(style["label"])
+    assert (tmp_path / "out/labels.txt").read_text() == "cat\ndog\n"
+    names = [
+        c["name"] for c in json.loads((tmp_path / "out/categories.json").read_text())
+    ]
+    assert names == ["face", "never seen"]
+
+
+def test_objects_follow_a_smaller_content(stylize, tmp_path):
+    assert stylize("--content-size", "32")[0] == 0
+    for row in rows_of(tmp_path / "out"):
+        assert (row["width"], row["height"]) == (48, 32)
+        boxes = row["annotation"]["objects"]
+        boxes = boxes if boxes is None else [item["box"] for item in boxes]
+        assert boxes == expected_boxes(row["content_key"], 0.5)
+
+
+def test_again_nothing_is_done_and_a_changed_caption_is(
+    stylize, world, tmp_path, capfd
+):
+    assert stylize()[0] == 0
+    first = {row["path"]: row["cell_id"] for row in rows_of(tmp_path / "out")}
+    _, err = stylize()
+    assert "8 cells = 0 done + 8 kept" in err
+    argv = ["--labels", "folder", "--split-from", "folder"]
+    argv += write_coco(tmp_path, caption="now {name}")
+    ingest(world / "in", tmp_path / "contents2", *argv)
+    flags = ("--content", str(tmp_path / "contents2"))
+    status, err = stylize(*flags, "--dry-run")
+    assert status == 0
+    _, err = stylize(*flags)
+    # The picture that no file lists says what it said.
+    assert "8 cells = 6 done + 2 kept" in err
+    rows = rows_of(tmp_path / "out")
+    changed = {
+        row["content_key"] for row in rows if row["cell_id"] != first[row["path"]]
+    }
+    assert changed == {key for key, boxes in CONTENTS.items() if boxes is not None}
+    assert any(row["annotation"]["captions"] == ["now val/cat/2.png"] for row in rows)
+
+
+def test_plain_folders_say_nothing(stylize, tmp_path):
+    assert stylize(content=("in",), style="art")[0] == 0
+    for row in rows_of(tmp_path / "out"):
+        assert row["annotation"] is None
+        assert row["style_annotations"] is None
+    assert not (tmp_path / "out/labels.txt").exists()
+
+
+def test_equal_pictures_keep_their_own_labels(stylize, world, tmp_path):
+    for name in ("cat", "dog"):
+        draw(tmp_path / "twins" / name / f"{name}.png", 7)
+    # Of equal pictures ingest keeps one: two sets, then, of one picture each.
+    for name in ("cat", "dog"):
+        source = tmp_path / "twins" / name
+        (tmp_path / name).mkdir()
+        source.rename(tmp_path / name / name)
+        ingest(tmp_path / name, tmp_path / f"set-{name}", "--labels", "folder")
+    argv = ["stylize", "--style", str(world / "styles"), "--output"]
+    argv += [str(tmp_path / "twin-out"), "--bundle", str(world / "bundle")]
+    one = [*argv, "--content", f"x={tmp_path / 'set-cat'}"]
+    assert cli.main(one) == 0
+    both = [*one, f"y={tmp_path / 'set-dog'}"]
+    assert cli.main(both) == 0
+    labels = {
+        (
+            row["content_key"],
+            row["annotation"]["label"],
+            row["annotation"]["label_index"],
+        )
+        for row in rows_of(tmp_path / "twin-out")
+    }
+    assert labels == {("x/cat/cat.png", "cat", 0), ("y/dog/dog.png", "dog", 1)}
+
+
+def test_a_stylized_output_is_an_input_with_its_labels(stylize, world, tmp_path):
+    assert stylize("--output-format", "webdataset")[0] == 0
+    argv = ["stylize", "--content", str(tmp_path / "out"), "--style"]
+    argv += [str(world / "art"), "--output", str(tmp_path / "twice")]
+    assert cli.main([*argv, "--bundle", str(world / "bundle")]) == 0
+    first = {
+        row["path"].removeprefix("images/"): row for row in rows_of(tmp_path / "out")
+    }
+    again = rows_of(tmp_path / "twice")
+    assert len(again) == 16
+    for row in again:
+        assert row["annotation"] == first[row["content_key"]]["annotation"]
+
+
+# webdataset 1.0 leaves the shard that it has read to the end open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_webdataset_reads_labels_objects_and_captions(stylize, world, tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    assert stylize("--output-format", "webdataset")[0] == 0
+    shards = [str(path) for path in sorted((tmp_path / "out/shards").glob("*.tar"))]
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil"))
+    assert len(samples) == 8
+    for sample in samples:
+        about = sample["json"]
+        key, said = about["content_key"], about["annotation"]
+        assert sample["cls"] == CLASSES.index(key.split("/")[1])
+        objects = said["objects"]
+        boxes = None if objects is None else [item["box"] for item in objects]
+        assert boxes == expected_boxes(key)
+        assert sample["png"].size == (96, 64)
+        assert sample.get("txt", "") == "\n".join(said["captions"])
+        assert about["style_annotations"][0]["artist"] in ("juan-gris", "hokusai")
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
+
+
+def test_a_shard_that_was_cut_fails_its_pictures(stylize, world, tmp_path):
+    (shard,) = (world / "contents").glob("a-val.tfrecord-*")
+    data = shard.read_bytes()
+    shard.write_bytes(data[: len(data) // 2])
+    try:
+        status, err = stylize("--max-failure-rate", "1")
+    finally:
+        shard.write_bytes(data)
+    assert status == 0
+    failures = pq.read_table(tmp_path / "out/failures").to_pylist()
+    assert [row["reason"] for row in failures] == ["unreadable"]
+    assert "ends before" in failures[0]["message"]
+
+
+def test_pictures_are_those_of_the_data_set(stylize, world, tmp_path):
+    assert stylize("--alpha", "0")[0] == 0
+    (shard,) = (world / "contents").glob("a-train.tfrecord-*")
+    rows = pq.read_table(world / "contents/manifest").to_pylist()
+    made = {row["content_key"]: row for row in rows_of(tmp_path / "out")}
+    for row in rows:
+        if row["split"] == "train":
+            data = shard.read_bytes()[row["image_offset"] :][: row["image_length"]]
+            size = Image.open(io.BytesIO(data)).size
+            assert size == (made[row["key"]]["width"], made[row["key"]]["height"])
