@@ -25,11 +25,13 @@ class Inputs:
 
     Attributes:
         files: Folders, globs and archives.
-        tfds: TFDS data sets, ours among them.
+        tfds: TFDS data sets, those of ours of version 1 among them.
+        own: Other outputs of ours.
     """
 
     files: tuple[InputRoot, ...] = ()
     tfds: tuple[TfdsRoot, ...] = ()
+    own: tuple[DatasetRoot, ...] = ()
 
 
 def find_inputs(arguments: Sequence[str]) -> Inputs:
@@ -44,21 +46,25 @@ def find_inputs(arguments: Sequence[str]) -> Inputs:
         RuntimeError: A package for remote files is missing.
     """
     named: list[tuple[str, str]] = []
+    sets: list[tuple[str, DatasetRoot]] = []
     others = []
     for argument in arguments:
         match = _NAMED.fullmatch(argument)
         label, path = (match[1], match[2]) if match else ("", argument)
         if path.startswith(SCHEME):
             named.append((label, path.removeprefix(SCHEME)))
-        elif is_dataset_folder(argument) or is_dataset_folder(path):
-            whole = is_dataset_folder(argument)
-            named.append(
-                ("" if whole else label, os.path.abspath(argument if whole else path))
-            )
+            continue
+        if is_dataset_folder(argument):
+            label, path = "", argument
+        root = _own_output(argument, label, path)
+        if root is not None and root[1].of_version_1:
+            named.append((root[0], os.path.abspath(root[1].path)))
+        elif root is not None:
+            sets.append(root)
         else:
             others.append(argument)
     files = parse_inputs(others) if others else ()
-    several = len(files) + len(named) > 1
+    several = len(files) + len(named) + len(sets) > 1
     if several:
         files = tuple(
             dataclasses.replace(root, prefix=f"{root.name}/") for root in files
@@ -68,8 +74,24 @@ def find_inputs(arguments: Sequence[str]) -> Inputs:
         for label, builder in named
         for name in [printable(label or builder.strip("/").rsplit("/", 1)[-1])]
     )
-    _check_names(files, tfds)
-    return Inputs(files, tfds)
+    own = tuple(
+        dataclasses.replace(root, prefix=f"{root.name}/" * bool(label or several))
+        for label, root in sets
+    )
+    _check_names(files, (*tfds, *own))
+    return Inputs(files, tfds, own)
+
+
+def _own_output(argument: str, label: str, path: str) -> tuple[str, DatasetRoot] | None:
+    """Return the NAME and the root of an output of ours; None where it is none."""
+    for name, place in (("", argument), (label, path)):
+        if _MAGIC.search(place):
+            continue
+        shown = printable(name or place.rstrip("/").rsplit("/", 1)[-1])
+        root = dataset_root(shown, place)
+        if root is not None:
+            return name, root
+    return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,7 +130,7 @@ def list_pictures(
     try:
         files, sets = _split_roots(arguments)
         classes = dict.fromkeys(name for root in sets for name in root.classes())
-        categories = _all_categories(sets)
+        categories = all_categories(sets)
         numbers = {name: place for place, name in enumerate(classes)}
         for ref in list_apart(files, output):
             listing.add(ref)
@@ -128,17 +150,17 @@ def _split_roots(
 ) -> tuple[tuple[InputRoot, ...], list[DatasetRoot]]:
     """Return the roots of files, and the outputs of ours."""
     others = []
-    sets = []
+    sets: list[DatasetRoot] = []
     for argument in arguments:
         match = _NAMED.fullmatch(argument)
         label, path = (match[1], match[2]) if match else ("", argument)
-        for name, place in (("", argument), (label, path)):
-            name = printable(name or place.rstrip("/").rsplit("/", 1)[-1])
-            if not _MAGIC.search(place) and (root := dataset_root(name, place)):
-                sets.append(dataclasses.replace(root, prefix=f"{name}/" * bool(label)))
-                break
-        else:
+        root = _own_output(argument, label, path)
+        if root is None:
             others.append(argument)
+        else:
+            label, found = root
+            prefix = f"{found.name}/" if label else ""
+            sets.append(dataclasses.replace(found, prefix=prefix))
     files = parse_inputs(others) if others else ()
     if len(files) + len(sets) > 1:
         files = tuple(dataclasses.replace(r, prefix=f"{r.name}/") for r in files)
@@ -147,7 +169,12 @@ def _split_roots(
     return files, sets
 
 
-def _all_categories(sets: Sequence[DatasetRoot]) -> tuple[Category, ...]:
+def all_categories(sets: Sequence[DatasetRoot]) -> tuple[Category, ...]:
+    """Return the classes of the objects of some data sets, by id.
+
+    Raises:
+        ValueError: Two classes have one id.
+    """
     found: dict[int, Category] = {}
     for root in sets:
         for category in root.categories():

@@ -3,7 +3,11 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
+from pipelines.command.inputs import Inputs, all_categories
+from pipelines.errors import UsageError
+from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco import Category, CocoImages, read_coco
 from transforms.annotations.dataset_layout import (
@@ -14,13 +18,14 @@ from transforms.annotations.dataset_layout import (
     split_named,
     split_of,
 )
+from transforms.annotations.dataset_source import DatasetRoot
 from transforms.annotations.sources import Annotation, AnnotationSource
 from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
 from transforms.inputs.listing import Listing
 from transforms.storage.text import shown
 
-_INDEX = "inputs"
+INDEX: Final = "inputs"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +52,15 @@ class Annotated:
     strays: Sequence[str] = ()
 
 
-def annotate(source: AnnotationSource, listing: Listing) -> tuple[Listing, Annotated]:
+def annotate(
+    source: AnnotationSource, listing: Listing, index: AnnotationIndex
+) -> tuple[Listing, Annotated]:
     """Return a listing whose references say where their annotations are.
 
     Args:
         source: Where annotations come from.
         listing: The pictures.
+        index: What inputs of ours know of theirs; the rest is added.
 
     Raises:
         OSError: A file of annotations cannot be read.
@@ -61,12 +69,20 @@ def annotate(source: AnnotationSource, listing: Listing) -> tuple[Listing, Annot
     named = source.named()
     if not source.has_files:
         names = {source.name_of(ref.key) for ref in listing.refs()} if named else set()
-        return listing, Annotated(named=len(named), absent=named - names)
+        return listing, Annotated(
+            index=index if index.count else None,
+            named=len(named),
+            absent=named - names,
+            annotations=index.given,
+        )
     images = read_coco(source.instances, source.captions)
     keys = _keys(images, listing.refs())
-    index = AnnotationIndex(_INDEX)
+    given = index.given
     annotated = Listing()
     for ref in listing.refs():
+        if ref.about:
+            annotated.add(ref)
+            continue
         found = _annotation(source, images, keys, ref.key)
         about = "" if found == Annotation() else index.add(found)
         annotated.add(dataclasses.replace(ref, about=about))
@@ -77,7 +93,7 @@ def annotate(source: AnnotationSource, listing: Listing) -> tuple[Listing, Annot
         named=len(named),
         absent=named - keys.keys(),
         categories=tuple(sorted(images.categories.values(), key=lambda c: c.id)),
-        annotations=images.annotations,
+        annotations=images.annotations + given,
         elsewhere=sum(
             image.annotations for image in images.images() if image.name not in alone
         ),
@@ -116,29 +132,103 @@ def _annotation(
         return Annotation(problem=error.message)
 
 
-def classes_of(
-    source: AnnotationSource, refs: Iterable[ImageRef], roots: Iterable[TfdsRoot]
+def labelled_settings(
+    config: IngestConfig,
+    annotations: AnnotationSource,
+    annotated: Annotated,
+    inputs: Inputs,
+    listing: Listing,
+) -> dict[str, Any]:
+    """Return the settings that make a data set one of format version 2.
+
+    Args:
+        config: What was asked for.
+        annotations: Where annotations come from.
+        annotated: What there is besides the pictures.
+        inputs: The input roots.
+        listing: The pictures, before COCO's files were joined to them.
+
+    Raises:
+        UsageError: Classes, objects or splits cannot be told.
+    """
+    flag = "--labels folder" if config.labels else "--input"
+    try:
+        sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
+        classes = _classes(annotations, listing.refs(), sets)
+        categories = all_categories(inputs.own)
+        if config.instances and categories:
+            raise ValueError(
+                "--instances beside a data set that has objects: ingest the pictures "
+                "of the file alone, then both data sets together"
+            )
+        splits: tuple[int, ...] = ()
+        if config.split_from != "hash":
+            flag = f"--split-from {config.split_from}"
+            splits = _shards_by_split(
+                config.split_from,
+                listing,
+                annotated.index,
+                inputs.tfds,
+                config.shards,
+                config.shard_mb,
+            )
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    return {
+        "classes": classes,
+        "categories": annotated.categories or categories,
+        "has_objects": bool(config.instances or categories),
+        "annotated_as": config.annotated_as,
+        "split_from": config.split_from,
+        "split_shards": splits,
+    }
+
+
+def labelled_identity(
+    config: IngestConfig, labelled: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what decides the bytes of a data set of version 2 besides."""
+    if not labelled:
+        return {}
+    return {
+        "format-version": 2,
+        "labels": config.labels,
+        "annotated-as": config.annotated_as,
+        "has-objects": labelled["has_objects"],
+        "split-from": config.split_from,
+        "split-shards": list(labelled["split_shards"]),
+        "classes": list(labelled["classes"]),
+        "categories": [dataclasses.asdict(c) for c in labelled["categories"]],
+    }
+
+
+def _classes(
+    source: AnnotationSource,
+    refs: Iterable[ImageRef],
+    roots: Iterable[TfdsRoot | DatasetRoot],
 ) -> tuple[str, ...]:
     """Return the classes of all pictures in the order of their numbers.
 
-    Those of TFDS data sets keep their order; the others follow sorted.
+    Those of data sets keep their order; the others follow sorted.
 
     Args:
         source: Where annotations come from.
         refs: The pictures that are listed.
-        roots: The TFDS data sets, ours among them.
+        roots: The data sets among the inputs.
 
     Raises:
         ValueError: The classes of a data set are not known before it is read.
     """
     given = dict.fromkeys(name for root in roots for name in root.classes())
-    found = {source.label_of(ref.key) for ref in refs} - {"", *given}
+    listed = (source.label_of(ref.key) for ref in refs if not ref.about)
+    found = set(listed) - {"", *given}
     return (*given, *sorted(found))
 
 
-def shards_by_split(
+def _shards_by_split(
     split_from: SplitFrom,
     listing: Listing,
+    index: AnnotationIndex | None,
     roots: Iterable[TfdsRoot],
     shards: int | None,
     shard_mb: int,
@@ -148,6 +238,7 @@ def shards_by_split(
     Args:
         split_from: What decides the split of a picture.
         listing: The pictures.
+        index: What is known of them.
         roots: The TFDS data sets among the inputs.
         shards: Number of shards of the train split; None where their size decides.
         shard_mb: Megabytes of source pictures in a shard.
@@ -157,7 +248,7 @@ def shards_by_split(
     """
     sizes: Counter[str] = Counter()
     first = ""
-    for split, size in _sizes(split_from, listing, roots):
+    for split, size in _sizes(split_from, listing, index, roots):
         if isinstance(split, ImageError):
             first = first or split.message
         else:
@@ -177,11 +268,15 @@ def shards_by_split(
 
 
 def _sizes(
-    split_from: SplitFrom, listing: Listing, roots: Iterable[TfdsRoot]
+    split_from: SplitFrom,
+    listing: Listing,
+    index: AnnotationIndex | None,
+    roots: Iterable[TfdsRoot],
 ) -> Iterator[tuple[Split | ImageError, int]]:
     for ref in listing.refs():
         try:
-            split = split_of(ref, split_from)
+            given = "" if index is None else index.read(ref.about).split
+            split = split_of(ref, split_from, given)
         except ImageError as error:
             yield error, ref.size
         else:
@@ -190,7 +285,7 @@ def _sizes(
     for root in roots:
         for name, size in root.split_sizes():
             try:
-                given = root.name if split_from == "input" else name
-                yield split_named(given, "its split"), size
+                called = root.name if split_from == "input" else name
+                yield split_named(called, "its split"), size
             except ImageError as error:
                 yield error, size

@@ -15,13 +15,14 @@ from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.annotated import (
+    INDEX,
     Annotated,
     annotate,
-    classes_of,
-    shards_by_split,
+    labelled_identity,
+    labelled_settings,
 )
 from pipelines.ingest.config import IngestConfig
-from transforms.annotations.annotation_index import write_strays
+from transforms.annotations.annotation_index import AnnotationIndex, write_strays
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     DatasetSettings,
@@ -107,9 +108,12 @@ def plan(config: IngestConfig) -> IngestPlan:
             "captions": _sha256(config.captions) if config.captions else "",
             "wikiart-list": [_sha256(path) for path in config.wikiart_list],
         }
+        if config.instances:
+            hashes["instances"] = _sha256(config.instances)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
     listing = Listing()
+    index = AnnotationIndex(INDEX)
     try:
         inputs = find_inputs(config.input)
         for ref in list_apart(inputs.files, config.output):
@@ -118,13 +122,21 @@ def plan(config: IngestConfig) -> IngestPlan:
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
+        classes = dict.fromkeys(name for own in inputs.own for name in own.classes())
+        numbers = {name: place for place, name in enumerate(classes)}
+        for own in inputs.own:
+            for ref in own.list_pictures(index, numbers):
+                listing.add(ref)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
-    listing, annotated = annotate(annotations, listing)
+    given, own_pictures = listing, index.count
+    listing, annotated = annotate(annotations, given, index)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
-    labelled = _labelled(config, annotations, annotated, inputs, listing)
+    labelled: dict[str, Any] = {}
+    if own_pictures or config.labels or config.instances or config.split_from != "hash":
+        labelled = labelled_settings(config, annotations, annotated, inputs, given)
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
         "name": config.name,
@@ -137,7 +149,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         "min-side": config.min_side,
         "max-pixels": config.max_pixels,
         **hashes,
-        **_labelled_identity(config, labelled),
+        **labelled_identity(config, labelled),
     }
     settings = DatasetSettings(
         name=config.name,
@@ -159,55 +171,6 @@ def plan(config: IngestConfig) -> IngestPlan:
         identity=identity,
         annotated=annotated,
     )
-
-
-def _labelled(
-    config: IngestConfig,
-    annotations: AnnotationSource,
-    annotated: Annotated,
-    inputs: Inputs,
-    listing: Listing,
-) -> dict[str, Any]:
-    """Return the settings of format version 2; none where nothing of it is wanted."""
-    if not config.labels and not config.instances and config.split_from == "hash":
-        return {}
-    flag = "--labels folder" if config.labels else "--input"
-    try:
-        classes = classes_of(annotations, listing.refs(), inputs.tfds)
-        splits: tuple[int, ...] = ()
-        if config.split_from != "hash":
-            flag = f"--split-from {config.split_from}"
-            splits = shards_by_split(
-                config.split_from, listing, inputs.tfds, config.shards, config.shard_mb
-            )
-    except ValueError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    return {
-        "classes": classes,
-        "categories": annotated.categories,
-        "has_objects": bool(config.instances),
-        "annotated_as": config.annotated_as,
-        "split_from": config.split_from,
-        "split_shards": splits,
-    }
-
-
-def _labelled_identity(
-    config: IngestConfig, labelled: Mapping[str, Any]
-) -> dict[str, Any]:
-    if not labelled:
-        return {}
-    return {
-        "format-version": 2,
-        "labels": config.labels,
-        "instances": _sha256(config.instances) if config.instances else "",
-        "annotated-as": config.annotated_as,
-        "has-objects": labelled["has_objects"],
-        "split-from": config.split_from,
-        "split-shards": list(labelled["split_shards"]),
-        "classes": list(labelled["classes"]),
-        "categories": [dataclasses.asdict(c) for c in labelled["categories"]],
-    }
 
 
 def _sha256(path: str) -> str:

@@ -27,7 +27,7 @@ def _temporary_file() -> IO[bytes]:
 class AnnotationIndex:
     """The annotations of the pictures of a listing, in an unnamed temporary file.
 
-    `count` is how many pictures have one.
+    `count` is how many pictures have one, `given` how many annotations they have.
 
     Args:
         name: Name of the listing.
@@ -38,6 +38,7 @@ class AnnotationIndex:
         self._file = _temporary_file()
         self._end = 0
         self.count = 0
+        self.given = 0
 
     def __del__(self) -> None:
         self._file.close()
@@ -50,6 +51,7 @@ class AnnotationIndex:
         data = json.dumps(annotation.to_json(), sort_keys=True).encode() + b"\n"
         self._file.write(data)
         self.count += 1
+        self.given += annotation.given
         place, self._end = self._end, self._end + len(data)
         digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return f"{self._name}:{place}:{len(data)}:{digest}"

@@ -15,6 +15,7 @@ from transforms.annotations.coco import Category
 from transforms.annotations.dataset_layout import FORMAT_VERSIONS, MANIFEST
 from transforms.annotations.sources import Annotation
 from transforms.elements import CellStatus, ImageRef, ImageStatus
+from transforms.storage.files import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
 from transforms.storage.parts import parts_in
@@ -58,6 +59,17 @@ class DatasetRoot:
     path: str
     maker: Maker
     prefix: str = ""
+
+    @property
+    def of_version_1(self) -> bool:
+        """Whether it is a local data set that TFDS reads with all that is in it."""
+        if self.maker != "ingest" or is_remote(self.path):
+            return False
+        try:
+            found = OutputFolder(self.path).read_json(_INGEST)
+        except ValueError:
+            return True  # Whoever reads it says what is wrong.
+        return not isinstance(found, dict) or found.get("format_version") != 2
 
     def about(self) -> Mapping[str, Any]:
         """Return what `ingest.json` says; nothing of an output of `stylize`.
@@ -165,6 +177,10 @@ def dataset_root(name: str, path: str, prefix: str = "") -> DatasetRoot | None:
         name: Name of the root.
         path: Local path or URL of the folder.
         prefix: What every key begins with.
+
+    Raises:
+        OSError: It cannot be looked at.
+        RuntimeError: A package for remote files is missing.
     """
     maker = maker_of(path)
     return None if maker is None else DatasetRoot(name, path, maker, prefix)
@@ -204,7 +220,7 @@ def annotation_of(
         return None
     facts = {name: said[name] for name in _FACTS if said.get(name) is not None}
     label = facts.get("label", "")
-    found = Annotation.from_json(
+    return Annotation.from_json(
         {
             **facts,
             "label_index": classes.get(label, -1),
@@ -212,6 +228,3 @@ def annotation_of(
             "height": row["height"],
         }
     )
-    nothing = Annotation(width=found.width, height=found.height, split=found.split)
-    # The split of a data set without anything else is no news to anybody.
-    return None if found == nothing and maker == "ingest" else found

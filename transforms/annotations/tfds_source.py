@@ -197,18 +197,9 @@ def _take(
         captions=tuple(map(_text, captions if captions is not None else ())),
         coco_id=id_of(_plain(values.get("coco_id", values.get("image/id")))),
         split=split,
-        **_objects(values),
     )
     ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
     return SourceImage(ref, data, annotation)
-
-
-def _objects(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an annotation that a data set of ours has beside a label."""
-    if "objects_known" not in values:
-        return {}
-    found = {name: _text(values[name]) for name in ("license", "license_url", "url")}
-    return found
 
 
 def _plain(value: Any) -> Any:

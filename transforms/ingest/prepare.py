@@ -236,7 +236,8 @@ class _PrepareDoFn(beam.DoFn):
 
     def _annotated(self, source: SourceImage) -> SourceImage:
         """Return a source with what the annotation files say, if there are any."""
-        if source.annotation is not None or not self._settings.annotations.has_files:
+        known = self._settings.annotations.has_files or source.ref.about
+        if source.annotation is not None or not known:
             return source
         found = read_annotation(self._output, source.ref.about)
         return dataclasses.replace(source, annotation=found)

@@ -305,21 +305,34 @@ def test_an_annotation_of_another_size_is_no_annotation_of_the_picture(run, tmp_
     assert "81x60" in row["message"]
 
 
-def test_a_labelled_data_set_is_an_input_that_keeps_its_labels(run, tmp_path):
+def test_a_labelled_data_set_is_an_input_that_keeps_what_it_knows(run, tmp_path):
     names = ["train/dog/1.png", "train/cat/1.png", "val/cat/2.png", "val/none.png"]
     for seed, name in enumerate(names):
         draw(tmp_path / "in" / name, seed)
-    flags = ("--labels", "folder", "--split-from", "folder")
-    assert run(*flags)[0] == 0
+    images = [("dog/1.png", 80, 60), ("val/cat/2.png", 80, 60)]
+    path = write_instances(tmp_path / "i.json", images, [{"image_id": 0}] * 2)
+    flags = ("--labels", "folder", "--split-from", "folder", "--kind", "coco")
+    assert run(*flags, "--instances", path)[0] == 0
+    draw(tmp_path / "more" / "bird" / "1.png", 77)
     status, err = run("--split-from", "tfds", inputs=("out",), output="again")
     assert status == 0, err
-    rows = rows_of(tmp_path / "again")
-    first = rows_of(tmp_path / "out")
-    for key, row in rows.items():
-        for name in ("label", "label_index", "split"):
+    assert "2 annotations = 2 kept" in err
+    first, again = rows_of(tmp_path / "out"), rows_of(tmp_path / "again")
+    assert again.keys() == first.keys()
+    for key, row in again.items():
+        for name in ("label", "label_index", "split", "objects", "width", "height"):
             assert row[name] == first[key][name]
-    about = json.loads((tmp_path / "again/ingest.json").read_text())
-    assert about["classes"] == ["cat", "dog", "val"]
+    # Together with a folder its classes keep their numbers.
+    flags = ("--labels", "folder")
+    assert run(*flags, inputs=("out", "more"), output="both")[0] == 0
+    about = json.loads((tmp_path / "both/ingest.json").read_text())
+    assert about["classes"] == ["cat", "dog", "val", "bird"]
+    rows = rows_of(tmp_path / "both")
+    assert rows["more/bird/1.png"]["label_index"] == 3
+    assert rows["more/bird/1.png"]["objects"] is None
+    assert (
+        rows["out/train/dog/1.png"]["objects"] == (first["train/dog/1.png"]["objects"])
+    )
 
 
 @pytest.mark.parametrize(

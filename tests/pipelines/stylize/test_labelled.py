@@ -240,7 +240,7 @@ def test_a_shard_that_was_cut_fails_its_pictures(stylize, world, tmp_path):
     data = shard.read_bytes()
     shard.write_bytes(data[: len(data) // 2])
     try:
-        status, err = stylize("--max-failure-rate", "1")
+        status, _ = stylize("--max-failure-rate", "1")
     finally:
         shard.write_bytes(data)
     assert status == 0
