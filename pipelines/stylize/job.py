@@ -26,6 +26,7 @@ from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
 from transforms.stylize.annotated import write_facts
+from transforms.stylize.coco_files import ANNOTATIONS, WriteCocoFiles
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery
@@ -51,6 +52,7 @@ OUTPUT_NAMES: Final = (
     "styles.parquet",
     CLASSES,
     CATEGORIES,
+    ANNOTATIONS,
 )
 
 __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
@@ -109,6 +111,9 @@ def build(
         _ = compacted | "WriteGallery" >> gallery
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+        if config.layout == "tree" and cells.annotations:
+            coco = WriteCocoFiles(output, plan.pictures.categories)
+            _ = compacted | "WriteCocoFiles" >> coco
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
     _ = (
         (styles.failures, stylized.failures, bad.failures)

@@ -214,6 +214,67 @@ def test_a_stylized_output_is_an_input_with_its_labels(stylize, world, tmp_path)
         assert row["annotation"] == first[row["content_key"]]["annotation"]
 
 
+def test_a_tree_keeps_its_folders_and_coco_reads_it(stylize, tmp_path, capfd):
+    coco = pytest.importorskip("pycocotools.coco")
+    out = tmp_path / "out"
+    assert stylize("--layout", "tree", "--content-size", "32")[0] == 0
+    assert sorted(path.name for path in (out / "annotations").iterdir()) == [
+        "captions_train.json",
+        "captions_val.json",
+        "instances_train.json",
+        "instances_val.json",
+    ]
+    seen = {}
+    for split in ("train", "val"):
+        read = coco.COCO(str(out / "annotations" / f"instances_{split}.json"))
+        assert [c["name"] for c in read.loadCats(read.getCatIds())] == [
+            "face",
+            "never seen",
+        ]
+        told = coco.COCO(str(out / "annotations" / f"captions_{split}.json"))
+        for image in read.loadImgs(read.getImgIds()):
+            with Image.open(out / "images" / image["file_name"]) as opened:
+                assert opened.size == (image["width"], image["height"]) == (48, 32)
+            folder, _, _ = image["file_name"].rpartition("/")
+            (row,) = (
+                row
+                for row in rows_of(out)
+                if row["path"] == f"images/{image['file_name']}"
+            )
+            key = row["content_key"]
+            assert key.startswith(f"{folder}/")
+            assert image["label"] == folder.rpartition("/")[2]
+            found = read.loadAnns(read.getAnnIds(image["id"]))
+            assert [about["bbox"] for about in found] == expected_boxes(key, 0.5)
+            for about in found:
+                left, top, width, height = about["bbox"]
+                corners = [left, top, left + width, top, left, top + height]
+                assert about["segmentation"] == [corners]
+                assert read.annToMask(about).sum() > 0
+            captions = told.loadAnns(told.getAnnIds(image["id"]))
+            assert [about["caption"] for about in captions] == [f"a {key}"]
+            seen.setdefault(key, []).append(image["styles"][0]["artist"])
+    # Two pictures of each content that the file lists; the other is not "without".
+    assert {key: sorted(artists) for key, artists in seen.items()} == {
+        key: ["hokusai", "juan-gris"]
+        for key, boxes in CONTENTS.items()
+        if boxes is not None
+    }
+    capfd.readouterr()
+
+
+def test_keras_reads_a_tree_as_classes(stylize, tmp_path):
+    import keras
+
+    assert stylize("--layout", "tree")[0] == 0
+    read = keras.utils.image_dataset_from_directory(
+        str(tmp_path / "out/images/train"), shuffle=False, verbose=False
+    )
+    assert read.class_names == CLASSES
+    labels = np.concatenate([labels.numpy() for _, labels in read])
+    assert labels.tolist() == [0, 0, 1, 1]
+
+
 # webdataset 1.0 leaves the shard that it has read to the end open.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_webdataset_reads_labels_objects_and_captions(stylize, world, tmp_path):
