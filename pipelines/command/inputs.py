@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_source import DatasetRoot, dataset_root
 from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
 from transforms.inputs.listing import Listing

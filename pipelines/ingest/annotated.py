@@ -9,7 +9,8 @@ from pipelines.command.inputs import Inputs, all_categories
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco import Category, CocoImages, read_coco
+from transforms.annotations.coco import CocoImages, read_coco
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
     SPLITS,
     Split,

@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan, dry_pairing
+from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import Count, ImageError, ImageRef
 from transforms.images.load import load_bytes
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_table
 from transforms.storage.parts import parts_in
-from transforms.stylize.annotated import CellAnnotations
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.plan import PlanCells

@@ -16,7 +16,9 @@ from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
 from pipelines.stylize.leftovers import leftovers, records
 from pipelines.stylize.plan import StylizePlan, most_cells, pairing_of, plan
+from transforms.annotations.coco_files import ANNOTATIONS, WriteCocoFiles
 from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.known_of_cells import write_facts
 from transforms.annotations.sources import class_list
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
@@ -25,8 +27,6 @@ from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
-from transforms.stylize.annotated import write_facts
-from transforms.stylize.coco_files import ANNOTATIONS, WriteCocoFiles
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.encode_styles import EncodedStyles, EncodeStyles, ReadStyleBank
 from transforms.stylize.gallery import WriteGallery

@@ -11,10 +11,15 @@ from pipelines.command.apart import checker
 from pipelines.command.inputs import Pictures, list_pictures
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
+from transforms.annotations.known_of_cells import (
+    CellAnnotations,
+    Facts,
+    facts_digest,
+    facts_of,
+)
 from transforms.inputs.listing import Listing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.annotated import CellAnnotations, Facts, facts_digest, facts_of
 from transforms.stylize.cells import StylizeSettings
 from transforms.stylize.earlier_failures import Retry, failed_before
 from transforms.stylize.pair_table import (

@@ -13,7 +13,7 @@ from pipelines.verify.findings import (
     parquet_finding,
     table_findings,
 )
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
     DatasetSettings,
     fingerprint_of,

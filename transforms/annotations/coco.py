@@ -9,39 +9,24 @@ where none does, those whose whole keys it ends with, as where a folder was left
 import dataclasses
 import functools
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from transforms.annotations.geometry import check_code
-from transforms.annotations.objects import ImageObject, Polygon, more_of
+from transforms.annotations.coco_objects import (
+    NO_ID,
+    BadAnnotationError,
+    Category,
+    coco_object,
+    id_of,
+)
+from transforms.annotations.objects import ImageObject
 from transforms.elements import ImageError, Reason
 from transforms.inputs.names import composed
 from transforms.storage.text import read_text, shown
 
-NO_ID: Final = -1
-
 # Python refuses to read thousands of digits; an int64 has 19.
-_ID: Final = re.compile(r"[0-9]{1,19}")
-
-# COCO's boxes are rounded to hundredths of a pixel.
-_ROUNDING: Final = 0.01
-
-_LEAST_CORNERS: Final = 3
-
-
-class _BadAnnotationError(Exception):
-    """One annotation cannot be used; the others of its image can."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Category:
-    """A class of objects, as the file has it."""
-
-    id: int
-    name: str
-    supercategory: str = ""
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclasses.dataclass(slots=True)
@@ -72,6 +57,11 @@ class CocoImage:
     problem: str = ""
     captions: list[str] = dataclasses.field(default_factory=list)
     objects: list[Mapping[str, Any]] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels; 0, 0 when none are given."""
+        return (self.width, self.height) if self.width and self.height else (0, 0)
 
     @property
     def annotations(self) -> int:
@@ -139,45 +129,10 @@ class CocoImages:
         found, wrong = [], []
         for annotation in image.objects:
             try:
-                found.append(self._object(annotation, image))
-            except _BadAnnotationError as error:
+                found.append(coco_object(annotation, self.categories, image.size))
+            except BadAnnotationError as error:
                 wrong.append(f"annotation {shown(annotation.get('id'))}: {error}")
         return tuple(found), tuple(wrong)
-
-    def _object(self, annotation: Mapping[str, Any], image: CocoImage) -> ImageObject:
-        category = self.categories.get(id_of(annotation.get("category_id")))
-        if category is None:
-            given = shown(annotation.get("category_id"))
-            raise _BadAnnotationError(f"the file has no category {given}")
-        left, top, width, height = _numbers(annotation.get("bbox"), "bbox", 4)
-        if width <= 0 or height <= 0:
-            raise _BadAnnotationError(f"its box is empty, {width:g} by {height:g}")
-        note = ""
-        if image.width and image.height:
-            right, bottom = left + width, top + height
-            size = f"the picture of {image.width}x{image.height}"
-            if left >= image.width or top >= image.height or min(right, bottom) <= 0:
-                raise _BadAnnotationError(f"its box is wholly outside {size}")
-            over = max(-left, -top, right - image.width, bottom - image.height)
-            note = "its box is partly outside the picture" if over > _ROUNDING else ""
-        polygons, mask = _outline(annotation.get("segmentation"), image)
-        area = annotation.get("area", width * height)
-        keypoints = _numbers(annotation.get("keypoints", []), "keypoints")
-        if len(keypoints) % 3:
-            raise _BadAnnotationError("its keypoints are not x, y, visibility each")
-        return ImageObject(
-            id=id_of(annotation.get("id")),
-            category=category.name,
-            category_id=category.id,
-            box=(left, top, width, height),
-            area=_numbers([area], "area", 1)[0],
-            crowd=bool(annotation.get("iscrowd", 0)),
-            polygons=polygons,
-            mask=mask,
-            keypoints=keypoints,
-            more=more_of(annotation),
-            note=note,
-        )
 
     def add_images(self, content: Mapping[str, Any], *, instances: bool) -> None:
         """Take in the images of a file."""
@@ -323,17 +278,6 @@ class _Shape:
             raise ValueError(f"{self._path}: {error}") from error
 
 
-def id_of(value: Any) -> int:
-    """Return a value as the id of an image; -1 where it is none of 64 bits.
-
-    >>> id_of(5), id_of("5"), id_of(10**23), id_of(True), id_of(None)
-    (5, 5, -1, -1, -1)
-    """
-    if isinstance(value, str) and _ID.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and 0 <= value < 2**63 else NO_ID
-
-
 def _read_json(path: str) -> Any:
     try:
         text = read_text(path)
@@ -348,7 +292,7 @@ def _read_json(path: str) -> Any:
 
 
 def _whole_number(digits: str) -> int | str:
-    return int(digits) if _ID.fullmatch(digits.removeprefix("-")) else digits
+    return int(digits) if _WHOLE.fullmatch(digits) else digits
 
 
 def _image(entry: Mapping[str, Any], licenses: Mapping[Any, Any]) -> CocoImage:
@@ -392,48 +336,6 @@ def _half_character(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _numbers(values: Any, name: str, count: int | None = None) -> tuple[float, ...]:
-    """Return a list of finite numbers."""
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        raise _BadAnnotationError(f"its {name} is {shown(values)}, expected numbers")
-    good = all(
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        for value in values
-    )
-    if not good or (count is not None and len(values) != count):
-        wanted = "finite numbers" if count is None else f"{count} finite numbers"
-        raise _BadAnnotationError(f"its {name} is {shown(values)}, expected {wanted}")
-    return tuple(map(float, values))
-
-
-def _outline(segmentation: Any, image: CocoImage) -> tuple[tuple[Polygon, ...], str]:
-    """Return polygons and the code of a mask; one of them, or none."""
-    if not segmentation:
-        return (), ""
-    if not isinstance(segmentation, Mapping):
-        if not isinstance(segmentation, list):
-            raise _BadAnnotationError(f"its segmentation is {shown(segmentation)}")
-        polygons = tuple(_numbers(points, "polygon") for points in segmentation)
-        for points in polygons:
-            if len(points) < 2 * _LEAST_CORNERS or len(points) % 2:
-                raise _BadAnnotationError(
-                    f"a polygon of it has {len(points) / 2:g} points, expected at "
-                    f"least {_LEAST_CORNERS}"
-                )
-        return polygons, ""
-    size = [image.height, image.width]
-    if segmentation.get("size") != size or not all(size):
-        raise _BadAnnotationError(
-            f"its mask is of {shown(segmentation.get('size'))}, the image is of {size}"
-        )
-    try:
-        return (), check_code(segmentation.get("counts"), *size)
-    except ValueError as error:
-        raise _BadAnnotationError(f"its mask cannot be used: {error}") from error
 
 
 def _ends_with(path: str, tail: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from model.config import canonical_json
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import NO_CLASS, AnnotationSource
 from transforms.elements import ImageError, ImageRef, Reason

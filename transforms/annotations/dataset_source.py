@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import FORMAT_VERSIONS, MANIFEST
 from transforms.annotations.sources import Annotation
 from transforms.elements import CellStatus, ImageRef, ImageStatus
@@ -141,9 +141,7 @@ class DatasetRoot:
             yield ref
 
     def _rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
-        output = OutputFolder(self.path)
-        for name in sorted(parts_in(output, MANIFEST)):
-            yield from stream_rows(output.path(name), columns)
+        return manifest_rows(OutputFolder(self.path), columns)
 
     def _ingested(self, row: Row, about: Mapping[str, Any]) -> ImageRef | None:
         if row["status"] != ImageStatus.ACCEPTED:
@@ -168,6 +166,19 @@ class DatasetRoot:
             offset=row["offset"] if inside else -1,
             size=row["bytes"],
         )
+
+
+def manifest_rows(
+    output: OutputFolder, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """Yield the rows of a manifest, part by part.
+
+    Args:
+        output: Output of `ingest` or `stylize`.
+        columns: Columns wanted; None for all. Tables of before may lack some.
+    """
+    for name in sorted(parts_in(output, MANIFEST)):
+        yield from stream_rows(output.path(name), columns)
 
 
 def dataset_root(name: str, path: str, prefix: str = "") -> DatasetRoot | None:

@@ -9,7 +9,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from transforms.annotations.coco import NO_ID, read_coco
+from transforms.annotations.coco import read_coco
+from transforms.annotations.coco_objects import NO_ID
 from transforms.annotations.objects import ImageObject
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed

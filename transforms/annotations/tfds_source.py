@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.annotations.coco import id_of
+from transforms.annotations.coco_objects import id_of
 from transforms.annotations.sources import Annotation, SourceImage
 from transforms.elements import ImageRef
 from transforms.inputs.listing import Listing

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.geometry import follow, journey
 from transforms.annotations.objects import ImageObject

@@ -9,6 +9,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
+from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.thumbnails import (
     has_thumbnail,
@@ -20,7 +21,6 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
 from transforms.storage.worker_progress import progress_of
-from transforms.stylize.annotated import CellAnnotations
 from transforms.stylize.cells import (
     Cell,
     Layout,
@@ -220,10 +220,15 @@ class PlanCells:
         styles, alpha, settings = recipe.styles, recipe.alpha, self.settings
         path = cell_path(ref, styles, alpha, settings.format, self.layout)
         digest = cell_id(path, content_sha256, styles, alpha, settings)
-        if self.annotations and (said := self.annotations.digest(ref, styles)):
+        if said := self._said(ref, styles):
             # A picture whose label changed is another cell: its row tells of it.
             digest = hashlib.sha256(f"{digest} {said}".encode()).hexdigest()[:16]
         return Cell(digest, path, styles, alpha)
+
+    def _said(self, ref: ImageRef, styles: Sequence[StyleShare]) -> str:
+        if self.annotations is None:
+            return ""
+        return self.annotations.digest(ref, [share.id for share in styles])
 
     def has_previews(self, names: Sequence[str]) -> bool:
         """Return whether previews of contents are there and whole, where they must be.

@@ -1,4 +1,4 @@
-"""What is known of the content and the styles of a cell, for its manifest row."""
+"""What is known of the content and the styles of a cell, for its row and its id."""
 
 import dataclasses
 import functools
@@ -14,7 +14,6 @@ from transforms.elements import ImageRef
 from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
-from transforms.stylize.cells import StyleShare
 
 _STYLES: Final = f"{TEMPORARY}/annotations/style-facts.json"
 
@@ -43,9 +42,14 @@ class CellAnnotations:
     styles: str = ""
     held: Mapping[str, Facts] | None = None
 
-    def digest(self, ref: ImageRef, styles: Sequence[StyleShare]) -> str:
-        """Return what changes with all that is known of a cell; '' where nothing is."""
-        facts = [self._facts(share.id) for share in styles] if self.styles else []
+    def digest(self, ref: ImageRef, styles: Sequence[str]) -> str:
+        """Return what changes with all that is known of a cell; '' where nothing is.
+
+        Args:
+            ref: The content.
+            styles: Ids of the styles.
+        """
+        facts = [self._facts(style) for style in styles] if self.styles else []
         if not any(map(any, facts)):
             return digest_of(ref.about)
         return f"{digest_of(ref.about)} {json.dumps(facts)}"

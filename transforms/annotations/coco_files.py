@@ -15,12 +15,12 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
-from transforms.annotations.coco import Category
+from transforms.annotations.coco_objects import Category
+from transforms.annotations.dataset_source import manifest_rows
 from transforms.annotations.objects import ImageObject
 from transforms.elements import CellStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
-from transforms.stylize.manifest import MANIFEST_TABLE
 
 ANNOTATIONS: Final = "annotations"
 
@@ -153,8 +153,8 @@ class _File:
 def _rows(output: OutputFolder) -> Iterator[tuple[int, Row]]:
     """Yield the pictures of which something is known, numbered from 1."""
     number = 0
-    for row in MANIFEST_TABLE.all_rows(output, [*_COLUMNS, _STYLE]):
-        if row["status"] == CellStatus.DONE and row["annotation"] is not None:
+    for row in manifest_rows(output, [*_COLUMNS, _STYLE]):
+        if row["status"] == CellStatus.DONE and row.get("annotation"):
             number += 1
             yield number, row
 
