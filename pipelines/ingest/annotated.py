@@ -13,14 +13,13 @@ from transforms.annotations.coco import CocoImages, read_coco
 from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
     SPLITS,
-    Split,
     SplitFrom,
     count_shards,
     split_named,
     split_of,
 )
 from transforms.annotations.dataset_source import DatasetRoot
-from transforms.annotations.sources import Annotation, AnnotationSource
+from transforms.annotations.sources import Annotation, AnnotationSource, Split
 from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
 from transforms.inputs.listing import Listing
@@ -152,7 +151,7 @@ def labelled_settings(
     Raises:
         UsageError: Classes, objects or splits cannot be told.
     """
-    flag = "--labels folder" if config.labels else "--input"
+    flag = "--labels folder" if config.labels == "folder" else "--input"
     try:
         sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
         classes = _classes(annotations, listing.refs(), sets)

@@ -26,7 +26,7 @@ class IngestConfig:
     """What `stylebeam ingest` was asked to do."""
 
     input: tuple[str, ...] = required(
-        f"pictures: data sets made by this command, tfds:NAME, {flags.IMAGES}",
+        f"pictures: outputs of ingest and stylize, tfds:NAME, {flags.IMAGES}",
         metavar="P",
         path="read",
     )
@@ -98,12 +98,13 @@ class IngestConfig:
         path="read",
     )
     annotated_as: Grid = option(
-        "",
+        "unknown",
         "which pixels objects mean in a picture that EXIF turns, where its size does "
-        "not tell; without it such a picture fails",
+        "not tell; where it is unknown, such a picture fails",
     )
     labels: Labels = option(
-        "", "folder: the folder that a picture lies in is its class"
+        "none",
+        "folder: the folder that a picture lies in is its class",
     )
     split_from: SplitFrom = option(
         "hash",
@@ -141,13 +142,13 @@ class IngestConfig:
                 f"--kind {kind} with it, not --kind {self.kind}",
             )
         flags.require(
-            not self.labels or self.kind != "wikiart",
+            self.labels == "none" or self.kind != "wikiart",
             "--labels",
             self.labels,
             "no --kind wikiart, which takes labels from folders itself",
         )
         flags.require(
-            not self.annotated_as or bool(self.instances),
+            self.annotated_as == "unknown" or bool(self.instances),
             "--annotated-as",
             self.annotated_as,
             "--instances beside it",

@@ -98,6 +98,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         config.wikiart_list,
         config.instances,
         config.labels,
+        config.split_from == "folder",
     )
     flag = "--captions" if config.captions else "--wikiart-list"
     if config.instances:
@@ -135,7 +136,8 @@ def plan(config: IngestConfig) -> IngestPlan:
     listing, annotated = annotate(annotations, given, index)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
-    if own_pictures or config.labels or config.instances or config.split_from != "hash":
+    asked = config.labels != "none" or config.split_from != "hash"
+    if asked or config.instances or own_pictures:
         labelled = labelled_settings(config, annotations, annotated, inputs, given)
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",

@@ -36,11 +36,14 @@ class StylizeConfig:
     """What `stylebeam stylize` was asked to do."""
 
     content: tuple[str, ...] = required(
-        f"photographs: {flags.IMAGES}", metavar="P", path="read"
+        f"photographs: outputs of ingest and stylize, {flags.IMAGES}",
+        metavar="P",
+        path="read",
     )
     style: tuple[str, ...] = option(
         (),
-        f"paintings: {flags.IMAGES}; may be left out where a style bank has them all",
+        f"paintings: outputs of ingest and stylize, {flags.IMAGES}; may be left out "
+        "where a style bank has them all",
         metavar="P",
         path="read",
     )

@@ -15,7 +15,12 @@ from typing import Any, Final, Literal, get_args
 from model.config import canonical_json
 from transforms.annotations.coco_objects import Category
 from transforms.annotations.geometry import Grid
-from transforms.annotations.sources import NO_CLASS, AnnotationSource
+from transforms.annotations.sources import (
+    NO_CLASS,
+    SPLIT_NAMES,
+    AnnotationSource,
+    Split,
+)
 from transforms.elements import ImageError, ImageRef, Reason
 
 # Version 2 has classes by number, objects, or splits of its own; all else is version 1.
@@ -24,19 +29,9 @@ FORMAT_VERSIONS: Final = (1, 2)
 # More would not be five digits, which names in TFDS have.
 MAX_SHARDS: Final = 99_999
 
-Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 
 SplitFrom = Literal["hash", "folder", "input", "tfds"]
-
-# What people call the splits.
-_SPLIT_NAMES: Final[Mapping[str, Split]] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 
 Encode = Literal["jpeg", "png", "keep"]
 
@@ -84,7 +79,7 @@ class DatasetSettings:
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
     has_objects: bool = False
-    annotated_as: Grid = ""
+    annotated_as: Grid = "unknown"
     split_from: SplitFrom = "hash"
     split_shards: tuple[int, ...] = ()
 
@@ -161,12 +156,12 @@ def split_named(name: str, where: str) -> Split:
         ImageError: bad_annotation: it is none of these.
     """
     try:
-        return _SPLIT_NAMES[name]
+        return SPLIT_NAMES[name]
     except KeyError:
         raise ImageError(
             Reason.BAD_ANNOTATION,
             f"{where} is {name!r}, which is no split; expected one of "
-            f"{', '.join(_SPLIT_NAMES)}",
+            f"{', '.join(SPLIT_NAMES)}",
         ) from None
 
 

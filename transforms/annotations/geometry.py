@@ -16,8 +16,8 @@ import numpy.typing as npt
 from transforms.annotations.objects import Box, ImageObject, Polygon
 from transforms.elements import ImageError, Reason
 
-Grid = Literal["", "stored", "upright"]
-"""Which pixels an annotation means; '' where nobody says."""
+Grid = Literal["unknown", "stored", "upright"]
+"""Which pixels an annotation means."""
 
 Mask = npt.NDArray[Any]
 
@@ -61,7 +61,7 @@ def journey(
     upright: tuple[int, int],
     orientation: int,
     kept: tuple[int, int],
-    grid: Grid = "",
+    grid: Grid = "unknown",
 ) -> Journey:
     """Return what became of the pixels that annotations mean.
 
@@ -90,7 +90,7 @@ def journey(
         return Journey(*stored, 1, *kept)
     if annotated != (0, 0) and stored != upright:
         meant = "stored" if annotated == stored else "upright"
-    elif grid:
+    elif grid != "unknown":
         meant = grid
     else:
         raise ImageError(

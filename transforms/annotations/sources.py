@@ -17,7 +17,18 @@ from transforms.inputs.names import composed
 from transforms.storage.text import csv_rows, read_text, shown
 
 Kind = Literal["folder", "coco", "wikiart"]
-Labels = Literal["", "folder"]
+Labels = Literal["none", "folder"]
+
+Split = Literal["train", "val", "test"]
+
+# What people call the splits.
+SPLIT_NAMES: Final[Mapping[str, Split]] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 
 NO_CLASS: Final = -1
 
@@ -115,13 +126,15 @@ class AnnotationSource:
         wikiart_lists: Paths or URLs of WikiArt lists, `Style/file.jpg,class` a line.
         instances: Path or URL of a COCO instance file; '' when none.
         labels: Whether the folder that a picture lies in is its class.
+        split_folders: Whether the first folder of a key is a split, and so no class.
     """
 
     kind: Kind = "folder"
     captions: str = ""
     wikiart_lists: tuple[str, ...] = ()
     instances: str = ""
-    labels: Labels = ""
+    labels: Labels = "none"
+    split_folders: bool = False
 
     @property
     def has_files(self) -> bool:
@@ -153,14 +166,16 @@ class AnnotationSource:
             found = self._of_coco(key)
         if self.kind == "wikiart":
             found = _painting(key, self.wikiart_lists)
-        if self.labels:
-            found = dataclasses.replace(found, label=folder_label(key))
+        if self.labels == "folder":
+            found = dataclasses.replace(
+                found, label=folder_label(key, self.split_folders)
+            )
         return found
 
     def label_of(self, key: str) -> str:
         """Return the class of the picture of a key; '' for none."""
-        if self.labels:
-            return folder_label(key)
+        if self.labels == "folder":
+            return folder_label(key, self.split_folders)
         return (
             _painting(key, self.wikiart_lists).label if self.kind == "wikiart" else ""
         )
@@ -211,13 +226,26 @@ class AnnotationSource:
         return composed(_listed_name(key))
 
 
-def folder_label(key: str) -> str:
+def folder_label(key: str, split_folders: bool = False) -> str:
     """Return the name of the folder that a picture lies in, composed; '' for none.
+
+    Args:
+        key: Key of the picture.
+        split_folders: Whether the first folder, behind the name of the input if that
+            is there, is a split: a picture right inside has no class.
 
     >>> folder_label("train/cat/1.jpg"), folder_label("1.jpg")
     ('cat', '')
+    >>> folder_label("train/1.jpg", True), folder_label("train/train/1.jpg", True)
+    ('', 'train')
     """
-    return composed(key.rpartition("/")[0].rpartition("/")[2])
+    *folders, _ = key.split("/")
+    if split_folders:
+        splits = [place for place in (0, 1) if folders[place : place + 1]]
+        first = next((p for p in splits if folders[p] in SPLIT_NAMES), None)
+        if first is not None and first == len(folders) - 1:
+            return ""
+    return composed(folders[-1]) if folders else ""
 
 
 def class_list(names: Iterable[str]) -> bytes:

@@ -281,14 +281,14 @@ def test_a_folder_tells_files_of_one_name_apart(run, tmp_path):
     assert rows["b/1.png"]["captions"] == ["of b"]
 
 
-@pytest.mark.parametrize("grid", ["", "stored", "upright"])
+@pytest.mark.parametrize("grid", ["unknown", "stored", "upright"])
 def test_an_upside_down_picture_needs_a_word(run, tmp_path, grid):
     draw(tmp_path / "in" / "a.png", 1, orientation=3)
     path = write_instances(tmp_path / "i.json", [("a.png", 80, 60)], [{"image_id": 0}])
     flags = ["--kind", "coco", "--instances", path]
-    run(*flags, *(["--annotated-as", grid] if grid else []))
+    run(*flags, "--annotated-as", grid)
     row = rows_of(tmp_path / "out")["a.png"]
-    if not grid:
+    if grid == "unknown":
         assert (row["reason"], row["annotations"]) == ("bad_annotation", 1)
         assert "--annotated-as stored or upright" in row["message"]
     else:
@@ -326,9 +326,10 @@ def test_a_labelled_data_set_is_an_input_that_keeps_what_it_knows(run, tmp_path)
     flags = ("--labels", "folder")
     assert run(*flags, inputs=("out", "more"), output="both")[0] == 0
     about = json.loads((tmp_path / "both/ingest.json").read_text())
-    assert about["classes"] == ["cat", "dog", "val", "bird"]
+    assert about["classes"] == ["cat", "dog", "bird"]
     rows = rows_of(tmp_path / "both")
-    assert rows["more/bird/1.png"]["label_index"] == 3
+    assert rows["out/val/none.png"]["label_index"] == -1
+    assert rows["more/bird/1.png"]["label_index"] == 2
     assert rows["more/bird/1.png"]["objects"] is None
     assert (
         rows["out/train/dog/1.png"]["objects"] == (first["train/dog/1.png"]["objects"])

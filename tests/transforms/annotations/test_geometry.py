@@ -133,12 +133,12 @@ def test_codes_are_told_from_other_texts():
 @pytest.mark.parametrize(
     ("annotated", "orientation", "grid", "turned"),
     [
-        ((60, 40), 6, "", True),  # stored, by its size
-        ((40, 60), 6, "", False),  # upright, by its size
+        ((60, 40), 6, "unknown", True),  # stored, by its size
+        ((40, 60), 6, "unknown", False),  # upright, by its size
         ((40, 60), 6, "stored", False),  # what can be seen is not asked for
         ((60, 40), 3, "stored", True),
         ((60, 40), 3, "upright", False),
-        ((0, 0), 1, "", False),
+        ((0, 0), 1, "unknown", False),
         ((0, 0), 8, "stored", True),
     ],
 )
