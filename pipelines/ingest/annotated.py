@@ -222,6 +222,8 @@ def _classes(
     given = dict.fromkeys(name for root in roots for name in root.classes())
     listed = (source.label_of(ref.key) for ref in refs if not ref.about)
     found = set(listed) - {"", *given}
+    if source.labels == "folder" and not given and not found:
+        raise ValueError("no picture lies in the folder of a class")
     return (*given, *sorted(found))
 
 

@@ -28,9 +28,7 @@ def pipe(tmp_path):
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize(
-    "read", [read_coco, read_wikiart_list, bank_file, load_bank]
-)
+@pytest.mark.parametrize("read", [read_coco, read_wikiart_list, bank_file, load_bank])
 def test_pipe_as_a_table(pipe, read):
     with pytest.raises(OSError, match="not a regular file"):
         read(pipe)

@@ -128,6 +128,14 @@ def test_the_name_of_an_input_is_a_split(run, tmp_path):
     assert rows["validation/2.png"]["split"] == "val"
 
 
+def test_no_class_at_all_is_an_error_before_anything_is_written(run, tmp_path):
+    draw(tmp_path / "in" / "train" / "1.png", 1)
+    status, err = run("--labels", "folder", "--split-from", "folder")
+    assert status == 2
+    assert "--labels folder: no picture lies in the folder of a class" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_split_at_all_is_an_error_before_anything_is_written(run, tmp_path):
     draw(tmp_path / "in" / "cat" / "1.png", 1)
     status, err = run("--split-from", "folder")
@@ -352,7 +360,7 @@ def test_flags_that_would_change_nothing_are_refused(run, tmp_path, flags, probl
 
 
 def test_verify_finds_nothing_wrong_and_then_what_is(run, tmp_path, capfd):
-    draw(tmp_path / "in" / "train" / "a.png", 1)
+    draw(tmp_path / "in" / "train" / "cat" / "a.png", 1)
     path = write_instances(
         tmp_path / "i.json", [("a.png", 80, 60)], [{"image_id": 0}, {"image_id": 5}]
     )
