@@ -144,8 +144,8 @@ class StylizeConfig:
     )
     output_format: OutputFormat = option(
         "files",
-        "files makes one for each picture; tfrecord and webdataset make shards of "
-        "many, without a gallery",
+        "files makes one for each picture; tfrecord, webdataset and parquet make "
+        "shards of many, without a gallery",
     )
     metrics: bool = option(
         False,

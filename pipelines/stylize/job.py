@@ -85,7 +85,10 @@ def build(
         network, output, config.preserve_color, config.style_size
     )
     compact = CompactTable(
-        MANIFEST_TABLE, output, parts, packer_of(config.output_format)
+        MANIFEST_TABLE,
+        output,
+        parts,
+        packer_of(config.output_format, plan.pictures.classes),
     )
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact

@@ -99,12 +99,16 @@ class StylizePlan:
     def identity(self, config: StylizeConfig) -> dict[str, Any]:
         """Return what an output is continued with only when it is the same."""
         seed = (config.seed or 0) if config.pairing == "sample" else None
-        return {
+        identity = {
             **self.settings.to_json(),
             "layout": config.layout,
             "output_format": config.output_format,
             "seed": seed,
         }
+        if config.output_format == "parquet":
+            # Every file has the names of all classes, and is not written again.
+            identity["classes"] = list(self.pictures.classes)
+        return identity
 
 
 def plan(config: StylizeConfig) -> StylizePlan:

@@ -78,7 +78,7 @@ def sealed_writer(
     """
     sealing = _Sealing(file)
     writer = pq.ParquetWriter(
-        sealing, schema, compression="zstd", version="2.6", **settings
+        sealing, schema, **{"compression": "zstd", "version": "2.6", **settings}
     )
     try:
         yield writer

@@ -1,5 +1,6 @@
 """Labels, objects and captions go from a data set through `stylize` to its readers."""
 
+import hashlib
 import io
 import json
 
@@ -294,6 +295,76 @@ def test_webdataset_reads_labels_objects_and_captions(stylize, world, tmp_path):
         assert sample.get("txt", "") == "\n".join(said["captions"])
         assert about["style_annotations"][0]["artist"] in ("juan-gris", "hokusai")
     assert cli.main(["verify", str(tmp_path / "out")]) == 0
+
+
+def read_parquet(datasets, folder, cache):
+    """Return what `datasets` finds in a folder of shards, by its split."""
+    return datasets.load_dataset(str(folder), cache_dir=str(cache))
+
+
+def test_datasets_reads_parquet_with_classes_and_splits(stylize, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    assert stylize("--output-format", "parquet")[0] == 0
+    found = read_parquet(datasets, tmp_path / "out/shards", tmp_path / "cache")
+    assert sorted(found) == ["train", "validation"]
+    seen = []
+    for split, part in found.items():
+        assert part.features["label"].names == CLASSES
+        for row in part:
+            key = row["content_key"]
+            assert split[:3] == key[:3] == row["split"][:3]
+            assert row["label"] == CLASSES.index(key.split("/")[1])
+            assert row["image"].size == (96, 64)
+            boxes = [item["box"] for item in row["objects"] or ()]
+            assert boxes == (expected_boxes(key) or [])
+            assert row["objects_known"] == (CONTENTS[key] is not None)
+            assert row["styles"][0]["artist"] in ("juan-gris", "hokusai")
+            seen.append(key)
+    assert sorted(seen) == sorted([*CONTENTS] * 2)
+    # Each picture is read by its place, as out of any shard.
+    for row in rows_of(tmp_path / "out"):
+        data = (tmp_path / "out" / row["shard"]).read_bytes()
+        picture = data[row["offset"] :][: row["bytes"]]
+        assert hashlib.sha256(picture).hexdigest() == row["sha256"]
+        assert Image.open(io.BytesIO(picture)).size == (96, 64)
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
+
+
+def test_parquet_again_and_with_one_style_more_and_damaged(
+    stylize, world, tmp_path, capfd
+):
+    flags = ("--output-format", "parquet")
+    assert stylize(*flags, style="styles")[0] == 0
+    shards = tmp_path / "out" / "shards"
+    first = {path.name: path.read_bytes() for path in shards.iterdir()}
+    _, err = stylize(*flags)
+    assert "8 cells = 0 done + 8 kept" in err
+    assert {path.name: path.read_bytes() for path in shards.iterdir()} == first
+    draw(tmp_path / "more" / "new.png", 60, (48, 48))
+    _, err = stylize(*flags, "--style", str(tmp_path / "more"), str(world / "styles"))
+    pictures = pq.read_table(shards)["image"].to_pylist()
+    rows = rows_of(tmp_path / "out")
+    assert len(pictures) == len(rows)
+    names = {row["path"].removeprefix("images/") for row in rows}
+    assert {picture["path"] for picture in pictures} == names
+    victim = sorted(shards.iterdir())[0]
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    capfd.readouterr()
+    assert cli.main(["verify", str(tmp_path / "out")]) == 1
+    assert victim.name in capfd.readouterr().out
+
+
+def test_other_classes_are_another_parquet(stylize, world, tmp_path):
+    flags = ("--output-format", "parquet")
+    assert stylize(*flags)[0] == 0
+    draw(tmp_path / "birds" / "bird" / "1.png", 9)
+    ingest(tmp_path / "birds", tmp_path / "set", "--labels", "folder")
+    both = [str(world / "contents"), str(tmp_path / "set")]
+    status, err = stylize(*flags, "--content", *both)
+    assert status == 2
+    assert "classes" in err
 
 
 def test_a_shard_that_was_cut_fails_its_pictures(stylize, world, tmp_path):
