@@ -84,12 +84,8 @@ def build(
     handler = StylizerModelHandler(
         network, output, config.preserve_color, config.style_size
     )
-    compact = CompactTable(
-        MANIFEST_TABLE,
-        output,
-        parts,
-        packer_of(config.output_format, plan.pictures.classes),
-    )
+    packer = packer_of(config.output_format, plan.pictures.classes)
+    compact = CompactTable(MANIFEST_TABLE, output, parts, packer)
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
     styles, style_refs = _styles(pipeline, config, plan, network)

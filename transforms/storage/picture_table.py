@@ -67,7 +67,7 @@ def write_pictures(
     Raises:
         OSError: The file cannot be written.
     """
-    recording = _Recording(file)
+    recording: Any = _Recording(file)  # It has all of IO[bytes] that is used.
     leaves = [name for name in _leaves(schema) if name != _PICTURE]
     codecs = {**dict.fromkeys(leaves, "zstd"), _PICTURE: "none"}
     places: list[int] = []
