@@ -391,3 +391,81 @@ def test_pictures_are_those_of_the_data_set(stylize, world, tmp_path):
             data = shard.read_bytes()[row["image_offset"] :][: row["image_length"]]
             size = Image.open(io.BytesIO(data)).size
             assert size == (made[row["key"]]["width"], made[row["key"]]["height"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["tree", "parquet", "webdataset"])
+def test_real_boxes_and_captions_come_back_from_real_loaders(
+    world, shared, tmp_path, kind
+):
+    """Photographs of COCO, listed and not, two styles each."""
+    folder = shared / "data" / "coco"
+    files = folder / "annotations"
+    names = sorted(path.name for path in (folder / "train2014").iterdir())[:24]
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        (tmp_path / "photos" / name).symlink_to(folder / "train2014" / name)
+    flags = ["--kind", "coco", "--annotated-as", "stored", "--size", "64"]
+    flags += ["--instances", str(files / "instances_train2014.json")]
+    flags += ["--captions", str(files / "captions_train2014.json")]
+    ingest(tmp_path / "photos", tmp_path / "set", *flags, "--encode", "png")
+    argv = ["stylize", "--content", str(tmp_path / "set"), "--style"]
+    argv += [str(world / "styles"), "--bundle", str(world / "bundle")]
+    argv += ["--output", str(tmp_path / "out"), "--pairing", "sample"]
+    argv += ["--styles-per-content", "2"]
+    how = ["--layout", "tree"] if kind == "tree" else ["--output-format", kind]
+    assert cli.main([*argv, *how]) == 0
+    source = json.loads((files / "instances_train2014.json").read_text())
+    sizes = {i["id"]: (i["width"], i["height"]) for i in source["images"]}
+    boxes = {number: [] for number in sizes}
+    for about in source["annotations"]:
+        boxes[about["image_id"]].append(about["bbox"])
+    seen = list(_READERS[kind](tmp_path))
+    listed = sum(name in {i["file_name"] for i in source["images"]} for name in names)
+    assert sum(found is not None for *_, found in seen) == 2 * listed
+    for number, size, found in seen:
+        if found is None:
+            assert number not in sizes
+            continue
+        share = [new / old for new, old in zip(size, sizes[number], strict=True)] * 2
+        expected = np.array(boxes[number]).reshape(-1, 4) * share
+        ours = np.array(found).reshape(-1, 4)
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def _read_tree(root):
+    coco = pytest.importorskip("pycocotools.coco")
+    for path in (root / "out/annotations").glob("instances_*.json"):
+        read = coco.COCO(str(path))
+        for image in read.loadImgs(read.getImgIds()):
+            found = read.loadAnns(read.getAnnIds(image["id"]))
+            size = (image["width"], image["height"])
+            yield image["source_id"], size, [about["bbox"] for about in found]
+
+
+def _read_parquet(root):
+    datasets = pytest.importorskip("datasets")
+    found = read_parquet(datasets, root / "out/shards", root / "cache")
+    for part in found.values():
+        for row in part:
+            boxes = [item["box"] for item in row["objects"] or ()]
+            known = boxes if row["objects_known"] else None
+            yield row["coco_id"], row["image"].size, known
+
+
+def _read_webdataset(root):
+    webdataset = pytest.importorskip("webdataset")
+    shards = [str(path) for path in sorted((root / "out/shards").glob("*.tar"))]
+    for sample in webdataset.WebDataset(shards, shardshuffle=False).decode("pil"):
+        said = sample["json"]["annotation"]
+        objects = said["objects"]
+        boxes = None if objects is None else [item["box"] for item in objects]
+        yield said["coco_id"], sample["jpg"].size, boxes
+
+
+_READERS = {
+    "tree": _read_tree,
+    "parquet": _read_parquet,
+    "webdataset": _read_webdataset,
+}
