@@ -199,6 +199,7 @@ def test_marks_of_utf8_are_read_and_utf16_is_refused(instances):
 
 
 def test_the_real_files_are_read(shared):
+    pytest.importorskip("pycocotools")
     folder = shared / "data" / "coco" / "annotations"
     read_coco.cache_clear()
     images = read_coco(
