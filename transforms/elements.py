@@ -63,6 +63,9 @@ class Count:
     IMAGES_ACCEPTED: Final = "images_accepted"
     IMAGES_REJECTED: Final = "images_rejected"
     IMAGES_DUPLICATE: Final = "images_duplicate"
+    ANNOTATIONS_KEPT: Final = "annotations_kept"
+    ANNOTATIONS_LEFT: Final = "annotations_left"
+    ANNOTATIONS_FAILED: Final = "annotations_failed"
     RECORDS_WRITTEN: Final = "records_written"
     CONTENTS_DECODED: Final = "contents_decoded"
     CONTENTS_FAILED: Final = "contents_failed"
@@ -146,8 +149,10 @@ class ImageRef:
         path: Local path or `gs://` URL of the file, or of the archive that holds it.
         member: Name inside the archive; empty for a plain file.
         offset: First byte inside `path` where the bytes can be read in place (tar
-            members); -1 elsewhere.
+            members, pictures in shards); -1 elsewhere.
         size: Bytes of the image as listed (the uncompressed size of a zip member).
+        about: Where in an index it stands what is known of the image; empty where
+            nothing is.
     """
 
     key: str
@@ -156,6 +161,7 @@ class ImageRef:
     member: str = ""
     offset: int = -1
     size: int = 0
+    about: str = ""
 
     @property
     def is_folder(self) -> bool:

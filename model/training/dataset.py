@@ -24,7 +24,8 @@ from model.checksums import DamagedFileError, check_parquet, is_intact_record
 from model.config import read_json
 from model.training.data_files import LOCAL_FILES, DataFiles
 
-FORMAT_VERSION: Final = 1
+# Version 2 has labels and objects, which training does not read.
+FORMAT_VERSIONS: Final = (1, 2)
 
 _COLUMNS: Final = [
     "key",
@@ -190,10 +191,10 @@ def _read_about(root: str, reader: DataFiles) -> dict[str, Any]:
             "`stylebeam ingest`; if that was killed, run it again"
         ) from error
     version = about.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in FORMAT_VERSIONS:
         raise ValueError(
             f"{path} has format_version {version!r}, this stylebeam reads "
-            f"{FORMAT_VERSION}. Ingest the pictures again"
+            f"{' and '.join(map(str, FORMAT_VERSIONS))}. Ingest the pictures again"
         )
     return about
 

@@ -16,8 +16,9 @@ from model.options import (
 )
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
-from transforms.annotations.dataset_layout import MAX_SHARDS, Encode
-from transforms.annotations.sources import Kind
+from transforms.annotations.dataset_layout import MAX_SHARDS, Encode, SplitFrom
+from transforms.annotations.geometry import Grid
+from transforms.annotations.sources import Kind, Labels
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
 
@@ -30,7 +31,7 @@ class IngestConfig:
     """
 
     input: tuple[str, ...] = required(
-        f"pictures: data sets made by this command, tfds:NAME, {flags.IMAGES}",
+        f"pictures: outputs of ingest and stylize, tfds:NAME, {flags.IMAGES}",
         metavar="P",
         path="read",
     )
@@ -95,6 +96,27 @@ class IngestConfig:
         metavar="FILE",
         path="read",
     )
+    instances: str = option(
+        "",
+        "instances_*.json of COCO (with --kind coco): objects follow the picture",
+        metavar="FILE",
+        path="read",
+    )
+    annotated_as: Grid = option(
+        "unknown",
+        "which pixels objects mean in a picture that EXIF turns, where its size does "
+        "not tell; where it is unknown, such a picture fails",
+    )
+    labels: Labels = option(
+        "none",
+        "folder: the folder that a picture lies in is its class",
+    )
+    split_from: SplitFrom = option(
+        "hash",
+        "what decides the split: hash (of the bytes, with --val-fraction), folder (the "
+        "first folder: train, val, test), input (its NAME in NAME=PATH), tfds (its "
+        "split in a TFDS data set)",
+    )
     wikiart_list: tuple[str, ...] = option(
         (),
         "style_*.csv of WikiArt, lines Style/file.jpg,class (with --kind wikiart)",
@@ -116,6 +138,7 @@ class IngestConfig:
         flags.check_ranges(self)
         for flag, value, kind in (
             ("--captions", self.captions, "coco"),
+            ("--instances", self.instances, "coco"),
             ("--wikiart-list", " ".join(self.wikiart_list), "wikiart"),
         ):
             flags.require(
@@ -124,3 +147,15 @@ class IngestConfig:
                 value,
                 f"--kind {kind} with it, not --kind {self.kind}",
             )
+        flags.require(
+            self.labels == "none" or self.kind != "wikiart",
+            "--labels",
+            self.labels,
+            "no --kind wikiart, which takes labels from folders itself",
+        )
+        flags.require(
+            self.annotated_as == "unknown" or bool(self.instances),
+            "--annotated-as",
+            self.annotated_as,
+            "--instances beside it",
+        )

@@ -14,10 +14,17 @@ from pipelines.command.balances import Balance
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
+from pipelines.ingest.annotated import (
+    INDEX,
+    Annotated,
+    annotate,
+    labelled_identity,
+    labelled_settings,
+)
 from pipelines.ingest.config import IngestConfig
+from transforms.annotations.annotation_index import AnnotationIndex, write_strays
 from transforms.annotations.dataset_layout import (
     MANIFEST,
-    SPLITS,
     DatasetSettings,
     count_shards,
     fingerprint_of,
@@ -27,11 +34,16 @@ from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
 from transforms.elements import Count
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
-from transforms.ingest.finish import INGEST, PREVIEW, REPORT
+from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
 from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
-from transforms.ingest.tfds_metadata import DATASET_INFO, FEATURES
+from transforms.ingest.tfds_metadata import (
+    CATEGORIES,
+    CLASSES,
+    DATASET_INFO,
+    FEATURES,
+)
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.stored_names import StoredNames
@@ -40,7 +52,17 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
 
 # What this command writes at the top of its output, besides the shards.
-OUTPUT_NAMES: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES, PREVIEW, REPORT)
+OUTPUT_NAMES: Final = (
+    DATASET_INFO,
+    INGEST,
+    MANIFEST,
+    FEATURES,
+    CLASSES,
+    CATEGORIES,
+    BAD_ANNOTATIONS,
+    PREVIEW,
+    REPORT,
+)
 
 # What makes it a data set, and says what is done; the first is the mark of TFDS.
 RECORDS: Final = (DATASET_INFO, INGEST, MANIFEST, FEATURES)
@@ -55,16 +77,14 @@ class IngestPlan:
         listing: Every image of them.
         settings: Of the data set.
         identity: What decides its bytes, by the names of the flags.
-        named: How many images the captions or lists name.
-        absent: Which of these are not among the inputs.
+        annotated: What there is besides the pictures.
     """
 
     inputs: Inputs
     listing: Listing
     settings: DatasetSettings
     identity: Mapping[str, Any]
-    named: int
-    absent: frozenset[str]
+    annotated: Annotated
 
 
 def plan(config: IngestConfig) -> IngestPlan:
@@ -73,33 +93,53 @@ def plan(config: IngestConfig) -> IngestPlan:
     Raises:
         UsageError: An input or a file of annotations cannot be used.
     """
-    annotations = AnnotationSource(config.kind, config.captions, config.wikiart_list)
+    annotations = AnnotationSource(
+        config.kind,
+        config.captions,
+        config.wikiart_list,
+        config.instances,
+        config.labels,
+        config.split_from == "folder",
+    )
     flag = "--captions" if config.captions else "--wikiart-list"
+    if config.instances:
+        flag = f"{flag}, --instances" if config.captions else "--instances"
     try:
-        named = annotations.named()
-        hashes = {
+        annotations.named()  # Before the inputs, which may take long.
+        hashes: dict[str, Any] = {
             "captions": _sha256(config.captions) if config.captions else "",
             "wikiart-list": [_sha256(path) for path in config.wikiart_list],
         }
+        if config.instances:
+            hashes["instances"] = _sha256(config.instances)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
     listing = Listing()
-    present = set()
+    index = AnnotationIndex(INDEX)
     try:
         inputs = find_inputs(config.input)
         for ref in list_apart(inputs.files, config.output):
             listing.add(ref)
-            if (name := annotations.name_of(ref.key)) in named:
-                present.add(name)
         output = f"--output {config.output}"
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
+        classes = dict.fromkeys(name for own in inputs.own for name in own.classes())
+        numbers = {name: place for place, name in enumerate(classes)}
+        for own in inputs.own:
+            for ref in own.list_pictures(index, numbers):
+                listing.add(ref)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
+    given, own_pictures = listing, index.count
+    listing, annotated = annotate(annotations, given, index)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
+    labelled: dict[str, Any] = {}
+    asked = config.labels != "none" or config.split_from != "hash"
+    if asked or config.instances or own_pictures:
+        labelled = labelled_settings(config, annotations, annotated, inputs, given)
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
         "name": config.name,
@@ -112,6 +152,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         "min-side": config.min_side,
         "max-pixels": config.max_pixels,
         **hashes,
+        **labelled_identity(config, labelled),
     }
     settings = DatasetSettings(
         name=config.name,
@@ -124,14 +165,14 @@ def plan(config: IngestConfig) -> IngestPlan:
         max_pixels=config.max_pixels,
         annotations=annotations,
         fingerprint=fingerprint_of(identity),
+        **labelled,
     )
     return IngestPlan(
         inputs=inputs,
         listing=listing,
         settings=settings,
         identity=identity,
-        named=len(named),
-        absent=named - present,
+        annotated=annotated,
     )
 
 
@@ -153,6 +194,9 @@ def build(
     there = manifest_table(settings).parts_on_disk(output)
     parts = there or count_parts(plan.listing.count)
 
+    if plan.annotated.index is not None:
+        plan.annotated.index.write(output)
+        write_strays(output, plan.annotated.strays)
     listed = (
         pipeline
         | "ReadListing" >> ReadListing(plan.listing.write(output))
@@ -186,10 +230,24 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     done = {"accepted": accepted, "duplicate": counts.get(Count.IMAGES_DUPLICATE, 0)}
     failed = counts.get(Count.IMAGES_REJECTED, 0)
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
-    return [
-        Balance("records", accepted, written, 0),
-        Balance("images", plan.listing.count, done, failed),
-    ]
+    found = [Balance("records", accepted, written, 0)]
+    if plan.settings.has_objects:
+        found.append(_annotation_balance(plan, counts))
+    return [*found, Balance("images", plan.listing.count, done, failed)]
+
+
+def _annotation_balance(plan: IngestPlan, counts: Mapping[str, int]) -> Balance:
+    """Return the balance of the annotations that the files have."""
+    left = plan.annotated.elsewhere + counts.get(Count.ANNOTATIONS_LEFT, 0)
+    return Balance(
+        "annotations",
+        plan.annotated.annotations,
+        {
+            "kept": counts.get(Count.ANNOTATIONS_KEPT, 0),
+            "of images that are left out": left,
+        },
+        counts.get(Count.ANNOTATIONS_FAILED, 0),
+    )
 
 
 def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
@@ -265,10 +323,11 @@ def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
 
 
 def _tell_annotations(plan: IngestPlan) -> None:
-    if plan.absent:
+    absent, named = plan.annotated.absent, plan.annotated.named
+    if absent:
         print(
-            f"ingest: {len(plan.absent)} of the {plan.named} images that the "
-            f"annotations name are not among the inputs, such as {min(plan.absent)!r}. "
+            f"ingest: {len(absent)} of the {named} images that the "
+            f"annotations name are not among the inputs, such as {min(absent)!r}. "
             "They are left out; to have them, name their folders with --input",
             file=sys.stderr,
         )
@@ -277,7 +336,7 @@ def _tell_annotations(plan: IngestPlan) -> None:
 def _tell_splits(plan: IngestPlan, output: OutputFolder) -> None:
     """Warn of a split that is not there because nothing fell into it."""
     splits = output.read_json(INGEST)["splits"]
-    for split in SPLITS:
+    for split in plan.settings.splits:
         if split not in splits and plan.settings.shards_of(split):
             print(
                 f"ingest: no image fell into the {split} split, so it is not declared "
@@ -293,7 +352,9 @@ def _print_plan(config: IngestConfig, plan: IngestPlan) -> None:
         Committed() if config.overwrite else find_committed(output, settings)
     )
     size = f"{settings.size} px" if settings.size else "kept"
-    shards = ", ".join(f"{settings.shards_of(split)} {split}" for split in SPLITS)
+    shards = ", ".join(
+        f"{settings.shards_of(split)} {split}" for split in settings.splits
+    )
     print(
         f"inputs   {plan.listing.count} images, {plan.listing.size} bytes\n"
         f"output   {config.output}: data set {config.name!r}, shortest side {size}, "

@@ -41,11 +41,14 @@ class StylizeConfig:
     """
 
     content: tuple[str, ...] = required(
-        f"photographs: {flags.IMAGES}", metavar="P", path="read"
+        f"photographs: outputs of ingest and stylize, {flags.IMAGES}",
+        metavar="P",
+        path="read",
     )
     style: tuple[str, ...] = option(
         (),
-        f"paintings: {flags.IMAGES}; may be left out where a style bank has them all",
+        f"paintings: outputs of ingest and stylize, {flags.IMAGES}; may be left out "
+        "where a style bank has them all",
         metavar="P",
         path="read",
     )
@@ -148,8 +151,8 @@ class StylizeConfig:
     )
     output_format: OutputFormat = option(
         "files",
-        "files makes one for each picture; tfrecord and webdataset make shards of "
-        "many, without a gallery",
+        "files makes one for each picture; tfrecord, webdataset and parquet make "
+        "shards of many, without a gallery",
     )
     metrics: bool = option(
         False,

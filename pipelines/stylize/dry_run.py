@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan, dry_pairing
+from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import Count, ImageError, ImageRef
 from transforms.images.load import load_bytes
 from transforms.storage.folder import OutputFolder
@@ -71,6 +72,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> Forecast:
         config.measured_share,
         MANIFEST_TABLE.parts_on_disk(output),
         dry=True,
+        annotations=_annotations(plan, output),
     )
     styles, lost = _styles(plan)
     to_do = there = 0
@@ -87,6 +89,11 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> Forecast:
         there += 0 if config.overwrite else planned.kept
         to_do += planned.cells - (0 if config.overwrite else planned.kept)
     return _forecast(output, to_do, there, lost)
+
+
+def _annotations(plan: StylizePlan, output: OutputFolder) -> CellAnnotations | None:
+    found = plan.annotations(output)
+    return found and dataclasses.replace(found, held=plan.style_facts)
 
 
 def _styles(plan: StylizePlan) -> tuple[list[StyleShare], int]:

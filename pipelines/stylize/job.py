@@ -22,6 +22,10 @@ from pipelines.stylize.plan import (
     pairing_of,
     plan,
 )
+from transforms.annotations.coco_files import ANNOTATIONS, WriteCocoFiles
+from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.known_of_cells import write_facts
+from transforms.annotations.sources import class_list
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_failure, count_one
@@ -52,6 +56,9 @@ OUTPUT_NAMES: Final = (
     "gallery",
     "sheets",
     "styles.parquet",
+    CLASSES,
+    CATEGORIES,
+    ANNOTATIONS,
 )
 
 __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
@@ -79,13 +86,14 @@ def build(
         config.output_format,
         config.measured_share,
         parts,
+        annotations=plan.annotations(output),
     )
+    _write_annotations(plan, output)
     handler = StylizerModelHandler(
         network, output, config.preserve_color, config.style_size
     )
-    compact = CompactTable(
-        MANIFEST_TABLE, output, parts, packer_of(config.output_format)
-    )
+    packer = packer_of(config.output_format, plan.pictures.classes)
+    compact = CompactTable(MANIFEST_TABLE, output, parts, packer)
 
     recovered = pipeline | "Begin" >> beam.Create([None]) | "RecoverManifest" >> compact
     styles, style_refs = _styles(pipeline, config, plan, network, output)
@@ -112,6 +120,9 @@ def build(
         _ = compacted | "WriteGallery" >> gallery
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+        if config.layout == "tree" and cells.annotations:
+            coco = WriteCocoFiles(output, plan.pictures.categories)
+            _ = compacted | "WriteCocoFiles" >> coco
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
@@ -123,6 +134,20 @@ def build(
         skipped,
         failures | "CountReasons" >> beam.Map(count_failure),
     ) | "AllCounts" >> beam.Flatten()
+
+
+def _write_annotations(plan: StylizePlan, output: OutputFolder) -> None:
+    """Write what is known of contents and styles where workers look it up."""
+    pictures = plan.pictures
+    if pictures.index is not None:
+        pictures.index.write(output)
+    if plan.style_facts:
+        write_facts(output, plan.style_facts)
+    if pictures.classes:
+        output.write(CLASSES, class_list(pictures.classes))
+    if pictures.categories:
+        about = [dataclasses.asdict(category) for category in pictures.categories]
+        output.write_json(CATEGORIES, about)
 
 
 def _styles(

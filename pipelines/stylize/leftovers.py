@@ -32,7 +32,8 @@ _PICTURE: Final = rf"(?:.*/)?(?:{_ID}@)?{_ID}(?:@a[0-9]{{4}})?"
 _FORMS: Final = re.compile(
     rf"images/{_PICTURE}\.(?:jpg|png)"
     rf"|{THUMBS}/{_PICTURE}\.jpg"
-    rf"|{SHARDS}/part-[0-9]{{5}}-[0-9]{{5,}}-[0-9a-f]{{12}}\.(?:tar|tfrecord)"
+    rf"|{SHARDS}/part-[0-9]{{5}}-[0-9]{{5,}}(?:-[a-z]+)?-[0-9a-f]{{12}}"
+    r"\.(?:tar|tfrecord|parquet)"
     rf"|{SHEETS}/{_ID}(?:@a[0-9]{{4}})?\.jpg"
     rf"|(?:{CONTENT}|{STYLE})/{_ID}\.jpg"
     r"|gallery/index\.html|gallery/pages/[0-9]{5}-[0-9]{3,}\.js",

@@ -8,9 +8,15 @@ from typing import Any, Final
 from model.bundle import Bundle, load_bundle
 from model.checksums import DamagedFileError
 from pipelines.command.apart import checker
-from pipelines.command.inputs import list_inputs
+from pipelines.command.inputs import Pictures, list_pictures
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
+from transforms.annotations.known_of_cells import (
+    CellAnnotations,
+    Facts,
+    facts_digest,
+    facts_of,
+)
 from transforms.inputs.listing import Listing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
@@ -42,6 +48,8 @@ class StylizePlan:
 
     Attributes:
         contents: The contents.
+        pictures: The contents, with what is known of them.
+        style_facts: What is known of the styles, by their ids.
         styles: The styles; none where they come from a bank alone.
         style_count: How many styles are listed, or are in the bank.
         bundle: The networks.
@@ -52,6 +60,8 @@ class StylizePlan:
     """
 
     contents: Listing
+    pictures: Pictures
+    style_facts: Mapping[str, Facts]
     styles: Listing
     style_count: int
     bundle: Bundle
@@ -70,6 +80,14 @@ class StylizePlan:
         """Whether the styles come from a bank without their pictures."""
         return not self.styles.count
 
+    def annotations(self, output: OutputFolder) -> CellAnnotations | None:
+        """Return what is known of contents and styles; None where nothing is."""
+        known = self.pictures.index is not None
+        if not known and not self.style_facts:
+            return None
+        digest = facts_digest(self.style_facts)
+        return CellAnnotations(output, known, len(self.pictures.classes), digest)
+
     def bank_settings(self) -> BankSettings:
         """Return what the bank of this job is bound to."""
         return BankSettings(
@@ -81,12 +99,16 @@ class StylizePlan:
     def identity(self, config: StylizeConfig) -> dict[str, Any]:
         """Return what an output is continued with only when it is the same."""
         seed = (config.seed or 0) if config.pairing == "sample" else None
-        return {
+        identity = {
             **self.settings.to_json(),
             "layout": config.layout,
             "output_format": config.output_format,
             "seed": seed,
         }
+        if config.output_format == "parquet":
+            # Every file has the names of all classes, and is not written again.
+            identity["classes"] = list(self.pictures.classes)
+        return identity
 
 
 def plan(config: StylizeConfig) -> StylizePlan:
@@ -108,12 +130,13 @@ def plan(config: StylizeConfig) -> StylizePlan:
         quality=config.quality,
         preserve_color=config.preserve_color,
     )
-    contents = list_inputs("--content", config.content, config.output)
-    styles = Listing()
+    pictures = list_pictures("--content", config.content, config.output, "contents")
+    paintings = Pictures(Listing())
     bank = None
     bank_keys: Sequence[str] = ()
     if config.style:
-        styles = list_inputs("--style", config.style, config.output)
+        paintings = list_pictures("--style", config.style, config.output, "styles")
+    contents, styles = pictures.listing, paintings.listing
     _check_order(config, contents, styles)
     style_count = styles.count
     if config.style_bank:
@@ -124,6 +147,8 @@ def plan(config: StylizeConfig) -> StylizePlan:
     _check_masks(config, pairs or ())
     return StylizePlan(
         contents=contents,
+        pictures=pictures,
+        style_facts=_style_facts(paintings),
         styles=styles,
         style_count=style_count,
         bundle=bundle,
@@ -142,6 +167,13 @@ def at_end(plan: StylizePlan) -> StylizePlan:
         pairs=None,
         retry=None if plan.retry is None else Retry(frozenset(), frozenset()),
     )
+
+
+def _style_facts(paintings: Pictures) -> Mapping[str, Facts]:
+    index = paintings.index
+    if index is None:
+        return {}
+    return facts_of((ref.id, index.read(ref.about)) for ref in paintings.listing.refs())
 
 
 def pairing_of(config: StylizeConfig, plan: StylizePlan) -> Pairing:

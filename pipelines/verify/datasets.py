@@ -13,6 +13,7 @@ from pipelines.verify.findings import (
     parquet_finding,
     table_findings,
 )
+from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
     DatasetSettings,
     fingerprint_of,
@@ -20,7 +21,7 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource
 from transforms.elements import ImageStatus
-from transforms.ingest.finish import REPORT, finish_dataset
+from transforms.ingest.finish import BAD_ANNOTATIONS, REPORT, finish_dataset
 from transforms.ingest.whole_shards import manifest_table
 from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
@@ -78,8 +79,8 @@ def check_ingest(
         job,
         repair,
         lambda folder: finish_dataset(folder, settings, dict(identity), []),
-        # It shows pictures that were rejected, and so are not in the data set.
-        but=lambda name: name == REPORT,
+        # They tell of pictures and annotations that are not in the data set.
+        but=lambda name: name in (REPORT, BAD_ANNOTATIONS),
     )
 
 
@@ -96,6 +97,11 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         max_pixels=int(identity["max-pixels"]),
         annotations=AnnotationSource(),
         fingerprint=fingerprint_of(identity),
+        classes=tuple(identity.get("classes", ())),
+        categories=tuple(Category(**c) for c in identity.get("categories", ())),
+        has_objects=bool(identity.get("has-objects", False)),
+        split_from=identity.get("split-from", "hash"),
+        split_shards=tuple(map(int, identity.get("split-shards", ()))),
     )
 
 

@@ -278,10 +278,10 @@ def _annotate(kind: str) -> Callable[[Place, bytes], None]:
     }[kind]
 
     def call(place: Place, data: bytes) -> None:
-        from transforms.annotations import sources
+        from transforms.annotations import coco, sources
 
         path = place.write(f"annotations.{suffix}", data)
-        for cached in vars(sources).values():
+        for cached in (*vars(sources).values(), *vars(coco).values()):
             if hasattr(cached, "cache_clear"):
                 cached.cache_clear()
         folder = str(place.whole / "inputs/contents")

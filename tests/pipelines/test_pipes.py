@@ -8,7 +8,8 @@ import pytest
 from model.bundle import BundleError, load_bundle
 from pipelines.errors import UsageError
 from pipelines.optimize.sweep import read_sweep
-from transforms.annotations.sources import read_captions, read_wikiart_list
+from transforms.annotations.coco import read_coco
+from transforms.annotations.sources import read_wikiart_list
 from transforms.optimize.settings import RunSettings
 from transforms.storage.files import read_file
 from transforms.stylize.style_bank import bank_file, load_bank
@@ -27,9 +28,7 @@ def pipe(tmp_path):
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize(
-    "read", [read_captions, read_wikiart_list, bank_file, load_bank]
-)
+@pytest.mark.parametrize("read", [read_coco, read_wikiart_list, bank_file, load_bank])
 def test_pipe_as_a_table(pipe, read):
     with pytest.raises(OSError, match="not a regular file"):
         read(pipe)

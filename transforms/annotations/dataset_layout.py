@@ -5,6 +5,7 @@ in any order of listing.
 """
 
 import dataclasses
+import functools
 import hashlib
 import math
 import re
@@ -12,21 +13,31 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from model.config import canonical_json
-from transforms.annotations.sources import AnnotationSource
+from transforms.annotations.coco_objects import Category
+from transforms.annotations.geometry import Grid
+from transforms.annotations.sources import (
+    NO_CLASS,
+    SPLIT_NAMES,
+    AnnotationSource,
+    Split,
+)
+from transforms.elements import ImageError, ImageRef, Reason
 
-FORMAT_VERSION: Final = 1
+# Version 2 has classes by number, objects, or splits of its own; all else is version 1.
+FORMAT_VERSIONS: Final = (1, 2)
 
 # More would not be five digits, which names in TFDS have.
 MAX_SHARDS: Final = 99_999
 
-Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
+
+SplitFrom = Literal["hash", "folder", "input", "tfds"]
 
 Encode = Literal["jpeg", "png", "keep"]
 
 MANIFEST: Final = "manifest"
 
-_SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val)\.tfrecord-(\d{5,})-of-(\d{5,})")
+_SHARD = re.compile(r"[a-z][a-z0-9_]*-(train|val|test)\.tfrecord-(\d{5,})-of-(\d{5,})")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +56,14 @@ class DatasetSettings:
         annotations: Where labels and captions come from.
         fingerprint: Hash of everything that decides the bytes, with the inputs; what an
             earlier run left counts only under the same fingerprint.
+        classes: Classes of pictures in the order of their numbers; none where labels
+            are texts.
+        categories: Classes of objects by id; none where there are no objects.
+        has_objects: Whether records have objects.
+        annotated_as: Which pixels annotations mean where their size does not tell.
+        split_from: What decides the split of a picture.
+        split_shards: How many shards train, val and test have; none where a hash
+            decides the split.
     """
 
     name: str
@@ -57,37 +76,114 @@ class DatasetSettings:
     max_pixels: int
     annotations: AnnotationSource
     fingerprint: str = ""
+    classes: tuple[str, ...] = ()
+    categories: tuple[Category, ...] = ()
+    has_objects: bool = False
+    annotated_as: Grid = "unknown"
+    split_from: SplitFrom = "hash"
+    split_shards: tuple[int, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Version of the format: 2 where anything of it was asked for."""
+        return 2 if self.classes or self.has_objects or self.split_shards else 1
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that there can be."""
+        if not self.split_shards:
+            return ("train", "val")
+        return tuple(split for split in SPLITS if self.shards_of(split))
+
+    def class_index(self, label: str) -> int:
+        """Return the number of a class; -1 for '', and where there are no classes."""
+        return _places(self.classes)[label] if self.classes and label else NO_CLASS
 
     def shards_of(self, split: Split) -> int:
         """Return how many shards a split has, at least one of each that can be."""
+        if self.split_shards:
+            return self.split_shards[SPLITS.index(split)]
+        if split == "test":
+            return 0
         if split == "val":
             return math.ceil(self.shards * self.val_fraction)
         return self.shards if self.val_fraction < 1 else 0
 
     def shard_names(self) -> list[str]:
         """Return the names of all shards."""
-        return [name for split in SPLITS for name in self.shards_in(split)]
+        return [name for split in self.splits for name in self.shards_in(split)]
 
     def shards_in(self, split: Split) -> list[str]:
         """Return the names of the shards of a split."""
         count = self.shards_of(split)
         return [shard_name(self.name, split, shard, count) for shard in range(count)]
 
-    def place(self, sha256: str) -> tuple[Split, int]:
+    def place(self, sha256: str, split: Split | None = None) -> tuple[Split, int]:
         """Return the split and the shard of a picture, from the hash of its bytes.
 
         Copies of one picture get the same place, so none is on both sides of the split
         and each shard finds its duplicates alone.
+
+        Args:
+            sha256: The sha256 of the picture's bytes.
+            split: Its split, where that does not follow from the hash.
         """
-        # Different digits, or the shard would follow from the split.
-        share = int(sha256[:16], 16) / 2**64
-        split: Split = "val" if share < self.val_fraction else "train"
+        if split is None:
+            # Different digits, or the shard would follow from the split.
+            share = int(sha256[:16], 16) / 2**64
+            split = "val" if share < self.val_fraction else "train"
         return split, int(sha256[16:32], 16) % self.shards_of(split)
 
     def shard_of(self, sha256: str) -> str:
         """Return the name of the shard of a picture."""
         split, shard = self.place(sha256)
         return shard_name(self.name, split, shard, self.shards_of(split))
+
+
+@functools.lru_cache(maxsize=4)
+def _places(names: tuple[str, ...]) -> Mapping[str, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
+def split_named(name: str, where: str) -> Split:
+    """Return the split that people call so.
+
+    Args:
+        name: `train`, `val`, `valid`, `validation` or `test`.
+        where: What has that name, for the error.
+
+    Raises:
+        ImageError: bad_annotation: it is none of these.
+    """
+    try:
+        return SPLIT_NAMES[name]
+    except KeyError:
+        raise ImageError(
+            Reason.BAD_ANNOTATION,
+            f"{where} is {name!r}, which is no split; expected one of "
+            f"{', '.join(SPLIT_NAMES)}",
+        ) from None
+
+
+def split_of(ref: ImageRef, split_from: SplitFrom, given: str = "") -> Split | None:
+    """Return the split of a picture; None where the hash of its bytes decides.
+
+    Args:
+        ref: The picture.
+        split_from: What decides the split.
+        given: Split that the picture has in a TFDS data set.
+
+    Raises:
+        ImageError: bad_annotation: it tells none.
+    """
+    if split_from == "hash":
+        return None
+    if split_from == "input":
+        return split_named(ref.source, "the name of its input")
+    if split_from == "tfds":
+        return split_named(given, "the split that it has in its data set")
+    first, _, rest = ref.key.removeprefix(f"{ref.source}/").partition("/")
+    return split_named(first if rest else "", "its first folder")
 
 
 def fingerprint_of(identity: Mapping[str, Any]) -> str:

@@ -1,25 +1,36 @@
-"""What is known of a picture besides its pixels: captions, label, artist, title.
+"""What is known of a picture besides its pixels: class, objects, captions, and more.
 
-COCO tells it in an annotation file, WikiArt in its folders and file names.
+COCO tells it in annotation files, WikiArt in its folders and file names, an ImageFolder
+tree in its folders.
 """
 
 import dataclasses
-import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from transforms.annotations.coco import read_coco
+from transforms.annotations.coco_objects import NO_ID
+from transforms.annotations.objects import ImageObject
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed
 from transforms.run_cache import kept_for_a_run
 from transforms.storage.text import csv_rows, read_text, shown
 
 Kind = Literal["folder", "coco", "wikiart"]
+Labels = Literal["none", "folder"]
 
-NO_ID: Final = -1
+Split = Literal["train", "val", "test"]
 
-# Python refuses to read thousands of digits; an int64 has 19.
-_ID: Final = re.compile(r"[0-9]{1,19}")
+# What people call the splits.
+SPLIT_NAMES: Final[Mapping[str, Split]] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+NO_CLASS: Final = -1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,6 +44,16 @@ class Annotation:
         captions: Sentences about it, in the order of the annotation file.
         coco_id: COCO's id of the image; -1 when none.
         problem: Why what is said of the picture cannot be used; '' when it can.
+        label_index: Place of the label in the list of classes; -1 when it has none.
+        split: Split that it is in; '' when none.
+        objects: What is to be seen in it; empty where nothing is, None where nobody
+            knows.
+        width: Width of the picture that the objects mean, in pixels; 0 when not given.
+        height: Height of the picture that the objects mean; 0 when not given.
+        license: Name of its licence; '' when none.
+        license_url: Where the licence can be read; '' when none.
+        url: Where the picture came from; '' when none.
+        wrong: What is wrong with each annotation that cannot be used.
     """
 
     label: str = ""
@@ -41,6 +62,20 @@ class Annotation:
     captions: tuple[str, ...] = ()
     coco_id: int = NO_ID
     problem: str = ""
+    label_index: int = NO_CLASS
+    split: str = ""
+    objects: tuple[ImageObject, ...] | None = None
+    width: int = 0
+    height: int = 0
+    license: str = ""
+    license_url: str = ""
+    url: str = ""
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> int:
+        """How many annotations there are of the picture: objects and captions."""
+        return len(self.captions) + len(self.objects or ()) + len(self.wrong)
 
     def checked(self) -> "Annotation":
         """Return itself.
@@ -52,6 +87,34 @@ class Annotation:
             raise ImageError(Reason.BAD_ANNOTATION, self.problem)
         return self
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known, as JSON holds it."""
+        objects = self.objects
+        return {
+            **{field.name: getattr(self, field.name) for field in _FIELDS},
+            "captions": list(self.captions),
+            "wrong": list(self.wrong),
+            "objects": None if objects is None else [item.to_row() for item in objects],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Annotation":
+        """Return what `to_json` wrote down; what is missing is not known."""
+        objects = content.get("objects")
+        lists = {name: tuple(content.get(name) or ()) for name in ("captions", "wrong")}
+        plain = {
+            field.name: content[field.name]
+            for field in _FIELDS
+            if content.get(field.name) is not None
+        }
+        known = None
+        if objects is not None:
+            known = tuple(map(ImageObject.from_row, objects))
+        return cls(**{**plain, **lists, "objects": known})
+
+
+_FIELDS: Final = dataclasses.fields(Annotation)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AnnotationSource:
@@ -61,11 +124,22 @@ class AnnotationSource:
         kind: How the names of the files are to be read.
         captions: Path or URL of a COCO caption file; '' when none.
         wikiart_lists: Paths or URLs of WikiArt lists, `Style/file.jpg,class` a line.
+        instances: Path or URL of a COCO instance file; '' when none.
+        labels: Whether the folder that a picture lies in is its class.
+        split_folders: Whether the first folder of a key is a split, and so no class.
     """
 
     kind: Kind = "folder"
     captions: str = ""
     wikiart_lists: tuple[str, ...] = ()
+    instances: str = ""
+    labels: Labels = "none"
+    split_folders: bool = False
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there are files of COCO, which the launcher alone reads."""
+        return self.kind == "coco" and bool(self.captions or self.instances)
 
     def of(self, key: str) -> Annotation:
         """Return what is known of the picture of a key.
@@ -77,22 +151,63 @@ class AnnotationSource:
             ValueError: A file of annotations cannot be used.
             OSError: A file of annotations cannot be read.
         """
-        if self.kind == "coco" and self.captions:
-            found = read_captions(self.captions).get(self.name_of(key), Annotation())
-            return found.checked()
+        return self.unchecked(key).checked()
+
+    def unchecked(self, key: str) -> Annotation:
+        """Return what is said of the picture of a key, usable or not.
+
+        Raises:
+            ImageError: bad_annotation: several images of the files fit the key.
+            ValueError: A file of annotations cannot be used.
+            OSError: A file of annotations cannot be read.
+        """
+        found = Annotation()
+        if self.has_files:
+            found = self._of_coco(key)
         if self.kind == "wikiart":
-            return _painting(key, self.wikiart_lists)
-        return Annotation()
+            found = _painting(key, self.wikiart_lists)
+        if self.labels == "folder":
+            found = dataclasses.replace(
+                found, label=folder_label(key, self.split_folders)
+            )
+        return found
+
+    def label_of(self, key: str) -> str:
+        """Return the class of the picture of a key; '' for none."""
+        if self.labels == "folder":
+            return folder_label(key, self.split_folders)
+        return (
+            _painting(key, self.wikiart_lists).label if self.kind == "wikiart" else ""
+        )
+
+    def _of_coco(self, key: str) -> Annotation:
+        images = read_coco(self.instances, self.captions)
+        image = images.find(key)
+        if image is None:
+            return Annotation()
+        objects, wrong = images.objects(image)
+        return Annotation(
+            captions=tuple(image.captions),
+            coco_id=image.id,
+            problem=image.problem,
+            objects=objects,
+            width=image.width if objects is not None else 0,
+            height=image.height if objects is not None else 0,
+            license=image.license if self.instances else "",
+            license_url=image.license_url if self.instances else "",
+            url=image.url if self.instances else "",
+            wrong=wrong,
+        )
 
     def named(self) -> frozenset[str]:
-        """Return the file names that the caption file or the lists name.
+        """Return the file names that the annotation files or the lists name.
 
         Raises:
             ValueError: A file of annotations cannot be used.
             OSError: A file of annotations cannot be read.
         """
-        if self.kind == "coco" and self.captions:
-            return frozenset(read_captions(self.captions))
+        if self.has_files:
+            return read_coco(self.instances, self.captions).names
         if self.kind == "wikiart":
             return frozenset(
                 name for path in self.wikiart_lists for name in read_wikiart_list(path)
@@ -100,60 +215,46 @@ class AnnotationSource:
         return frozenset()
 
     def name_of(self, key: str) -> str:
-        """Return the name by which `named` may hold the picture of a key."""
-        name = _listed_name if self.kind == "wikiart" else _base_name
-        return composed(name(key))
+        """Return the name by which `named` has the picture of a key; '' for none.
+
+        Raises:
+            ImageError: bad_annotation: it has several.
+        """
+        if self.has_files:
+            image = read_coco(self.instances, self.captions).find(key)
+            return "" if image is None else image.name
+        return composed(_listed_name(key))
 
 
-@kept_for_a_run(maxsize=4)  # once a process, not once an element
-def read_captions(path: str) -> Mapping[str, Annotation]:
-    """Return the annotations of a COCO caption file by composed file name.
-
-    What cannot be used of one image is the `problem` of its annotation, and stops none
-    of the others.
+def folder_label(key: str, split_folders: bool = False) -> str:
+    """Return the name of the folder that a picture lies in, composed; '' for none.
 
     Args:
-        path: Path of a JSON object with `images` (`id`, `file_name`) and `annotations`
-            (`image_id`, `caption`), local or remote.
+        key: Key of the picture.
+        split_folders: Whether the first folder, behind the name of the input if that
+            is there, is a split: a picture right inside has no class.
 
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not JSON, is truncated, or holds no captions.
+    >>> folder_label("train/cat/1.jpg"), folder_label("1.jpg")
+    ('cat', '')
+    >>> folder_label("train/1.jpg", True), folder_label("train/train/1.jpg", True)
+    ('', 'train')
     """
-    content = _read_json(path)
-    try:
-        captions, problems = _captions_by_id(content["annotations"])
-        found: dict[str, Annotation] = {}
-        for image in content["images"]:
-            name = _base_name(image["file_name"].replace("\\", "/"))
-            identifier = id_of(image["id"])
-            problem = problems.get(identifier, "")
-            if identifier == NO_ID:
-                given = shown(image["id"])
-                problem = f"its id {given} is not a whole number of 64 bits"
-            said = tuple(captions.get(identifier, ()))
-            annotation = Annotation(captions=said, coco_id=identifier, problem=problem)
-            if found.setdefault(composed(name), annotation).coco_id != identifier:
-                problem = f"several images of the caption file are named {shown(name)}"
-                found[composed(name)] = Annotation(problem=problem)
-    except (KeyError, TypeError, AttributeError) as error:
-        found_instead = f"no {error}" if isinstance(error, KeyError) else "other types"
-        raise ValueError(
-            f"{path} is not a COCO caption file: it needs `images` with `id` and "
-            "`file_name`, and `annotations` with `image_id` and `caption` "
-            f"(found {found_instead}). Use captions_*.json, not instances_*.json"
-        ) from error
-    return found
+    *folders, _ = key.split("/")
+    if split_folders:
+        splits = [place for place in (0, 1) if folders[place : place + 1]]
+        first = next((p for p in splits if folders[p] in SPLIT_NAMES), None)
+        if first is not None and first == len(folders) - 1:
+            return ""
+    return composed(folders[-1]) if folders else ""
 
 
-def _read_json(path: str) -> Any:
-    text = _read_text(path)
-    try:
-        return json.loads(text, parse_int=_whole_number)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not JSON, or only a part of it: {error}. Fetch it again"
-        ) from error
+def class_list(names: Iterable[str]) -> bytes:
+    r"""Return the names of classes as a file, one a line.
+
+    A line break inside a name would be two classes: it is written as the text `\\n`.
+    """
+    lines = (name.replace("\r", "\\r").replace("\n", "\\n") + "\n" for name in names)
+    return "".join(lines).encode()
 
 
 def _read_text(path: str) -> str:
@@ -161,50 +262,6 @@ def _read_text(path: str) -> str:
         return read_text(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _whole_number(digits: str) -> int | str:
-    return int(digits) if _ID.fullmatch(digits) else digits
-
-
-def _captions_by_id(
-    annotations: Iterable[Mapping[str, Any]],
-) -> tuple[dict[int, list[str]], dict[int, str]]:
-    """Return captions and problems by the id of their image.
-
-    Files for other purposes are subsets: there are captions of images that are not
-    theirs.
-    """
-    captions: dict[int, list[str]] = {}
-    problems: dict[int, str] = {}
-    for annotation in annotations:
-        identifier, caption = id_of(annotation["image_id"]), annotation["caption"]
-        if problem := _caption_problem(caption):
-            problems[identifier] = problem
-        else:
-            captions.setdefault(identifier, []).append(caption.strip())
-    return captions, problems
-
-
-def _caption_problem(caption: Any) -> str:
-    if not isinstance(caption, str):
-        return f"its caption {shown(caption)} is not a text"
-    try:
-        caption.encode()
-    except UnicodeEncodeError:
-        return f"its caption {shown(caption)} has half a character (a lone surrogate)"
-    return ""
-
-
-def id_of(value: Any) -> int:
-    """Return a value as the id of an image; -1 where it is none of 64 bits.
-
-    >>> id_of(5), id_of("5"), id_of(10**23), id_of(True), id_of(None)
-    (5, 5, -1, -1, -1)
-    """
-    if isinstance(value, str) and _ID.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and 0 <= value < 2**63 else NO_ID
 
 
 @kept_for_a_run(maxsize=8)
@@ -269,10 +326,6 @@ def _painting(key: str, lists: tuple[str, ...]) -> Annotation:
 
 def _listed_name(key: str) -> str:
     return "/".join(key.split("/")[-2:])
-
-
-def _base_name(key: str) -> str:
-    return key.rpartition("/")[2]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.annotations.sources import Annotation, SourceImage, id_of
+from transforms.annotations.coco_objects import id_of
+from transforms.annotations.sources import Annotation, SourceImage
 from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
 from transforms.inputs.listing import Listing
@@ -72,6 +73,27 @@ class TfdsRoot:
             ValueError: There is no such data set, or it has no pictures.
         """
         return str(self.load().data_dir)
+
+    def classes(self) -> list[str]:
+        """Return the names of its classes in the order of their numbers.
+
+        Raises:
+            ValueError: It has labels whose names are not known before it is read.
+        """
+        builder = self.load()
+        names = _class_names(builder)
+        if names is None and "label" in builder.info.features:
+            raise ValueError(
+                f"the labels of {self.builder!r} are texts, so their numbers are not "
+                "known before it is read. Ingest its pictures from their folders, or "
+                "without --labels, --instances and --split-from"
+            )
+        return names or []
+
+    def split_sizes(self) -> list[tuple[str, int]]:
+        """Return its splits, and how many bytes of records each has."""
+        splits = sorted(self.load().info.splits.items())
+        return [(str(name), info.num_bytes) for name, info in splits]
 
     def list_into(self, listing: Listing) -> None:
         """Add the pictures to a listing; they are read from the data set itself.
@@ -163,7 +185,7 @@ def _take(
     key = root.prefix + (own or f"{split}/{values['tfds_id'].decode()}")
     label = values.get("label")
     if names is not None and label is not None:
-        label = names[int(label)].encode()
+        label = names[int(label)].encode() if int(label) >= 0 else b""
     captions = values.get("captions")
     if isinstance(captions, Mapping):
         captions = captions.get("text")
@@ -174,6 +196,7 @@ def _take(
         title=_text(values.get("title")),
         captions=tuple(map(_text, captions if captions is not None else ())),
         coco_id=id_of(_plain(values.get("coco_id", values.get("image/id")))),
+        split=split,
     )
     ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
     return SourceImage(ref, data, annotation)

@@ -12,13 +12,14 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
+from transforms.annotations.annotation_index import read_strays
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.elements import Count, ImageStatus, Reason, failure_count
 from transforms.ingest.finish import finish_dataset
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.whole_shards import Committed, manifest_table, part_rows
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import writing_rows
+from transforms.storage.parquet import Row, writing_rows
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.segments import Segment, merged_rows
 from transforms.storage.worker_progress import progress_of
@@ -81,8 +82,19 @@ def _write_part(
             statuses[newest["status"]] += 1
             if reason := newest.get("reason"):
                 statuses[failure_count(reason)] += 1
+            if settings.version > 1:
+                statuses.update(_annotations(newest))
             file.add(newest)
     return name, dict(statuses)
+
+
+def _annotations(row: Row) -> dict[str, int]:
+    """Return what became of the annotations of a picture, counted."""
+    given = row["annotations"] or 0
+    if row["status"] != ImageStatus.ACCEPTED:
+        return {Count.ANNOTATIONS_LEFT: given}
+    wrong = len(row["wrong_annotations"])
+    return {Count.ANNOTATIONS_KEPT: given - wrong, Count.ANNOTATIONS_FAILED: wrong}
 
 
 @dataclasses.dataclass
@@ -134,7 +146,8 @@ def _finish(
     identity: dict[str, Any],
     examples: list[RejectedExample],
 ) -> dict[str, int]:
-    records = finish_dataset(output, settings, identity, examples)
+    strays = list(read_strays(output)) if settings.has_objects else []
+    records = finish_dataset(output, settings, identity, examples, strays)
     progress_of(output).flush()  # the last file is written
     counts: Counter[str] = Counter()
     for _, statuses in parts:
@@ -144,7 +157,19 @@ def _finish(
         **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
         **{name: counts[name] for name in reasons if counts[name]},
         Count.RECORDS_WRITTEN: records,
+        **_all_annotations(settings, counts, len(strays)),
     }
+
+
+def _all_annotations(
+    settings: DatasetSettings, counts: Counter[str], strays: int
+) -> dict[str, int]:
+    if not settings.has_objects:
+        return {}
+    names = (Count.ANNOTATIONS_KEPT, Count.ANNOTATIONS_LEFT, Count.ANNOTATIONS_FAILED)
+    found = {name: counts[name] for name in names}
+    found[Count.ANNOTATIONS_FAILED] += strays
+    return found
 
 
 def _counts(counts: dict[str, int]) -> Iterable[tuple[str, int]]:

@@ -1,32 +1,38 @@
 """Makes a data set of finished shards: what TFDS, people and the next run read."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, Final
 
 from transforms.annotations.dataset_layout import (
-    FORMAT_VERSION,
-    SPLITS,
     DatasetSettings,
     shard_name,
 )
 from transforms.annotations.dataset_pictures import read_picture
-from transforms.elements import ImageStatus
+from transforms.elements import ImageStatus, Reason
 from transforms.images.contact_sheets import overview
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
-from transforms.ingest.survey import Survey, survey_dataset
+from transforms.ingest.survey import Survey, sorted_rows, survey_dataset
 from transforms.ingest.tfds_metadata import (
     DATASET_INFO,
     FEATURES,
     DatasetShard,
+    class_files,
     dataset_info,
     features_json,
 )
+from transforms.inputs.roots import printable
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row, writing_rows
+from transforms.storage.schemas import FAILURES
 
 REPORT: Final = "report.html"
 PREVIEW: Final = "preview.jpg"
 INGEST: Final = "ingest.json"
+BAD_ANNOTATIONS: Final = "bad_annotations.parquet"
+
+_BAD_COLUMNS: Final = ("key", "source", "status", "wrong_annotations")
 
 
 def finish_dataset(
@@ -34,6 +40,7 @@ def finish_dataset(
     settings: DatasetSettings,
     identity: dict[str, Any],
     examples: list[RejectedExample],
+    strays: Iterable[str] = (),
 ) -> int:
     """Write everything that needs the whole manifest; return the number of records.
 
@@ -46,6 +53,7 @@ def finish_dataset(
         settings: Settings of the data set.
         identity: What decides the bytes of the data set.
         examples: Examples of rejected images.
+        strays: What is wrong with each annotation that belongs to no image.
 
     Raises:
         RuntimeError: A shard is not what the manifest says.
@@ -58,10 +66,35 @@ def finish_dataset(
         output.write(PREVIEW, overview(pixels))
     summary = _summary(settings, identity, survey, splits)
     output.write(REPORT, report_html(output, settings, summary, survey, examples))
-    output.write_json(FEATURES, features_json())
+    for name, data in class_files(settings).items():
+        output.write(name, data)
+    if settings.has_objects:
+        _write_bad_annotations(output, strays)
+    output.write_json(FEATURES, features_json(settings))
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
     return survey.accepted
+
+
+def _write_bad_annotations(output: OutputFolder, strays: Iterable[str]) -> None:
+    """Write a row for each annotation that cannot be used, in the order of the keys."""
+    with writing_rows(output, BAD_ANNOTATIONS, FAILURES) as file:
+        for message in strays:
+            file.add(_bad_annotation("", "", message))
+        for row in sorted_rows(output, _BAD_COLUMNS):
+            if row["status"] == ImageStatus.ACCEPTED:
+                for message in row["wrong_annotations"]:
+                    file.add(_bad_annotation(row["key"], row["source"], message))
+
+
+def _bad_annotation(key: str, source: str, message: str) -> Row:
+    return {
+        "key": key,
+        "source": source,
+        "stage": "Annotations",
+        "reason": Reason.BAD_ANNOTATION,
+        "message": printable(message),
+    }
 
 
 def _splits(settings: DatasetSettings, survey: Survey) -> dict[str, list[DatasetShard]]:
@@ -75,7 +108,7 @@ def _splits(settings: DatasetSettings, survey: Survey) -> dict[str, list[Dataset
             )
             for shard in range(settings.shards_of(split))
         ]
-        for split in SPLITS
+        for split in settings.splits
         if any(split == found for found, _ in survey.images)
     }
 
@@ -103,7 +136,7 @@ def _summary(
 ) -> dict[str, Any]:
     """Return the content of `ingest.json`."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": settings.version,
         "name": settings.name,
         "fingerprint": settings.fingerprint,
         "identity": identity,
@@ -118,4 +151,15 @@ def _summary(
             }
             for split, shards in splits.items()
         },
+        **_about_annotations(settings),
     }
+
+
+def _about_annotations(settings: DatasetSettings) -> dict[str, Any]:
+    """Return what `ingest.json` says of a data set of version 2."""
+    about: dict[str, Any] = {}
+    if settings.classes:
+        about["classes"] = list(settings.classes)
+    if settings.has_objects:
+        about["categories"] = [dataclasses.asdict(c) for c in settings.categories]
+    return about

@@ -14,12 +14,18 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.annotations.annotation_index import read_annotation
+from transforms.annotations.dataset_layout import (
+    DatasetSettings,
+    shard_of_row,
+    split_of,
+)
 from transforms.annotations.sources import SourceImage
 from transforms.elements import ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
 from transforms.images.perceptual_hash import perceptual_hash
+from transforms.ingest.labelled import columns_of, features_of, placed
 from transforms.ingest.rejected_examples import RejectedExample, rejected_example
 from transforms.ingest.spill import PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
@@ -70,6 +76,7 @@ def prepare_image(
     annotation = source.annotation
     if annotation is None:
         annotation = settings.annotations.of(source.ref.key)
+    annotation = placed(annotation.checked(), decoded, settings)
     sha256 = hashlib.sha256(data).hexdigest()
     # Feature and column have the same name.
     both = {
@@ -86,10 +93,13 @@ def prepare_image(
         "captions": list(annotation.captions),
         "coco_id": annotation.coco_id,
     }
-    example = encode_example(both, image)
-    split, shard = settings.place(sha256)
+    more = features_of(annotation, height, width, settings)
+    example = encode_example({**both, **more}, image)
+    own = split_of(source.ref, settings.split_from, annotation.split)
+    split, shard = settings.place(sha256, own)
     row = {
         **both,
+        **(columns_of(annotation) if settings.version > 1 else {}),
         "id": source.ref.id,
         "status": ImageStatus.ACCEPTED,
         "source_bytes": len(data),
@@ -200,6 +210,7 @@ class _PrepareDoFn(beam.DoFn):
             progress.add(images_kept=1)
             return
         data = source.data
+        source = self._annotated(source)
         try:
             if data is None:
                 data = read_image(source.ref)
@@ -209,6 +220,9 @@ class _PrepareDoFn(beam.DoFn):
             tell_failure(error.reason)
             progress.add(images_failed=1)
             row = rejected_row(source.ref, data, error)
+            if self._settings.version > 1:
+                about = source.annotation
+                row["annotations"] = 0 if about is None else about.given
             part = stable_part(row["key"], self._parts)
             for written in self._rejected.add(part, row):
                 yield TaggedOutput(_REJECTED, written)
@@ -219,8 +233,16 @@ class _PrepareDoFn(beam.DoFn):
         spilled = self._spill.append(prepared)
         self._metric["accepted"].inc()
         progress.add(images_done=1)
-        shard = self._settings.shard_of(spilled.sha256)
+        shard = shard_of_row(self._settings, prepared.row)
         yield from self._records.add(shard, dataclasses.asdict(spilled))
+
+    def _annotated(self, source: SourceImage) -> SourceImage:
+        """Return a source with what the annotation files say, if there are any."""
+        known = self._settings.annotations.has_files or source.ref.about
+        if source.annotation is not None or not known:
+            return source
+        found = read_annotation(self._output, source.ref.about)
+        return dataclasses.replace(source, annotation=found)
 
     def finish_bundle(self) -> Iterator[Any]:
         # The records count only once the bundle is committed, which is after this.

@@ -6,7 +6,7 @@ import heapq
 import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -170,9 +170,18 @@ def _until(rows: Iterable[Row], count: int) -> Iterator[Row]:
     yield from (row for _, row in zip(range(count), rows, strict=False))
 
 
-def _rows(output: OutputFolder) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all parts, sorted by key."""
+def _rows(output: OutputFolder) -> Iterator[Row]:
+    return sorted_rows(output, _COLUMNS)
+
+
+def sorted_rows(output: OutputFolder, columns: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of all parts of the manifest, sorted by key.
+
+    Args:
+        output: The data set.
+        columns: Columns wanted, the key among them.
+    """
     names = parts_in(output, MANIFEST)
     held = max(1, _ROWS_HELD // max(1, len(names)))
-    parts = [stream_rows(output.path(name), _COLUMNS, held) for name in names]
+    parts = [stream_rows(output.path(name), columns, held) for name in names]
     return heapq.merge(*parts, key=operator.itemgetter("key"))

@@ -4,9 +4,14 @@ import dataclasses
 from typing import Any, Final
 
 from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.annotations.sources import class_list
 
 FEATURES: Final = "features.json"
 DATASET_INFO: Final = "dataset_info.json"
+
+# TFDS looks for the names of classes in files that are named like the features.
+CLASSES: Final = "label.labels.txt"
+CATEGORIES: Final = "objects-label.labels.txt"
 
 # The version that TFDS shows; its format is the one of `FORMAT_VERSION`.
 _TFDS_VERSION: Final = "1.0.0"
@@ -19,6 +24,22 @@ _IMAGE: Final = {
 _INT64: Final = {
     "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
     "tensor": {"dtype": "int64", "encoding": "none", "shape": {}},
+}
+_FLOAT32: Final = {
+    "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
+    "tensor": {"dtype": "float32", "encoding": "none", "shape": {}},
+}
+_BOOL: Final = {
+    "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
+    "tensor": {"dtype": "bool", "encoding": "none", "shape": {}},
+}
+_BOX: Final = {
+    "pythonClassName": f"{_TFDS}.bounding_boxes.BBoxFeature",
+    "boundingBox": {
+        "dtype": "float32",
+        "shape": {"dimensions": ["4"]},
+        "bboxFormat": "REL_YXYX",
+    },
 }
 _TEXTS: Final = {
     "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
@@ -35,10 +56,13 @@ class DatasetShard:
     size: int
 
 
-def features_json() -> dict[str, Any]:
+def features_json(settings: DatasetSettings) -> dict[str, Any]:
     """Return what `tfds.features.FeaturesDict.save_config` writes for our records.
 
     Written out, so that a worker needs no TensorFlow for it.
+
+    Args:
+        settings: Settings of the data set.
     """
     texts = ("key", "sha256", "source", "label", "artist", "title")
     numbers = ("height", "width", "original_height", "original_width", "coco_id")
@@ -50,9 +74,60 @@ def features_json() -> dict[str, Any]:
                 "captions": _TEXTS,
                 **dict.fromkeys(texts, _TEXT),
                 **dict.fromkeys(numbers, _INT64),
+                **_more(settings),
             }
         },
     }
+
+
+def _more(settings: DatasetSettings) -> dict[str, Any]:
+    """Return the features that records of version 2 have more, or otherwise."""
+    features: dict[str, Any] = {}
+    if settings.classes:
+        features["label"] = _class(len(settings.classes))
+    if settings.has_objects:
+        inside = {
+            "area": _FLOAT32,
+            "bbox": _BOX,
+            "coco": _TEXT,
+            "id": _INT64,
+            "is_crowd": _BOOL,
+            "label": _class(len(settings.categories)),
+        }
+        one = {
+            "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
+            "featuresDict": {"features": inside},
+        }
+        features |= {
+            **dict.fromkeys(("license", "license_url", "url"), _TEXT),
+            "objects_known": _BOOL,
+            "objects": {
+                "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
+                "sequence": {"feature": one, "length": "-1"},
+            },
+        }
+    return features
+
+
+def _class(count: int) -> dict[str, Any]:
+    return {
+        "pythonClassName": f"{_TFDS}.class_label_feature.ClassLabel",
+        "classLabel": {"numClasses": str(count)},
+    }
+
+
+def class_files(settings: DatasetSettings) -> dict[str, bytes]:
+    """Return the files of class names, one a line in the order of their numbers.
+
+    Args:
+        settings: Settings of the data set.
+    """
+    lists = {}
+    if settings.classes:
+        lists[CLASSES] = settings.classes
+    if settings.has_objects:
+        lists[CATEGORIES] = tuple(category.name for category in settings.categories)
+    return {name: class_list(names) for name, names in lists.items()}
 
 
 def dataset_info(

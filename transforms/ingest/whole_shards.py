@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from model.checksums import DamagedFileError
 from transforms.annotations.dataset_layout import (
     MANIFEST,
-    SPLITS,
     DatasetSettings,
     shard_name,
 )
@@ -29,7 +28,7 @@ from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import parts_in
-from transforms.storage.schemas import INGEST_MANIFEST
+from transforms.storage.schemas import INGEST_MANIFEST, LABELLED_MANIFEST
 from transforms.storage.tfrecords import first_damaged
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def manifest_table(settings: DatasetSettings) -> CommittedTable:
     """Return the manifest of a data set; its journal has one file a shard."""
     return CommittedTable(
         MANIFEST,
-        INGEST_MANIFEST,
+        INGEST_MANIFEST if settings.version == 1 else LABELLED_MANIFEST,
         owner=("key",),
         order=("key",),
         fingerprint=settings.fingerprint,
@@ -124,7 +123,7 @@ def _find_committed(
     if {total for _, total in parts.values()} != {len(parts)}:
         return Committed(frozenset(journaled))
     whole = set()
-    for split in SPLITS:
+    for split in settings.splits:
         shards = settings.shards_in(split)
         # The shards of a split that is not declared are not there.
         declared = any(sizes[shard] for shard in shards)

@@ -94,6 +94,11 @@ class Listing:
         digest = hashlib.sha256(entry).digest()
         self._sum = (self._sum + int.from_bytes(digest, "big")) % 2**256
 
+    def add_unlisted_of(self, other: "Listing") -> None:
+        """Add the images of another listing that are read elsewhere."""
+        self.count, self.size = other.count, other.size
+        self.unlisted, self._sum = other.unlisted, other._sum
+
     def refs(self) -> Iterator[ImageRef]:
         """Yield the images again; once it is written, from its files."""
         if self._written is not None:

@@ -85,7 +85,7 @@ def list_checked(roots: Sequence[InputRoot]) -> Iterator[ImageRef]:
 
 
 def read_image(ref: ImageRef) -> bytes:
-    """Return the bytes of an image file, or of an archive's member.
+    """Return the bytes of an image file, of an archive's member, or of a place in one.
 
     Raises:
         ImageError: not_found, unreadable (also a folder that could not be listed, what
@@ -166,4 +166,16 @@ def _folder_problem(path: str) -> str:
 
 
 def _read(ref: ImageRef) -> bytes:
-    return read_member(ref) if ref.member else files.read_file(ref.path, MAX_BYTES)
+    if ref.member:
+        return read_member(ref)
+    if ref.offset < 0:
+        return files.read_file(ref.path, MAX_BYTES)
+    with files.reading(ref.path) as file:
+        file.seek(ref.offset)
+        data = file.read(min(ref.size, MAX_BYTES))
+    if len(data) != ref.size:
+        raise ImageError(
+            Reason.UNREADABLE,
+            f"{ref.key}: {ref.path} ends before its {ref.size} bytes; it was changed",
+        )
+    return data

@@ -80,7 +80,7 @@ def sealed_writer(
     """
     sealing = _Sealing(file)
     writer = pq.ParquetWriter(
-        sealing, schema, compression="zstd", version="2.6", **settings
+        sealing, schema, **{"compression": "zstd", "version": "2.6", **settings}
     )
     try:
         yield writer

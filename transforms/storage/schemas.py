@@ -4,6 +4,29 @@ from typing import Final
 
 import pyarrow as pa
 
+# Objects in a picture (`transforms.annotations.objects`): empty where nothing is to be
+# seen, null where nobody knows.
+OBJECTS: Final = pa.list_(
+    pa.struct(
+        [
+            ("id", pa.int64()),
+            ("category", pa.string()),
+            ("category_id", pa.int64()),
+            # Left, top, width, height in pixels of the picture as it is kept.
+            ("box", pa.list_(pa.float64())),
+            ("area", pa.float64()),
+            ("crowd", pa.bool_()),
+            ("polygons", pa.list_(pa.list_(pa.float64()))),
+            # COCO's compressed run-length code.
+            ("mask", pa.string()),
+            ("keypoints", pa.list_(pa.float64())),
+            # Fields of the file that have no column, as JSON.
+            ("more", pa.string()),
+            ("note", pa.string()),
+        ]
+    )
+)
+
 # One row a cell of `stylize`.
 STYLIZE_MANIFEST: Final = pa.schema(
     [
@@ -53,6 +76,39 @@ STYLIZE_MANIFEST: Final = pa.schema(
                     # What measured it; missing in tables of before.
                     ("ruler_encoder_sha256", pa.string()),
                 ]
+            ),
+        ),
+        # What is known of the content; null where nothing is known of any.
+        (
+            "annotation",
+            pa.struct(
+                [
+                    ("label", pa.string()),
+                    # -1 when none; null where there are no classes.
+                    ("label_index", pa.int32()),
+                    ("artist", pa.string()),
+                    ("title", pa.string()),
+                    ("captions", pa.list_(pa.string())),
+                    ("coco_id", pa.int64()),
+                    ("split", pa.string()),
+                    ("license", pa.string()),
+                    ("license_url", pa.string()),
+                    ("url", pa.string()),
+                    ("objects", OBJECTS),
+                ]
+            ),
+        ),
+        # What is known of the styles, in their order; null where nothing is.
+        (
+            "style_annotations",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("label", pa.string()),
+                        ("artist", pa.string()),
+                        ("title", pa.string()),
+                    ]
+                )
             ),
         ),
     ]
@@ -182,6 +238,23 @@ INGEST_MANIFEST: Final = pa.schema(
         # The encoded picture inside the shard, to be read without parsing the record.
         ("image_offset", pa.int64()),
         ("image_length", pa.int64()),
+    ]
+)
+
+# The same of a data set of version 2.
+LABELLED_MANIFEST: Final = pa.schema(
+    [
+        *INGEST_MANIFEST,
+        # -1 when none.
+        ("label_index", pa.int32()),
+        ("license", pa.string()),
+        ("license_url", pa.string()),
+        ("url", pa.string()),
+        # How many there were, and what is wrong with those that cannot be used.
+        ("annotations", pa.int32()),
+        ("wrong_annotations", pa.list_(pa.string())),
+        # Empty where nothing is to be seen, null where nobody knows.
+        ("objects", OBJECTS),
     ]
 )
 

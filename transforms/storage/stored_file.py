@@ -47,6 +47,13 @@ class StoredFile(NamedTuple):
                 return None
             raise
 
+    def exists(self, output: OutputFolder) -> bool:
+        """Return whether there is such a file, or such a place in one."""
+        if not is_inside(self.name):
+            return False
+        size = output.size(self.name)
+        return size is not None and size >= self.offset + (self.length or 0)
+
     def read_intact(self, output: OutputFolder) -> bytes | None:
         """Return the bytes; None where they are gone or have another sha256."""
         data = self.read(output)

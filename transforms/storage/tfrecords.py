@@ -10,6 +10,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from model.checksums import FRAME_HEAD, FRAME_TAIL, is_intact_record, masked_crc
 
 __all__ = [
@@ -20,7 +23,16 @@ __all__ = [
     "frame_record",
 ]
 
-Value = bytes | str | int | float | Sequence[str] | Sequence[float]
+Value = (
+    bytes
+    | str
+    | int
+    | float
+    | Sequence[str]
+    | Sequence[float]
+    | npt.NDArray[np.int64]
+    | npt.NDArray[np.float32]
+)
 
 # Protocol buffers: field number and wire type 2 (length-delimited).
 _FIELD_1: Final = 0x0A
@@ -49,7 +61,8 @@ def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
 
     Args:
         features: By name: text (UTF-8), an int64, a number of single precision, or a
-            list of texts or of such numbers.
+            list of texts or of such numbers. An array, int64 or float32 [n], keeps its
+            type also where it is empty.
         image: The encoded picture, which becomes the feature `image`.
 
     Returns:
@@ -113,14 +126,21 @@ def _entry(name: str, feature: bytes) -> bytes:
 
 
 def _feature(value: Value) -> bytes:
+    if isinstance(value, np.ndarray):
+        if value.dtype == np.float32:
+            tag, data = _FLOAT_LIST, value.astype("<f4").tobytes()
+        else:
+            tag = _INT64_LIST
+            data = b"".join(_varint(int(n) & 0xFFFF_FFFF_FFFF_FFFF) for n in value)
+        return _tagged(tag, _tagged(_FIELD_1, data) if data else b"")
     if isinstance(value, int):
         # Two's complement, as protocol buffers write negative numbers.
         number = _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
         return _tagged(_INT64_LIST, _tagged(_FIELD_1, number))
     items = [value] if isinstance(value, bytes | str | float) else value
-    numbers = [item for item in items if isinstance(item, float)]
-    if numbers:
-        packed = struct.pack(f"<{len(numbers)}f", *numbers)
+    floats = [item for item in items if isinstance(item, float)]
+    if floats:
+        packed = struct.pack(f"<{len(floats)}f", *floats)
         return _tagged(_FLOAT_LIST, _tagged(_FIELD_1, packed))
     texts = [i if isinstance(i, bytes) else str(i).encode() for i in items]
     return _tagged(_BYTES_LIST, b"".join(_tagged(_FIELD_1, text) for text in texts))

@@ -18,7 +18,7 @@ BANK_NAME: Final = "styles.parquet"
 
 PictureFormat = Literal["jpg", "png"]
 Layout = Literal["grid", "tree"]
-OutputFormat = Literal["files", "tfrecord", "webdataset"]
+OutputFormat = Literal["files", "tfrecord", "webdataset", "parquet"]
 
 # In bytes: what file systems take, and far less than a path of Linux may have.
 _LONGEST_NAME: Final = 255

@@ -10,18 +10,23 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from model.checksums import DamagedFileError
+from transforms.annotations.hugging_face import picture_row, pictures_schema
 from transforms.storage.compact_table import Packer
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row
+from transforms.storage.parquet import Row, check_table
+from transforms.storage.picture_table import write_pictures
 from transforms.storage.stored_file import StoredFile
 from transforms.storage.tfrecords import FRAME_HEAD, encode_example, frame_record
 from transforms.stylize.cells import OutputFormat
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 
 SHARDS: Final = "shards"
+
+_TABLE: Final = ".parquet"
 
 # Shards of this size are read at full speed and copied in seconds.
 SHARD_BYTES: Final = 256 * 1024 * 1024
@@ -79,10 +84,12 @@ class ShardPacker(Packer):
     to, and the same pictures give the same names.
 
     Attributes:
-        output_format: `tfrecord` or `webdataset`.
+        output_format: What the shards are, but `files`.
+        classes: Classes of the pictures in the order of their numbers.
     """
 
     output_format: OutputFormat
+    classes: tuple[str, ...] = ()
 
     def pack(
         self, output: OutputFolder, part: int, rows: Iterable[Row]
@@ -93,15 +100,49 @@ class ShardPacker(Packer):
         next run makes them again.
         """
         for number, group in enumerate(_split(rows)):
-            yield from self._pack(output, f"part-{part:05d}-{number:05d}", group)
+            prefix = f"part-{part:05d}-{number:05d}"
+            if self.output_format == "parquet":
+                yield from self._pack_tables(output, prefix, group)
+            else:
+                yield from self._pack(output, prefix, group)
+
+    def _pack_tables(
+        self, output: OutputFolder, prefix: str, rows: list[Row]
+    ) -> list[Row]:
+        """Write a table a split, since readers know splits by the names of files."""
+        placed: dict[int, Row] = {}
+        for split in sorted({_split_of(row) for row in rows}):
+            own = {
+                number: row
+                for number, row in enumerate(rows)
+                if _split_of(row) == split and row["shard"] is not None
+            }
+            kept = {
+                number: row
+                for number, row in own.items()
+                if picture_file(row).exists(output)
+            }
+            if kept:
+                placed |= self._pack_table(output, f"{prefix}{split}", kept)
+        return [placed.get(number, row) for number, row in enumerate(rows)]
+
+    def _pack_table(
+        self, output: OutputFolder, prefix: str, rows: Mapping[int, Row]
+    ) -> dict[int, Row]:
+        name = f"{SHARDS}/{prefix}-{_digest(rows.values())}.parquet"
+        schema = pictures_schema(self.classes)
+        with output.create(name) as file:
+            places = write_pictures(file, schema, _table_rows(output, rows.values()))
+        return {
+            number: {**row, "shard": name, "offset": place}
+            for (number, row), place in zip(rows.items(), places, strict=True)
+        }
 
     def _pack(self, output: OutputFolder, prefix: str, rows: list[Row]) -> list[Row]:
         frame, suffix, ending = _tfrecord, "tfrecord", b""
         if self.output_format == "webdataset":
             frame, suffix, ending = _tar_members, "tar", bytes(2 * tarfile.BLOCKSIZE)
-        ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in rows)
-        digest = hashlib.sha256(ids.encode()).hexdigest()[:12]
-        name = f"{SHARDS}/{prefix}-{digest}.{suffix}"
+        name = f"{SHARDS}/{prefix}-{_digest(rows)}.{suffix}"
         placed = []
         with output.create(name) as file:
             length = 0
@@ -147,6 +188,11 @@ class ShardReader:
         if name != self._name:
             yield from self.end()
             self._name = name
+            if name.endswith(_TABLE):
+                yield from self._check_table(name)
+        if name.endswith(_TABLE):
+            self._place = None  # Its seal is of the whole.
+            return
         data = picture_file(row).read(self._output) or b""
         entry = (_tfrecord if name.endswith(".tfrecord") else _tar_members)(row, data)
         begin = row["offset"] - entry.offset
@@ -154,6 +200,12 @@ class ShardReader:
         if framed.read(self._output) != entry.framed:
             yield name, f"is damaged around byte {max(0, begin)}"
         self._place = begin + len(entry.framed)
+
+    def _check_table(self, name: str) -> Iterator[tuple[str, str]]:
+        try:
+            check_table(self._output.path(name))
+        except DamagedFileError:
+            yield name, "is damaged: it is not as it was written"
 
     def end(self) -> Iterator[tuple[str, str]]:
         """Yield the last shard, where it does not end as it should."""
@@ -165,9 +217,35 @@ class ShardReader:
                 yield name, f"is damaged behind its last picture, at byte {place}"
 
 
-def packer_of(output_format: OutputFormat) -> ShardPacker | None:
-    """Return what packs the pictures of an output; None where each is a file."""
-    return None if output_format == "files" else ShardPacker(output_format)
+def packer_of(
+    output_format: OutputFormat, classes: tuple[str, ...] = ()
+) -> ShardPacker | None:
+    """Return what packs the pictures of an output; None where each is a file.
+
+    Args:
+        output_format: What is written.
+        classes: Classes of the pictures in the order of their numbers.
+    """
+    return None if output_format == "files" else ShardPacker(output_format, classes)
+
+
+def _digest(rows: Iterable[Row]) -> str:
+    ids = "".join(f"{row['cell_id']}{row['sha256']}" for row in rows)
+    return hashlib.sha256(ids.encode()).hexdigest()[:12]
+
+
+def _split_of(row: Row) -> str:
+    """Return the split of a picture as names of tables have it; '' for none."""
+    split = (row.get("annotation") or {}).get("split") or ""
+    return f"-{split}" if split else ""
+
+
+def _table_rows(output: OutputFolder, rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        data = picture_file(row).read(output)
+        if data is None:
+            raise FileNotFoundError(f"{row['shard']} is gone while it is packed")
+        yield picture_row(row, data)
 
 
 def _split(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -184,7 +262,7 @@ def _split(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _about(row: Row) -> dict[str, Any]:
-    """Return what a reader of the shard alone learns of a picture."""
+    """Return what a reader of the shard alone learns of how a picture was made."""
     return {
         "key": row["path"].removeprefix("images/"),
         "content_key": row["content_key"],
@@ -202,13 +280,30 @@ def _tfrecord(row: Row, data: bytes) -> _Entry:
 
 
 def _tar_members(row: Row, data: bytes) -> _Entry:
-    """Return the two members of a WebDataset sample, which share a name up to a dot."""
+    """Return the members of a WebDataset sample, which share a name up to a dot.
+
+    The picture and what is known of it; its class by number and its captions, a line
+    each, where there are any.
+    """
     name, _, suffix = row["path"].removeprefix("images/").rpartition(".")
-    about = json.dumps(_about(row), sort_keys=True, ensure_ascii=False).encode()
+    told = {**_about(row), **_said(row)}
+    about = json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
     # Names may not hold other dots: readers cut at the first one.
     name = name.replace(".", "_")
     picture = _tar_member(f"{name}.{suffix}", data)
-    return _Entry(picture + _tar_member(f"{name}.json", about), picture.index(data))
+    members = [picture, _tar_member(f"{name}.json", about)]
+    said = told.get("annotation") or {}
+    if said.get("label_index") is not None:
+        members.append(_tar_member(f"{name}.cls", str(said["label_index"]).encode()))
+    if said.get("captions"):
+        members.append(_tar_member(f"{name}.txt", "\n".join(said["captions"]).encode()))
+    return _Entry(b"".join(members), picture.index(data))
+
+
+def _said(row: Row) -> dict[str, Any]:
+    """Return what is known of the content and the styles of a picture, if anything."""
+    names = ("annotation", "style_annotations")
+    return {name: row[name] for name in names if row.get(name) is not None}
 
 
 def _tar_member(name: str, data: bytes) -> bytes:

@@ -6,8 +6,10 @@ each of its paths.
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
+from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
 from transforms.images.thumbnails import (
     has_thumbnail,
@@ -110,6 +112,7 @@ class PlanCells:
         metrics_fraction: Share of the cells whose quality is wanted.
         manifest_parts: How many parts the manifest has.
         dry: Whether nothing may be written.
+        annotations: What is known of contents and styles; None where nothing is.
     """
 
     output: OutputFolder
@@ -120,6 +123,7 @@ class PlanCells:
     metrics_fraction: float
     manifest_parts: int
     dry: bool = False
+    annotations: CellAnnotations | None = None
 
     def __call__(
         self,
@@ -216,7 +220,15 @@ class PlanCells:
         styles, alpha, settings = recipe.styles, recipe.alpha, self.settings
         path = cell_path(ref, styles, alpha, settings.format, self.layout)
         digest = cell_id(path, content_sha256, styles, alpha, settings)
+        if said := self._said(ref, styles):
+            # A picture whose label changed is another cell: its row tells of it.
+            digest = hashlib.sha256(f"{digest} {said}".encode()).hexdigest()[:16]
         return Cell(digest, path, styles, alpha)
+
+    def _said(self, ref: ImageRef, styles: Sequence[StyleShare]) -> str:
+        if self.annotations is None:
+            return ""
+        return self.annotations.digest(ref, [share.id for share in styles])
 
     def has_previews(self, names: Sequence[str]) -> bool:
         """Return whether previews of contents are there and whole, where they must be.
@@ -260,11 +272,18 @@ class PlanCells:
         try:
             self.output.write(target.cell.path, data)
             write_thumbnail(self.output, target.cell.path, data)
-            copy = target_row(row, target)
+            copy = self.row_of(row, target)
             commit_rows(self.output, target.ref.id, [copy])
         except (ImageError, OSError):
             return False  # It is made, and fails, as any other.
         return True
+
+    def row_of(self, row: Row, target: Target) -> Row:
+        """Return a manifest row as the row of a cell, with what is known of it."""
+        found = target_row(row, target)
+        if self.annotations:
+            found |= self.annotations.columns(target.ref, found)
+        return found
 
     def rows_of(self, ref: ImageRef) -> Mapping[str, Row]:
         """Return the committed rows of a content by path."""

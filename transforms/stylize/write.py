@@ -49,6 +49,7 @@ class _WriteBlockDoFn(OneBehindDoFn):
     """Encodes and writes the pictures of a block, then commits its rows."""
 
     def __init__(self, plan: PlanCells) -> None:
+        self._plan = plan
         self._output = plan.output
         self._settings = plan.settings
         self._shards = plan.output_format != "files"
@@ -76,7 +77,10 @@ class _WriteBlockDoFn(OneBehindDoFn):
         ):
             for target in painting.targets:
                 made = data if file is not None else self._write(target, data)
-                row = cell_row(block.content, target, self._settings, made, picture)
+                row = self._plan.row_of(
+                    cell_row(block.content, target, self._settings, made, picture),
+                    target,
+                )
                 if file is not None and not isinstance(made, ImageError):
                     row |= file.place(target)
                 rows.setdefault(target.ref.id, []).append(row)

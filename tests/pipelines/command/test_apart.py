@@ -38,7 +38,11 @@ NEEDED = {
     "optimize": "--content {far} --style {far} --output {out}",
     "visualize": "--input {far} --output {out}",
 }
-EXTRA = {"captions": "--kind coco", "wikiart-list": "--kind wikiart"}
+EXTRA = {
+    "captions": "--kind coco",
+    "instances": "--kind coco",
+    "wikiart-list": "--kind wikiart",
+}
 
 
 def paths(use: str) -> list[tuple[str, str]]:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from pipelines.command.inputs import Inputs, find_inputs, list_inputs
 from pipelines.errors import UsageError
+from transforms.images.decoder import decode_image
+from transforms.inputs.reading import read_image
 
 
 @pytest.fixture
@@ -122,3 +124,21 @@ class TestFindInputs:
 
     def test_nothing_gives_nothing(self) -> None:
         assert find_inputs([]) == Inputs()
+
+
+def test_a_data_set_is_its_pictures_and_never_its_preview(
+    datasets: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    place = str(datasets / "contents")
+    listing = list_inputs("--input", [place], str(tmp_path / "out"))
+
+    refs = list(listing.refs())
+    assert sorted(ref.key for ref in refs) == sorted(f"{n}.png" for n in range(16))
+    for ref in refs:
+        assert decode_image(read_image(ref)).pixels.shape[1] == 64
+    # Beside another input, and by a name of its own.
+    several = list_inputs(
+        "--input", [f"set={place}", str(datasets / "content-files")], "o"
+    )
+    assert {ref.key.split("/")[0] for ref in several.refs()} == {"set", "content-files"}
+    assert several.count == 32

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from transforms.annotations.coco import read_coco
 from transforms.annotations.sources import (
     Annotation,
     AnnotationSource,
-    read_captions,
     read_wikiart_list,
 )
 from transforms.elements import ImageError, Reason
@@ -37,16 +37,16 @@ def test_captions_are_found_by_file_name_wherever_the_file_lies(captions):
     )
     assert source.of("six.jpg").captions == ("of six",)
     assert source.of("seven.jpg") == Annotation()
-    assert source.named() == {"five.jpg", "six.jpg"}
+    assert source.named() == {"five.jpg", "deep/six.jpg"}
 
 
 def test_captions_are_read_once_a_process(captions, monkeypatch):
-    read_captions.cache_clear()
+    read_coco.cache_clear()
     source = AnnotationSource("coco", captions)
     for _ in range(3):
         source.of("five.jpg")
 
-    assert read_captions.cache_info().misses == 1
+    assert read_coco.cache_info().misses == 1
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,16 @@ def test_two_images_of_one_name_are_ambiguous(caption_file):
         [(1, "of one"), (2, "of two"), (3, "of three")],
     )
     with pytest.raises(ImageError, match=r"several images .* named"):
-        source.of("val/a.jpg")
+        source.of("a.jpg")
+    assert source.of("val/a.jpg").captions == ("of two",)
     assert source.of("b.jpg").captions == ("of three",)
 
 
 def test_ids_may_be_written_as_texts_and_names_with_backslashes(caption_file):
     source = caption_file([("7", "train\\re\u0301ne.jpg")], [(7, "seven")])
-    found = source.of("photos/r\xe9ne.jpg")
+    found = source.of("photos/train/r\xe9ne.jpg")
     assert found == Annotation(captions=("seven",), coco_id=7)
-    assert source.name_of("photos/re\u0301ne.jpg") in source.named()
+    assert source.name_of("photos/train/re\u0301ne.jpg") in source.named()
 
 
 @pytest.mark.parametrize(
@@ -183,14 +184,14 @@ def test_a_file_that_holds_no_captions_is_refused(tmp_path, data, problem):
     path = tmp_path / "captions.json"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=problem) as caught:
-        read_captions(str(path))
+        read_coco(captions=str(path))
     assert str(path) in str(caught.value)
 
 
 def test_a_mark_of_utf8_is_no_part_of_a_file(tmp_path, shared):
     path = tmp_path / "captions.json"
     path.write_bytes(b'\xef\xbb\xbf{"images": [], "annotations": []}')
-    assert read_captions(str(path)) == {}
+    assert read_coco(captions=str(path)).names == frozenset()
     listed = str(shared / "data" / "reports" / "list-bom2.csv")
     source = AnnotationSource("wikiart", wikiart_lists=(listed,))
     assert source.of("claude-monet_x.jpg").label == "Impressionism"

@@ -1,0 +1,241 @@
+"""Our own outputs as inputs: pictures and what is known of them, by their manifests.
+
+A data set of `ingest` keeps its pictures in shards, an output of `stylize` in files or
+shards. The manifest says where each is, so that a preview or a thumbnail is never taken
+for one. A picture is read in place.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from transforms.annotations.annotation_index import AnnotationIndex
+from transforms.annotations.coco_objects import Category
+from transforms.annotations.dataset_layout import FORMAT_VERSIONS, MANIFEST
+from transforms.annotations.sources import Annotation
+from transforms.elements import CellStatus, ImageRef, ImageStatus
+from transforms.storage.files import is_remote
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row, stream_rows
+from transforms.storage.parts import parts_in
+
+Maker = Literal["ingest", "stylize"]
+
+CATEGORIES: Final = "categories.json"
+CLASSES: Final = "labels.txt"
+
+_INGEST: Final = "ingest.json"
+_JOB: Final = "job.json"
+_PICTURES: Final = "images/"
+
+# Columns of a manifest that are fields of an annotation.
+_FACTS: Final = (
+    "label",
+    "artist",
+    "title",
+    "captions",
+    "coco_id",
+    "split",
+    "license",
+    "license_url",
+    "url",
+    "objects",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatasetRoot:
+    """An output of ours as an input root.
+
+    Attributes:
+        name: Name of the root.
+        path: Local path or URL of the folder.
+        maker: Which command made it.
+        prefix: What every key begins with: empty, or the name and a slash.
+    """
+
+    name: str
+    path: str
+    maker: Maker
+    prefix: str = ""
+
+    @property
+    def of_version_1(self) -> bool:
+        """Whether it is a local data set that TFDS reads with all that is in it."""
+        if self.maker != "ingest" or is_remote(self.path):
+            return False
+        try:
+            found = OutputFolder(self.path).read_json(_INGEST)
+        except ValueError:
+            return True  # Whoever reads it says what is wrong.
+        return not isinstance(found, dict) or found.get("format_version") != 2
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what `ingest.json` says; nothing of an output of `stylize`.
+
+        Raises:
+            ValueError: It is of a version that is not known here.
+        """
+        if self.maker == "stylize":
+            return {}
+        found: Mapping[str, Any] = OutputFolder(self.path).read_json(_INGEST)
+        version = found.get("format_version")
+        if version not in FORMAT_VERSIONS:
+            raise ValueError(
+                f"the data set {self.path} has format_version {version!r}, this "
+                f"stylebeam reads {' and '.join(map(str, FORMAT_VERSIONS))}. Ingest "
+                "the pictures again"
+            )
+        return found
+
+    def classes(self) -> Sequence[str]:
+        """Return its classes in the order of their numbers; else its labels, sorted."""
+        output = OutputFolder(self.path)
+        if self.maker == "stylize":
+            if not output.exists(CLASSES):
+                return ()
+            return output.read(CLASSES).decode().splitlines()
+        found = self.about().get("classes")
+        if found is not None:
+            return tuple(found)
+        labels = {row["label"] for row in self._rows(["label"]) if row["label"]}
+        return tuple(sorted(labels))
+
+    def categories(self) -> tuple[Category, ...]:
+        """Return the classes of its objects."""
+        output = OutputFolder(self.path)
+        if self.maker == "ingest":
+            found = self.about().get("categories", [])
+        elif output.exists(CATEGORIES):
+            found = json.loads(output.read(CATEGORIES))
+        else:
+            found = []
+        return tuple(Category(**category) for category in found)
+
+    def list_pictures(
+        self, index: AnnotationIndex | None = None, classes: Mapping[str, int] = {}
+    ) -> Iterator[ImageRef]:
+        """Yield its pictures, copies and failures left out.
+
+        Args:
+            index: Where to write down what is known of each; None for nowhere.
+            classes: Numbers of the classes.
+
+        Raises:
+            ValueError: It is no data set that can be read here.
+        """
+        about = self.about()
+        for row in self._rows():
+            ref = (
+                self._ingested(row, about)
+                if self.maker == "ingest"
+                else self._stylized(row)
+            )
+            if ref is None:
+                continue
+            if index is not None:
+                found = annotation_of(row, self.maker, classes)
+                if found is not None:
+                    ref = dataclasses.replace(ref, about=index.add(found))
+            yield ref
+
+    def _rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        return manifest_rows(OutputFolder(self.path), columns)
+
+    def _ingested(self, row: Row, about: Mapping[str, Any]) -> ImageRef | None:
+        if row["status"] != ImageStatus.ACCEPTED:
+            return None
+        shard = about["splits"][row["split"]]["shards"][row["shard"]]["name"]
+        return ImageRef(
+            self.prefix + row["key"],
+            self.name,
+            OutputFolder(self.path).path(shard),
+            offset=row["image_offset"],
+            size=row["image_length"],
+        )
+
+    def _stylized(self, row: Row) -> ImageRef | None:
+        if row["status"] != CellStatus.DONE:
+            return None
+        inside = row["shard"] is not None
+        return ImageRef(
+            self.prefix + row["path"].removeprefix(_PICTURES),
+            self.name,
+            OutputFolder(self.path).path(row["shard"] if inside else row["path"]),
+            offset=row["offset"] if inside else -1,
+            size=row["bytes"],
+        )
+
+
+def manifest_rows(
+    output: OutputFolder, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """Yield the rows of a manifest, part by part.
+
+    Args:
+        output: Output of `ingest` or `stylize`.
+        columns: Columns wanted; None for all. Tables of before may lack some.
+    """
+    for name in sorted(parts_in(output, MANIFEST)):
+        yield from stream_rows(output.path(name), columns)
+
+
+def dataset_root(name: str, path: str, prefix: str = "") -> DatasetRoot | None:
+    """Return an output of ours as an input root; None where a folder is none.
+
+    Args:
+        name: Name of the root.
+        path: Local path or URL of the folder.
+        prefix: What every key begins with.
+
+    Raises:
+        OSError: It cannot be looked at.
+        RuntimeError: A package for remote files is missing.
+    """
+    maker = maker_of(path)
+    return None if maker is None else DatasetRoot(name, path, maker, prefix)
+
+
+def maker_of(path: str) -> Maker | None:
+    """Return which command made a folder, where its pictures are known by a manifest.
+
+    Args:
+        path: Local path or URL.
+    """
+    output = OutputFolder(path)
+    if output.exists(_INGEST):
+        return "ingest"
+    if not output.exists(_JOB) or not parts_in(output, MANIFEST):
+        return None
+    try:
+        job = output.read_json(_JOB)
+    except ValueError:
+        return None
+    is_stylize = isinstance(job, dict) and job.get("command") == "stylize"
+    return "stylize" if is_stylize else None
+
+
+def annotation_of(
+    row: Row, maker: Maker, classes: Mapping[str, int]
+) -> Annotation | None:
+    """Return what a row of a manifest says of its picture; None where it says nothing.
+
+    Args:
+        row: A row of a manifest.
+        maker: Which command made it.
+        classes: Numbers of the classes.
+    """
+    said = row if maker == "ingest" else row.get("annotation")
+    if said is None:
+        return None
+    facts = {name: said[name] for name in _FACTS if said.get(name) is not None}
+    label = facts.get("label", "")
+    return Annotation.from_json(
+        {
+            **facts,
+            "label_index": classes.get(label, -1),
+            "width": row["width"],
+            "height": row["height"],
+        }
+    )

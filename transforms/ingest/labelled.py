@@ -1,0 +1,111 @@
+"""What a record and a row of a data set of version 2 have beside those of version 1."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from transforms.annotations.coco_objects import Category
+from transforms.annotations.dataset_layout import DatasetSettings
+from transforms.annotations.geometry import follow, journey
+from transforms.annotations.objects import ImageObject
+from transforms.annotations.sources import Annotation
+from transforms.images.decoder import DecodedImage
+from transforms.storage.parquet import Row
+from transforms.storage.tfrecords import Value
+
+
+def placed(
+    annotation: Annotation, image: DecodedImage, settings: DatasetSettings
+) -> Annotation:
+    """Return what is known of a picture, its objects where they are in the kept one.
+
+    Args:
+        annotation: What is known, its objects in the pixels that they mean.
+        image: The picture as it is kept.
+        settings: Settings of the data set.
+
+    Raises:
+        ImageError: bad_annotation: it cannot be told where the objects are.
+    """
+    annotation = dataclasses.replace(
+        annotation, label_index=settings.class_index(annotation.label)
+    )
+    if not annotation.objects:
+        return annotation
+    height, width, _ = image.pixels.shape
+    way = journey(
+        (annotation.width, annotation.height),
+        (image.original_width, image.original_height),
+        image.orientation,
+        (width, height),
+        settings.annotated_as,
+    )
+    objects = tuple(follow(item, way) for item in annotation.objects)
+    return dataclasses.replace(annotation, objects=objects, width=width, height=height)
+
+
+def columns_of(annotation: Annotation) -> Row:
+    """Return the columns that a row of version 2 has more."""
+    objects = annotation.objects
+    return {
+        "label_index": annotation.label_index,
+        "license": annotation.license,
+        "license_url": annotation.license_url,
+        "url": annotation.url,
+        "annotations": annotation.given,
+        "wrong_annotations": list(annotation.wrong),
+        "objects": None if objects is None else [item.to_row() for item in objects],
+    }
+
+
+def features_of(
+    annotation: Annotation, height: int, width: int, settings: DatasetSettings
+) -> dict[str, Value]:
+    """Return the features that a record of version 2 has more, or otherwise.
+
+    Args:
+        annotation: What is known of the picture, as `placed` returned it.
+        height: Height of the kept picture in pixels.
+        width: Width of the kept picture in pixels.
+        settings: Settings of the data set.
+    """
+    features: dict[str, Value] = {}
+    if settings.classes:
+        features["label"] = annotation.label_index
+    if settings.has_objects:
+        features |= {
+            "license": annotation.license,
+            "license_url": annotation.license_url,
+            "url": annotation.url,
+            "objects_known": int(annotation.objects is not None),
+            **_objects(annotation.objects or (), height, width, settings.categories),
+        }
+    return features
+
+
+def _objects(
+    items: tuple[ImageObject, ...],
+    height: int,
+    width: int,
+    categories: tuple[Category, ...],
+) -> dict[str, Any]:
+    """Return objects as TFDS has them: boxes relative, y first, inside the picture."""
+    places = {category.id: place for place, category in enumerate(categories)}
+    boxes = []
+    for item in items:
+        left, top, wide, high = item.box
+        boxes += [top / height, left / width, (top + high) / height]
+        boxes += [(left + wide) / width]
+    coco = (item.to_coco(height, width) for item in items)
+    return {
+        "objects/area": np.array([item.area for item in items], np.float32),
+        "objects/bbox": np.clip(np.array(boxes, np.float32), 0, 1),
+        "objects/coco": [json.dumps(item, sort_keys=True) for item in coco],
+        "objects/id": np.array([item.id for item in items], np.int64),
+        "objects/is_crowd": np.array([item.crowd for item in items], np.int64),
+        "objects/label": np.array(
+            [places[item.category_id] for item in items], np.int64
+        ),
+    }
