@@ -46,8 +46,8 @@ SIDE = 256
 
 # Prices in US dollars. A core with its memory for an hour is our assumption, no price
 # list was at hand: give your own. Requests are those of the examples on
-# https://cloud.google.com/storage/pricing-examples, a copy of 2024: 0.005 for a thousand
-# writes, 0.0004 for a thousand reads.
+# https://cloud.google.com/storage/pricing-examples, in a copy of 2024: 0.005 for a
+# thousand writes, 0.0004 for a thousand reads.
 CORE_HOUR = 0.05
 WRITE = 0.005 / 1000
 READ = 0.0004 / 1000
