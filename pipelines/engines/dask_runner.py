@@ -37,7 +37,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import Pipeline
 from apache_beam.runners.dask import dask_runner
 from apache_beam.runners.runner import PipelineResult, PipelineState
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from pipelines.engines.dask_cluster import address_of, connect, host_of, workers_of
 from pipelines.engines.fusion import cut
