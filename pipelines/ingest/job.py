@@ -236,6 +236,14 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     return [*found, Balance("images", plan.listing.count, done, failed)]
 
 
+def _at_end(plan: IngestPlan) -> IngestPlan:
+    """Return a plan without what only the beginning of a job needs, and is large."""
+    annotated = dataclasses.replace(
+        plan.annotated, index=None, absent=frozenset(), strays=()
+    )
+    return dataclasses.replace(plan, annotated=annotated)
+
+
 def _annotation_balance(plan: IngestPlan, counts: Mapping[str, int]) -> Balance:
     """Return the balance of the annotations that the files have."""
     left = plan.annotated.elsewhere + counts.get(Count.ANNOTATIONS_LEFT, 0)
@@ -267,7 +275,7 @@ def run(config: IngestConfig, beam_flags: Sequence[str]) -> int:
             begin=_begin,
             unlisted=lambda plan: plan.listing.unlisted,
             build=build,
-            at_end=lambda plan: dataclasses.replace(plan, absent=frozenset()),
+            at_end=_at_end,
             balances=balances,
             end=_end,
             untold=_untold,

@@ -14,8 +14,8 @@ from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import FORMAT_VERSIONS, MANIFEST
 from transforms.annotations.sources import Annotation
+from transforms.buckets.places import is_remote
 from transforms.elements import CellStatus, ImageRef, ImageStatus
-from transforms.storage.files import is_remote
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
 from transforms.storage.parts import parts_in

@@ -170,7 +170,7 @@ def _read(ref: ImageRef) -> bytes:
         return read_member(ref)
     if ref.offset < 0:
         return files.read_file(ref.path, MAX_BYTES)
-    with files.reading(ref.path) as file:
+    with files.open_file(ref.path, min(ref.size, MAX_BYTES)) as file:
         file.seek(ref.offset)
         data = file.read(min(ref.size, MAX_BYTES))
     if len(data) != ref.size:
