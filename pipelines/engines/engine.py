@@ -5,10 +5,9 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipelines.engines.config import LOCAL
 from transforms.storage.lease import Holder, process_start, this_process
 
-# Beam's in-process engine; its DirectRunner would first try to download another one.
-LOCAL: Final = "FnApiRunner"
 _LOCAL_RUNNERS: Final = (None, "DirectRunner", LOCAL)
 
 _SECONDS_TO_ANSWER: Final = 20.0

@@ -28,7 +28,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
 )
 from apache_beam.runners.runner import PipelineRunner
 
-from pipelines.engines.engine import LOCAL
+from pipelines.engines.config import LOCAL
 from pipelines.engines.secrets import refuse_secrets
 from pipelines.errors import UsageError
 
