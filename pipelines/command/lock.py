@@ -154,12 +154,23 @@ def only_run(
         lock.close()
         # While it is held: whoever comes next makes a file of its own.
         if not remote and lock.is_there():
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-                if made:
+            _remove(named, path)
+            if made:
+                with contextlib.suppress(OSError):
                     os.rmdir(folder)  # Nothing was written, or this fails.
         for descriptor in lock.descriptors:
             os.close(descriptor)
+
+
+def _remove(named: str, path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        print(
+            f"stylebeam: {named}: {path} could not be removed: "
+            f"{error.strerror or error}. It locks nothing, and the next run removes it.",
+            file=sys.stderr,
+        )
 
 
 def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper:
