@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from model.options import Option, PathUse, options_of
 from pipelines.command.flags import flag_of
 from pipelines.errors import UsageError
-from transforms.buckets.places import is_remote
+from transforms.buckets.places import UnreachableError, is_remote
 from transforms.elements import ImageRef
 from transforms.inputs.reading import list_checked
 from transforms.inputs.roots import InputRoot, places_of
@@ -221,7 +221,21 @@ def _places(
         elif about.path == use and not (about.launcher and not planning):
             for argument in value if about.many else (value,):
                 if argument and argument not in about.words:
-                    # What is written is a name and never a pattern.
-                    places = places_of(argument) if use == "read" else (argument,)
-                    for place in places:
+                    for place in _places_of(flag_of(name), argument, use):
                         yield flag_of(name), place, about.own
+
+
+def _places_of(flag: str, argument: str, use: PathUse) -> Sequence[str]:
+    """Return the places that an argument names, each of a kind that is known.
+
+    Raises:
+        UsageError: One is a URL that is not supported.
+    """
+    try:
+        # What is written is a name and never a pattern.
+        places = [*places_of(argument)] if use == "read" else [argument]
+        for place in places:
+            is_remote(place)
+    except UnreachableError as error:
+        raise UsageError(f"{flag} {error}") from error
+    return places

@@ -33,6 +33,7 @@ from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe, interrupt_ends_at_once
 from pipelines.engines.engine import IN_PROCESS, Engine
 from pipelines.engines.run_id import new_run_id
+from pipelines.engines.versions import PACKAGES
 from pipelines.errors import UsageError
 from transforms.buckets.places import UnreachableError, is_remote
 from transforms.images.crash_notes import noting
@@ -41,16 +42,6 @@ from transforms.storage.lease import Lease
 from transforms.storage.worker_progress import forget_progress
 
 _LONGEST_ERROR: Final = 20_000
-
-_PACKAGES: Final = (
-    "stylebeam",
-    "apache-beam",
-    "tensorflow",
-    "keras",
-    "numpy",
-    "pillow",
-    "pyarrow",
-)
 
 
 def no_leftovers(_output: OutputFolder, _everything: bool) -> Iterable[str]:
@@ -367,7 +358,7 @@ def _numbers(lease: Lease) -> dict[str, int]:
 
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions

@@ -137,22 +137,13 @@ def only_run(
     """
     named = f"{flag} {folder}"
     run = run or new_run_id()
-    if is_remote(folder):
-        lock = OutputLock(named, "", None)
-        lock.keeper = _leased(named, folder, run, engine)
-        try:
-            yield lock
-        except Exception:
-            lock.check()
-            raise
-        finally:
-            lock.close()
-        return
+    remote = is_remote(folder)
     path = os.path.join(folder, LOCK)
-    made = not os.path.lexists(folder)
-    lock = OutputLock(named, path, _locked(named, folder, path))
+    made = not (remote or os.path.lexists(folder))
+    descriptor = None if remote else _locked(named, folder, path)
+    lock = OutputLock(named, path, descriptor)
     try:
-        if not engine.is_local or _had_lease(folder):
+        if remote or not engine.is_local or _had_lease(folder):
             lock.keeper = _leased(named, folder, run, engine)
         yield lock
     except Exception:
@@ -162,13 +153,24 @@ def only_run(
     finally:
         lock.close()
         # While it is held: whoever comes next makes a file of its own.
-        if lock.is_there():
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-                if made:
+        if not remote and lock.is_there():
+            _remove(named, path)
+            if made:
+                with contextlib.suppress(OSError):
                     os.rmdir(folder)  # Nothing was written, or this fails.
         for descriptor in lock.descriptors:
             os.close(descriptor)
+
+
+def _remove(named: str, path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        print(
+            f"stylebeam: {named}: {path} could not be removed: "
+            f"{error.strerror or error}. It locks nothing, and the next run removes it.",
+            file=sys.stderr,
+        )
 
 
 def _leased(named: str, folder: str, run: str, engine: Engine) -> LeaseKeeper:

@@ -24,14 +24,13 @@ from pipelines.command.job_file import JOB
 from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import worker_death_ends_the_job
 from pipelines.engines.arrival import announce
-from pipelines.engines.config import LaunchConfig
+from pipelines.engines.config import LOCAL, LaunchConfig
 from pipelines.engines.dataflow import check_dataflow, launcher_leaves
 from pipelines.engines.engine import engine_of, job_of
 from pipelines.engines.failures import sentence_of
 from pipelines.engines.launch import check_launch
 from pipelines.engines.log import without_prints_of_beam
 from pipelines.engines.options import (
-    LOCAL,
     make_pipeline,
     name_job,
     pipeline_options,

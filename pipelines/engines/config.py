@@ -4,8 +4,13 @@ Apart from Beam's options, so that `--help` does not import Beam.
 """
 
 import dataclasses
+from typing import Final
 
 from model.options import option
+
+# Its DirectRunner would first try to download another engine.
+LOCAL: Final = "FnApiRunner"
+"""Beam's in-process engine."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,19 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.dask.dask_runner import DaskOptions
 from distributed.comm.addressing import get_address_host
 
+from pipelines.engines.versions import PACKAGES
 from pipelines.errors import UsageError
-
-# What decides the bytes of the pictures, or whether a worker understands its tasks.
-_PACKAGES: Final = (
-    "stylebeam",
-    "apache-beam",
-    "tensorflow",
-    "keras",
-    "numpy",
-    "pillow",
-    "pyarrow",
-    "distributed",
-)
 
 _SECONDS_TO_ANSWER: Final = 10
 _SECONDS_FOR_A_WORKER: Final = 10
@@ -116,7 +105,8 @@ def _check_workers(client: distributed.Client) -> None:
             f"`dask worker {address} --nthreads 1`."
         ) from error
     _check_same(client, "Python", platform.python_version(), platform.python_version)
-    for package in _PACKAGES:
+    # The last one decides whether a worker understands its tasks.
+    for package in (*PACKAGES, "distributed"):
         try:
             ours = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -5,10 +5,10 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipelines.engines.config import LOCAL
 from transforms.storage.lease import Holder, process_start, this_process
 
-_LOCAL_RUNNERS: Final = (None, "DirectRunner", "FnApiRunner")
-_LOCAL: Final = "FnApiRunner"
+_LOCAL_RUNNERS: Final = (None, "DirectRunner", LOCAL)
 
 _SECONDS_TO_ANSWER: Final = 20.0
 
@@ -26,13 +26,13 @@ class Engine:
         ask: Where the runner is asked for its jobs; empty where it cannot be.
     """
 
-    runner: str = _LOCAL
+    runner: str = LOCAL
     ask: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def is_local(self) -> bool:
         """Whether all workers are processes of the launcher, on its machine."""
-        return self.runner == _LOCAL
+        return self.runner == LOCAL
 
 
 IN_PROCESS: Final = Engine()

@@ -28,11 +28,9 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import (
 )
 from apache_beam.runners.runner import PipelineRunner
 
+from pipelines.engines.config import LOCAL
 from pipelines.engines.secrets import refuse_secrets
 from pipelines.errors import UsageError
-
-# Beam's in-process engine; its DirectRunner would first try to download another one.
-LOCAL: Final = "FnApiRunner"
 
 # What `--runner` may name, and the extra that a runner needs.
 RUNNERS: Final = {

@@ -13,6 +13,9 @@ from typing import Final
 
 _PACKAGES: Final = ("stylebeam", "apache-beam")
 
+PACKAGES: Final = (*_PACKAGES, "tensorflow", "keras", "numpy", "pillow", "pyarrow")
+"""What decides the bytes of the pictures."""
+
 
 @functools.cache
 def own_versions() -> Mapping[str, str]:

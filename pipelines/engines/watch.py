@@ -18,6 +18,7 @@ from typing import Any, Final
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
+from pipelines.engines.engine import job_of
 from pipelines.engines.failures import NO_WORKER, sentence_of
 from pipelines.engines.options import runner_of, workers_are_here
 from pipelines.errors import EngineError
@@ -190,7 +191,7 @@ def cancel(result: PipelineResult, output: OutputFolder) -> str:
         result: What the engine gave for the job.
         output: What it writes.
     """
-    job = _job_of(result)
+    job = _named(result)
     said = [f"{job} goes on: the engine did not answer; cancel it there"]
 
     def ask() -> None:
@@ -215,12 +216,11 @@ def cancel(result: PipelineResult, output: OutputFolder) -> str:
     return said[0]
 
 
-def _job_of(result: Any) -> str:
-    """Return how the engine calls a job."""
-    name = getattr(result, "_job_id", "")
-    if not name and hasattr(result, "job_id"):
-        with contextlib.suppress(Exception):
-            name = result.job_id()
+def _named(result: PipelineResult) -> str:
+    """Return how a person finds a job at its engine."""
+    name = ""
+    with contextlib.suppress(Exception):  # whatever a client of a cloud raises
+        name = job_of(result)
     return f"The engine's job {name}" if name else "The engine's job"
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from emulators import find_program, running
-from engine_jobs import ROOT, Ended, Site, Started, free_port, missing, server
+from emulators import find_program, free_port, missing, running
+from engine_jobs import ROOT, Ended, Site, Started, server
 from engine_table import BOOT, python_without_stylebeam, sdist, worker_pool
 from google.cloud import storage
 
@@ -275,7 +275,7 @@ def _storage(site: Site) -> Iterator[str]:
     if program is None:
         missing(
             "fake-gcs-server",
-            "go install github.com/fsouza/fake-gcs-server@v1.56.1",
+            "run: go install github.com/fsouza/fake-gcs-server@v1.56.1",
         )
     port = free_port()
     address = f"http://127.0.0.1:{port}"

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
-from engine_jobs import Site, Started, free_port, missing, server
+from emulators import free_port, missing
+from engine_jobs import Site, Started, server
 
 
 class Cluster:
@@ -91,7 +92,7 @@ def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 def cluster(site: Site, workers: int = 2, threads: int = 1) -> Iterator[Cluster]:
     """Run a cluster for a block."""
     if importlib.util.find_spec("distributed") is None:
-        missing("distributed", "pip install '.[dask]'")
+        missing("distributed", "run: pip install '.[dask]'")
     with contextlib.ExitStack() as stack:
         started = Cluster(site, stack, threads)
         for _ in range(workers):

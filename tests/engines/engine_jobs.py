@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-import pytest
 from compare_outputs import differences, paint, tree
 
 from model.bundle import Bundle
@@ -54,14 +53,6 @@ LONG_JOBS: Final[Mapping[str, str]] = {
 def everything() -> bool:
     """Return whether the full matrix was asked for; CI runs a part of it."""
     return os.environ.get("ENGINES", "ci") == "all"
-
-
-def missing(what: str, command: str) -> None:
-    """Skip a test for what a developer's machine lacks; CI must have it."""
-    message = f"there is no {what}; {command} brings it"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 def draw_inputs(folder: pathlib.Path) -> None:
@@ -275,13 +266,6 @@ class Site:
     def wrong(self, job: str, engine: Started, output: str) -> list[str]:
         """Return how an output differs from that of one process."""
         return differences(self.expected(job), self.tree(engine, output))
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def answers(port: int) -> bool:

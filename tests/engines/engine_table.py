@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
+from emulators import free_port, missing
 from engine_dask import dask
 from engine_jobs import (
     JOBS,
@@ -23,8 +24,6 @@ from engine_jobs import (
     Site,
     Started,
     everything,
-    free_port,
-    missing,
     server,
 )
 
@@ -49,7 +48,7 @@ class Engine:
 def prism() -> pathlib.Path:
     """Return the program prism."""
     if not PRISM.exists():
-        missing("prism", "make prism")
+        missing("prism", "run: make prism")
     return PRISM
 
 

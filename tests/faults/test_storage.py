@@ -15,6 +15,9 @@ LONG = os.environ.get("FAULTS") == "long"
 
 TIMES = 5 if LONG else 1
 
+# A run that cannot remove its lock says so, and has done its work.
+LEFT = ".lock could not be removed"
+
 # Operation, action, for how many calls: a disk that is full stays so.
 FAULTS = {
     "a full disk": ("write", "ENOSPC", 10**6),
@@ -46,8 +49,12 @@ def test_failing_storage_is_told_and_mended(workplace: Workplace, name: str) -> 
     for kind in kinds:
         operation, action, count = FAULTS[kind]
         calls = workplace.whole(name).storage[operation]
-        for number in range(min(TIMES, calls)):
-            first = 1 + pick(SEED, "call", name, kind, number) % calls
+        chance = {
+            1 + pick(SEED, "call", name, kind, number) % calls
+            for number in range(min(TIMES, calls))
+        }
+        # The ends of a run are where an error is most easily overlooked.
+        for first in sorted(chance | {1, calls} if LONG and calls else chance):
             plan = f"{operation} {first} {count} {action} *"
             folder = workplace.fresh(name)
 
@@ -55,7 +62,11 @@ def test_failing_storage_is_told_and_mended(workplace: Workplace, name: str) -> 
 
             problems = problems_of(ended)
             if ended.status == 0:
-                problems += workplace.wrong(name, folder)
+                problems += [
+                    line
+                    for line in workplace.wrong(name, folder)
+                    if not (line.endswith("/.lock") and LEFT in ended.said)
+                ]
             problems += workplace.completes(name, folder)
             if problems:
                 wrong[f"{kind}: {plan}"] = problems

@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from transforms.buckets.bucket import (
+    WRITER,
     ChangedError,
     NoBucketError,
     ObjectState,
@@ -40,9 +41,6 @@ _PART: Final = 1 << 26
 _PAGE: Final = 1000
 
 _DELETED_TOGETHER: Final = 1000
-
-# Field of an object's metadata: who wrote it, if an answer is lost.
-_WRITER: Final = "stylebeam-writer"
 
 # Codes with a status that does not say that they pass.
 _TRANSIENT_CODES: Final = frozenset(
@@ -244,7 +242,7 @@ class S3Bucket:
                     Bucket=self._name,
                     Key=name,
                     Body=data,
-                    Metadata={_WRITER: writer},
+                    Metadata={WRITER: writer},
                     **condition,
                 )
             except exceptions.ClientError as error:
@@ -253,7 +251,7 @@ class S3Bucket:
                 # Perhaps by us, and the answer to an earlier try was lost.
                 with contextlib.suppress(exceptions.ClientError):
                     found = self._head(name)
-                    if found["Metadata"].get(_WRITER) == writer:
+                    if found["Metadata"].get(WRITER) == writer:
                         return str(found["ETag"])
                 raise
             return str(written["ETag"])

@@ -6,7 +6,10 @@ know where they are. A client's own exceptions never leave this room.
 
 import errno
 from collections.abc import Iterable, Iterator
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Final, NamedTuple, Protocol
+
+WRITER: Final = "stylebeam-writer"
+"""Field of an object's metadata: who wrote it, if an answer is lost."""
 
 
 class ObjectState(NamedTuple):

@@ -27,6 +27,7 @@ from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import DataCorruption
 
 from transforms.buckets.bucket import (
+    WRITER,
     ChangedError,
     NoBucketError,
     ObjectState,
@@ -54,9 +55,6 @@ _FIELDS: Final = "items(name,size,updated,generation),prefixes,nextPageToken"
 # Requests at a time, and names that wait for them. A client has ten connections.
 _DELETED_TOGETHER: Final = 8
 _WAITING: Final = 1000
-
-# Field of an object's metadata: who wrote it, if an answer is lost.
-_WRITER: Final = "stylebeam-writer"
 
 _CONNECTION: Final = (
     ConnectionError,
@@ -214,7 +212,7 @@ class GoogleBucket:
 
         def call() -> str:
             blob = self._bucket.blob(name)
-            blob.metadata = {_WRITER: writer}
+            blob.metadata = {WRITER: writer}
             try:
                 blob.upload_from_string(
                     data,
@@ -227,7 +225,7 @@ class GoogleBucket:
             except (exceptions.PreconditionFailed, exceptions.NotFound):
                 # Perhaps by us, and the answer to an earlier try was lost.
                 found = self._bucket.get_blob(name, timeout=_TIMEOUT, retry=None)
-                if found is None or (found.metadata or {}).get(_WRITER) != writer:
+                if found is None or (found.metadata or {}).get(WRITER) != writer:
                     raise
                 blob = found
             return str(blob.generation)

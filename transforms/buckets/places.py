@@ -4,7 +4,6 @@ import importlib.util
 import re
 import sys
 import urllib.request
-from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from transforms.buckets.bucket import Bucket
@@ -157,36 +156,35 @@ def _is_installed(package: str) -> bool:
 
 def _open(scheme: str, name: str) -> Bucket:
     # Late: each needs its client, which takes a second to import.
-    options = _beam_options()
     if scheme == "gs":
         from transforms.buckets.google_storage import GoogleBucket
 
-        return GoogleBucket(
-            name, options("GoogleCloudOptions", "impersonate_service_account")
-        )
+        google = _beam_options("GoogleCloudOptions")
+        return GoogleBucket(name, google and google.impersonate_service_account)
     from transforms.buckets.amazon_s3 import S3Bucket
 
+    amazon = _beam_options("S3Options")
+    if amazon is None:
+        return S3Bucket(name, {})
     settings = {
-        argument: options("S3Options", option)
-        for argument, option in _S3_OPTIONS.items()
+        argument: getattr(amazon, option) for argument, option in _S3_OPTIONS.items()
     }
-    if options("S3Options", "s3_disable_ssl"):
+    if amazon.s3_disable_ssl:
         settings["use_ssl"] = False
     given = {name: value for name, value in settings.items() if value is not None}
     return S3Bucket(name, given)
 
 
-def _beam_options() -> Callable[[str, str], Any]:
-    """Return what looks up an option of the running job, None where there is none.
+def _beam_options(view: str) -> Any:
+    """Return some of the options of the running job; None where there are none.
 
+    Each view reads all flags anew, so one is taken for a bucket, not one an option.
     Beam keeps the options for its own file systems. A command without Beam has none.
     """
     filesystems = sys.modules.get("apache_beam.io.filesystems")
     options = filesystems and filesystems.FileSystems._pipeline_options
     if not options:
-        return lambda view, name: None
+        return None
     from apache_beam.options import pipeline_options
 
-    return lambda view, name: getattr(
-        options.view_as(getattr(pipeline_options, view)), name
-    )
+    return options.view_as(getattr(pipeline_options, view))

@@ -195,8 +195,10 @@ class _PrepareDoFn(beam.DoFn):
         if self._shards:
             self._committed = committed_keys(self._output, self._settings, self._shards)
 
-    def start_bundle(self) -> None:
         self._spill: SpillFile | None = None
+
+    def start_bundle(self) -> None:
+        self._discard()
         self._records: SegmentWriter[str] = SegmentWriter(self._output)
         self._rejected: SegmentWriter[int] = SegmentWriter(self._output)
 
@@ -248,8 +250,18 @@ class _PrepareDoFn(beam.DoFn):
         # The records count only once the bundle is committed, which is after this.
         if self._spill is not None:
             self._spill.close()
+            self._spill = None
         for record in self._records.flush():
             yield in_global_window(record)
         for row in self._rejected.flush():
             yield TaggedOutput(_REJECTED, in_global_window(row))
         progress_of(self._output).flush()
+
+    def teardown(self) -> None:
+        self._discard()
+
+    def _discard(self) -> None:
+        """Let go of what a bundle left that failed."""
+        if self._spill is not None:
+            self._spill.discard()
+            self._spill = None

@@ -46,6 +46,10 @@ class SpilledRecord:
     frame_length: int
 
 
+class _UnfinishedError(Exception):
+    """A bundle came to no end."""
+
+
 class SpillFile:
     """The records of one bundle.
 
@@ -79,3 +83,8 @@ class SpillFile:
     def close(self) -> None:
         """Give the file its name; before that nobody may read it."""
         self._stack.close()
+
+    def discard(self) -> None:
+        """Remove the file: its bundle came to no end."""
+        with contextlib.suppress(_UnfinishedError), self._stack:
+            raise _UnfinishedError

@@ -250,11 +250,11 @@ class OutputFolder:
         folders: dict[str, list[str]] = {}
         for name in names:
             folders.setdefault(name.rpartition("/")[0], []).append(name)
+        bucket, base = self._locate("")
         # One request for a thousand objects, where one by one it would be as many.
         for inside in folders.values():
-            wanted = {self._locate(name)[1]: name for name in inside}
+            wanted = {_joined(base, name): name for name in inside}
             shared = os.path.commonprefix(list(wanted))  # noqa: RUF071 - characters
-            bucket, _ = self._locate("")
             for one in bucket.scan(shared, flat=True):
                 if one.name in wanted:
                     found[wanted[one.name]] = FileState(one.size, one.modified)
@@ -296,9 +296,10 @@ class OutputFolder:
         if is_remote(self.root):
             one = [name] if self.is_file(name) else []
             found = [*one, *self._objects_below(name)]
+            bucket, base = self._locate("")
             for old in found:
-                bucket, place = self._locate(old)
-                bucket.copy(place, self._locate(to + old.removeprefix(name))[1])
+                new = to + old.removeprefix(name)
+                bucket.copy(_joined(base, old), _joined(base, new))
             # None before all have their new name: a move that fails is repeated whole.
             self._delete_objects(found)
             return
@@ -335,13 +336,18 @@ class OutputFolder:
             pathlib.Path(path).unlink(missing_ok=True)
 
     def _delete_objects(self, names: Iterable[str]) -> None:
-        bucket, _ = self._locate("")
-        bucket.delete(self._locate(name)[1] for name in names)
+        bucket, base = self._locate("")
+        bucket.delete(_joined(base, name) for name in names)
 
     def _locate(self, name: str) -> tuple[Bucket, str]:
         """Return the bucket of the output, and the name of an object in it."""
         bucket, base = locate(self.root.rstrip("/"))
-        return bucket, "/".join(part for part in (base, name) if part)
+        return bucket, _joined(base, name)
+
+
+def _joined(base: str, name: str) -> str:
+    """Return the name in a bucket of a name below a folder, which may be the bucket."""
+    return "/".join(part for part in (base, name) if part)
 
 
 def _below(place: str) -> str:

@@ -284,3 +284,16 @@ def test_inputs_of_this_machine_that_workers_read(tmp_path):
         ("--content", str(tmp_path)),
         ("--weights", "weights.npz"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"),
+    [
+        ("--content", {"content": ("hdfs://x",), "style": ("s",), "output": "o"}),
+        ("--style", {"content": ("c",), "style": ("https://x/y.jpg",), "output": "o"}),
+        ("--output", {"content": ("c",), "style": ("s",), "output": "hdfs://x/y"}),
+    ],
+)
+def test_a_url_of_another_kind_is_named_with_its_flag(flag, given):
+    with pytest.raises(UsageError, match=rf"^{flag} \w+://x.*expected a local path"):
+        check_apart(StylizeConfig(**given))

@@ -106,6 +106,25 @@ def test_file_system_without_locks_is_told(folder, monkeypatch, capfd, number):
     assert "is on a file system without locks" in capfd.readouterr().err
 
 
+def test_file_that_cannot_be_removed_is_told(folder, monkeypatch, capfd):
+    unlink = os.unlink
+
+    def fails(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "unlink", fails)
+    with hold(folder):
+        pass
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert (
+        f"--output {folder}: {folder}/.lock could not be removed: Input/output error. "
+        "It locks nothing, and the next run removes it."
+    ) in capfd.readouterr().err
+    with hold(folder):
+        pass
+    assert os.listdir(folder) == []
+
+
 @pytest.mark.parametrize("store", ["gs", "s3"])
 def test_url_has_a_lease(store, request):
     url = f"{request.getfixturevalue(f'{store}_bucket').url}/out"

@@ -77,16 +77,10 @@ def reasons(root):
     return [(row["key"], row["reason"]) for row in rows]
 
 
+# The other commands: tests/faults/test_crashes.py.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "end"),
-    [
-        ("stylize", signal.SIGABRT),
-        ("ingest", signal.SIGKILL),
-        ("visualize", signal.SIGSEGV),
-        ("optimize", signal.SIGKILL),
-        ("evaluate", signal.SIGABRT),
-    ],
+    ("command", "end"), [("stylize", signal.SIGABRT), ("evaluate", signal.SIGKILL)]
 )
 def test_after_two_deaths_the_job_completes(run, root, command, end):
     if command == "evaluate":  # Its styles are read before all else.
