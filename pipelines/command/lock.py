@@ -167,8 +167,8 @@ def _remove(named: str, path: str) -> None:
         os.unlink(path)
     except OSError as error:
         print(
-            f"stylebeam: {named}: {path} could not be removed: "
-            f"{error.strerror or error}. It locks nothing, and the next run removes it.",
+            f"stylebeam: {named}: {path} could not be removed: {error.strerror}. It "
+            "locks nothing, and the next run removes it.",
             file=sys.stderr,
         )
 
