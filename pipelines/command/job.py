@@ -39,7 +39,7 @@ from transforms.buckets.places import UnreachableError, is_remote
 from transforms.images.crash_notes import noting
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.lease import Lease
-from transforms.storage.worker_progress import forget_progress
+from transforms.storage.worker_progress import forget_progress, totals_beside
 
 _LONGEST_ERROR: Final = 20_000
 
@@ -175,16 +175,18 @@ class Job:
         """
         with self._held() as (held, lock):
             end = held._begin(lock, balances, untold)
-            with (
-                held._failure_told(end.about),
-                held.noted(),
-                interrupt_ends_at_once(
-                    held.command, functools.partial(held._end, end.about)
-                ),
-                shown_progress(held.output, held.command, held.unit, held.total),
-            ):
-                counts = work(end.output)
-            return end.finish(counts)
+            near = self.runs_on.is_local
+            with totals_beside(end.output) if near else contextlib.nullcontext():
+                with (
+                    held._failure_told(end.about),
+                    held.noted(),
+                    interrupt_ends_at_once(
+                        held.command, functools.partial(held._end, end.about)
+                    ),
+                    shown_progress(held.output, held.command, held.unit, held.total),
+                ):
+                    counts = work(end.output)
+                return end.finish(counts)
 
     def launch(
         self,
