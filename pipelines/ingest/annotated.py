@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipelines.command.inputs import Inputs, all_categories
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco import CocoImages, read_coco
+from transforms.annotations.coco import read_coco
+from transforms.annotations.coco_index import CocoImages
 from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
     SPLITS,
@@ -19,11 +20,16 @@ from transforms.annotations.dataset_layout import (
     split_of,
 )
 from transforms.annotations.dataset_source import DatasetRoot
-from transforms.annotations.sources import Annotation, AnnotationSource, Split
+from transforms.annotations.sources import (
+    Annotation,
+    AnnotationSource,
+    Split,
+    listed_name,
+)
 from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
 from transforms.inputs.listing import Listing
-from transforms.storage.text import shown
+from transforms.inputs.names import composed
 
 INDEX: Final = "inputs"
 
@@ -35,7 +41,8 @@ class Annotated:
     Attributes:
         index: What COCO's files say of each picture; None without such files.
         named: How many images the files name.
-        absent: Names of the images that are not among the inputs.
+        absent: How many of them are not among the inputs.
+        one_absent: Name of one of those; '' where there is none.
         categories: Classes of objects.
         annotations: How many annotations the files have.
         elsewhere: How many of them are of images that are not among the inputs, or
@@ -45,11 +52,12 @@ class Annotated:
 
     index: AnnotationIndex | None = None
     named: int = 0
-    absent: frozenset[str] = frozenset()
+    absent: int = 0
+    one_absent: str = ""
     categories: tuple[Category, ...] = ()
     annotations: int = 0
     elsewhere: int = 0
-    strays: Sequence[str] = ()
+    strays: Iterable[str] = ()
 
 
 def annotate(
@@ -66,67 +74,48 @@ def annotate(
         OSError: A file of annotations cannot be read.
         ValueError: A file of annotations cannot be used.
     """
-    named = source.named()
     if not source.has_files:
-        names = {source.name_of(ref.key) for ref in listing.refs()} if named else set()
+        named = {composed(name) for name in source.named()}
+        names = set()
+        if named:
+            names = {composed(listed_name(ref.key)) for ref in listing.refs()}
+        absent = named - names
         return listing, Annotated(
             index=index if index.count else None,
             named=len(named),
-            absent=named - names,
+            absent=len(absent),
+            one_absent=min(absent, default=""),
             annotations=index.given,
         )
     images = read_coco(source.instances, source.captions)
-    keys = _keys(images, listing.refs())
+    images.fit(ref.key for ref in listing.refs())
     given = index.given
     annotated = Listing()
     for ref in listing.refs():
         if ref.about:
             annotated.add(ref)
             continue
-        found = _annotation(source, images, keys, ref.key)
+        found = _annotation(source, images, ref.key)
         about = "" if found == Annotation() else index.add(found)
         annotated.add(dataclasses.replace(ref, about=about))
     annotated.add_unlisted_of(listing)
-    alone = {name for name, fitting in keys.items() if len(fitting) == 1}
+    count, one = images.absent()
     return annotated, Annotated(
         index=index,
-        named=len(named),
-        absent=named - keys.keys(),
+        named=images.named,
+        absent=count,
+        one_absent=one,
         categories=tuple(sorted(images.categories.values(), key=lambda c: c.id)),
         annotations=images.annotations + given,
-        elsewhere=sum(
-            image.annotations for image in images.images() if image.name not in alone
-        ),
-        strays=tuple(images.strays),
+        elsewhere=images.elsewhere,
+        strays=images.strays(),
     )
 
 
-def _keys(images: CocoImages, refs: Iterable[ImageRef]) -> Mapping[str, list[str]]:
-    """Return the first two keys that each name of the files fits."""
-    keys: dict[str, list[str]] = {}
-    for ref in refs:
-        try:
-            image = images.find(ref.key)
-        except ImageError:
-            continue  # It fits several, and fails itself.
-        if image is not None and len(fitting := keys.setdefault(image.name, [])) < 2:
-            fitting.append(ref.key)
-    return keys
-
-
-def _annotation(
-    source: AnnotationSource,
-    images: CocoImages,
-    keys: Mapping[str, list[str]],
-    key: str,
-) -> Annotation:
+def _annotation(source: AnnotationSource, images: CocoImages, key: str) -> Annotation:
     """Return what is said of the picture of a key, or why it cannot be used."""
     try:
-        image = images.find(key)
-        if image is not None and len(fitting := keys[image.name]) > 1:
-            names = " and ".join(map(shown, fitting))
-            problem = f"its annotations, of {shown(image.name)}, fit {names}"
-            return Annotation(problem=problem)
+        images.check_alone(key)
         return source.unchecked(key)
     except ImageError as error:
         return Annotation(problem=error.message)

@@ -23,6 +23,7 @@ from pipelines.ingest.annotated import (
 )
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
+from transforms.annotations.coco import read_coco
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     DatasetSettings,
@@ -105,13 +106,15 @@ def plan(config: IngestConfig) -> IngestPlan:
     if config.instances:
         flag = f"{flag}, --instances" if config.captions else "--instances"
     try:
-        annotations.named()  # Before the inputs, which may take long.
+        # Before the inputs, which may take long.
+        annotations.named()
+        coco = read_coco(config.instances, config.captions).sha256
         hashes: dict[str, Any] = {
-            "captions": _sha256(config.captions) if config.captions else "",
+            "captions": coco.get(config.captions, ""),
             "wikiart-list": [_sha256(path) for path in config.wikiart_list],
         }
         if config.instances:
-            hashes["instances"] = _sha256(config.instances)
+            hashes["instances"] = coco[config.instances]
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
     listing = Listing()
@@ -238,9 +241,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
 
 def _at_end(plan: IngestPlan) -> IngestPlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
-    annotated = dataclasses.replace(
-        plan.annotated, index=None, absent=frozenset(), strays=()
-    )
+    annotated = dataclasses.replace(plan.annotated, index=None, strays=())
     return dataclasses.replace(plan, annotated=annotated)
 
 
@@ -333,10 +334,11 @@ def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
 def _tell_annotations(plan: IngestPlan) -> None:
     absent, named = plan.annotated.absent, plan.annotated.named
     if absent:
+        example = plan.annotated.one_absent
         print(
-            f"ingest: {len(absent)} of the {named} images that the "
-            f"annotations name are not among the inputs, such as {min(absent)!r}. "
-            "They are left out; to have them, name their folders with --input",
+            f"ingest: {absent} of the {named} images that the annotations name are "
+            f"not among the inputs, such as {example!r}. They are left "
+            "out; to have them, name their folders with --input",
             file=sys.stderr,
         )
 
