@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipelines.command.inputs import (
+    DataSet,
     Inputs,
     all_categories,
     all_segment_categories,
@@ -24,8 +25,8 @@ from transforms.annotations.dataset_layout import (
     split_named,
     split_of,
 )
-from transforms.annotations.dataset_source import DatasetRoot
 from transforms.annotations.kinds.annotation_files import AnnotationFiles, joined
+from transforms.annotations.records.record_set import RecordSet
 from transforms.annotations.sources import (
     Annotation,
     AnnotationSource,
@@ -141,6 +142,20 @@ def annotate(
     )
 
 
+def with_strays(annotated: Annotated, sets: Iterable[DataSet]) -> Annotated:
+    """Return it with the annotations of data sets that belong to no picture."""
+    found = [root.found.strays for root in sets if isinstance(root, RecordSet)]
+    count = sum(strays.count for strays in found)
+    if not count:
+        return annotated
+    texts = itertools.chain.from_iterable(strays.texts for strays in found)
+    return dataclasses.replace(
+        annotated,
+        annotations=annotated.annotations + count,
+        strays=itertools.chain(annotated.strays, texts),
+    )
+
+
 def _absent(source: AnnotationSource, refs: Iterable[ImageRef]) -> tuple[int, int, str]:
     """Return how many names lists have, how many of them no picture has, and one."""
     named = source.named()
@@ -182,7 +197,7 @@ def labelled_settings(
     """
     flag = "--labels folder" if config.labels == "folder" else "--input"
     try:
-        sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
+        sets: tuple[TfdsRoot | DataSet, ...] = (*inputs.tfds, *inputs.own)
         classes = _classes(annotations, listing.refs(), sets)
         categories = all_categories(inputs.own)
         segment_categories = all_segment_categories(inputs.own)
@@ -248,7 +263,7 @@ def labelled_identity(
 def _classes(
     source: AnnotationSource,
     refs: Iterable[ImageRef],
-    roots: Iterable[TfdsRoot | DatasetRoot],
+    roots: Iterable[TfdsRoot | DataSet],
 ) -> tuple[str, ...]:
     """Return the classes of all pictures in the order of their numbers.
 

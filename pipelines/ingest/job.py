@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place
 from pipelines.command.balances import Balance
-from pipelines.command.inputs import Inputs, find_inputs
+from pipelines.command.inputs import Inputs, find_inputs, tell_left_out
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.annotated import (
@@ -20,6 +20,7 @@ from pipelines.ingest.annotated import (
     annotate,
     labelled_identity,
     labelled_settings,
+    with_strays,
 )
 from pipelines.ingest.annotation_inputs import AnnotationInputs
 from pipelines.ingest.config import IngestConfig
@@ -131,6 +132,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
+        tell_left_out(inputs.own)
         classes = dict.fromkeys(name for own in inputs.own for name in own.classes())
         numbers = {name: place for place, name in enumerate(classes)}
         for own in inputs.own:
@@ -140,8 +142,9 @@ def plan(config: IngestConfig) -> IngestPlan:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
-    given, own_pictures = listing, index.count
+    given, own_pictures, known = listing, index.count, index.digest
     listing, annotated = annotate(annotations, others.files, given, index)
+    annotated = with_strays(annotated, inputs.own)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
     asked = config.labels != "none" or config.split_from != "hash"
@@ -161,6 +164,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         **hashes,
         **others.identity(),
         **labelled_identity(config, labelled),
+        **({"known": known} if own_pictures else {}),
     }
     settings = DatasetSettings(
         name=config.name,

@@ -313,7 +313,7 @@ class CocoImages:
         identifier = id_of(entry.get("image_id"))
         self._data.execute(
             "INSERT INTO objects VALUES (?, ?)",
-            (None if identifier == NO_ID else identifier, marshal.dumps(entry)),
+            (None if identifier == NO_ID else identifier, marshal.dumps(dict(entry))),
         )
 
     def _add_caption(self, entry: Mapping[str, Any]) -> None:
