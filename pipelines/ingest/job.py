@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place
 from pipelines.command.balances import Balance
-from pipelines.command.inputs import Inputs, find_inputs
+from pipelines.command.inputs import Inputs, find_inputs, tell_left_out
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.annotated import (
@@ -20,10 +20,12 @@ from pipelines.ingest.annotated import (
     annotate,
     labelled_identity,
     labelled_settings,
+    with_strays,
 )
 from pipelines.ingest.annotation_inputs import AnnotationInputs
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
+from transforms.annotations.coco import read_coco
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     DatasetSettings,
@@ -109,13 +111,15 @@ def plan(config: IngestConfig) -> IngestPlan:
     if config.instances:
         flag = f"{flag}, --instances" if config.captions else "--instances"
     try:
-        annotations.named()  # Before the inputs, which may take long.
+        # Before the inputs, which may take long.
+        annotations.named()
+        coco = read_coco(config.instances, config.captions).sha256
         hashes: dict[str, Any] = {
-            "captions": _sha256(config.captions) if config.captions else "",
+            "captions": coco.get(config.captions, ""),
             "wikiart-list": [_sha256(path) for path in config.wikiart_list],
         }
         if config.instances:
-            hashes["instances"] = _sha256(config.instances)
+            hashes["instances"] = coco[config.instances]
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
     others = AnnotationInputs(config)
@@ -128,6 +132,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
+        tell_left_out(inputs.own)
         classes = dict.fromkeys(name for own in inputs.own for name in own.classes())
         numbers = {name: place for place, name in enumerate(classes)}
         for own in inputs.own:
@@ -137,8 +142,9 @@ def plan(config: IngestConfig) -> IngestPlan:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
-    given, own_pictures = listing, index.count
+    given, own_pictures, known = listing, index.count, index.digest
     listing, annotated = annotate(annotations, others.files, given, index)
+    annotated = with_strays(annotated, inputs.own)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
     asked = config.labels != "none" or config.split_from != "hash"
@@ -158,6 +164,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         **hashes,
         **others.identity(),
         **labelled_identity(config, labelled),
+        **({"known": known} if own_pictures else {}),
     }
     settings = DatasetSettings(
         name=config.name,
@@ -243,9 +250,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
 
 def _at_end(plan: IngestPlan) -> IngestPlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
-    annotated = dataclasses.replace(
-        plan.annotated, index=None, absent=frozenset(), strays=(), unused=()
-    )
+    annotated = dataclasses.replace(plan.annotated, index=None, strays=(), unused=())
     return dataclasses.replace(plan, annotated=annotated)
 
 
@@ -338,10 +343,11 @@ def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
 def _tell_annotations(plan: IngestPlan) -> None:
     absent, named = plan.annotated.absent, plan.annotated.named
     if absent:
+        example = plan.annotated.one_absent
         print(
-            f"ingest: {len(absent)} of the {named} images that the "
-            f"annotations name are not among the inputs, such as {min(absent)!r}. "
-            "They are left out; to have them, name their folders with --input",
+            f"ingest: {absent} of the {named} images that the annotations name are "
+            f"not among the inputs, such as {example!r}. They are left "
+            "out; to have them, name their folders with --input",
             file=sys.stderr,
         )
     for what, count, unused, name in plan.annotated.unused:
