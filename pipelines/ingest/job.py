@@ -32,18 +32,18 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.descriptions.tfds_files import (
+    CATEGORY_NAMES,
+    CLASS_NAMES,
+    DATASET_INFO,
+    FEATURES,
+)
 from transforms.elements import Count
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
 from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
-from transforms.ingest.tfds_metadata import (
-    CATEGORIES,
-    CLASSES,
-    DATASET_INFO,
-    FEATURES,
-)
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.stored_names import StoredNames
@@ -57,8 +57,8 @@ OUTPUT_NAMES: Final = (
     INGEST,
     MANIFEST,
     FEATURES,
-    CLASSES,
-    CATEGORIES,
+    CLASS_NAMES,
+    CATEGORY_NAMES,
     BAD_ANNOTATIONS,
     PREVIEW,
     REPORT,

@@ -9,14 +9,13 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.annotations.dataset_pictures import read_picture
+from transforms.descriptions.tfds_files import DATASET_INFO, FEATURES
 from transforms.elements import ImageStatus, Reason
 from transforms.images.contact_sheets import overview
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
 from transforms.ingest.survey import Survey, sorted_rows, survey_dataset
 from transforms.ingest.tfds_metadata import (
-    DATASET_INFO,
-    FEATURES,
     DatasetShard,
     class_files,
     dataset_info,

@@ -1,16 +1,11 @@
 """What a record and a row of a data set of version 2 have beside those of version 1."""
 
 import dataclasses
-import json
-from typing import Any
 
-import numpy as np
-
-from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.geometry import follow, journey
-from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import Annotation
+from transforms.descriptions.tfds_files import object_values
 from transforms.images.decoder import DecodedImage
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import Value
@@ -80,32 +75,8 @@ def features_of(
             "license_url": annotation.license_url,
             "url": annotation.url,
             "objects_known": int(annotation.objects is not None),
-            **_objects(annotation.objects or (), height, width, settings.categories),
+            **object_values(
+                annotation.objects or (), height, width, settings.categories
+            ),
         }
     return features
-
-
-def _objects(
-    items: tuple[ImageObject, ...],
-    height: int,
-    width: int,
-    categories: tuple[Category, ...],
-) -> dict[str, Any]:
-    """Return objects as TFDS has them: boxes relative, y first, inside the picture."""
-    places = {category.id: place for place, category in enumerate(categories)}
-    boxes = []
-    for item in items:
-        left, top, wide, high = item.box
-        boxes += [top / height, left / width, (top + high) / height]
-        boxes += [(left + wide) / width]
-    coco = (item.to_coco(height, width) for item in items)
-    return {
-        "objects/area": np.array([item.area for item in items], np.float32),
-        "objects/bbox": np.clip(np.array(boxes, np.float32), 0, 1),
-        "objects/coco": [json.dumps(item, sort_keys=True) for item in coco],
-        "objects/id": np.array([item.id for item in items], np.int64),
-        "objects/is_crowd": np.array([item.crowd for item in items], np.int64),
-        "objects/label": np.array(
-            [places[item.category_id] for item in items], np.int64
-        ),
-    }
