@@ -11,6 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place, list_apart
 from pipelines.command.balances import Balance
+from pipelines.command.command_line import command_line
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
@@ -32,6 +33,7 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.descriptions.croissant import CROISSANT
 from transforms.descriptions.tfds_files import (
     CATEGORY_NAMES,
     CLASS_NAMES,
@@ -62,6 +64,7 @@ OUTPUT_NAMES: Final = (
     BAD_ANNOTATIONS,
     PREVIEW,
     REPORT,
+    CROISSANT,
 )
 
 # What makes it a data set, and says what is done; the first is the mark of TFDS.
@@ -220,7 +223,13 @@ def build(
         | "AllRows" >> beam.Flatten()
         | "WriteManifest" >> WriteDatasetManifest(output, settings, committed, parts)
         | "FinishDataset"
-        >> FinishDataset(output, settings, dict(plan.identity), examples)
+        >> FinishDataset(
+            output,
+            settings,
+            dict(plan.identity),
+            examples,
+            command_line("ingest", config),
+        )
     )
 
 

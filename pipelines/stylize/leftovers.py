@@ -17,12 +17,12 @@ from transforms.images.thumbnails import (
     has_thumbnail,
     thumbnail_name,
 )
+from transforms.shards.entries import SHARDS
 from transforms.storage.compact_table import merged_journal
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.cells import BANK_NAME
 from transforms.stylize.interpolation_sheets import SHEETS, sheet_name
 from transforms.stylize.manifest import MANIFEST_TABLE
-from transforms.stylize.picture_shards import SHARDS
 from transforms.stylize.style_bank import load_bank
 
 _ID: Final = r"[a-z0-9-]*[0-9a-f]{12}"
@@ -32,8 +32,9 @@ _PICTURE: Final = rf"(?:.*/)?(?:{_ID}@)?{_ID}(?:@a[0-9]{{4}})?"
 _FORMS: Final = re.compile(
     rf"images/{_PICTURE}\.(?:jpg|png)"
     rf"|{THUMBS}/{_PICTURE}\.jpg"
-    rf"|{SHARDS}/part-[0-9]{{5}}-[0-9]{{5,}}(?:-[a-z]+)?-[0-9a-f]{{12}}"
+    rf"|{SHARDS}/part-[0-9]{{5}}-[0-9]{{5,}}(?:-\w+)?-[0-9a-f]{{12}}"
     r"\.(?:tar|tfrecord|parquet)"
+    rf"|{SHARDS}/stylized-\w+-[0-9a-f]{{12}}\.tfrecord-[0-9]{{5}}-of-[0-9]{{5}}"
     rf"|{SHEETS}/{_ID}(?:@a[0-9]{{4}})?\.jpg"
     rf"|(?:{CONTENT}|{STYLE})/{_ID}\.jpg"
     r"|gallery/index\.html|gallery/pages/[0-9]{5}-[0-9]{3,}\.js",

@@ -1,0 +1,328 @@
+"""Shards of TFRecord that TFDS opens: how many is fixed, and they change as a whole.
+
+TFDS knows a split by one pattern of names, so all its shards are of one generation,
+named by a digest of what is in the split. New shards are written beside the old ones,
+then the manifest is pointed at them, then `dataset_info.json` is replaced, and the
+launcher deletes the old ones last. A run that is killed in between leaves the old set
+or the new one, and the next run takes what is whole.
+
+A picture's shard follows from its key alone. How many shards a split has is decided
+when it has its first picture, and kept in `tfds_shards.json`.
+"""
+
+import dataclasses
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton, PCollection
+from apache_beam.transforms.combiners import ToList
+
+from transforms.shards import entries
+from transforms.shards.entries import (
+    SHARDS,
+    Names,
+    key_of,
+    record,
+    record_place,
+    split_of,
+)
+from transforms.shards.picture_shards import StoredPictures, read_picture
+from transforms.storage.files import open_file
+from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row, writing_rows
+from transforms.storage.parts import stable_part
+from transforms.storage.segments import Segment, SegmentWriter, merged_rows
+from transforms.storage.tfrecords import first_damaged
+from transforms.stylize.manifest import MANIFEST_TABLE
+
+COUNTS: Final = "tfds_shards.json"
+"""How many shards each split has: never another number."""
+
+DATASET_NAME: Final = "stylized"
+
+# What records look like: another form is another generation.
+_FORM: Final = 1
+
+# Names of shards in TFDS have five digits.
+_MOST_SHARDS: Final = 99_999
+
+# Where no picture has a split, all are for training, as for other readers; where some
+# have one, the others are in none of those.
+_ALONE: Final = "train"
+_OTHERS: Final = "unsplit"
+
+_NAME: Final = re.compile(
+    rf"{SHARDS}/{DATASET_NAME}-(?P<split>\w+)-(?P<digest>[0-9a-f]{{12}})"
+    r"\.tfrecord-(?P<shard>\d{5})-of-(?P<shards>\d{5})"
+)
+
+_COLUMNS: Final = [
+    "cell_id",
+    "path",
+    "bytes",
+    "sha256",
+    "status",
+    "shard",
+    "offset",
+    "annotation.split",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generation:
+    """The shards of a split as they are now, or are to be.
+
+    Attributes:
+        split: Name of the split.
+        digest: 12 hexadecimal digits of what is in it.
+        shards: How many shards it has.
+    """
+
+    split: str
+    digest: str
+    shards: int
+
+    @property
+    def template(self) -> str:
+        """What TFDS makes the names of the shards of."""
+        middle = f"{{DATASET}}-{{SPLIT}}-{self.digest}"
+        return f"{SHARDS}/{middle}.{{FILEFORMAT}}-{{SHARD_X_OF_Y}}"
+
+    def name(self, shard: int) -> str:
+        """Return the name of a shard."""
+        return (
+            f"{SHARDS}/{DATASET_NAME}-{self.split}-{self.digest}"
+            f".tfrecord-{shard:05d}-of-{self.shards:05d}"
+        )
+
+
+def generation_of(name: str) -> tuple[Generation, int] | None:
+    """Return the generation and the number of a shard; None of another file."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    shards = int(match["shards"])
+    return Generation(match["split"], match["digest"], shards), int(match["shard"])
+
+
+def split_name(split: str, splits: Iterable[str]) -> str:
+    """Return the name by which TFDS and others know the pictures of a split.
+
+    Args:
+        split: Split of the pictures; '' where they have none.
+        splits: The splits of all pictures of the output, '' among them.
+
+    >>> split_name("val", ["val", ""]), split_name("", [""]), split_name("", ["", "a"])
+    ('val', 'train', 'unsplit')
+    """
+    return split or (_OTHERS if any(splits) else _ALONE)
+
+
+class _Sum(NamedTuple):
+    """What a split has, summed up: it does not depend on any order.
+
+    Attributes:
+        pictures: How many.
+        size: Bytes of them.
+        digest: Sum of their digests.
+        shards: Names of shards that they are in, of any generation.
+        waiting: Whether some are in no shard.
+    """
+
+    pictures: int = 0
+    size: int = 0
+    digest: int = 0
+    shards: frozenset[str] = frozenset()
+    waiting: bool = False
+
+    def plus(self, other: "_Sum") -> "_Sum":
+        return _Sum(
+            self.pictures + other.pictures,
+            self.size + other.size,
+            self.digest + other.digest,
+            self.shards | other.shards,
+            self.waiting or other.waiting,
+        )
+
+
+@dataclasses.dataclass
+class WriteTfdsShards(beam.PTransform[PCollection[str], PCollection[str]]):
+    """Writes the shards of the splits that changed, and points the manifest at them.
+
+    Input: names of the manifest's parts, all of them done. Output: the names of the
+    parts that were written anew. Idempotent. Rows wait on disk, sorted; what is
+    shuffled is where they are.
+
+    Attributes:
+        output: The output of `stylize`.
+        names: What numbers in records stand for.
+        parts: How many parts the manifest has.
+    """
+
+    output: OutputFolder
+    names: Names
+    parts: int
+
+    def expand(self, parts: PCollection[str]) -> PCollection[str]:
+        """Sum up the splits, sort the rows of changed ones, write shards and parts."""
+        changed = (
+            parts
+            | "SumUpPart" >> beam.Map(_sum_up, self.output)
+            | "CollectSums" >> ToList()
+            | "DecideShards" >> beam.Map(_changed, self.output)
+        )
+        return (
+            parts
+            | "SortPart" >> beam.FlatMap(_sort, self.output, AsSingleton(changed))
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShard"
+            >> beam.FlatMap(_write_shard, self.output, self.names, self.parts)
+            | "GroupByPart" >> beam.GroupByKey()
+            | "MovePart" >> beam.Map(_move_part, self.output, self.parts)
+        )
+
+
+def _sum_up(part: str, output: OutputFolder) -> dict[str, _Sum]:
+    """Return what each split has in a part of the manifest."""
+    sums: dict[str, _Sum] = {}
+    for row in _rows_there(output, part, _COLUMNS):
+        digest = hashlib.sha256(f"{row['cell_id']}{row['sha256']}".encode()).digest()
+        placed = generation_of(row["shard"]) is not None
+        one = _Sum(
+            1,
+            row["bytes"],
+            int.from_bytes(digest, "big"),
+            frozenset([row["shard"]]) if placed else frozenset(),
+            not placed,
+        )
+        split = split_of(row)
+        sums[split] = sums.get(split, _Sum()).plus(one)
+    return sums
+
+
+def _rows_there(
+    output: OutputFolder, part: str, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """Yield the rows of a part whose pictures are there."""
+    there = StoredPictures(output)
+    for row in MANIFEST_TABLE.rows(output, part, columns):
+        if there.has(row):
+            yield row
+
+
+def _changed(
+    sums: Sequence[Mapping[str, _Sum]], output: OutputFolder
+) -> dict[str, Generation]:
+    """Return the generations that are to be written, by split; '' for no split.
+
+    Fixes how many shards a new split has.
+    """
+    total: dict[str, _Sum] = {}
+    for part in sums:
+        for split, found in part.items():
+            total[split] = total.get(split, _Sum()).plus(found)
+    counts: dict[str, int] = output.read_json(COUNTS) or {}
+    known = dict(counts)
+    changed = {}
+    for split, found in sorted(total.items()):
+        name = split_name(split, total)
+        shards = math.ceil(found.size / entries.SHARD_BYTES)
+        count = counts.setdefault(name, min(max(1, shards), _MOST_SHARDS))
+        text = f"{_FORM} {found.pictures} {found.digest}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        generation = Generation(name, digest, count)
+        wanted = {generation.name(shard) for shard in range(count)}
+        if found.waiting or not found.shards <= wanted:
+            changed[split] = generation
+    if counts != known:
+        output.write_json(COUNTS, counts)
+    return changed
+
+
+def _sort(
+    part: str, output: OutputFolder, changed: Mapping[str, Generation]
+) -> Iterator[tuple[str, Segment]]:
+    """Write the rows of changed splits for their shards; yield where they are."""
+    if not changed:
+        return
+    segments: SegmentWriter[str] = SegmentWriter(output)
+    for row in _rows_there(output, part):
+        generation = changed.get(split_of(row))
+        if generation is not None:
+            key = key_of(row)
+            shard = generation.name(stable_part(key, generation.shards))
+            yield from segments.add(shard, {"key": key, "row": row})
+    yield from segments.flush()
+
+
+def _write_shard(
+    grouped: tuple[str, Iterable[Segment]],
+    output: OutputFolder,
+    names: Names,
+    parts: int,
+) -> Iterator[tuple[int, Segment]]:
+    """Write a shard, if it is not there; yield where its rows' new places are."""
+    name, found = grouped
+    segments = list(found)
+    if not _is_whole(output, name, segments, names):
+        with output.create(name) as file:
+            for row in _rows(segments):
+                file.write(record(row, read_picture(output, row), names).framed)
+    moved: SegmentWriter[int] = SegmentWriter(output)
+    end = 0
+    for row in _rows(segments):
+        length, place = record_place(row, names)
+        about = {
+            "key": row["path"],
+            "from": [row["shard"], row["offset"]],
+            "to": [name, end + place],
+        }
+        end += length
+        yield from moved.add(stable_part(row["content_id"], parts), about)
+    yield from moved.flush()
+
+
+def _rows(segments: Iterable[Segment]) -> Iterator[Row]:
+    for waiting in merged_rows(segments):
+        yield waiting["row"]
+
+
+def _is_whole(
+    output: OutputFolder, name: str, segments: Sequence[Segment], names: Names
+) -> bool:
+    """Return whether a shard is there that a killed run wrote: none of it is damaged.
+
+    What is in it follows from its name.
+    """
+    size = output.size(name)
+    if size is None:
+        return False
+    if size != sum(record_place(row, names)[0] for row in _rows(segments)):
+        return False
+    with open_file(output.path(name)) as file:
+        return first_damaged(file, size) is None
+
+
+def _move_part(
+    grouped: tuple[int, Iterable[Segment]], output: OutputFolder, parts: int
+) -> str:
+    """Point the rows of a part at the new shards; return its name.
+
+    A row that points elsewhere by now was committed since, and stays.
+    """
+    part, segments = grouped
+    places: dict[str, tuple[list[Any], list[Any]]] = {
+        row["key"]: (row["from"], row["to"]) for row in merged_rows(segments)
+    }
+    name = MANIFEST_TABLE.part_name(part, parts)
+    with writing_rows(output, name, MANIFEST_TABLE.written_schema) as file:
+        for row in MANIFEST_TABLE.rows(output, name):
+            old, new = places.get(row["path"], (None, None))
+            if new is not None and old == [row["shard"], row["offset"]]:
+                row = {**row, "shard": new[0], "offset": new[1]}
+            file.add(row)
+    return name
