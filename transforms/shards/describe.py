@@ -34,9 +34,11 @@ from transforms.descriptions.tfds_files import (
 from transforms.elements import CellStatus
 from transforms.shards.entries import SHARDS, Names, record_features
 from transforms.shards.tfds_shards import (
+    COUNTS,
     DATASET_NAME,
     Generation,
     generation_of,
+    shard_counts,
     split_name,
 )
 from transforms.storage.folder import OutputFolder
@@ -203,6 +205,7 @@ def describe(
         names = Names.from_identity(identity)
         for name, data in class_files(names.classes, names.categories).items():
             output.write(name, data)
+        output.write_json(COUNTS, shard_counts(output, tally.shards))
         output.write_json(FEATURES, record_features(names))
         info = dataset_info(DATASET_NAME, card.summary, _splits(output, tally))
         output.write_json(DATASET_INFO, info)
@@ -257,7 +260,7 @@ def _card(tally: _Tally, identity: Mapping[str, Any], command: str) -> DataCard:
         classes=classes,
         rights=tally.rights,
         about_rights=_RIGHTS,
-        facts={name: identity[name] for name in _FACTS if name in identity},
+        facts={k: identity[k] for k in _FACTS if identity.get(k) is not None},
         command=command,
         files=_READERS[output_format],
         data_files=_data_files(tally) if output_format == "parquet" else {},

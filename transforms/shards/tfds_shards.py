@@ -6,8 +6,8 @@ then the manifest is pointed at them, then `dataset_info.json` is replaced, and 
 launcher deletes the old ones last. A run that is killed in between leaves the old set
 or the new one, and the next run takes what is whole.
 
-A picture's shard follows from its key alone. How many shards a split has is decided
-when it has its first picture, and kept in `tfds_shards.json`.
+A picture's shard follows from its key alone. How many shards a split has is decided in
+the first run that finds pictures of it, and kept in `tfds_shards.json`.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ from transforms.storage.tfrecords import first_damaged
 from transforms.stylize.manifest import MANIFEST_TABLE
 
 COUNTS: Final = "tfds_shards.json"
-"""How many shards each split has: never another number."""
+"""How many shards each split has: always the same number."""
 
 DATASET_NAME: Final = "stylized"
 
@@ -217,30 +217,44 @@ def _rows_there(
 def _changed(
     sums: Sequence[Mapping[str, _Sum]], output: OutputFolder
 ) -> dict[str, Generation]:
-    """Return the generations that are to be written, by split; '' for no split.
-
-    Fixes how many shards a new split has.
-    """
+    """Return the generations that are to be written, by split; '' for no split."""
     total: dict[str, _Sum] = {}
     for part in sums:
         for split, found in part.items():
             total[split] = total.get(split, _Sum()).plus(found)
-    counts: dict[str, int] = output.read_json(COUNTS) or {}
-    known = dict(counts)
+    placed = [name for found in total.values() for name in found.shards]
+    counts = shard_counts(output, placed)
     changed = {}
     for split, found in sorted(total.items()):
         name = split_name(split, total)
-        shards = math.ceil(found.size / entries.SHARD_BYTES)
-        count = counts.setdefault(name, min(max(1, shards), _MOST_SHARDS))
+        new = min(max(1, math.ceil(found.size / entries.SHARD_BYTES)), _MOST_SHARDS)
         text = f"{_FORM} {found.pictures} {found.digest}"
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        generation = Generation(name, digest, count)
-        wanted = {generation.name(shard) for shard in range(count)}
+        generation = Generation(name, digest, counts.get(name, new))
+        wanted = {generation.name(shard) for shard in range(generation.shards)}
         if found.waiting or not found.shards <= wanted:
             changed[split] = generation
-    if counts != known:
-        output.write_json(COUNTS, counts)
     return changed
+
+
+def shard_counts(output: OutputFolder, placed: Iterable[str]) -> dict[str, int]:
+    """Return how many shards each split has: as the manifest says, else as was noted.
+
+    Args:
+        output: The output of `stylize`.
+        placed: The shards that the manifest tells of.
+    """
+    try:
+        noted = output.read_json(COUNTS)
+    except ValueError:
+        noted = None  # It is damaged, and made again.
+    counts: dict[str, int] = {}
+    if isinstance(noted, dict):
+        good = {k: n for k, n in noted.items() if type(n) is int}
+        counts = {k: n for k, n in good.items() if 0 < n <= _MOST_SHARDS}
+    for found in filter(None, map(generation_of, placed)):
+        counts[found[0].split] = found[0].shards
+    return counts
 
 
 def _sort(
