@@ -238,7 +238,8 @@ def swap_in_parquet(out):
 
 
 def swap_in_tree(out):
-    row = pq.read_table(out / "manifest").to_pylist()[0]
+    # The last one: its name is in one folder only.
+    *_, row = pq.read_table(out / "manifest").to_pylist()
     path = out / row["path"]
     label = other(row["annotation"]["label"])
     path.rename(path.parents[1] / label / path.name)
@@ -266,6 +267,8 @@ def test_a_swapped_category_is_reported(made, tmp_path, capfd):
     assert "its objects are ['hand']" in wrong or "['hand', 'hand']" in wrong
 
 
+# rdflib 7.6, in names that mlcroissant 1.1 uses.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("kind", [*KINDS, "ingest"])
 def test_croissant_is_valid_and_its_rows_can_be_read(made, world, kind):
     croissant = pytest.importorskip("mlcroissant")
