@@ -13,6 +13,9 @@ CROISSANT: Final = "croissant.json"
 
 PARQUET: Final = "application/x-parquet"
 
+# Of the form; nobody counts the versions of what is in a data set.
+_VERSION: Final = "1.0.0"
+
 _CONTEXT: Final = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -137,6 +140,7 @@ def croissant(
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": name,
         "description": description,
+        "version": _VERSION,
         "distribution": [
             {
                 "@type": "cr:FileSet",
