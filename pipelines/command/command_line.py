@@ -8,12 +8,15 @@ import os
 import posixpath
 import re
 import shlex
+import sys
 from typing import Any, Final
 
 from model.options import Option, options_of
 from pipelines.command.flags import flag_of
 from pipelines.command.redaction import without_secrets
 from transforms.buckets.places import is_remote
+from transforms.descriptions.data_card import README, has_card
+from transforms.storage.folder import OutputFolder
 
 # What changes nothing of what is made.
 _LEFT_OUT: Final = frozenset(
@@ -67,3 +70,13 @@ def _shown(value: Any, about: Option) -> str:
     # As seen from anywhere: workers know a local path by its whole name.
     place = without_secrets(place) if is_remote(place) else os.path.abspath(place)
     return name + posixpath.basename(place.rstrip("/"))
+
+
+def tell_card(command: str, output: OutputFolder) -> None:
+    """Say that there is no data card, where somebody's README.md is in its place."""
+    if not has_card(output):
+        print(
+            f"{command}: {output.path(README)} is not stylebeam's, so it stays as it "
+            "is, and there is no data card",
+            file=sys.stderr,
+        )

@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place, list_apart
 from pipelines.command.balances import Balance
-from pipelines.command.command_line import command_line
+from pipelines.command.command_line import command_line, tell_card
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
@@ -336,6 +336,7 @@ def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
     _tell_splits(plan, output)
+    tell_card("ingest", output)
     return REPORT
 
 

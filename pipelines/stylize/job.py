@@ -10,7 +10,7 @@ from apache_beam.pvalue import PCollection
 
 from model.bundle import PACKAGED, load_bundle
 from pipelines.command.balances import Balance
-from pipelines.command.command_line import command_line
+from pipelines.command.command_line import command_line, tell_card
 from pipelines.command.job_file import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
@@ -319,6 +319,7 @@ def _would_fail(config: StylizeConfig, plan: StylizePlan, forecast: Forecast) ->
 
 def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str:
     _tell_extra(output)
+    tell_card("stylize", output)
     return "gallery/index.html" if config.output_format == "files" else "manifest"
 
 

@@ -158,12 +158,21 @@ def write_card(output: OutputFolder, card: DataCard) -> bool:
     Raises:
         OSError: It cannot be read or written.
     """
-    if output.exists(README) and not is_ours(output.read(README)):
-        return False
-    output.write(README, f"{card.text()}\n{_MARK}\n".encode())
+    text = card.text().encode()
+    whole = text + f"\n{_MARK}\n".encode()
+    if output.exists(README):
+        found = output.read(README)
+        damaged = len(found) == len(whole) and found.startswith(text)
+        if _MARK.encode() not in found and not damaged:
+            return False
+    output.write(README, whole)
     return True
 
 
-def is_ours(data: bytes) -> bool:
-    """Return whether a README.md is a card of ours that nobody wants to keep."""
-    return _MARK.encode() in data
+def has_card(output: OutputFolder) -> bool:
+    """Return whether the README.md of an output is a data card of ours.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return output.exists(README) and _MARK.encode() in output.read(README)

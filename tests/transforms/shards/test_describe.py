@@ -1,0 +1,40 @@
+"""What an output tells of itself follows from its manifest."""
+
+import json
+
+import apache_beam as beam
+from apache_beam.testing import test_pipeline
+from apache_beam.testing.util import assert_that, equal_to
+
+from transforms.shards.describe import DescribeOutput
+
+IDENTITY = {"output_format": "webdataset", "format": "jpg", "seed": None}
+
+
+def test_a_manifest_is_counted_and_described(manifest):
+    manifest.add("a", b"one", "train")
+    manifest.add("a", b"two", "train", style="t")
+    manifest.add("b", b"three", "")
+    manifest.add("c", None, "val")
+    output = manifest.output
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        done = pipeline | beam.Create(manifest.parts)
+        names = done | DescribeOutput(output, IDENTITY, "stylebeam stylize")
+        assert_that(names, equal_to(["croissant.json"]))
+    text = output.read("README.md").decode()
+    assert "3 pictures of 2 photographs in 2 styles" in text
+    assert "Of 3 of them the objects are known, 3 in all" in text
+    assert "| none | 1 |" in text
+    assert "| train | 2 |" in text
+    assert "| val |" not in text
+    assert "| dog | 1 | 2 |" in text
+    assert "| BY | – | 3 |" in text
+    assert "| format | jpg |" in text
+    assert "seed" not in text
+    about = json.loads(output.read("croissant.json"))
+    assert about["license"] == "BY"
+    assert [one["includes"] for one in about["distribution"]] == [
+        "manifest/*.parquet",
+        "shards/*.tar",
+    ]
+    assert not output.exists("dataset_info.json")
