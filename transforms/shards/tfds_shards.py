@@ -15,7 +15,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
@@ -122,7 +122,8 @@ def split_name(split: str, splits: Iterable[str]) -> str:
     return split or (_OTHERS if any(splits) else _ALONE)
 
 
-class _Sum(NamedTuple):
+@dataclasses.dataclass(slots=True)
+class _Sum:
     """What a split has, summed up: it does not depend on any order.
 
     Attributes:
@@ -136,17 +137,29 @@ class _Sum(NamedTuple):
     pictures: int = 0
     size: int = 0
     digest: int = 0
-    shards: frozenset[str] = frozenset()
+    shards: set[str] = dataclasses.field(default_factory=set)
     waiting: bool = False
 
-    def plus(self, other: "_Sum") -> "_Sum":
-        return _Sum(
-            self.pictures + other.pictures,
-            self.size + other.size,
-            self.digest + other.digest,
-            self.shards | other.shards,
-            self.waiting or other.waiting,
-        )
+    def add_picture(self, row: Row) -> None:
+        """Add a picture."""
+        text = f"{row['cell_id']}{row['sha256']}"
+        self.pictures += 1
+        self.size += row["bytes"]
+        self.digest += int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+        if row["shard"] in self.shards:
+            return
+        if generation_of(row["shard"]) is None:
+            self.waiting = True
+        else:
+            self.shards.add(row["shard"])
+
+    def add(self, other: "_Sum") -> None:
+        """Add the pictures of another part of the split."""
+        self.pictures += other.pictures
+        self.size += other.size
+        self.digest += other.digest
+        self.shards |= other.shards
+        self.waiting = self.waiting or other.waiting
 
 
 @dataclasses.dataclass
@@ -190,17 +203,7 @@ def _sum_up(part: str, output: OutputFolder) -> dict[str, _Sum]:
     """Return what each split has in a part of the manifest."""
     sums: dict[str, _Sum] = {}
     for row in _rows_there(output, part, _COLUMNS):
-        digest = hashlib.sha256(f"{row['cell_id']}{row['sha256']}".encode()).digest()
-        placed = generation_of(row["shard"]) is not None
-        one = _Sum(
-            1,
-            row["bytes"],
-            int.from_bytes(digest, "big"),
-            frozenset([row["shard"]]) if placed else frozenset(),
-            not placed,
-        )
-        split = split_of(row)
-        sums[split] = sums.get(split, _Sum()).plus(one)
+        sums.setdefault(split_of(row), _Sum()).add_picture(row)
     return sums
 
 
@@ -221,7 +224,7 @@ def _changed(
     total: dict[str, _Sum] = {}
     for part in sums:
         for split, found in part.items():
-            total[split] = total.get(split, _Sum()).plus(found)
+            total.setdefault(split, _Sum()).add(found)
     placed = [name for found in total.values() for name in found.shards]
     counts = shard_counts(output, placed)
     changed = {}

@@ -3,10 +3,13 @@
 import json
 
 import apache_beam as beam
+import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.shards.describe import DescribeOutput
+from transforms.shards.describe import DescribeOutput, describe
+from transforms.shards.picture_shards import ShardPacker
+from transforms.stylize.manifest import MANIFEST_TABLE
 
 IDENTITY = {"output_format": "webdataset", "format": "jpg", "seed": None}
 
@@ -38,3 +41,22 @@ def test_a_manifest_is_counted_and_described(manifest):
         "shards/*.tar",
     ]
     assert not output.exists("dataset_info.json")
+
+
+def test_datasets_finds_pictures_with_and_without_a_split(manifest, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    for number, split in enumerate(["", "", "val", "train", ""]):
+        manifest.add(f"p{number}", b"picture", split)
+    output = manifest.output
+    for number, part in enumerate(manifest.parts):
+        packer = ShardPacker("parquet", ("cat", "dog"))
+        rows = list(packer.pack(output, number, MANIFEST_TABLE.rows(output, part)))
+        MANIFEST_TABLE.write(output, part, rows)
+    describe(output, {"output_format": "parquet"}, "")
+    found = datasets.load_dataset(output.root, cache_dir=str(tmp_path / "cache"))
+    assert {split: len(part) for split, part in found.items()} == {
+        "train": 1,
+        "unsplit": 3,
+        "validation": 1,
+    }
+    assert found["unsplit"].features["label"].names == ["cat", "dog"]
