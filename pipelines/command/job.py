@@ -86,6 +86,7 @@ class Job:
             one: how an output of an earlier version is continued.
         run_id: Name of this run.
         runs_on: What runs its steps.
+        command_line: The command line, as far as it decides what is made.
     """
 
     command: str
@@ -104,6 +105,7 @@ class Job:
     flag_for: Callable[[str, Any], str | None] = no_flag
     run_id: str = dataclasses.field(default_factory=new_run_id)
     runs_on: Engine = IN_PROCESS
+    command_line: str = ""
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -236,6 +238,7 @@ class Job:
             "command": self.command,
             "run_id": self.run_id,
             **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
+            **({"command_line": self.command_line} if self.command_line else {}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),

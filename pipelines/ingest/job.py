@@ -11,6 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place
 from pipelines.command.balances import Balance
+from pipelines.command.command_line import command_line, tell_card
 from pipelines.command.inputs import Inputs, find_inputs, tell_left_out
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
@@ -35,19 +36,20 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.descriptions.croissant import CROISSANT
+from transforms.descriptions.tfds_files import (
+    CATEGORY_NAMES,
+    CLASS_NAMES,
+    DATASET_INFO,
+    FEATURES,
+    SEGMENT_NAMES,
+)
 from transforms.elements import Count
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
 from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
-from transforms.ingest.tfds_metadata import (
-    CATEGORIES,
-    CLASSES,
-    DATASET_INFO,
-    FEATURES,
-    SEGMENTS,
-)
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.stored_names import StoredNames
@@ -62,12 +64,13 @@ OUTPUT_NAMES: Final = (
     INGEST,
     MANIFEST,
     FEATURES,
-    CLASSES,
-    CATEGORIES,
-    SEGMENTS,
+    CLASS_NAMES,
+    CATEGORY_NAMES,
+    SEGMENT_NAMES,
     BAD_ANNOTATIONS,
     PREVIEW,
     REPORT,
+    CROISSANT,
 )
 
 # What makes it a data set, and says what is done; the first is the mark of TFDS.
@@ -232,7 +235,13 @@ def build(
         | "AllRows" >> beam.Flatten()
         | "WriteManifest" >> WriteDatasetManifest(output, settings, committed, parts)
         | "FinishDataset"
-        >> FinishDataset(output, settings, dict(plan.identity), examples)
+        >> FinishDataset(
+            output,
+            settings,
+            dict(plan.identity),
+            examples,
+            command_line("ingest", config),
+        )
     )
 
 
@@ -337,6 +346,7 @@ def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
     _tell_splits(plan, output)
+    tell_card("ingest", output)
     return REPORT
 
 

@@ -105,9 +105,12 @@ class StylizePlan:
             "output_format": config.output_format,
             "seed": seed,
         }
-        if config.output_format == "parquet":
-            # Every file has the names of all classes, and is not written again.
+        if config.output_format in ("parquet", "tfrecord"):
+            # Every file has numbers of classes, and is not written again.
             identity["classes"] = list(self.pictures.classes)
+        if config.output_format == "tfrecord":
+            categories = map(dataclasses.asdict, self.pictures.categories)
+            identity["categories"] = list(categories)
         return identity
 
 

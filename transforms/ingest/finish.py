@@ -9,14 +9,14 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.annotations.dataset_pictures import read_picture
+from transforms.descriptions.tfds_files import DATASET_INFO, FEATURES
 from transforms.elements import ImageStatus, Reason
 from transforms.images.contact_sheets import overview
+from transforms.ingest.describe import write_descriptions
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
 from transforms.ingest.survey import Survey, sorted_rows, survey_dataset
 from transforms.ingest.tfds_metadata import (
-    DATASET_INFO,
-    FEATURES,
     DatasetShard,
     class_files,
     dataset_info,
@@ -41,6 +41,7 @@ def finish_dataset(
     identity: dict[str, Any],
     examples: list[RejectedExample],
     strays: Iterable[str] = (),
+    command: str = "",
 ) -> int:
     """Write everything that needs the whole manifest; return the number of records.
 
@@ -54,6 +55,7 @@ def finish_dataset(
         identity: What decides the bytes of the data set.
         examples: Examples of rejected images.
         strays: What is wrong with each annotation that belongs to no image.
+        command: The command line, for the data card.
 
     Raises:
         RuntimeError: A shard is not what the manifest says.
@@ -70,6 +72,7 @@ def finish_dataset(
         output.write(name, data)
     if settings.has_annotations:
         _write_bad_annotations(output, strays)
+    write_descriptions(output, settings, identity, survey, command)
     output.write_json(FEATURES, features_json(settings))
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))

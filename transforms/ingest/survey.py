@@ -34,6 +34,9 @@ _COLUMNS: Final = [
     "byte_length",
     "image_offset",
     "image_length",
+    # Of version 2 alone.
+    "license",
+    "license_url",
 ]
 
 _FIRST_PICTURES: Final = 64
@@ -72,6 +75,8 @@ class Survey:
         images: Accepted rows by (split, shard).
         sizes: Bytes of their records by (split, shard).
         labels: Accepted rows by label, those without one left out.
+        classes: Accepted rows by split and label.
+        rights: Accepted rows by name and URL of their licence.
         sides: Sources by shortest side: how many in each bin of `SIDES`.
         aspects: Sources by width / height: how many in each bin of `ASPECTS`.
         duplicates: The first duplicates by key.
@@ -86,6 +91,8 @@ class Survey:
     images: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
     sizes: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
     labels: Counter[str] = dataclasses.field(default_factory=Counter)
+    classes: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    rights: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
     sides: list[int] = dataclasses.field(default_factory=lambda: [0] * len(SIDES))
     aspects: list[int] = dataclasses.field(default_factory=lambda: [0] * len(ASPECTS))
     duplicates: list[Row] = dataclasses.field(default_factory=list)
@@ -122,6 +129,9 @@ class Survey:
             self.sizes[row["split"], row["shard"]] += row["byte_length"]
             if row["label"]:
                 self.labels[row["label"]] += 1
+            self.classes[row["split"], row["label"]] += 1
+            license = row.get("license") or "", row.get("license_url") or ""
+            self.rights[license] += 1
             self._hashes.append(int(row["perceptual_hash"], 16))
         elif (
             row["status"] == ImageStatus.DUPLICATE
