@@ -100,6 +100,14 @@ class StylizeConfig:
         between(2, 20),
         metavar="N",
     )
+    keep_original: float = option(
+        0.0,
+        "keep this share of the photographs as they are, too, chosen by a hash: a "
+        "picture more of the style original, decoded, shrunk and encoded like the "
+        "others",
+        SHARE,
+        metavar="SHARE",
+    )
     outside_masks: bool = option(
         False,
         "let a file of pairs name masks anywhere: at URLs, and where paths or links "

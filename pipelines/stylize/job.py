@@ -21,6 +21,7 @@ from pipelines.stylize.plan import (
     most_cells,
     pairing_of,
     plan,
+    with_originals,
 )
 from transforms.annotations.coco_files import ANNOTATIONS, WriteCocoFiles
 from transforms.annotations.dataset_source import CATEGORIES, CLASSES
@@ -78,10 +79,11 @@ def build(
         config.precision,
         config.max_tile_pixels,
     )
+    pairing = pairing_of(config, plan)
     cells = PlanCells(
         output,
         plan.settings,
-        pairing_of(config, plan),
+        with_originals(config, pairing),
         config.layout,
         config.output_format,
         config.measured_share,
@@ -118,12 +120,12 @@ def build(
     if config.output_format == "files":
         gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
         _ = compacted | "WriteGallery" >> gallery
-        if isinstance(cells.pairing, BlendPairing):
-            _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+        if isinstance(pairing, BlendPairing):
+            _ = compacted | "WriteSheets" >> WriteSheets(output, pairing)
         if config.layout == "tree" and cells.annotations:
             coco = WriteCocoFiles(output, plan.pictures.categories)
             _ = compacted | "WriteCocoFiles" >> coco
-    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(pairing)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
     _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))

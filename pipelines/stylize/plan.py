@@ -20,7 +20,7 @@ from transforms.annotations.known_of_cells import (
 from transforms.inputs.listing import Listing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.cells import StylizeSettings
+from transforms.stylize.cells import ORIGINAL_ID, StylizeSettings
 from transforms.stylize.earlier_failures import Retry, failed_before
 from transforms.stylize.pair_table import (
     PairFile,
@@ -31,11 +31,13 @@ from transforms.stylize.pair_table import (
 from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
+    KeepOriginals,
     Pairing,
     RowsPairing,
     SamplePairing,
     TablePairing,
     corner_weights,
+    is_kept,
 )
 from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
 
@@ -143,6 +145,8 @@ def plan(config: StylizeConfig) -> StylizePlan:
         bank, bank_keys = _bank(config, bundle)
         style_count = style_count or len(bank_keys)
     _check_counts(config, contents.count, style_count)
+    if config.keep_original:
+        _check_keys([*(ref.key for ref in styles.refs()), *bank_keys])
     pairs = _pairs(config, contents, styles, bank_keys)
     _check_masks(config, pairs or ())
     return StylizePlan(
@@ -197,17 +201,27 @@ def dry_pairing(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     return GridPairing(config.alpha)
 
 
+def with_originals(config: StylizeConfig, pairing: Pairing) -> Pairing:
+    """Return a pairing, with the originals that are to be kept."""
+    share = config.keep_original
+    return KeepOriginals(pairing, share) if share else pairing
+
+
 def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
     """Return how many cells there are when every image can be decoded."""
+    kept = 0
+    if config.keep_original:
+        keys = (ref.key for ref in plan.contents.refs())
+        kept = sum(is_kept(key, config.keep_original) for key in keys)
     if plan.pairs is not None:
-        return len(plan.pairs)
+        return len(plan.pairs) + kept
     per_content = plan.style_count
     if config.pairing == "sample":
         per_content = config.styles_per_content or 1
     elif config.pairing == "corners":
         steps = config.corner_steps or _CORNER_STEPS
         per_content = len(corner_weights(plan.style_count, steps))
-    return plan.content_count * per_content * len(config.alpha)
+    return plan.content_count * per_content * len(config.alpha) + kept
 
 
 def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
@@ -249,6 +263,16 @@ def _check_counts(config: StylizeConfig, contents: int, styles: int) -> None:
     if config.pairing == "corners" and not 2 <= styles <= 4:
         raise UsageError(
             f"--pairing corners: a sheet has 2, 3 or 4 styles. Received: {styles}"
+        )
+
+
+def _check_keys(keys: Iterable[str]) -> None:
+    """Refuse a style that readers of shards could take for an original."""
+    if ORIGINAL_ID in keys:
+        raise UsageError(
+            f"--keep-original: there is a style file named {ORIGINAL_ID!r}, and so is "
+            "the style of photographs that are kept. Rename the file; with a suffix, "
+            f"such as {ORIGINAL_ID}.png, it is a style like any other"
         )
 
 

@@ -39,6 +39,8 @@ def paint_block(
         preserve_color: How the colours of the content are kept.
         style_size: Shortest side of styles whose pixels are needed; 0 keeps theirs.
     """
+    if block.paintings and block.paintings[0].recipe.is_original:
+        return [Painted(block.content.pixels)]
     if preserve_color == "histogram":
         return [_paint_recolored(model, block, p, style_size) for p in block.paintings]
     if block.paintings and block.paintings[0].recipe.masks:
