@@ -1,6 +1,7 @@
 """What `stylebeam stylize` finds out before it writes anything."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +12,7 @@ from pipelines.command.apart import checker
 from pipelines.command.inputs import Pictures, list_pictures
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
+from transforms.annotations.annotation_index import read_annotation
 from transforms.annotations.known_of_cells import (
     CellAnnotations,
     Facts,
@@ -39,6 +41,8 @@ from transforms.stylize.pairing import (
     corner_weights,
     is_kept,
 )
+from transforms.stylize.regions.region_pairing import RegionPairing
+from transforms.stylize.regions.rules import RegionRule, read_rules
 from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
 
 _CORNER_STEPS: Final = 5
@@ -58,6 +62,7 @@ class StylizePlan:
         settings: What changes bytes but not paths.
         bank: A given style bank.
         pairs: Rows of a table of pairs; None for the other ways of pairing.
+        rules: Which objects take which styles; none for the other ways of pairing.
         retry: What failed before, where only that is wanted.
     """
 
@@ -70,6 +75,7 @@ class StylizePlan:
     settings: StylizeSettings
     bank: BankFile | None
     pairs: Sequence[dict[str, Any]] | None
+    rules: tuple[RegionRule, ...]
     retry: Retry | None
 
     @property
@@ -159,6 +165,7 @@ def plan(config: StylizeConfig) -> StylizePlan:
         settings=settings,
         bank=bank,
         pairs=pairs,
+        rules=_rules(config, pictures, styles, bank_keys),
         retry=_retry(config) if config.retry_failed else None,
     )
 
@@ -182,8 +189,12 @@ def _style_facts(paintings: Pictures) -> Mapping[str, Facts]:
 
 def pairing_of(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     """Return how contents meet styles; writes the table of pairs, if there is one."""
+    output = OutputFolder(config.output)
     if plan.pairs is not None:
-        return TablePairing(write_pair_table(OutputFolder(config.output), plan.pairs))
+        return TablePairing(write_pair_table(output, plan.pairs))
+    if plan.rules:
+        read = functools.partial(read_annotation, output)
+        return RegionPairing(plan.rules, config.alpha, read)
     return dry_pairing(config, plan)
 
 
@@ -191,6 +202,8 @@ def dry_pairing(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     """Return how contents meet styles, with the pairs of a table in memory."""
     if plan.pairs is not None:
         return RowsPairing(plan.pairs)
+    if plan.rules and plan.pictures.index is not None:
+        return RegionPairing(plan.rules, config.alpha, plan.pictures.index.read)
     if config.pairing == "sample":
         return SamplePairing(
             config.alpha, config.styles_per_content or 1, config.seed or 0
@@ -215,7 +228,7 @@ def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
         kept = sum(is_kept(key, config.keep_original) for key in keys)
     if plan.pairs is not None:
         return len(plan.pairs) + kept
-    per_content = plan.style_count
+    per_content = 1 if plan.rules else plan.style_count
     if config.pairing == "sample":
         per_content = config.styles_per_content or 1
     elif config.pairing == "corners":
@@ -300,6 +313,28 @@ def _pairs(
     if not rows:
         raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
     return rows
+
+
+def _rules(
+    config: StylizeConfig,
+    pictures: Pictures,
+    styles: Listing,
+    bank_keys: Sequence[str],
+) -> tuple[RegionRule, ...]:
+    if not config.region_styles:
+        return ()
+    classes = {category.name for category in pictures.categories}
+    if pictures.index is None or not classes:
+        raise UsageError(
+            f"--region-styles {config.region_styles}: nothing is known of objects in "
+            "--content. Give a data set that `ingest` made with them, such as with "
+            "--kind coco --instances FILE"
+        )
+    keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
+    try:
+        return read_rules(config.region_styles, classes, keys)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--region-styles {config.region_styles}: {error}") from error
 
 
 def _check_masks(config: StylizeConfig, pairs: Iterable[Mapping[str, Any]]) -> None:

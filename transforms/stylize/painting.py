@@ -43,7 +43,7 @@ def paint_block(
         return [Painted(block.content.pixels)]
     if preserve_color == "histogram":
         return [_paint_recolored(model, block, p, style_size) for p in block.paintings]
-    if block.paintings and block.paintings[0].recipe.masks:
+    if block.paintings and block.paintings[0].recipe.has_regions:
         results = [_try(_paint_masked, model, block, block.style_mean, block.style_std)]
     else:
         places = range(len(block))
@@ -167,7 +167,7 @@ def _paint_pair(
         style = to_float(style_pixels(block.styles[share.id], style_size))
         vectors.append(model.get().encode_style(match_colors(style, content)[None]))
     mean, std = (np.concatenate(part) for part in zip(*vectors, strict=True))
-    if painting.recipe.masks:
+    if painting.recipe.has_regions:
         return _paint_masked(model, _alone(block, painting), mean, std)
     weights = [share.weight for share in painting.recipe.styles]
     mixed = blend(weights, mean, std) if len(weights) > 1 else (mean, std)

@@ -21,6 +21,7 @@ from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage.parquet import read_rows
 from transforms.storage.parts import unit_hash
 from transforms.stylize.cells import ORIGINAL, StyleShare
+from transforms.stylize.regions.layers import Layers
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -35,12 +36,14 @@ class Recipe:
         alpha: Strength in [0, 1].
         masks: Path of the mask of each style, empty where it has none; no masks at all
             where the styles are blended over the whole picture.
+        layers: Objects that take the styles; None where there are no such regions.
     """
 
     styles: tuple[StyleShare, ...]
     places: tuple[int, ...]
     alpha: float
     masks: tuple[str, ...] = ()
+    layers: Layers | None = None
 
     @property
     def is_original(self) -> bool:
@@ -48,9 +51,14 @@ class Recipe:
         return self.styles == (ORIGINAL,)
 
     @property
+    def has_regions(self) -> bool:
+        """Whether each style is for a part of the picture."""
+        return bool(self.masks) or self.layers is not None
+
+    @property
     def is_blended(self) -> bool:
         """Whether one set of statistics makes the whole picture."""
-        return not (self.masks or self.is_original)
+        return not (self.has_regions or self.is_original)
 
 
 KEPT: Final = Recipe((ORIGINAL,), (), 0.0)
@@ -165,8 +173,8 @@ class TablePairing:
     path: str
 
     @functools.cached_property
-    def _places(self) -> "_Places":
-        return _Places()
+    def _places(self) -> "Places":
+        return Places()
 
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
@@ -194,8 +202,8 @@ class RowsPairing:
         return rows
 
     @functools.cached_property
-    def _places(self) -> "_Places":
-        return _Places()
+    def _places(self) -> "Places":
+        return Places()
 
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
@@ -244,7 +252,7 @@ def is_kept(key: str, share: float) -> bool:
     return unit_hash(f"original/{key}") < share
 
 
-class _Places:
+class Places:
     """Where each style of a bank is, found once for all contents."""
 
     def __init__(self) -> None:

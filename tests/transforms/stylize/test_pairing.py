@@ -8,12 +8,14 @@ import pytest
 from hypothesis import strategies as st
 
 from transforms.elements import ImageError, ImageRef
+from transforms.storage.parts import unit_hash
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
     SamplePairing,
     corner_weights,
+    is_kept,
     sample_styles,
     style_digests,
 )
