@@ -208,9 +208,7 @@ def _regions_of_objects(
     places.sort(key=lambda place: (place < 0, place))
     shares = np.stack([(taken == place) * np.uint8(_WHITE) for place in places])
     hidden = [
-        share.key
-        for place, share in enumerate(recipe.styles)
-        if place not in places
+        share.key for place, share in enumerate(recipe.styles) if place not in places
     ]
     note = f"empty region: {', '.join(hidden)}" if hidden else None
     return Regions(shares, np.ones(len(places), np.float32), places, note)

@@ -176,8 +176,10 @@ def test_what_no_rule_takes_stays_and_a_photograph_without_any_is_an_original(
     table = pq.read_table(tmp_path / "out" / "manifest").to_pylist()
     originals = [r for r in table if r["styles"][0]["id"] == "original"]
     assert sorted(r["content_key"] for r in originals) == ["a.png", "b.png", "c.png"]
-    names = {path.name for path in (tmp_path / "out" / "annotations").iterdir()}
-    assert names >= {"instances_train.json"} or names
+    # A picture that is an original has the objects of its photograph, too.
+    kept = {r["content_key"]: r["annotation"]["objects"] for r in originals}
+    assert [item["id"] for item in kept["a.png"]] == [1, 2, 3]
+    assert kept["c.png"] == []
 
 
 def pixels_of(path):
@@ -209,6 +211,7 @@ def test_it_needs_objects_a_file_and_no_other_pairing(stylize, world, tmp_path):
     status, (_, err) = stylize(rules, "--region-styles", str(tmp_path / "none.csv"))
     assert status == 2
     assert "none.csv" in err
-    with pytest.raises(SystemExit) as end:
-        stylize(rules, "--pairing", "sample")
-    assert end.value.code == 2
+    status, (_, err) = stylize(rules, "--pairing", "sample")
+    assert status == 2
+    assert "--pairing" in err
+    assert "no --region-styles beside it" in err

@@ -12,7 +12,9 @@ from transforms.stylize.pairing import KEPT
 from transforms.stylize.regions.region_pairing import RegionPairing, layered
 from transforms.stylize.regions.rules import RegionRule
 
-STYLES = [StyleShare(f"{key}-0123456789ab", key, f"{i:064x}") for i, key in enumerate("stu")]
+STYLES = [
+    StyleShare(f"{key}-0123456789ab", key, f"{i:064x}") for i, key in enumerate("stu")
+]
 
 
 def thing(number, category, side, **more):

@@ -35,13 +35,21 @@ def test_rows_are_rules_in_their_order(read):
 def test_odd_names_bom_and_composed_accents_are_found(read):
     text = 'class,style\na\\;b,u\\;v.png\n"""quoted"", x",s.png\nrene\u0301,t.png\n'
     found = read(b"\xef\xbb\xbf" + text.encode())
-    assert [rule.classes for rule in found] == [("a;b",), ('"quoted", x',), ("ren\xe9",)]
+    assert [rule.classes for rule in found] == [
+        ("a;b",),
+        ('"quoted", x',),
+        ("ren\xe9",),
+    ]
     assert found[0].styles == ("u;v.png",)
 
 
 def test_parquet_is_read_as_well(tmp_path):
     table = pa.table(
-        {"class": ["a;b", None], "style": ["u;v.png", "s.png"], "by": ["instance", None]}
+        {
+            "class": ["a;b", None],
+            "style": ["u;v.png", "s.png"],
+            "by": ["instance", None],
+        }
     )
     pq.write_table(table, tmp_path / "r.parquet")
     assert read_rules(str(tmp_path / "r.parquet"), CLASSES, STYLES) == (
@@ -56,7 +64,10 @@ def test_parquet_is_read_as_well(tmp_path):
         ("class,style\n", "no row"),
         ("", "class"),
         ("label,style\nperson,s.png\n", "class"),
-        ("class,style\nPerson,s.png\n", "row 1: there is no class 'Person'; is 'person'"),
+        (
+            "class,style\nPerson,s.png\n",
+            "row 1: there is no class 'Person'; is 'person'",
+        ),
         ("class,style\nperson,x.png\n", "row 1: there is no style 'x.png'"),
         ("class,style\ndog,s.png\nperson,\n", "row 2: it names no style"),
         ("class,style\nperson,s.png;t.png\n", "2 styles for one region"),
@@ -85,5 +96,7 @@ def test_another_name_or_value_is_no_table(read, tmp_path):
 def test_the_digest_tells_rules_and_their_order_apart():
     first, second = RegionRule(("dog",), ("s",)), RegionRule((), ("t",))
     other = RegionRule(("dog",), ("s",), "instance")
-    found = {rules_digest(r) for r in ([first, second], [second, first], [other, second])}
+    found = {
+        rules_digest(r) for r in ([first, second], [second, first], [other, second])
+    }
     assert len(found) == 3
