@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_source import DatasetRoot, dataset_root
 from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
 from transforms.inputs.listing import Listing
@@ -103,12 +103,16 @@ class Pictures:
         index: What is known of each; None where nothing is.
         classes: Classes of pictures in the order of their numbers.
         categories: Classes of objects by id.
+        segment_categories: Classes of segments by id.
+        has_maps: Whether any picture may have a label map.
     """
 
     listing: Listing
     index: AnnotationIndex | None = None
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
+    segment_categories: tuple[SegmentCategory, ...] = ()
+    has_maps: bool = False
 
 
 def list_pictures(
@@ -131,6 +135,8 @@ def list_pictures(
         files, sets = _split_roots(arguments)
         classes = dict.fromkeys(name for root in sets for name in root.classes())
         categories = all_categories(sets)
+        segments = all_segment_categories(sets)
+        has_maps = any(root.has("masks") or root.has("panoptic") for root in sets)
         numbers = {name: place for place, name in enumerate(classes)}
         for ref in list_apart(files, output):
             listing.add(ref)
@@ -142,7 +148,7 @@ def list_pictures(
     if not listing.count:
         raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
     known = index if index.count else None
-    return Pictures(listing, known, tuple(classes), categories)
+    return Pictures(listing, known, tuple(classes), categories, segments, has_maps)
 
 
 def _split_roots(
@@ -182,6 +188,27 @@ def all_categories(sets: Sequence[DatasetRoot]) -> tuple[Category, ...]:
             if other.name != category.name:
                 raise ValueError(
                     f"the objects of two inputs have other classes under one id: "
+                    f"{category.id} is {other.name!r} and, in {root.path}, "
+                    f"{category.name!r}. Ingest them together"
+                )
+    return tuple(found[key] for key in sorted(found))
+
+
+def all_segment_categories(
+    sets: Sequence[DatasetRoot],
+) -> tuple[SegmentCategory, ...]:
+    """Return the classes of the segments of some data sets, by id.
+
+    Raises:
+        ValueError: Two data sets have other classes under one id.
+    """
+    found: dict[int, SegmentCategory] = {}
+    for root in sets:
+        for category in root.segment_categories():
+            other = found.setdefault(category.id, category)
+            if other.name != category.name:
+                raise ValueError(
+                    f"the segments of two inputs have other classes under one id: "
                     f"{category.id} is {other.name!r} and, in {root.path}, "
                     f"{category.name!r}. Ingest them together"
                 )

@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipelines.command.inputs import Inputs, all_categories
+from pipelines.command.inputs import (
+    Inputs,
+    all_categories,
+    all_segment_categories,
+)
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco import CocoImages, read_coco
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_layout import (
     SPLITS,
     SplitFrom,
@@ -19,6 +23,7 @@ from transforms.annotations.dataset_layout import (
     split_of,
 )
 from transforms.annotations.dataset_source import DatasetRoot
+from transforms.annotations.kinds.annotation_files import AnnotationFiles, joined
 from transforms.annotations.sources import Annotation, AnnotationSource, Split
 from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
@@ -33,10 +38,13 @@ class Annotated:
     """What there is besides the pictures.
 
     Attributes:
-        index: What COCO's files say of each picture; None without such files.
+        index: What files say of each picture; None without such files.
         named: How many images the files name.
         absent: Names of the images that are not among the inputs.
+        unused: What kind of files, how many there are, how many of those are of no
+            picture of the inputs, and the name of one: of each kind of which some are.
         categories: Classes of objects.
+        segment_categories: Classes of segments.
         annotations: How many annotations the files have.
         elsewhere: How many of them are of images that are not among the inputs, or
             that fit several.
@@ -46,19 +54,25 @@ class Annotated:
     index: AnnotationIndex | None = None
     named: int = 0
     absent: frozenset[str] = frozenset()
+    unused: tuple[tuple[str, int, int, str], ...] = ()
     categories: tuple[Category, ...] = ()
+    segment_categories: tuple[SegmentCategory, ...] = ()
     annotations: int = 0
     elsewhere: int = 0
     strays: Sequence[str] = ()
 
 
 def annotate(
-    source: AnnotationSource, listing: Listing, index: AnnotationIndex
+    source: AnnotationSource,
+    files: AnnotationFiles,
+    listing: Listing,
+    index: AnnotationIndex,
 ) -> tuple[Listing, Annotated]:
     """Return a listing whose references say where their annotations are.
 
     Args:
         source: Where annotations come from.
+        files: What other files say.
         listing: The pictures.
         index: What inputs of ours know of theirs; the rest is added.
 
@@ -67,7 +81,7 @@ def annotate(
         ValueError: A file of annotations cannot be used.
     """
     named = source.named()
-    if not source.has_files:
+    if not source.has_files and not files.found:
         names = {source.name_of(ref.key) for ref in listing.refs()} if named else set()
         return listing, Annotated(
             index=index if index.count else None,
@@ -77,13 +91,16 @@ def annotate(
         )
     images = read_coco(source.instances, source.captions)
     keys = _keys(images, listing.refs())
+    for ref in listing.refs() if files.found else ():
+        if not ref.about:
+            files.claim(ref.key)
     given = index.given
     annotated = Listing()
     for ref in listing.refs():
         if ref.about:
             annotated.add(ref)
             continue
-        found = _annotation(source, images, keys, ref.key)
+        found = _annotation(source, images, keys, files, ref.key)
         about = "" if found == Annotation() else index.add(found)
         annotated.add(dataclasses.replace(ref, about=about))
     annotated.add_unlisted_of(listing)
@@ -92,12 +109,25 @@ def annotate(
         index=index,
         named=len(named),
         absent=named - keys.keys(),
-        categories=tuple(sorted(images.categories.values(), key=lambda c: c.id)),
-        annotations=images.annotations + given,
+        unused=tuple(
+            (found.what, found.count, *found.absent)
+            for found in files.found
+            if found.absent[0]
+        ),
+        categories=(
+            files.categories
+            or tuple(sorted(images.categories.values(), key=lambda c: c.id))
+        ),
+        segment_categories=files.segment_categories,
+        annotations=images.annotations
+        + given
+        + sum(found.annotations for found in files.found)
+        + len(files.strays),
         elsewhere=sum(
             image.annotations for image in images.images() if image.name not in alone
-        ),
-        strays=tuple(images.strays),
+        )
+        + sum(found.elsewhere for found in files.found),
+        strays=(*images.strays, *files.strays),
     )
 
 
@@ -118,6 +148,7 @@ def _annotation(
     source: AnnotationSource,
     images: CocoImages,
     keys: Mapping[str, list[str]],
+    files: AnnotationFiles,
     key: str,
 ) -> Annotation:
     """Return what is said of the picture of a key, or why it cannot be used."""
@@ -127,7 +158,7 @@ def _annotation(
             names = " and ".join(map(shown, fitting))
             problem = f"its annotations, of {shown(image.name)}, fit {names}"
             return Annotation(problem=problem)
-        return source.unchecked(key)
+        return joined(source.unchecked(key), files.of(key))
     except ImageError as error:
         return Annotation(problem=error.message)
 
@@ -156,10 +187,13 @@ def labelled_settings(
         sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
         classes = _classes(annotations, listing.refs(), sets)
         categories = all_categories(inputs.own)
-        if config.instances and categories:
+        segment_categories = all_segment_categories(inputs.own)
+        if (config.has_objects and categories) or (
+            config.panoptic and segment_categories
+        ):
             raise ValueError(
-                "--instances beside a data set that has objects: ingest the pictures "
-                "of the file alone, then both data sets together"
+                "files of objects beside a data set that has some: ingest the pictures "
+                "of the files alone, then both data sets together"
             )
         splits: tuple[int, ...] = ()
         if config.split_from != "hash":
@@ -177,7 +211,12 @@ def labelled_settings(
     return {
         "classes": classes,
         "categories": annotated.categories or categories,
-        "has_objects": bool(config.instances or categories),
+        "has_objects": bool(config.has_objects or categories),
+        "has_masks": bool(config.masks) or any(own.has("masks") for own in inputs.own),
+        "has_panoptic": bool(config.panoptic or segment_categories),
+        "has_metadata": bool(config.metadata)
+        or any(own.has("metadata") for own in inputs.own),
+        "segment_categories": annotated.segment_categories or segment_categories,
         "annotated_as": config.annotated_as,
         "split_from": config.split_from,
         "split_shards": splits,
@@ -199,6 +238,12 @@ def labelled_identity(
         "split-shards": list(labelled["split_shards"]),
         "classes": list(labelled["classes"]),
         "categories": [dataclasses.asdict(c) for c in labelled["categories"]],
+        "has-masks": labelled["has_masks"],
+        "has-panoptic": labelled["has_panoptic"],
+        "has-metadata": labelled["has_metadata"],
+        "segment-categories": [
+            dataclasses.asdict(c) for c in labelled["segment_categories"]
+        ],
     }
 
 

@@ -18,7 +18,7 @@ from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
 from transforms.annotations.dataset_layout import MAX_SHARDS, Encode, SplitFrom
 from transforms.annotations.geometry import Grid
-from transforms.annotations.sources import Kind, Labels
+from transforms.annotations.sources import BESIDE, Kind, Labels
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
 
@@ -41,7 +41,8 @@ class IngestConfig:
     name: str = required("name of the data set: [a-z][a-z0-9_]*", metavar="N")
     kind: Kind = option(
         "folder",
-        "what the names of files mean: coco takes --captions, wikiart reads "
+        "what is beside the pictures: coco takes --instances, --captions and "
+        "--panoptic, voc and yolo take --annotations, wikiart reads "
         "Style/artist_title.jpg",
     )
     # Twice the crop of training, which draws its scale from [1, 2].
@@ -102,10 +103,48 @@ class IngestConfig:
         metavar="FILE",
         path="read",
     )
+    panoptic: str = option(
+        "",
+        "panoptic_*.json of COCO (with --kind coco); the maps are in the folder or "
+        ".zip of that name beside it",
+        metavar="FILE",
+        path="read",
+    )
+    annotations: str = option(
+        BESIDE,
+        "folder, glob or archive of the .xml files of --kind voc, the .txt files of "
+        "--kind yolo; beside: among the inputs",
+        metavar="P",
+        path="read",
+        words=(BESIDE,),
+    )
+    data_yaml: str = option(
+        "",
+        "data.yaml with the names of the classes (with --kind yolo)",
+        metavar="FILE",
+        path="read",
+        launcher=True,
+    )
+    masks: str = option(
+        "",
+        "folder, glob or archive of maps of classes, PNG, each named like its picture; "
+        "beside: a.mask.png among the inputs for a.jpg",
+        metavar="P",
+        path="read",
+        words=(BESIDE,),
+    )
+    metadata: str = option(
+        "",
+        "table of further columns by file_name, .jsonl or .csv; beside: metadata.jsonl "
+        "and metadata.csv among the inputs",
+        metavar="FILE",
+        path="read",
+        words=(BESIDE,),
+    )
     annotated_as: Grid = option(
         "unknown",
-        "which pixels objects mean in a picture that EXIF turns, where its size does "
-        "not tell; where it is unknown, such a picture fails",
+        "which pixels objects and maps mean in a picture that EXIF turns, where its "
+        "size does not tell; where it is unknown, such a picture fails",
     )
     labels: Labels = option(
         "none",
@@ -139,6 +178,8 @@ class IngestConfig:
         for flag, value, kind in (
             ("--captions", self.captions, "coco"),
             ("--instances", self.instances, "coco"),
+            ("--panoptic", self.panoptic, "coco"),
+            ("--data-yaml", self.data_yaml, "yolo"),
             ("--wikiart-list", " ".join(self.wikiart_list), "wikiart"),
         ):
             flags.require(
@@ -154,8 +195,36 @@ class IngestConfig:
             "no --kind wikiart, which takes labels from folders itself",
         )
         flags.require(
-            self.annotated_as == "unknown" or bool(self.instances),
+            self.annotations == BESIDE or self.has_object_files,
+            "--annotations",
+            self.annotations,
+            f"--kind voc or yolo with it, not --kind {self.kind}",
+        )
+        flags.require(
+            self.kind != "yolo" or bool(self.data_yaml),
+            "--kind",
+            self.kind,
+            "--data-yaml beside it, which has the names of the classes",
+        )
+        on_pixels = (self.instances, self.panoptic, self.masks)
+        flags.require(
+            self.annotated_as == "unknown" or any(on_pixels) or self.has_object_files,
             "--annotated-as",
             self.annotated_as,
-            "--instances beside it",
+            "--instances beside it, or another kind of objects or maps",
         )
+
+    @property
+    def has_object_files(self) -> bool:
+        """Whether the objects of each picture are in a file of their own."""
+        return self.kind in ("voc", "yolo")
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether there are files of objects."""
+        return self.has_object_files or bool(self.instances)
+
+    @property
+    def has_annotation_files(self) -> bool:
+        """Whether there are files beside COCO's instances and captions."""
+        return self.has_object_files or any((self.panoptic, self.masks, self.metadata))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from pipelines.command.apart import check_place, list_apart
+from pipelines.command.apart import check_place
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import Inputs, find_inputs
 from pipelines.command.run_job import Command, run_job
@@ -21,6 +21,7 @@ from pipelines.ingest.annotated import (
     labelled_identity,
     labelled_settings,
 )
+from pipelines.ingest.annotation_inputs import AnnotationInputs
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
 from transforms.annotations.dataset_layout import (
@@ -43,6 +44,7 @@ from transforms.ingest.tfds_metadata import (
     CLASSES,
     DATASET_INFO,
     FEATURES,
+    SEGMENTS,
 )
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
@@ -50,6 +52,7 @@ from transforms.steps.stored_names import StoredNames
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
+from transforms.storage.text import shown
 
 # What this command writes at the top of its output, besides the shards.
 OUTPUT_NAMES: Final = (
@@ -59,6 +62,7 @@ OUTPUT_NAMES: Final = (
     FEATURES,
     CLASSES,
     CATEGORIES,
+    SEGMENTS,
     BAD_ANNOTATIONS,
     PREVIEW,
     REPORT,
@@ -114,12 +118,12 @@ def plan(config: IngestConfig) -> IngestPlan:
             hashes["instances"] = _sha256(config.instances)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
+    others = AnnotationInputs(config)
     listing = Listing()
     index = AnnotationIndex(INDEX)
     try:
         inputs = find_inputs(config.input)
-        for ref in list_apart(inputs.files, config.output):
-            listing.add(ref)
+        others.list_into(listing, inputs.files, config.output)
         output = f"--output {config.output}"
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
@@ -134,11 +138,11 @@ def plan(config: IngestConfig) -> IngestPlan:
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
     given, own_pictures = listing, index.count
-    listing, annotated = annotate(annotations, given, index)
+    listing, annotated = annotate(annotations, others.files, given, index)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
     asked = config.labels != "none" or config.split_from != "hash"
-    if asked or config.instances or own_pictures:
+    if asked or config.instances or config.has_annotation_files or own_pictures:
         labelled = labelled_settings(config, annotations, annotated, inputs, given)
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
@@ -152,6 +156,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         "min-side": config.min_side,
         "max-pixels": config.max_pixels,
         **hashes,
+        **others.identity(),
         **labelled_identity(config, labelled),
     }
     settings = DatasetSettings(
@@ -231,7 +236,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     failed = counts.get(Count.IMAGES_REJECTED, 0)
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     found = [Balance("records", accepted, written, 0)]
-    if plan.settings.has_objects:
+    if plan.settings.has_annotations:
         found.append(_annotation_balance(plan, counts))
     return [*found, Balance("images", plan.listing.count, done, failed)]
 
@@ -239,7 +244,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
 def _at_end(plan: IngestPlan) -> IngestPlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
     annotated = dataclasses.replace(
-        plan.annotated, index=None, absent=frozenset(), strays=()
+        plan.annotated, index=None, absent=frozenset(), strays=(), unused=()
     )
     return dataclasses.replace(plan, annotated=annotated)
 
@@ -337,6 +342,12 @@ def _tell_annotations(plan: IngestPlan) -> None:
             f"ingest: {len(absent)} of the {named} images that the "
             f"annotations name are not among the inputs, such as {min(absent)!r}. "
             "They are left out; to have them, name their folders with --input",
+            file=sys.stderr,
+        )
+    for what, count, unused, name in plan.annotated.unused:
+        print(
+            f"ingest: {unused} of the {count} {what} are of no picture of the inputs, "
+            f"such as {shown(name)}. They are left out",
             file=sys.stderr,
         )
 

@@ -13,7 +13,7 @@ from pipelines.verify.findings import (
     parquet_finding,
     table_findings,
 )
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_layout import (
     DatasetSettings,
     fingerprint_of,
@@ -100,6 +100,13 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         classes=tuple(identity.get("classes", ())),
         categories=tuple(Category(**c) for c in identity.get("categories", ())),
         has_objects=bool(identity.get("has-objects", False)),
+        has_masks=bool(identity.get("has-masks", False)),
+        has_panoptic=bool(identity.get("has-panoptic", False)),
+        has_metadata=bool(identity.get("has-metadata", False)),
+        segment_categories=tuple(
+            SegmentCategory(**{**c, "color": tuple(c["color"])})
+            for c in identity.get("segment-categories", ())
+        ),
         split_from=identity.get("split-from", "hash"),
         split_shards=tuple(map(int, identity.get("split-shards", ()))),
     )

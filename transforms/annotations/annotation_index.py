@@ -53,7 +53,7 @@ class AnnotationIndex:
         self.count += 1
         self.given += annotation.given
         place, self._end = self._end, self._end + len(data)
-        digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
+        digest = hashlib.sha256(_told(annotation, data)).hexdigest()[:_DIGITS]
         return f"{self._name}:{place}:{len(data)}:{digest}"
 
     def read(self, about: str) -> Annotation:
@@ -71,6 +71,16 @@ class AnnotationIndex:
         self._file.seek(0)
         with output.create(f"{_FOLDER}/{self._name}.jsonl") as file:
             shutil.copyfileobj(self._file, file)
+
+
+def _told(annotation: Annotation, data: bytes) -> bytes:
+    """Return what an annotation is told from others by: not where its maps are."""
+    maps = {"mask": annotation.mask, "panoptic": annotation.panoptic}
+    placed = {name: file for name, file in maps.items() if file and file.sha256}
+    if not placed:
+        return data
+    hashes = {name: file.sha256 for name, file in placed.items()}
+    return json.dumps({**annotation.to_json(), **hashes}, sort_keys=True).encode()
 
 
 def read_annotation(output: OutputFolder, about: str) -> Annotation:

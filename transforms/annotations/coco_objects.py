@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from transforms.annotations.geometry import check_code
-from transforms.annotations.objects import ImageObject, Polygon, more_of
+from transforms.annotations.objects import Box, ImageObject, Polygon, more_of
 from transforms.storage.text import shown
 
 NO_ID: Final = -1
@@ -34,6 +34,19 @@ class Category:
     supercategory: str = ""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SegmentCategory(Category):
+    """A class of panoptic segments.
+
+    Attributes:
+        isthing: Whether things are counted (dogs), not stuff (grass).
+        color: Red, green and blue that it is shown in; empty when not given.
+    """
+
+    isthing: bool = True
+    color: tuple[int, ...] = ()
+
+
 def coco_object(
     annotation: Mapping[str, Any],
     categories: Mapping[int, Category],
@@ -54,16 +67,7 @@ def coco_object(
         given = shown(annotation.get("category_id"))
         raise BadAnnotationError(f"the file has no category {given}")
     left, top, width, height = _numbers(annotation.get("bbox"), "bbox", 4)
-    if width <= 0 or height <= 0:
-        raise BadAnnotationError(f"its box is empty, {width:g} by {height:g}")
-    note = ""
-    if all(size):
-        right, bottom = left + width, top + height
-        picture = f"the picture of {size[0]}x{size[1]}"
-        if left >= size[0] or top >= size[1] or min(right, bottom) <= 0:
-            raise BadAnnotationError(f"its box is wholly outside {picture}")
-        over = max(-left, -top, right - size[0], bottom - size[1])
-        note = "its box is partly outside the picture" if over > _ROUNDING else ""
+    note = check_box((left, top, width, height), size)
     polygons, mask = _outline(annotation.get("segmentation"), size)
     area = annotation.get("area", width * height)
     keypoints = _numbers(annotation.get("keypoints", []), "keypoints")
@@ -82,6 +86,31 @@ def coco_object(
         more=more_of(annotation),
         note=note,
     )
+
+
+def check_box(box: Box, size: tuple[float, float], rounding: float = _ROUNDING) -> str:
+    """Return what a reader should know of a box; '' when nothing.
+
+    Args:
+        box: The box.
+        size: Width and height of the picture; 0, 0 where they are not known.
+        rounding: How far a box may reach outside because its numbers were rounded.
+
+    Raises:
+        BadAnnotationError: It is empty, or wholly outside the picture.
+    """
+    left, top, width, height = box
+    if width <= 0 or height <= 0:
+        raise BadAnnotationError(f"its box is empty, {width:g} by {height:g}")
+    if not all(size):
+        return ""
+    right, bottom = left + width, top + height
+    if left >= size[0] or top >= size[1] or min(right, bottom) <= 0:
+        raise BadAnnotationError(
+            f"its box is wholly outside the picture of {size[0]}x{size[1]}"
+        )
+    over = max(-left, -top, right - size[0], bottom - size[1])
+    return "its box is partly outside the picture" if over > rounding else ""
 
 
 def id_of(value: Any) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from model.config import canonical_json
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import (
     NO_CLASS,
@@ -60,6 +60,10 @@ class DatasetSettings:
             are texts.
         categories: Classes of objects by id; none where there are no objects.
         has_objects: Whether records have objects.
+        has_masks: Whether records have maps of classes.
+        has_panoptic: Whether records have maps of segments.
+        has_metadata: Whether records have columns of a table.
+        segment_categories: Classes of segments by id.
         annotated_as: Which pixels annotations mean where their size does not tell.
         split_from: What decides the split of a picture.
         split_shards: How many shards train, val and test have; none where a hash
@@ -79,6 +83,10 @@ class DatasetSettings:
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
     has_objects: bool = False
+    has_masks: bool = False
+    has_panoptic: bool = False
+    has_metadata: bool = False
+    segment_categories: tuple[SegmentCategory, ...] = ()
     annotated_as: Grid = "unknown"
     split_from: SplitFrom = "hash"
     split_shards: tuple[int, ...] = ()
@@ -86,7 +94,14 @@ class DatasetSettings:
     @property
     def version(self) -> int:
         """Version of the format: 2 where anything of it was asked for."""
-        return 2 if self.classes or self.has_objects or self.split_shards else 1
+        asked = self.classes or self.has_annotations or self.split_shards
+        return 2 if asked else 1
+
+    @property
+    def has_annotations(self) -> bool:
+        """Whether there are annotations that each may be wrong."""
+        maps = self.has_masks or self.has_panoptic
+        return self.has_objects or maps or self.has_metadata
 
     @property
     def splits(self) -> tuple[Split, ...]:

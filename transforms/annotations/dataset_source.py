@@ -6,13 +6,15 @@ for one. A picture is read in place.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_layout import FORMAT_VERSIONS, MANIFEST
+from transforms.annotations.label_maps import MapFile
 from transforms.annotations.sources import Annotation
 from transforms.buckets.places import is_remote
 from transforms.elements import CellStatus, ImageRef, ImageStatus
@@ -23,6 +25,10 @@ from transforms.storage.parts import parts_in
 Maker = Literal["ingest", "stylize"]
 
 CATEGORIES: Final = "categories.json"
+SEGMENT_CATEGORIES: Final = "segment_categories.json"
+KNOWN: Final = "known.json"
+"""What pictures of an output of `stylize` may have: masks, panoptic, metadata."""
+
 CLASSES: Final = "labels.txt"
 
 _INGEST: Final = "ingest.json"
@@ -41,7 +47,12 @@ _FACTS: Final = (
     "license_url",
     "url",
     "objects",
+    "objects_from",
+    "more",
+    "metadata",
+    "segments",
 )
+_MAPS: Final = ("mask", "panoptic")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,6 +124,33 @@ class DatasetRoot:
             found = []
         return tuple(Category(**category) for category in found)
 
+    def segment_categories(self) -> tuple[SegmentCategory, ...]:
+        """Return the classes of its panoptic segments."""
+        output = OutputFolder(self.path)
+        if self.maker == "ingest":
+            found = self.about().get("segment_categories", [])
+        elif output.exists(SEGMENT_CATEGORIES):
+            found = json.loads(output.read(SEGMENT_CATEGORIES))
+        else:
+            found = []
+        return tuple(
+            SegmentCategory(**{**category, "color": tuple(category["color"])})
+            for category in found
+        )
+
+    def has(self, what: str) -> bool:
+        """Return whether any of its pictures may have something.
+
+        Args:
+            what: `masks`, `panoptic` or `metadata`.
+        """
+        output = OutputFolder(self.path)
+        if self.maker == "ingest":
+            return bool(self.about().get(f"has_{what}", False))
+        if not output.exists(KNOWN):
+            return False
+        return what in json.loads(output.read(KNOWN))
+
     def list_pictures(
         self, index: AnnotationIndex | None = None, classes: Mapping[str, int] = {}
     ) -> Iterator[ImageRef]:
@@ -137,6 +175,7 @@ class DatasetRoot:
             if index is not None:
                 found = annotation_of(row, self.maker, classes)
                 if found is not None:
+                    found = dataclasses.replace(found, **_maps(row, ref, self.maker))
                     ref = dataclasses.replace(ref, about=index.add(found))
             yield ref
 
@@ -239,3 +278,18 @@ def annotation_of(
             "height": row["height"],
         }
     )
+
+
+def _maps(row: Row, ref: ImageRef, maker: Maker) -> dict[str, Any]:
+    """Return the label maps of a picture: beside it in its shard, or in its row."""
+    found: dict[str, Any] = {}
+    for name in _MAPS:
+        if maker == "stylize" and row.get(name):
+            data = row[name]
+            found[name] = MapFile(None, data, hashlib.sha256(data).hexdigest())
+        elif maker == "ingest" and row.get(f"{name}_length"):
+            place = dataclasses.replace(
+                ref, offset=row[f"{name}_offset"], size=row[f"{name}_length"]
+            )
+            found[name] = MapFile(place, b"", row[f"{name}_sha256"])
+    return found

@@ -107,15 +107,24 @@ def journey(
 def follow(item: ImageObject, way: Journey) -> ImageObject:
     """Return an object of a picture in the picture that it became."""
     width, height = way.scale
-    box = turn_box(item.box, way)
     return dataclasses.replace(
         item,
-        box=(box[0] * width, box[1] * height, box[2] * width, box[3] * height),
+        box=_follow_box(item.box, way),
         area=item.area * width * height,
         polygons=tuple(_follow_points(polygon, way) for polygon in item.polygons),
         mask=_follow_code(item.mask, way) if item.mask else "",
         keypoints=_follow_keypoints(item.keypoints, way),
+        parts=tuple(
+            dataclasses.replace(part, box=_follow_box(part.box, way))
+            for part in item.parts
+        ),
     )
+
+
+def _follow_box(box: Box, way: Journey) -> Box:
+    width, height = way.scale
+    box = turn_box(box, way)
+    return box[0] * width, box[1] * height, box[2] * width, box[3] * height
 
 
 def turn_box(box: Box, way: Journey) -> Box:
@@ -215,6 +224,12 @@ def crop(
             if i % 3 == 2 or not item.keypoints[i - i % 3 + 2]
             else value - shifts[i % 3]
             for i, value in enumerate(item.keypoints)
+        ),
+        parts=tuple(
+            dataclasses.replace(
+                part, box=(part.box[0] - left, part.box[1] - top, *part.box[2:])
+            )
+            for part in item.parts
         ),
     )
 

@@ -32,6 +32,14 @@ _KNOWN: Final = frozenset(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an object with a box of its own, such as a head (Pascal VOC)."""
+
+    name: str
+    box: Box
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ImageObject:
     """One object, or one crowd of them.
 
@@ -46,6 +54,7 @@ class ImageObject:
             mask, or only a box.
         mask: COCO's compressed run-length code; '' where there are polygons or a box.
         keypoints: x, y and visibility of each, in the order of the class.
+        parts: Parts of it that have boxes of their own.
         more: Fields of the file that have no name here, as a JSON object; '' when none.
         note: What a reader should know, such as that the box is partly outside; ''
             when nothing.
@@ -60,6 +69,7 @@ class ImageObject:
     polygons: tuple[Polygon, ...] = ()
     mask: str = ""
     keypoints: tuple[float, ...] = ()
+    parts: tuple[Part, ...] = ()
     more: str = ""
     note: str = ""
 
@@ -70,18 +80,20 @@ class ImageObject:
             "box": list(self.box),
             "polygons": [list(polygon) for polygon in self.polygons],
             "keypoints": list(self.keypoints),
+            "parts": [{"name": p.name, "box": list(p.box)} for p in self.parts],
         }
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "ImageObject":
         """Return the object that `to_row` made a row of."""
-        left, top, width, height = row["box"]
+        parts = [Part(part["name"], _box(part)) for part in row.get("parts") or ()]
         return cls(
             **{
-                **{name: row[name] for name in _FIELDS},
-                "box": (left, top, width, height),
+                **{name: row[name] for name in _FIELDS if name in row},
+                "box": _box(row),
                 "polygons": tuple(map(tuple, row["polygons"])),
                 "keypoints": tuple(row["keypoints"]),
+                "parts": tuple(parts),
             }
         )
 
@@ -106,7 +118,14 @@ class ImageObject:
         }
         if self.keypoints:
             found["keypoints"] = list(self.keypoints)
+        if self.parts:
+            found["parts"] = self.to_row()["parts"]
         return found
+
+
+def _box(row: Mapping[str, Any]) -> Box:
+    left, top, width, height = row["box"]
+    return left, top, width, height
 
 
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(ImageObject))

@@ -10,13 +10,14 @@ from typing import Any, Final, Literal
 
 from transforms.annotations.coco import read_coco
 from transforms.annotations.coco_objects import NO_ID
+from transforms.annotations.label_maps import MapFile, Segment
 from transforms.annotations.objects import ImageObject
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.names import composed
 from transforms.run_cache import kept_for_a_run
 from transforms.storage.text import csv_rows, read_text, shown
 
-Kind = Literal["folder", "coco", "wikiart"]
+Kind = Literal["folder", "coco", "wikiart", "voc", "yolo"]
 Labels = Literal["none", "folder"]
 
 Split = Literal["train", "val", "test"]
@@ -31,6 +32,9 @@ SPLIT_NAMES: Final[Mapping[str, Split]] = {
 }
 
 NO_CLASS: Final = -1
+
+BESIDE: Final = "beside"
+"""Where files of annotations are that lie among the inputs themselves."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +58,14 @@ class Annotation:
         license_url: Where the licence can be read; '' when none.
         url: Where the picture came from; '' when none.
         wrong: What is wrong with each annotation that cannot be used.
+        objects_from: What kind of file the objects came in: voc or yolo; '' for COCO.
+        relative: Whether the objects are in shares of the picture, not in pixels.
+        more: Fields of its annotation file that have no name here, as a JSON object;
+            '' when none.
+        metadata: Its columns in a table of metadata, as a JSON object; '' when none.
+        mask: Its map of classes; None when none.
+        panoptic: Its map of segments; None when none.
+        segments: The segments of that map; None where there is none.
     """
 
     label: str = ""
@@ -71,11 +83,23 @@ class Annotation:
     license_url: str = ""
     url: str = ""
     wrong: tuple[str, ...] = ()
+    objects_from: str = ""
+    relative: bool = False
+    more: str = ""
+    metadata: str = ""
+    mask: MapFile | None = None
+    panoptic: MapFile | None = None
+    segments: tuple[Segment, ...] | None = None
 
     @property
     def given(self) -> int:
-        """How many annotations there are of the picture: objects and captions."""
-        return len(self.captions) + len(self.objects or ()) + len(self.wrong)
+        """How many annotations there are of the picture.
+
+        Objects, segments, captions, maps, and a row of a table.
+        """
+        lists = (self.captions, self.objects, self.segments, self.wrong)
+        others = (self.mask, self.panoptic, self.metadata)
+        return sum(len(items or ()) for items in lists) + sum(map(bool, others))
 
     def checked(self) -> "Annotation":
         """Return itself.
@@ -95,6 +119,15 @@ class Annotation:
             "captions": list(self.captions),
             "wrong": list(self.wrong),
             "objects": None if objects is None else [item.to_row() for item in objects],
+            **{
+                name: file if file is None else file.to_json()
+                for name, file in (("mask", self.mask), ("panoptic", self.panoptic))
+            },
+            "segments": (
+                None
+                if self.segments is None
+                else [segment.to_row() for segment in self.segments]
+            ),
         }
 
     @classmethod
@@ -107,10 +140,21 @@ class Annotation:
             for field in _FIELDS
             if content.get(field.name) is not None
         }
-        known = None
-        if objects is not None:
-            known = tuple(map(ImageObject.from_row, objects))
-        return cls(**{**plain, **lists, "objects": known})
+        segments = content.get("segments")
+        return cls(
+            **{
+                **plain,
+                **lists,
+                "objects": objects
+                if objects is None
+                else tuple(map(ImageObject.from_row, objects)),
+                "segments": segments
+                if segments is None
+                else tuple(map(Segment.from_row, segments)),
+                "mask": MapFile.from_json(content.get("mask")),
+                "panoptic": MapFile.from_json(content.get("panoptic")),
+            }
+        )
 
 
 _FIELDS: Final = dataclasses.fields(Annotation)

@@ -146,7 +146,7 @@ def _finish(
     identity: dict[str, Any],
     examples: list[RejectedExample],
 ) -> dict[str, int]:
-    strays = list(read_strays(output)) if settings.has_objects else []
+    strays = list(read_strays(output)) if settings.has_annotations else []
     records = finish_dataset(output, settings, identity, examples, strays)
     progress_of(output).flush()  # the last file is written
     counts: Counter[str] = Counter()
@@ -164,7 +164,7 @@ def _finish(
 def _all_annotations(
     settings: DatasetSettings, counts: Counter[str], strays: int
 ) -> dict[str, int]:
-    if not settings.has_objects:
+    if not settings.has_annotations:
         return {}
     names = (Count.ANNOTATIONS_KEPT, Count.ANNOTATIONS_LEFT, Count.ANNOTATIONS_FAILED)
     found = {name: counts[name] for name in names}

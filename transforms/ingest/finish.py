@@ -68,7 +68,7 @@ def finish_dataset(
     output.write(REPORT, report_html(output, settings, summary, survey, examples))
     for name, data in class_files(settings).items():
         output.write(name, data)
-    if settings.has_objects:
+    if settings.has_annotations:
         _write_bad_annotations(output, strays)
     output.write_json(FEATURES, features_json(settings))
     output.write_json(INGEST, summary)
@@ -162,4 +162,11 @@ def _about_annotations(settings: DatasetSettings) -> dict[str, Any]:
         about["classes"] = list(settings.classes)
     if settings.has_objects:
         about["categories"] = [dataclasses.asdict(c) for c in settings.categories]
+    if settings.has_panoptic:
+        about["segment_categories"] = [
+            dataclasses.asdict(c) for c in settings.segment_categories
+        ]
+    for what in ("masks", "panoptic", "metadata"):
+        if getattr(settings, f"has_{what}"):
+            about[f"has_{what}"] = True
     return about

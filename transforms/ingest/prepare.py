@@ -25,7 +25,12 @@ from transforms.elements import ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
 from transforms.images.perceptual_hash import perceptual_hash
-from transforms.ingest.labelled import columns_of, features_of, placed
+from transforms.ingest.labelled import (
+    columns_of,
+    features_of,
+    map_places,
+    placed,
+)
 from transforms.ingest.rejected_examples import RejectedExample, rejected_example
 from transforms.ingest.spill import PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
@@ -109,6 +114,7 @@ def prepare_image(
         "split": split,
         "shard": shard,
         "image_length": len(image),
+        **map_places(annotation, example.offsets),
     }
     return PreparedImage(row, frame_record(example.data), example.image_offset)
 

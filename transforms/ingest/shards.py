@@ -26,6 +26,9 @@ from transforms.storage.tfrecords import FRAME_HEAD
 # Open files a writer; those of a bundle each may be many.
 _OPEN_SPILLS: Final = 64
 
+# Beside the picture, where there are any.
+_MAP_OFFSETS: Final = ("mask_offset", "panoptic_offset")
+
 _NO_PLACE: Final = {
     "record_index": None,
     "byte_offset": None,
@@ -218,11 +221,12 @@ def write_shard(
                     "byte_offset": end,
                     "byte_length": len(frame),
                     "image_offset": end + FRAME_HEAD + row["image_offset"],
+                    **_moved(row, end + FRAME_HEAD),
                 }
                 index, end = index + 1, end + len(frame)
             else:
                 row |= {"status": ImageStatus.DUPLICATE, "duplicate_of": kept}
-                row |= _NO_PLACE
+                row |= {**_NO_PLACE, **dict.fromkeys(_moved(row, 0))}
             journal.add(row)
 
 
@@ -259,10 +263,17 @@ def _old_record(path: str, row: Row) -> _Record:
     if row["status"] != ImageStatus.ACCEPTED:
         return _Record(row["key"], row["sha256"], row=row)
     # Where the picture begins in the record.
-    inside = row["image_offset"] - row["byte_offset"] - FRAME_HEAD
-    unplaced = {**row, "image_offset": inside}
+    begin = row["byte_offset"] + FRAME_HEAD
+    inside = row["image_offset"] - begin
+    unplaced = {**row, "image_offset": inside, **_moved(row, -begin)}
     place = (row["byte_offset"], row["byte_length"])
     return _Record(row["key"], row["sha256"], path, *place, unplaced)
+
+
+def _moved(row: Row, by: int) -> Row:
+    """Return the places of label maps, moved."""
+    there = (name for name in _MAP_OFFSETS if row.get(name) is not None)
+    return {name: row[name] + by for name in there}
 
 
 class _Spills:

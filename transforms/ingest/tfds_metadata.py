@@ -12,6 +12,7 @@ DATASET_INFO: Final = "dataset_info.json"
 # TFDS looks for the names of classes in files that are named like the features.
 CLASSES: Final = "label.labels.txt"
 CATEGORIES: Final = "objects-label.labels.txt"
+SEGMENTS: Final = "panoptic-segments-label.labels.txt"
 
 # The version that TFDS shows; its format is the one of `FORMAT_VERSION`.
 _TFDS_VERSION: Final = "1.0.0"
@@ -20,6 +21,22 @@ _TEXT: Final = {"pythonClassName": f"{_TFDS}.text_feature.Text", "text": {}}
 _IMAGE: Final = {
     "pythonClassName": f"{_TFDS}.image_feature.Image",
     "image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}},
+}
+_CLASSES_MAP: Final = {
+    "pythonClassName": f"{_TFDS}.image_feature.Image",
+    "image": {
+        "dtype": "uint8",
+        "shape": {"dimensions": ["-1", "-1", "1"]},
+        "encodingFormat": "png",
+    },
+}
+_IDS_MAP: Final = {
+    "pythonClassName": f"{_TFDS}.image_feature.Image",
+    "image": {
+        "dtype": "uint8",
+        "shape": {"dimensions": ["-1", "-1", "3"]},
+        "encodingFormat": "png",
+    },
 }
 _INT64: Final = {
     "pythonClassName": f"{_TFDS}.tensor_feature.Tensor",
@@ -94,19 +111,40 @@ def _more(settings: DatasetSettings) -> dict[str, Any]:
             "is_crowd": _BOOL,
             "label": _class(len(settings.categories)),
         }
-        one = {
-            "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
-            "featuresDict": {"features": inside},
-        }
         features |= {
             **dict.fromkeys(("license", "license_url", "url"), _TEXT),
             "objects_known": _BOOL,
-            "objects": {
-                "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
-                "sequence": {"feature": one, "length": "-1"},
-            },
+            "objects": _sequence(inside),
         }
+    if settings.has_masks:
+        features["semantic"] = _dict({"mask": _CLASSES_MAP, "known": _BOOL})
+    if settings.has_panoptic:
+        segments = {
+            "area": _INT64,
+            "id": _INT64,
+            "is_crowd": _BOOL,
+            "label": _class(len(settings.segment_categories)),
+        }
+        features["panoptic"] = _dict(
+            {"map": _IDS_MAP, "known": _BOOL, "segments": _sequence(segments)}
+        )
+    if settings.has_metadata:
+        features["metadata"] = _TEXT
     return features
+
+
+def _dict(features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pythonClassName": f"{_TFDS}.features_dict.FeaturesDict",
+        "featuresDict": {"features": features},
+    }
+
+
+def _sequence(features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pythonClassName": f"{_TFDS}.sequence_feature.Sequence",
+        "sequence": {"feature": _dict(features), "length": "-1"},
+    }
 
 
 def _class(count: int) -> dict[str, Any]:
@@ -127,6 +165,8 @@ def class_files(settings: DatasetSettings) -> dict[str, bytes]:
         lists[CLASSES] = settings.classes
     if settings.has_objects:
         lists[CATEGORIES] = tuple(category.name for category in settings.categories)
+    if settings.has_panoptic:
+        lists[SEGMENTS] = tuple(c.name for c in settings.segment_categories)
     return {name: class_list(names) for name, names in lists.items()}
 
 

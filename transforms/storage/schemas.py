@@ -20,7 +20,29 @@ OBJECTS: Final = pa.list_(
             # COCO's compressed run-length code.
             ("mask", pa.string()),
             ("keypoints", pa.list_(pa.float64())),
+            (
+                "parts",
+                pa.list_(
+                    pa.struct([("name", pa.string()), ("box", pa.list_(pa.float64()))])
+                ),
+            ),
             # Fields of the file that have no column, as JSON.
+            ("more", pa.string()),
+            ("note", pa.string()),
+        ]
+    )
+)
+
+# Segments of a panoptic map (`transforms.annotations.label_maps`).
+SEGMENTS: Final = pa.list_(
+    pa.struct(
+        [
+            ("id", pa.int64()),
+            ("category", pa.string()),
+            ("category_id", pa.int64()),
+            ("box", pa.list_(pa.float64())),
+            ("area", pa.int64()),
+            ("crowd", pa.bool_()),
             ("more", pa.string()),
             ("note", pa.string()),
         ]
@@ -95,9 +117,21 @@ STYLIZE_MANIFEST: Final = pa.schema(
                     ("license_url", pa.string()),
                     ("url", pa.string()),
                     ("objects", OBJECTS),
+                    # What the objects came in: voc, yolo, else COCO.
+                    ("objects_from", pa.string()),
+                    # Fields of the annotation file that have no column, as JSON.
+                    ("more", pa.string()),
+                    # Columns of a table of metadata, as JSON.
+                    ("metadata", pa.string()),
+                    # Of the panoptic map; null where there is none.
+                    ("segments", SEGMENTS),
                 ]
             ),
         ),
+        # Label maps of the picture's size, PNG: classes, and ids of segments; null
+        # where there is none.
+        ("mask", pa.binary()),
+        ("panoptic", pa.binary()),
         # What is known of the styles, in their order; null where nothing is.
         (
             "style_annotations",
@@ -255,6 +289,17 @@ LABELLED_MANIFEST: Final = pa.schema(
         ("wrong_annotations", pa.list_(pa.string())),
         # Empty where nothing is to be seen, null where nobody knows.
         ("objects", OBJECTS),
+        ("objects_from", pa.string()),
+        ("more", pa.string()),
+        ("metadata", pa.string()),
+        ("segments", SEGMENTS),
+        # Label maps inside the shard, PNG of the picture's size; null when none.
+        ("mask_offset", pa.int64()),
+        ("mask_length", pa.int64()),
+        ("mask_sha256", pa.string()),
+        ("panoptic_offset", pa.int64()),
+        ("panoptic_length", pa.int64()),
+        ("panoptic_sha256", pa.string()),
     ]
 )
 

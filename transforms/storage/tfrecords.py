@@ -46,10 +46,12 @@ class ExampleBytes:
     Attributes:
         data: The bytes.
         image_offset: Where in `data` the encoded picture begins.
+        offsets: Where the other features that are bytes begin, by their names.
     """
 
     data: bytes
     image_offset: int
+    offsets: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
@@ -69,19 +71,20 @@ def encode_example(features: Mapping[str, Value], image: bytes) -> ExampleBytes:
         The bytes, and where the picture is in them, so that a reader can take it out
         without parsing.
     """
-    before: list[bytes] = []
-    after: list[bytes] = []
-    image_feature = _tagged(_BYTES_LIST, _tagged(_FIELD_1, image))
+    entries: list[bytes] = []
+    places: dict[str, int] = {}
+    end = 0
     for name, value in sorted({**features, "image": image}.items()):
-        if name == "image":
-            entry = _entry(name, image_feature)
-            head = len(b"".join(before)) + len(entry) - len(image)
-            before.append(entry)
-        else:
-            (after if name > "image" else before).append(_entry(name, _feature(value)))
-    body = b"".join((*before, *after))
+        entry = _entry(name, _feature(value))
+        end += len(entry)
+        if isinstance(value, bytes):
+            places[name] = end - len(value)
+        entries.append(entry)
+    body = b"".join(entries)
     start = _tagged(_FIELD_1, body)
-    return ExampleBytes(start, len(start) - len(body) + head)
+    head = len(start) - len(body)
+    offsets = {name: head + place for name, place in places.items()}
+    return ExampleBytes(start, offsets.pop("image"), offsets)
 
 
 def frame_record(data: bytes) -> bytes:
