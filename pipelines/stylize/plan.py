@@ -19,6 +19,7 @@ from transforms.annotations.known_of_cells import (
     facts_digest,
     facts_of,
 )
+from transforms.annotations.map_pixels import VOID
 from transforms.inputs.listing import Listing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
@@ -42,7 +43,7 @@ from transforms.stylize.pairing import (
     is_kept,
 )
 from transforms.stylize.regions.region_pairing import RegionPairing
-from transforms.stylize.regions.rules import RegionRule, read_rules
+from transforms.stylize.regions.rules import RegionRule, Source, read_rules
 from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
 
 _CORNER_STEPS: Final = 5
@@ -323,12 +324,17 @@ def _rules(
 ) -> tuple[RegionRule, ...]:
     if not config.region_styles:
         return ()
-    classes = {category.name for category in pictures.categories}
+    # A class that both objects and a panoptic map have is that of the objects.
+    classes: dict[str, Source] = {}
+    if pictures.has_maps:
+        classes |= dict.fromkeys(map(str, range(VOID)), "mask")
+    classes |= dict.fromkeys((c.name for c in pictures.segment_categories), "panoptic")
+    classes |= dict.fromkeys((c.name for c in pictures.categories), "objects")
     if pictures.index is None or not classes:
         raise UsageError(
             f"--region-styles {config.region_styles}: nothing is known of objects in "
             "--content. Give a data set that `ingest` made with them, such as with "
-            "--kind coco --instances FILE"
+            "--kind coco --instances FILE, or with --masks"
         )
     keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
     try:

@@ -109,9 +109,9 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     """Return what a page script holds: tables that point into one another.
 
     A column of the gallery is what was done to a content: one style, or several with
-    their weights; none where it is the original. Cells, by far the most, name their fields once: `content`, `column`
-    and `bundle` are indices into the other tables, the `path` of a failed cell is
-    empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
+    their weights; none where it is the original. Cells, by far the most, name their
+    fields once: `content`, `column` and `bundle` are indices into the other tables, the
+    `path` of a failed cell is empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.

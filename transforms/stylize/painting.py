@@ -137,6 +137,8 @@ def _paint_masked(
 ) -> Result:
     recipe = block.paintings[0].recipe
     regions = load_regions(recipe, block.content)
+    if recipe.layers is not None and max(regions.places) < 0:
+        return Painted(block.content.pixels, regions.note)  # No part is to be seen.
     alphas = [recipe.alpha if place >= 0 else 0.0 for place in regions.places]
     chosen = np.maximum(regions.places, 0)
     pictures, finite = model.get().paint_regions(

@@ -1,13 +1,15 @@
-"""The regions of a photograph: its objects in layers, and the pixels of each style."""
+"""The regions of a photograph: its parts in layers, and the pixels of each style."""
 
 import dataclasses
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_masks
 
-from transforms.annotations.geometry import Journey, decode_mask, follow
+from transforms.annotations.geometry import Journey, decode_mask, follow, follow_mask
+from transforms.annotations.label_maps import MapFile
+from transforms.annotations.map_pixels import decode_classes, decode_ids
 from transforms.annotations.objects import ImageObject
 
 Mask = npt.NDArray[np.uint8]
@@ -17,28 +19,43 @@ PHOTOGRAPH: Final = -1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Layer:
-    """One object, and the style that it takes.
+class MapValue:
+    """The pixels of a label map that have one value.
 
     Attributes:
-        item: The object, in the pixels of the photograph before its resize.
+        file: The map, in the pixels of the photograph before its resize.
+        value: A class, or the id of a segment.
+        is_segment: Whether the map is a panoptic one.
+    """
+
+    file: MapFile
+    value: int
+    is_segment: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layer:
+    """A part of a photograph, and the style that it takes.
+
+    Attributes:
+        part: The part, in the pixels of the photograph before its resize.
         place: Which of the styles of the picture.
     """
 
-    item: ImageObject
+    part: ImageObject | MapValue
     place: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layers:
-    """The objects of a photograph from front to back.
+    """The parts of a photograph from front to back.
 
     Attributes:
-        objects: The objects that take a style.
+        parts: The parts that take a style.
         rest: Which style takes what they leave; -1 where the photograph stays.
     """
 
-    objects: tuple[Layer, ...]
+    parts: tuple[Layer, ...]
     rest: int = PHOTOGRAPH
 
     def places(
@@ -46,20 +63,36 @@ class Layers:
     ) -> npt.NDArray[np.int32]:
         """Return which style each pixel takes: int32 [height, width].
 
-        The pixels of an object are those that COCO's tools make of what the manifest
-        says of it: objects first follow the photograph to its size.
+        The pixels of a part are those of what the manifest says of it: parts first
+        follow the photograph to its size, then COCO's tools draw objects.
 
         Args:
             original: Width and height of the photograph before its resize.
             kept: Width and height of the photograph as it is stylized.
+
+        Raises:
+            ImageError: A map cannot be read.
         """
         width, height = kept
         way = Journey(*original, 1, width, height)
+        maps: dict[MapFile, npt.NDArray[Any]] = {}
         places = np.full((height, width), self.rest, np.int32)
-        for layer in reversed(self.objects):
-            pixels = object_mask(follow(layer.item, way), height, width)
-            places[pixels != 0] = layer.place
+        for layer in reversed(self.parts):
+            part = layer.part
+            if isinstance(part, ImageObject):
+                pixels = object_mask(follow(part, way), height, width) != 0
+            else:
+                if part.file not in maps:
+                    maps[part.file] = _placed(part, way)
+                pixels = maps[part.file] == part.value
+            places[pixels] = layer.place
         return places
+
+
+def _placed(part: MapValue, way: Journey) -> npt.NDArray[Any]:
+    decode = decode_ids if part.is_segment else decode_classes
+    values: npt.NDArray[Any] = decode(part.file.read())[0]
+    return follow_mask(values, way)
 
 
 def object_mask(item: ImageObject, height: int, width: int) -> Mask:

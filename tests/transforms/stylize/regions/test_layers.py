@@ -5,8 +5,10 @@ import pytest
 from pycocotools import mask as coco_masks
 
 from transforms.annotations.geometry import encode_mask
+from transforms.annotations.label_maps import MapFile
+from transforms.annotations.map_pixels import encode_map
 from transforms.annotations.objects import ImageObject
-from transforms.stylize.regions.layers import Layer, Layers, object_mask
+from transforms.stylize.regions.layers import Layer, Layers, MapValue, object_mask
 
 
 def thing(box, **more):
@@ -48,4 +50,26 @@ def test_the_rest_is_what_no_object_has_and_masks_follow_exactly(rng, rest):
     found = layers.places((40, 30), (20, 15))
     # The stated rule: the pixel at floor((i + 1/2) h / h').
     expected = np.where(mask[1::2, 1::2] != 0, 0, rest)
+    assert np.array_equal(found, expected)
+
+
+def test_values_of_maps_are_parts_and_void_goes_with_the_rest(rng):
+    classes = rng.choice(np.array([0, 3, 255], np.uint8), (30, 40))
+    ids = rng.choice(np.array([0, 7, 70000], np.uint32), (30, 40))
+    classes_file, ids_file = (
+        MapFile(data=encode_map(classes)),
+        MapFile(data=encode_map(ids)),
+    )
+    layers = Layers(
+        (
+            Layer(MapValue(ids_file, 70000, is_segment=True), 1),
+            Layer(MapValue(classes_file, 0), 2),
+            Layer(MapValue(classes_file, 3), 0),
+        ),
+        rest=4,
+    )
+    found = layers.places((40, 30), (20, 15))
+    small, smaller = classes[1::2, 1::2], ids[1::2, 1::2]
+    expected = np.select([smaller == 70000, small == 0, small == 3], [1, 2, 0], 4)
+    assert set(np.unique(expected)) == {0, 1, 2, 4}
     assert np.array_equal(found, expected)
