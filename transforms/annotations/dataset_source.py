@@ -27,7 +27,9 @@ Maker = Literal["ingest", "stylize"]
 CATEGORIES: Final = "categories.json"
 SEGMENT_CATEGORIES: Final = "segment_categories.json"
 KNOWN: Final = "known.json"
-"""What pictures of an output of `stylize` may have: masks, panoptic, metadata."""
+"""Which of `SPECIAL` pictures of an output of `stylize` may have."""
+
+SPECIAL: Final = ("masks", "panoptic", "metadata")
 
 CLASSES: Final = "labels.txt"
 

@@ -348,7 +348,7 @@ def test_maps_of_classes_keep_every_value_through_turns_and_sizes(run, tmp_path)
     assert balance in err
     rows = rows_of(tmp_path / "out")
     assert len(rows) == 19
-    builder, examples = read_tfds(tmp_path / "out")
+    _, examples = read_tfds(tmp_path / "out")
     shard = next((tmp_path / "out").glob("a-train.tfrecord-*")).read_bytes()
     shard_of = {"train": shard}
     val = next((tmp_path / "out").glob("a-val.tfrecord-*"), None)
