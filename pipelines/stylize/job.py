@@ -22,6 +22,7 @@ from pipelines.stylize.plan import (
     most_cells,
     pairing_of,
     plan,
+    with_originals,
 )
 from transforms.annotations.coco_files import ANNOTATIONS, WriteCocoFiles
 from transforms.annotations.dataset_source import (
@@ -114,10 +115,11 @@ def build(
         config.precision,
         config.max_tile_pixels,
     )
+    pairing = pairing_of(config, plan)
     cells = PlanCells(
         output,
         plan.settings,
-        pairing_of(config, plan),
+        with_originals(config, pairing),
         config.layout,
         config.output_format,
         config.measured_share,
@@ -154,8 +156,8 @@ def build(
     if config.output_format == "files":
         gallery = WriteGallery(output, bundle_id=plan.bundle.bundle_id)
         _ = compacted | "WriteGallery" >> gallery
-        if isinstance(cells.pairing, BlendPairing):
-            _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
+        if isinstance(pairing, BlendPairing):
+            _ = compacted | "WriteSheets" >> WriteSheets(output, pairing)
         if config.layout == "tree" and cells.annotations:
             pictures = plan.pictures
             coco = WriteCocoFiles(
@@ -172,7 +174,7 @@ def build(
     _ = done | "DescribeOutput" >> DescribeOutput(
         output, plan.identity(config), command_line("stylize", config)
     )
-    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(pairing)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
     _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))

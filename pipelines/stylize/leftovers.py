@@ -29,13 +29,13 @@ from transforms.shards.entries import SHARDS
 from transforms.shards.tfds_shards import COUNTS
 from transforms.storage.compact_table import merged_journal
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.cells import BANK_NAME
+from transforms.stylize.cells import BANK_NAME, ORIGINAL_ID
 from transforms.stylize.interpolation_sheets import SHEETS, sheet_name
 from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.style_bank import load_bank
 
 _ID: Final = r"[a-z0-9-]*[0-9a-f]{12}"
-_PICTURE: Final = rf"(?:.*/)?(?:{_ID}@)?{_ID}(?:@a[0-9]{{4}})?"
+_PICTURE: Final = rf"(?:.*/)?(?:{_ID}@)?(?:{_ID}(?:@a[0-9]{{4}})?|{ORIGINAL_ID})"
 
 # Every name that this command gives to a file of a picture, or beside one.
 _FORMS: Final = re.compile(

@@ -36,7 +36,7 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import part_name, parts_in
 from transforms.stylize import gallery
-from transforms.stylize.cells import BANK_NAME
+from transforms.stylize.cells import BANK_NAME, ORIGINAL_ID
 from transforms.stylize.interpolation_sheets import write_sheets
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 from transforms.stylize.pairing import BlendPairing, corner_weights
@@ -66,7 +66,8 @@ def check_stylize(
                         intact = intact and finding.name != row["path"]
                         yield finding
                     for style in row["styles"]:
-                        styles[style["id"]] = None
+                        if style["id"] != ORIGINAL_ID:
+                            styles[style["id"]] = None
             if files:
                 yield from preview_findings(output, [content_preview_name(content)])
     for wrong in shards.end():

@@ -18,6 +18,7 @@ from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import stream_rows
+from transforms.stylize.cells import ORIGINAL_ID
 
 PAGES = "gallery/pages"
 
@@ -108,9 +109,9 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     """Return what a page script holds: tables that point into one another.
 
     A column of the gallery is what was done to a content: one style, or several with
-    their weights. Cells, by far the most, name their fields once: `content`, `column`
-    and `bundle` are indices into the other tables, the `path` of a failed cell is
-    empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
+    their weights; none where it is the original. Cells, by far the most, name their
+    fields once: `content`, `column` and `bundle` are indices into the other tables, the
+    `path` of a failed cell is empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.
@@ -133,6 +134,7 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
                 "mask": style["mask_sha256"] or "",
             }
             for style in row["styles"]
+            if style["id"] != ORIGINAL_ID
         ]
         bundle = row["bundle_id"] or ""
         cells.append(

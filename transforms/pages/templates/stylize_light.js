@@ -2,7 +2,7 @@
 stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addressOf, closed }) => {
   const { $, make, short, url, fill, press } = stylebeam;
   const { contentOf, styleOf, thumbnailOf, percent, labelOf, picture } = stylebeam.pictures;
-  const { STEPS } = stylebeam.cells;
+  const { STEPS, isOriginal } = stylebeam.cells;
   let shown = null;       // the cell
   let compared = null;    // the content that `before` holds
   let pushed = false;     // whether the address of the picture is an entry of its own
@@ -42,7 +42,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
   function showAlpha(cell) {
     const twins = twinsOf(cell);
     if (twins.length < 2) {
-      $("alpha").textContent = cell.alpha;
+      $("alpha").textContent = isOriginal(cell.column) ? "none" : cell.alpha;
       return;
     }
     const box = make("div", "switch", { role: "group", "aria-label": "Alpha" });
