@@ -152,13 +152,22 @@ def _annotation(
     key: str,
 ) -> Annotation:
     """Return what is said of the picture of a key, or why it cannot be used."""
+    return joined(_coco_annotation(source, images, keys, key), files.of(key))
+
+
+def _coco_annotation(
+    source: AnnotationSource,
+    images: CocoImages,
+    keys: Mapping[str, list[str]],
+    key: str,
+) -> Annotation:
     try:
         image = images.find(key)
         if image is not None and len(fitting := keys[image.name]) > 1:
             names = " and ".join(map(shown, fitting))
             problem = f"its annotations, of {shown(image.name)}, fit {names}"
             return Annotation(problem=problem)
-        return joined(source.unchecked(key), files.of(key))
+        return source.unchecked(key)
     except ImageError as error:
         return Annotation(problem=error.message)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -11,6 +12,9 @@ import yaml
 from PIL import Image
 
 from pipelines import cli
+from pipelines.stylize.config import StylizeConfig
+from pipelines.stylize.plan import at_end, plan
+from transforms.storage.folder import OutputFolder
 
 WIDTH, HEIGHT = 96, 64
 ODD = 'a "b", c\nd אב'
@@ -310,7 +314,7 @@ def test_a_tree_has_the_files_of_the_kinds_that_came_in(stylize, world, tmp_path
         for name in ("objects", "objects_from", "more", "metadata", "segments"):
             assert found[name] == row["annotation"][name]
         assert (found["mask_length"] is None) == (row["mask"] is None)
-        assert cli.main(["verify", str(tmp_path / "out")]) == 0
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
 
 
 def check_panoptic(out, row):
@@ -343,3 +347,12 @@ def check_panoptic(out, row):
     assert infos[70_000]["x"] == "more"
     (lost,) = (s for s in row["annotation"]["segments"] if not s["area"])
     assert (lost["id"], lost["note"]) == (9, "no pixel of it is left at this size")
+
+
+def test_what_ends_a_job_travels_to_where_it_ends(world, tmp_path):
+    argv = {"content": (str(world / "a"),), "style": (str(world / "art"),)}
+    about = {"bundle": str(world / "bundle"), "output": str(tmp_path / "out")}
+    made = plan(StylizeConfig(**argv, **about))
+    for listing in (made.contents, made.styles):
+        listing.write(OutputFolder(str(tmp_path / "out")))
+    assert pickle.loads(pickle.dumps(at_end(made))).pictures.categories
