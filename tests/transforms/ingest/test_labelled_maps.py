@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import Annotation, SourceImage
 from transforms.elements import ImageRef
 from transforms.ingest.prepare import prepare_image
+from transforms.ingest.tfds_metadata import class_files, features_json
 from transforms.storage.tfrecords import FRAME_HEAD
 
 WIDTH, HEIGHT = 96, 64
@@ -115,3 +117,32 @@ def test_it_is_where_the_pixels_are(settings, kind, orientation, size):
     ((shares,), _) = read_yolo(yolo_text([again], kept), NAMES)
     moved = follow(shares, Journey(1, 1, 1, *kept))
     np.testing.assert_allclose(moved.box, expected, atol=1e-3)
+
+
+def test_the_features_are_those_that_tfds_would_write(settings, tmp_path):
+    import tensorflow_datasets as tfds
+
+    settings = dataclasses.replace(
+        settings,
+        has_masks=True,
+        has_panoptic=True,
+        has_metadata=True,
+        segment_categories=(SegmentCategory(2, "dog"), SegmentCategory(3, "a, b")),
+    )
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    (ours / "features.json").write_text(json.dumps(features_json(settings)))
+    for name, data in class_files(settings).items():
+        (ours / name).write_bytes(data)
+    found = tfds.features.FeaturesDict.from_config(str(ours))
+    assert found["panoptic"]["segments"]["label"].names == ["dog", "a, b"]
+    found.save_config(str(theirs))
+    names = sorted(path.name for path in theirs.iterdir())
+    assert names == sorted(path.name for path in ours.iterdir())
+    for name in names:
+        texts = [(folder / name).read_text() for folder in (ours, theirs)]
+        if name.endswith(".json"):
+            assert json.loads(texts[0]) == json.loads(texts[1])
+        else:
+            assert texts[0].split() == texts[1].split()
