@@ -250,9 +250,7 @@ def labelled_identity(
         "has-masks": labelled["has_masks"],
         "has-panoptic": labelled["has_panoptic"],
         "has-metadata": labelled["has_metadata"],
-        "segment-categories": [
-            dataclasses.asdict(c) for c in labelled["segment_categories"]
-        ],
+        "segment-categories": [c.to_json() for c in labelled["segment_categories"]],
     }
 
 
