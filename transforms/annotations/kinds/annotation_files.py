@@ -120,7 +120,7 @@ class AnnotationFiles:
             problem = error.message if isinstance(error, ImageError) else error
             said = {"wrong": [f"{shown(name)}: {problem}"]}
         given = Annotation.from_json(said).given
-        self.objects.add(_twin(name), said, given, data)
+        self.objects.add(_twin(name), said, given, data, name)
 
     def add_mask(self, ref: ImageRef, name: str) -> None:
         """Take in the map of classes of a picture, which workers read."""
