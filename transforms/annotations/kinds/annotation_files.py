@@ -83,7 +83,7 @@ class AnnotationFiles:
             self.add_objects(ref, ref.key)
         elif beside["masks"] and name.endswith(_MASK):
             self.add_mask(ref, ref.key)
-        elif beside["metadata"] and name.endswith(metadata_tables.NAMES):
+        elif beside["metadata"] and name.rpartition("/")[2] in metadata_tables.NAMES:
             self.add_table(ref, ref.key)
         else:
             return False
