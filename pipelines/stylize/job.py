@@ -200,7 +200,7 @@ def _write_annotations(plan: StylizePlan, output: OutputFolder) -> None:
         about = [dataclasses.asdict(category) for category in pictures.categories]
         output.write_json(CATEGORIES, about)
     if pictures.segment_categories:
-        about = [dataclasses.asdict(c) for c in pictures.segment_categories]
+        about = [category.to_json() for category in pictures.segment_categories]
         output.write_json(SEGMENT_CATEGORIES, about)
     if pictures.known:
         output.write_json(KNOWN, list(pictures.known))

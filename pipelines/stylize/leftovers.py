@@ -8,8 +8,15 @@ from pipelines.command.apart import is_same
 from pipelines.command.overwrite import Names, unwanted
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan
-from transforms.annotations.coco_files import ANNOTATIONS
+from transforms.annotations.coco_files import ANNOTATIONS, coco_names
 from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.kinds.tree_files import (
+    LISTS,
+    MASKS,
+    names_in,
+    names_left,
+)
+from transforms.annotations.kinds.yolo import DATA
 from transforms.descriptions.tfds_files import (
     CATEGORY_NAMES,
     CLASS_NAMES,
@@ -46,10 +53,14 @@ _FORMS: Final = re.compile(
     rf"|{SHARDS}/stylized-\w+-[0-9a-f]{{12}}\.tfrecord-[0-9]{{5}}-of-[0-9]{{5}}"
     rf"|{SHEETS}/{_ID}(?:@a[0-9]{{4}})?\.jpg"
     rf"|(?:{CONTENT}|{STYLE})/{_ID}\.jpg"
+    rf"|{MASKS}/{_PICTURE}\.png|(?:images/(?:.*/)?)?labels/{_PICTURE}\.txt"
+    rf"|{ANNOTATIONS}/(?:voc/{_PICTURE}\.xml|panoptic_[a-z]+/{_PICTURE}\.png)"
+    rf"|{ANNOTATIONS}/(?:voc_[a-z]+\.txt|(?:instances|captions|panoptic)_[a-z]+\.json)"
+    rf"|images/metadata\.jsonl"
     r"|gallery/index\.html|gallery/pages/[0-9]{5}-[0-9]{3,}\.js",
     re.DOTALL,
 )
-_COCO: Final = re.compile(rf"{ANNOTATIONS}/(?:instances|captions)_\w+\.json")
+_MAPS: Final = ("mask", "panoptic")
 _PICTURES: Final = re.compile(r"\.pictures$")
 
 
@@ -80,12 +91,16 @@ def leftovers(
     if everything:
         yield from _needless(config, plan, output)
         told = Names(_told_of(config, plan, output))
-        folders = ["images", SHARDS, SHEETS, "gallery"]
+        folders = ["images", SHARDS, SHEETS, "gallery", ANNOTATIONS, MASKS, "labels"]
         yield from unwanted(output, folders, _FORMS, told)
+        lists = (name for name in (DATA, *LISTS) if output.is_file(name))
+        yield from (name for name in lists if name not in told)
         return
     for row in MANIFEST_TABLE.all_rows(output, ["path", "status"]):
         if row["status"] == CellStatus.FAILED and output.is_file(row["path"]):
             yield from (row["path"], thumbnail_name(row["path"]))
+            if config.layout == "tree":
+                yield from filter(output.is_file, names_left(row["path"]))
     if config.output_format != "files":
         used = {row["shard"] for row in MANIFEST_TABLE.all_rows(output, ["shard"])}
         yield from unwanted(output, [SHARDS], _FORMS, used)
@@ -106,8 +121,6 @@ def _needless(
     for name, names in zip((CLASS_NAMES, CATEGORY_NAMES), lists, strict=True):
         if not (is_tfds and names):
             yield name
-    if config.output_format != "files" or config.layout != "tree":
-        yield from filter(_COCO.fullmatch, output.names(ANNOTATIONS))
 
 
 def _is_block(name: str) -> bool:
@@ -132,6 +145,12 @@ def _told_of(
                 yield from (sheet_name(content, alpha) for alpha in config.alpha)
     if not files:
         return
+    if config.layout == "tree":
+        columns = ["path", "status", "width", "height", "annotation", *_MAPS]
+        for row in MANIFEST_TABLE.all_rows(output, columns):
+            if row["status"] == CellStatus.DONE and row["annotation"]:
+                yield from names_in(row)
+                yield from coco_names(row["annotation"])
     for ref in plan.contents.refs():
         yield content_preview_name(ref.id)
     bank = load_bank(output.path(BANK_NAME))

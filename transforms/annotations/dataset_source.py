@@ -141,10 +141,7 @@ class DatasetRoot:
             found = json.loads(output.read(SEGMENT_CATEGORIES))
         else:
             found = []
-        return tuple(
-            SegmentCategory(**{**category, "color": tuple(category["color"])})
-            for category in found
-        )
+        return tuple(map(SegmentCategory.from_json, found))
 
     def has(self, what: str) -> bool:
         """Return whether any of its pictures may have something.
