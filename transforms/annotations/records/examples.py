@@ -1,4 +1,4 @@
-"""Takes tf.Examples apart where they lie in a TFRecord file, pictures unread.
+"""Takes tf.Examples apart where they lie in TFRecord files, pictures unread.
 
 So a data set is listed without reading its pictures, and a picture is read by its place.
 """
