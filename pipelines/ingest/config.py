@@ -31,7 +31,7 @@ class IngestConfig:
     """
 
     input: tuple[str, ...] = required(
-        f"pictures: outputs of ingest and stylize, tfds:NAME, {flags.IMAGES}",
+        f"pictures: {flags.IMAGES}",
         metavar="P",
         path="read",
     )

@@ -158,7 +158,7 @@ def test_what_datasets_writes_is_read(tmp_path):
         {"image": images, "label": [1, 0, 1]}, features=features
     )
     made.to_parquet(str(tmp_path / "test-00000-of-00001.parquet"))
-    found, data = listed(tmp_path)
+    found, _ = listed(tmp_path)
     assert [said.label for _, said in found] == ["dog", "cat", "dog"]
     assert {said.split for _, said in found} == {"test"}
     assert np.array_equal(Image.open(io.BytesIO(read_image(found[2][0]))), pixels)

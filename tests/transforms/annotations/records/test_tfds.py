@@ -115,5 +115,5 @@ def test_a_damaged_file_is_told_by_its_name_and_place(data_set):
     with pytest.raises(ValueError, match=r"tiny-train.*damaged, or cut off, at byte"):
         listed(data_set)
     path.write_bytes(data[:12] + b"\xff" * (len(data) - 12))
-    with pytest.raises(ValueError, match="no tf.Example"):
+    with pytest.raises(ValueError, match=r"no tf\.Example"):
         listed(data_set)
