@@ -162,3 +162,16 @@ def test_what_datasets_writes_is_read(tmp_path):
     assert [said.label for _, said in found] == ["dog", "cat", "dog"]
     assert {said.split for _, said in found} == {"test"}
     assert np.array_equal(Image.open(io.BytesIO(read_image(found[2][0]))), pixels)
+
+
+def test_files_in_a_bucket(memory_bucket, tmp_path):
+    pictures = [picture(n) for n in range(4)]
+    write(tmp_path / "x", {"image": pictures, "label": list("abab")}, row_group_size=2)
+    memory_bucket.objects = {"s/val.parquet": (tmp_path / "x").read_bytes()}
+    found, _ = listed("gs://b/s/*.parquet")
+    assert [read_image(ref) for ref, _ in found] == pictures
+    assert [said.label for _, said in found] == list("abab")
+    memory_bucket.objects.clear()
+    with pytest.raises(ImageError) as caught:
+        read_image(found[0][0])
+    assert caught.value.reason in (Reason.NOT_FOUND, Reason.UNREADABLE)

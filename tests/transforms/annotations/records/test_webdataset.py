@@ -264,3 +264,21 @@ def test_a_shard_that_is_none_is_named(tmp_path):
 def test_names_are_cut_at_the_first_dot_of_the_file():
     assert split_name("x.y/0001.seg.PNG") == ("x.y/0001", "seg.png")
     assert split_name("0001") == ("0001", "")
+
+
+def test_shards_in_a_bucket(memory_bucket, tmp_path):
+    path = tmp_path / "0.tar"
+    write_tar(path, [("a.png", b"a"), ("a.cls", "1"), ("a.mask.png", b"m")])
+    memory_bucket.objects = {
+        "s/train-0.tar": path.read_bytes(),
+        "s/train-1.tar": path.read_bytes(),
+        "s/labels.txt": b"cat\ndog\n",
+    }
+    for pattern in ("gs://b/s", "gs://b/s/train-{0..1}.tar", "gs://b/s/*.tar"):
+        found, data = listed(pattern)
+        assert list(found) == ["train-0.tar/a.png", "train-1.tar/a.png"]
+        for ref, said in found.values():
+            assert read_image(ref) == b"a"
+            assert (said.label, said.mask.read()) == ("dog", b"m")
+        assert list(data.classes()) == ["cat", "dog"]
+    assert is_webdataset("gs://b/s/train-0.tar") is False  # it has a mask
