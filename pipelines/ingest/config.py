@@ -21,7 +21,6 @@ from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import BESIDE, Kind, Labels
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
-
 # Data sets of other programs, by how they are named.
 _RECORDS = re.compile(r"(^|=)(webdataset|parquet|tfds):|\.(parquet|tar)$")
 

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from pipelines import cli
+from pipelines.command.inputs import list_pictures
+from transforms.images.decoder import decode_image
+from transforms.inputs.reading import read_image
 
 
 def picture(seed, width=48, height=40):
@@ -140,6 +143,23 @@ def test_parquet_with_rows_that_are_no_pictures(run, tmp_path):
     # What ingest made of it is Parquet no more, and is read by its manifest.
     status, err = run(tmp_path / "out", output="again")
     assert (status, "2 images = 2 accepted" in err) == (0, True)
+
+
+def test_a_data_set_in_a_bucket_is_an_input(run, shards, tmp_path, memory_bucket):
+    assert run(shards, flags=["--size", "0"])[0] == 0
+    memory_bucket.objects = {
+        f"set/{path.relative_to(tmp_path / 'out')}": path.read_bytes()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
+    found = list_pictures("--content", ["gs://b/set"], "elsewhere", "x")
+    assert (found.listing.count, found.classes) == (3, ("0", "1"))
+    for ref in found.listing.refs():
+        number = {"train-0.tar/a.png": 1, "train-0.tar/b.png": 2}.get(ref.key, 3)
+        pixels = decode_image(read_image(ref)).pixels
+        expected = decode_image(picture(number)).pixels
+        assert np.abs(pixels.astype(int) - expected).mean() < 20
+        assert found.index.read(ref.about).label == ("1" if number == 1 else "0")
 
 
 def test_an_input_inside_the_output_is_refused(run, tmp_path):
