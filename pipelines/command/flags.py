@@ -13,8 +13,8 @@ from pipelines.errors import UsageError
 from transforms.buckets.places import UnreachableError, plain_path
 
 IMAGES: Final = (
-    "folders (with all below), globs, image files, .zip or .tar archives; NAME=P names "
-    "an input"
+    "folders (with all below), globs, image files, .zip or .tar archives, outputs of "
+    "ingest and stylize, webdataset:P, parquet:P, tfds:NAME; NAME=P names an input"
 )
 WEIGHTS: Final = (
     "file of the network's weights, a Keras notop .h5 or an .npz (default: vgg16 is "

@@ -259,7 +259,10 @@ def tell_left_out(sets: Sequence[DataSet]) -> None:
             continue
         found = root.found
         for what, count in sorted(found.left_out.items()):
-            print(f"{root.path}: {count} {what} are left out", file=sys.stderr)
+            print(
+                f"{root.path}: {what} means nothing here; {count} are left out",
+                file=sys.stderr,
+            )
         for texts, what in (
             (found.strays, "belong to no picture"),
             (found.wrong, "cannot be used"),

@@ -17,7 +17,7 @@ from pipelines.command.inputs import list_inputs
 from pipelines.command.job import Job
 from pipelines.errors import StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
-from transforms.elements import Failure, ImageError, ImageRef
+from transforms.elements import Failure, ImageError
 from transforms.evaluate.report import (
     EvaluationPage,
     Picture,
@@ -217,13 +217,10 @@ def _squares(flag: str, arguments: Sequence[str], config: EvaluateConfig) -> Squ
     # A bundle is judged by pictures that it was not trained on.
     listing = list_inputs(flag, arguments, config.output, held_out=True)
     sources = [
-        (ref.key, ref.source, functools.partial(_bytes, ref)) for ref in listing.refs()
+        (ref.key, ref.source, functools.partial(read_image, ref))
+        for ref in listing.refs()
     ]
     return Squares(flag, sources, config.size)
-
-
-def _bytes(ref: ImageRef) -> bytes:
-    return read_image(ref)
 
 
 def _tell_means(means: Mapping[str, float]) -> None:

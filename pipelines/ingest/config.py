@@ -21,6 +21,9 @@ from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import BESIDE, Kind, Labels
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
 
+# Data sets of other programs, by how they are named.
+_RECORDS = re.compile(r"(^|=)(webdataset|parquet|tfds):|\.(parquet|tar)$")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class IngestConfig:
@@ -31,7 +34,7 @@ class IngestConfig:
     """
 
     input: tuple[str, ...] = required(
-        f"pictures: outputs of ingest and stylize, tfds:NAME, {flags.IMAGES}",
+        f"pictures: {flags.IMAGES}",
         metavar="P",
         path="read",
     )
@@ -206,13 +209,18 @@ class IngestConfig:
             self.kind,
             "--data-yaml beside it, which has the names of the classes",
         )
-        on_pixels = (self.instances, self.panoptic, self.masks)
+        on_pixels = (self.instances, self.panoptic, self.masks, self.has_records)
         flags.require(
             self.annotated_as == "unknown" or any(on_pixels) or self.has_object_files,
             "--annotated-as",
             self.annotated_as,
             "--instances beside it, or another kind of objects or maps",
         )
+
+    @property
+    def has_records(self) -> bool:
+        """Whether an input may be a data set that brings objects with it."""
+        return any(_RECORDS.search(argument) for argument in self.input)
 
     @property
     def has_object_files(self) -> bool:

@@ -5,6 +5,7 @@ before: Python writes NaN and numbers of any length, and half characters.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
@@ -147,6 +148,9 @@ class JsonFile:
     def _readable(self, match: re.Match[bytes]) -> bytes:
         token = match[0]
         if match["odd"]:
+            is_whole = token.lstrip(b"-").isdigit() or not token[-1:].isdigit()
+            if not is_whole and 0 < abs(float(token)) < math.inf:
+                return token
             return b'"%s"' % token
         if match["part"]:
             self._rest = token + self._rest
@@ -157,11 +161,10 @@ class JsonFile:
 def _last_whole(text: bytes) -> int:
     """Return where a piece is cut, so that no number, word or escape is."""
     cut = len(text.rstrip(_IN_A_TOKEN))
-    escape = text.find(b"\\", max(0, cut - _ESCAPE))
-    if escape < 0:
-        return cut
-    # Of several backslashes each second one is a character.
-    return len(text[:escape].rstrip(b"\\"))
+    if b"\\" in text[max(0, cut - _ESCAPE) : cut]:
+        # Behind a quote, escaped or not, no escape goes on.
+        cut = text.rfind(b'"', 0, cut) + 1
+    return cut
 
 
 def _no_half(match: re.Match[bytes]) -> bytes:

@@ -1,6 +1,6 @@
-"""Takes tf.Examples apart where they lie in a TFRecord file, pictures unread.
+"""Takes a tf.Example apart where it lies in a TFRecord file, pictures unread.
 
-So a data set is listed without its pictures, and each is read by its place.
+So a data set is listed without its pictures, and one is read by its place.
 """
 
 import struct
