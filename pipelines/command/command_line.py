@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from model.options import Option, options_of
 from pipelines.command.flags import flag_of
-from pipelines.command.redaction import without_secrets
+from transforms.annotations.tfds_source import SCHEME
 from transforms.buckets.places import is_remote
 from transforms.descriptions.data_card import README, has_card
 from transforms.storage.folder import OutputFolder
@@ -31,7 +31,8 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 
-_NAMED: Final = re.compile(r"([^/=:]+=)(.*)", re.DOTALL)
+# `NAME=PATH`, and how it is read, such as `webdataset:PATH`.
+_NAMED: Final = re.compile(r"((?:[^/=:]+=)?(?:[a-z]+:(?!//))?)(.*)", re.DOTALL)
 
 
 def command_line(command: str, config: Any) -> str:
@@ -67,8 +68,10 @@ def _shown(value: Any, about: Option) -> str:
         return text
     match = _NAMED.fullmatch(text)
     name, place = (match[1], match[2]) if match else ("", text)
+    if name.endswith(SCHEME) and not os.path.isabs(place):
+        return text  # The name of a data set.
     # As seen from anywhere: workers know a local path by its whole name.
-    place = without_secrets(place) if is_remote(place) else os.path.abspath(place)
+    place = place if is_remote(place) else os.path.abspath(place)
     return name + posixpath.basename(place.rstrip("/"))
 
 

@@ -94,7 +94,8 @@ def _card(
         for split in settings.splits
     }
     # What is told in tables of its own.
-    facts = {k: v for k, v in identity.items() if k not in ("classes", "categories")}
+    told = ("classes", "categories")
+    facts = {name: identity[name] for name in sorted(identity) if name not in told}
     return DataCard(
         title=settings.name,
         summary=(

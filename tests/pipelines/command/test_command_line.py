@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-
 from pipelines.command.command_line import command_line
 from pipelines.ingest.config import IngestConfig
 from pipelines.stylize.config import StylizeConfig
@@ -47,9 +45,8 @@ def test_a_folder_is_named_as_from_outside(tmp_path, monkeypatch):
     assert command_line("ingest", config) == line
 
 
-@pytest.mark.parametrize("secret", ["https://me:token@host/a.zip?sig=abc"])
-def test_no_secret_is_told(secret):
-    config = StylizeConfig(content=(secret,), style=("s",), output="o")
-    line = command_line("stylize", config)
-    assert "token" not in line
-    assert "abc" not in line
+def test_the_name_of_a_data_set_is_no_path():
+    inputs = ("tfds:coco/2014#train", "a=tfds:/data/set", "webdataset:/x/b.tar")
+    config = IngestConfig(input=inputs, output="o", name="a")
+    told = "'tfds:coco/2014#train' a=tfds:set webdataset:b.tar"
+    assert f" --input {told} --name" in command_line("ingest", config)

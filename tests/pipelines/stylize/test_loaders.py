@@ -304,6 +304,7 @@ def test_a_card_counts_pictures_and_names_licences_and_command(made, world, kind
     command = "ingest --input in" if kind == "ingest" else "stylize --content contents"
     assert f"\nstylebeam {command} " in text
     assert str(world) not in text
+    assert cli.main(["verify", str(out)]) == 0
 
 
 def test_somebody_elses_readme_stays(world, tmp_path, capfd):
