@@ -83,7 +83,7 @@ def stylize(contents: pathlib.Path, styles: pathlib.Path, output: pathlib.Path) 
     command = [sys.executable, "-m", "pipelines", "stylize"]
     command += ["--content", str(contents), "--style", str(styles)]
     command += ["--output", str(output), "--layout", "tree", "--format", "png"]
-    command += ["--pairing", "sample", "--styles-per-content", "3"]
+    command += ["--pairing", "sample", "--styles-per-content", "4"]
     command += ["--style-size", "256", "--keep-original", "1"]
     print(f"stylebeam {' '.join(command[3:])}", file=sys.stderr)
     return subprocess.run(command, check=False).returncode
@@ -123,8 +123,7 @@ def train(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Any:
     model = keras.Sequential(
         [
             keras.Input(features.shape[1:]),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
+            layers.GlobalAveragePooling2D(),
             layers.LayerNormalization(),
             layers.Dense(len(CLASSES), activation="softmax"),
         ]
@@ -147,7 +146,7 @@ def judge(seed: int, encoder: Any, output: pathlib.Path) -> list[Result]:
     pictures, labels, originals = stylized_set(output, seed)
     features = encode(pictures)
     rng = np.random.default_rng([seed, 1])
-    known, torn = list(plain(10)), list(conflicts(3))
+    known, torn = list(plain(10)), list(conflicts(5))
     plain_features, torn_features = encode(draw(known, rng)), encode(draw(torn, rng))
     shapes = [toy.shape for toy in torn]
     textures = [toy.texture for toy in torn]

@@ -111,7 +111,8 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     A column of the gallery is what was done to a content: one style, or several with
     their weights; none where it is the original. Cells, by far the most, name their
     fields once: `content`, `column` and `bundle` are indices into the other tables, the
-    `path` of a failed cell is empty, and measured cells have `content_loss`, `style_loss` and `ssim`.
+    `path` of a failed cell is empty, and measured cells have `content_loss`,
+    `style_loss` and `ssim`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.
