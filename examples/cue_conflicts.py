@@ -146,7 +146,7 @@ def judge(seed: int, encoder: Any, output: pathlib.Path) -> list[Result]:
     pictures, labels, originals = stylized_set(output, seed)
     features = encode(pictures)
     rng = np.random.default_rng([seed, 1])
-    known, torn = list(plain(10)), list(conflicts(5))
+    known, torn = list(plain(10)), list(conflicts(4))
     plain_features, torn_features = encode(draw(known, rng)), encode(draw(torn, rng))
     shapes = [toy.shape for toy in torn]
     textures = [toy.texture for toy in torn]
@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="a folder")
     parser.add_argument("--seeds", type=int, default=3, help="how often")
-    parser.add_argument("--per-class", type=int, default=30, help="training pictures")
+    parser.add_argument("--per-class", type=int, default=40, help="training pictures")
     args = parser.parse_args(argv)
     contents, styles = args.output / "drawn", args.output / "styles"
     output = args.output / "stylized"

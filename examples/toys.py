@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 SIDE: Final = 64
 
 _SCALE: Final = 4  # A shape is drawn so much larger, and shrunk: its edge is smooth.
-_PERIOD: Final = 2.2  # Cycles of a texture are so much shorter than written below.
+_PERIOD: Final = 1.7  # Cycles of a texture are so much shorter than written below.
 
 Points = list[tuple[float, float]]
 
