@@ -117,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=200, help="for ingest")
     parser.add_argument("--contents", type=int, default=50, help="for stylize")
+    parser.add_argument("--size", type=int, default=512, help="as of ingest")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args(argv)
     print("| command | pictures | without | with | index | with, less index |")
@@ -127,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             work = root / command
             draw_photographs(work, count)
             ingest = ["ingest", "--input", str(work / "photos"), "--name", "a"]
-            ingest += ["--size", "256", "--val-fraction", "0", "--shards", "1"]
+            ingest += ["--size", str(args.size), "--val-fraction", "0", "--shards", "1"]
             files = ["--kind", "coco"]
             for name in ("instances", "captions"):
                 files += [f"--{name}", str(work / f"{name}.json")]
@@ -143,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             share = (along - index) / without - 1
             times = " | ".join(f"{s:.2f} s" for s in (without, along, index))
             print(f"| `{command}` | {count} | {times} | {share:+.1%} |", flush=True)
-    print(f"\n`python benchmarks/annotations.py {' '.join(sys.argv[1:])}`")
+    print(f"\n`{' '.join(['python benchmarks/annotations.py', *sys.argv[1:]])}`")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ https://arxiv.org/abs/1811.12231. All of it is done for every seed.
 import argparse
 import dataclasses
 import pathlib
-import subprocess
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from toys import CLASSES, Toy, conflicts, draw_toy, plain
 from model.networks.encoder import build_vgg
 from model.networks.weights import load_vgg_weights
 from model.tensorflow_keras import keras
+from pipelines import cli
 
 # Stride 8: what is finer than 8 pixels is texture, what is coarser is shape.
 _LAYER: Final = "block4_conv3"
@@ -78,15 +79,19 @@ def draw_training_set(root: pathlib.Path, seed: int, count: int) -> None:
         Image.fromarray(draw_toy(toy, rng)).save(path)
 
 
-def stylize(contents: pathlib.Path, styles: pathlib.Path, output: pathlib.Path) -> int:
+def stylize(
+    contents: pathlib.Path,
+    styles: pathlib.Path,
+    output: pathlib.Path,
+    more: Sequence[str] = (),
+) -> int:
     """Run stylebeam; returns its status."""
-    command = [sys.executable, "-m", "pipelines", "stylize"]
-    command += ["--content", str(contents), "--style", str(styles)]
+    command = ["stylize", "--content", str(contents), "--style", str(styles)]
     command += ["--output", str(output), "--layout", "tree", "--format", "png"]
     command += ["--pairing", "sample", "--styles-per-content", "4"]
-    command += ["--style-size", "256", "--keep-original", "1"]
-    print(f"stylebeam {' '.join(command[3:])}", file=sys.stderr)
-    return subprocess.run(command, check=False).returncode
+    command += ["--style-size", "256", "--keep-original", "1", *more]
+    print(f"stylebeam {shlex.join(command)}", file=sys.stderr)
+    return cli.main(command)
 
 
 def stylized_set(

@@ -23,6 +23,9 @@ from transforms.storage.tfrecords import Value
 _MASK: Final = "semantic/mask"
 _PANOPTIC: Final = "panoptic/map"
 
+# `json.dumps` with an argument makes an encoder each time.
+_ENCODE: Final = json.JSONEncoder(sort_keys=True).encode
+
 
 def placed(
     annotation: Annotation, image: DecodedImage, settings: DatasetSettings
@@ -181,7 +184,7 @@ def _objects(
     return {
         "objects/area": np.array([item.area for item in items], np.float32),
         "objects/bbox": np.clip(np.array(boxes, np.float32), 0, 1),
-        "objects/coco": [json.dumps(item, sort_keys=True) for item in coco],
+        "objects/coco": list(map(_ENCODE, coco)),
         "objects/id": np.array([item.id for item in items], np.int64),
         "objects/is_crowd": np.array([item.crowd for item in items], np.int64),
         "objects/label": np.array(
