@@ -14,9 +14,9 @@ https://arxiv.org/abs/1811.12231. All of it is done for every seed.
 import argparse
 import dataclasses
 import pathlib
-import subprocess
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from toys import CLASSES, Toy, conflicts, draw_toy, plain
 from model.networks.encoder import build_vgg
 from model.networks.weights import load_vgg_weights
 from model.tensorflow_keras import keras
+from pipelines import cli
 
 # Stride 8: what is finer than 8 pixels is texture, what is coarser is shape.
 _LAYER: Final = "block4_conv3"
@@ -78,15 +79,19 @@ def draw_training_set(root: pathlib.Path, seed: int, count: int) -> None:
         Image.fromarray(draw_toy(toy, rng)).save(path)
 
 
-def stylize(contents: pathlib.Path, styles: pathlib.Path, output: pathlib.Path) -> int:
+def stylize(
+    contents: pathlib.Path,
+    styles: pathlib.Path,
+    output: pathlib.Path,
+    more: Sequence[str] = (),
+) -> int:
     """Run stylebeam; returns its status."""
-    command = [sys.executable, "-m", "pipelines", "stylize"]
-    command += ["--content", str(contents), "--style", str(styles)]
+    command = ["stylize", "--content", str(contents), "--style", str(styles)]
     command += ["--output", str(output), "--layout", "tree", "--format", "png"]
-    command += ["--pairing", "sample", "--styles-per-content", "3"]
-    command += ["--style-size", "256", "--keep-original", "1"]
-    print(f"stylebeam {' '.join(command[3:])}", file=sys.stderr)
-    return subprocess.run(command, check=False).returncode
+    command += ["--pairing", "sample", "--styles-per-content", "4"]
+    command += ["--style-size", "256", "--keep-original", "1", *more]
+    print(f"stylebeam {shlex.join(command)}", file=sys.stderr)
+    return cli.main(command)
 
 
 def stylized_set(
@@ -123,8 +128,7 @@ def train(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Any:
     model = keras.Sequential(
         [
             keras.Input(features.shape[1:]),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
+            layers.GlobalAveragePooling2D(),
             layers.LayerNormalization(),
             layers.Dense(len(CLASSES), activation="softmax"),
         ]
@@ -147,7 +151,7 @@ def judge(seed: int, encoder: Any, output: pathlib.Path) -> list[Result]:
     pictures, labels, originals = stylized_set(output, seed)
     features = encode(pictures)
     rng = np.random.default_rng([seed, 1])
-    known, torn = list(plain(10)), list(conflicts(3))
+    known, torn = list(plain(10)), list(conflicts(4))
     plain_features, torn_features = encode(draw(known, rng)), encode(draw(torn, rng))
     shapes = [toy.shape for toy in torn]
     textures = [toy.texture for toy in torn]
@@ -178,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="a folder")
     parser.add_argument("--seeds", type=int, default=3, help="how often")
-    parser.add_argument("--per-class", type=int, default=30, help="training pictures")
+    parser.add_argument("--per-class", type=int, default=40, help="training pictures")
     args = parser.parse_args(argv)
     contents, styles = args.output / "drawn", args.output / "styles"
     output = args.output / "stylized"

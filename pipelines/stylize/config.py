@@ -88,6 +88,7 @@ class StylizeConfig:
         "photographs, which --content must know, take styles of their own",
         metavar="FILE",
         path="read",
+        launcher=True,
     )
     styles_per_content: int | None = option(
         None,

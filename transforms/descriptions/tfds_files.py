@@ -27,6 +27,9 @@ _VERSION: Final = "1.0.0"
 
 _TFDS: Final = "tensorflow_datasets.core.features"
 
+# `json.dumps` with an argument makes an encoder each time.
+_ENCODE: Final = json.JSONEncoder(sort_keys=True).encode
+
 
 def _tensor(dtype: str) -> dict[str, Any]:
     return {
@@ -133,7 +136,7 @@ def object_values(
     return {
         "objects/area": np.array([item.area for item in items], np.float32),
         "objects/bbox": np.clip(np.array(boxes, np.float32), 0, 1),
-        "objects/coco": [json.dumps(item, sort_keys=True) for item in coco],
+        "objects/coco": list(map(_ENCODE, coco)),
         "objects/id": np.array([item.id for item in items], np.int64),
         "objects/is_crowd": np.array([item.crowd for item in items], np.int64),
         "objects/label": np.array(

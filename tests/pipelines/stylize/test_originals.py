@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipelines import cli
 from pipelines.stylize.config import StylizeConfig
+from transforms.images.decoder import resize_image
 from transforms.stylize.pairing import is_kept
 
 
@@ -31,9 +32,9 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
     # Two strengths, measured, recoloured: none of it concerns an original.
     flags = ("--keep-original", "1", "--alpha", "0.5,1", "--format", "png")
     flags += ("--content-size", "32", "--preserve-color", "luminance", "--metrics")
-    status, _, err = run(*flags, "--dry-run")
+    status, said, _ = run(*flags, "--dry-run")
     assert status == 0
-    assert "15 cells to do" in err or "15 cells to do" in _
+    assert "15 cells to do" in said
     status, _, err = run(*flags)
     assert status == 0, err
     assert "15 cells = 15 done + 0 kept + 0 failed" in err
@@ -42,8 +43,6 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
     found = originals_in(rows)
     assert len(rows) == 15
     assert sorted(row["content_key"] for row in found) == ["a.png", "b.png", "d/a.png"]
-    from transforms.images.decoder import resize_image
-
     for row in found:
         assert row["path"] == f"images/{row['content_id']}/original.png"
         assert row["styles"] == [
@@ -60,8 +59,7 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
         expected = resize_image(content, 32)
         assert np.array_equal(pixels_of(out / row["path"]), expected)
     pages = "".join(p.read_text() for p in (out / "gallery/pages").iterdir())
-    assert sum(row["path"] in pages for row in found) == 3
-    assert '"columns":[[],' in pages.replace("\n", "") or ",[]" in pages
+    assert all(row["path"] in pages for row in found)
     assert not (out / "gallery/style/original.jpg").exists()
     # Again: nothing, not even the pictures that cannot be measured.
     before = files_of(out)
@@ -82,6 +80,7 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
     assert len(rows_of(out)) == 12
 
 
+@pytest.mark.slow
 def test_a_share_is_a_function_of_the_keys_alone(run, inputs):
     keys = ["a.png", "b.png", "d/a.png"]
     share = 0.5
@@ -102,6 +101,7 @@ def test_a_share_is_a_function_of_the_keys_alone(run, inputs):
     assert sorted(row["content_key"] for row in found) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset", "parquet"])
 def test_shards_have_originals_too(run, inputs, kind):
     status, _, err = run("--keep-original", "1", "--output-format", kind)
@@ -122,6 +122,7 @@ def test_shards_have_originals_too(run, inputs, kind):
     assert cli.main(["verify", str(inputs / "out")]) == 0
 
 
+@pytest.mark.slow
 def test_a_tree_sheets_pairs_and_a_style_of_that_name(run, inputs, capfd):
     shutil.copy(inputs / "styles/s.png", inputs / "styles/original.png")
     flags = ("--keep-original", "1", "--layout", "tree", "--pairing", "corners")

@@ -127,6 +127,16 @@ def test_page_data_keeps_masks_apart():
     ]
 
 
+def test_an_original_is_a_column_without_styles():
+    original = cell("a.jpg", "s.jpg", alpha=0.0, path="images/a/original.jpg")
+    original["styles"][0] |= {"id": "original", "key": "original"}
+
+    data = gallery.page_data([original, cell("a.jpg", "s.jpg")])
+
+    assert data["columns"] == [[], [{"style": 0, "weight": 1.0, "mask": ""}]]
+    assert [style["key"] for style in data["styles"]] == ["s.jpg"]
+
+
 def test_hostile_names_stay_data():
     rows = [cell(content, style) for content in HOSTILE for style in HOSTILE]
 
