@@ -9,6 +9,7 @@ from pipelines.command.inputs import Inputs, all_categories
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
+from transforms.annotations.class_map import ClassMap
 from transforms.annotations.coco import CocoImages, read_coco
 from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import (
@@ -138,6 +139,7 @@ def labelled_settings(
     annotated: Annotated,
     inputs: Inputs,
     listing: Listing,
+    class_map: ClassMap | None = None,
 ) -> dict[str, Any]:
     """Return the settings that make a data set one of format version 2.
 
@@ -147,6 +149,7 @@ def labelled_settings(
         annotated: What there is besides the pictures.
         inputs: The input roots.
         listing: The pictures, before COCO's files were joined to them.
+        class_map: Which class a label means; None where labels are classes.
 
     Raises:
         UsageError: Classes, objects or splits cannot be told.
@@ -154,7 +157,11 @@ def labelled_settings(
     flag = "--labels folder" if config.labels == "folder" else "--input"
     try:
         sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
-        classes = _classes(annotations, listing.refs(), sets)
+        if class_map is None:
+            classes = _classes(annotations, listing.refs(), sets)
+        else:
+            has_labels = annotations.has_labels or bool(sets)
+            classes = class_map.classes if has_labels else ()
         categories = all_categories(inputs.own)
         if config.instances and categories:
             raise ValueError(
@@ -174,10 +181,18 @@ def labelled_settings(
             )
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from error
+    has_objects = bool(config.instances or categories)
+    if class_map is not None and not classes and not has_objects:
+        raise UsageError(
+            f"--class-map {config.class_map}: nothing here has a label. Give --labels "
+            "folder, --instances, or a data set that has labels"
+        )
     return {
         "classes": classes,
-        "categories": annotated.categories or categories,
-        "has_objects": bool(config.instances or categories),
+        "categories": class_map.categories
+        if class_map and has_objects
+        else annotated.categories or categories,
+        "has_objects": has_objects,
         "annotated_as": config.annotated_as,
         "split_from": config.split_from,
         "split_shards": splits,

@@ -22,6 +22,7 @@ from pipelines.ingest.annotated import (
     labelled_settings,
 )
 from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.curated import curated_identity, find_class_map, parsed_filters
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
 from transforms.annotations.dataset_layout import (
     MANIFEST,
@@ -114,6 +115,7 @@ def plan(config: IngestConfig) -> IngestPlan:
             hashes["instances"] = _sha256(config.instances)
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
+    class_map = find_class_map(config)
     listing = Listing()
     index = AnnotationIndex(INDEX)
     try:
@@ -138,8 +140,12 @@ def plan(config: IngestConfig) -> IngestPlan:
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
     asked = config.labels != "none" or config.split_from != "hash"
+    asked = asked or bool(config.class_map) or config.near_duplicates != "keep"
     if asked or config.instances or own_pictures:
-        labelled = labelled_settings(config, annotations, annotated, inputs, given)
+        labelled = labelled_settings(
+            config, annotations, annotated, inputs, given, class_map
+        )
+    filters = parsed_filters(config, labelled.get("classes", ()))
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
         "name": config.name,
@@ -153,6 +159,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         "max-pixels": config.max_pixels,
         **hashes,
         **labelled_identity(config, labelled),
+        **curated_identity(config, filters),
     }
     settings = DatasetSettings(
         name=config.name,
@@ -165,6 +172,9 @@ def plan(config: IngestConfig) -> IngestPlan:
         max_pixels=config.max_pixels,
         annotations=annotations,
         fingerprint=fingerprint_of(identity),
+        class_map=class_map,
+        filters=filters,
+        near_duplicates=config.near_duplicates,
         **labelled,
     )
     return IngestPlan(
@@ -228,6 +238,8 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: records written, and images listed."""
     accepted = counts.get(Count.IMAGES_ACCEPTED, 0)
     done = {"accepted": accepted, "duplicate": counts.get(Count.IMAGES_DUPLICATE, 0)}
+    if plan.settings.leaves_out:
+        done["left out"] = counts.get(Count.IMAGES_LEFT_OUT, 0)
     failed = counts.get(Count.IMAGES_REJECTED, 0)
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     found = [Balance("records", accepted, written, 0)]

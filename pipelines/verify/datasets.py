@@ -102,6 +102,8 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         has_objects=bool(identity.get("has-objects", False)),
         split_from=identity.get("split-from", "hash"),
         split_shards=tuple(map(int, identity.get("split-shards", ()))),
+        filters=tuple(map(str, identity.get("filter", ()))),
+        near_duplicates=identity.get("near-duplicates", "keep"),
     )
 
 

@@ -140,8 +140,9 @@ def _summary(
         "name": settings.name,
         "fingerprint": settings.fingerprint,
         "identity": identity,
-        "images": {status: survey.statuses[status] for status in map(str, ImageStatus)},
+        "images": {status: survey.statuses[status] for status in settings.statuses},
         "reasons": dict(survey.reasons),
+        **({"left_out": dict(survey.left_out)} if settings.leaves_out else {}),
         "encodings": dict(survey.encodings),
         "splits": {
             split: {

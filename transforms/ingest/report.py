@@ -62,6 +62,7 @@ def report_html(
         total=survey.total,
         source_bytes=survey.source_bytes,
         reasons=_bars(_ranked(summary["reasons"])),
+        left_out=_bars(_ranked(survey.left_out)),
         examples=[_example(example) for example in examples],
         sides=_bars(list(zip(map(str, SIDES), survey.sides, strict=True))),
         aspects=_bars(list(zip(_ASPECTS, survey.aspects, strict=True))),

@@ -68,6 +68,7 @@ class Survey:
         source_bytes: Bytes of all sources that could be read.
         statuses: Rows by status.
         reasons: Rejected rows by reason.
+        left_out: Rows that were left out as was asked for, by reason.
         encodings: Accepted rows by encoding.
         images: Accepted rows by (split, shard).
         sizes: Bytes of their records by (split, shard).
@@ -82,6 +83,7 @@ class Survey:
     source_bytes: int = 0
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
     reasons: Counter[str] = dataclasses.field(default_factory=Counter)
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
     encodings: Counter[str] = dataclasses.field(default_factory=Counter)
     images: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
     sizes: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
@@ -109,8 +111,10 @@ class Survey:
         self.total += 1
         self.source_bytes += row["source_bytes"] or 0
         self.statuses[row["status"]] += 1
-        if row["reason"]:
+        if row["status"] == ImageStatus.REJECTED:
             self.reasons[row["reason"]] += 1
+        if row["status"] == ImageStatus.LEFT_OUT:
+            self.left_out[row["reason"]] += 1
         if row["encoding"]:
             self.encodings[row["encoding"]] += 1
         width, height = row["original_width"], row["original_height"]
