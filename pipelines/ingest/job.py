@@ -36,6 +36,7 @@ from transforms.annotations.tfds_source import ReadTfdsImages
 from transforms.elements import Count
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
+from transforms.ingest.group_near import GroupNearDuplicates
 from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
@@ -221,9 +222,12 @@ def build(
         | "AllSources" >> beam.Flatten()
         | "PrepareImages" >> PrepareImages(output, settings, whole, parts)
     )
-    rows = prepared.records | "WriteShards" >> WriteShards(
-        output, settings, committed, parts
-    )
+    records = prepared.records
+    if settings.groups_near_duplicates:
+        records = records | "GroupNearDuplicates" >> GroupNearDuplicates(
+            output, settings, committed
+        )
+    rows = records | "WriteShards" >> WriteShards(output, settings, committed, parts)
     examples = prepared.examples | "ChooseExamples" >> ChooseExamples()
     return (
         (rows, prepared.rejected)

@@ -25,11 +25,12 @@ from transforms.annotations.sources import Annotation, SourceImage
 from transforms.elements import LEFT_OUT_REASONS, ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
-from transforms.images.perceptual_hash import perceptual_hash
+from transforms.images.perceptual_hash import is_flat, perceptual_hash
 from transforms.ingest.filters import LABEL, Filter, parse_filter
+from transforms.ingest.group_near import WAITING
 from transforms.ingest.labelled import columns_of, features_of, placed
 from transforms.ingest.rejected_examples import RejectedExample, rejected_example
-from transforms.ingest.spill import PreparedImage, SpillFile
+from transforms.ingest.spill import Look, PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
 from transforms.steps.one_behind import in_global_window
@@ -111,7 +112,12 @@ def prepare_image(
         "shard": shard,
         "image_length": len(image),
     }
-    return PreparedImage(row, frame_record(example.data), example.image_offset)
+    look = None
+    if settings.groups_near_duplicates:
+        pixels = decoded.original_width * decoded.original_height
+        row["flat"] = is_flat(decoded.pixels)
+        look = Look(row["perceptual_hash"], pixels, row["flat"], own or "")
+    return PreparedImage(row, frame_record(example.data), example.image_offset, look)
 
 
 def _known(source: SourceImage, settings: DatasetSettings) -> Annotation:
@@ -171,7 +177,8 @@ class Prepared(NamedTuple):
 
     Attributes:
         records: (name of the shard, where it is told where records are) of the accepted
-            images: rows of `SpilledRecord`.
+            images: rows of `SpilledRecord`. Where near-duplicates are grouped, the name
+            is `WAITING`, and rows have `look` besides.
         rejected: (part of the manifest, where rows are) of the images that are rejected
             or left out.
         examples: What the report shows of each of these.
@@ -279,8 +286,12 @@ class _PrepareDoFn(beam.DoFn):
         spilled = self._spill.append(prepared)
         self._metric["accepted"].inc()
         progress.add(images_done=1)
-        shard = shard_of_row(self._settings, prepared.row)
-        yield from self._records.add(shard, dataclasses.asdict(spilled))
+        record = dataclasses.asdict(spilled)
+        if prepared.look is None:
+            shard = shard_of_row(self._settings, prepared.row)
+        else:
+            shard, record["look"] = WAITING, prepared.look
+        yield from self._records.add(shard, record)
 
     def _annotated(self, source: SourceImage) -> SourceImage:
         """Return a source with what the annotation files say, if there are any."""

@@ -255,6 +255,10 @@ LABELLED_MANIFEST: Final = pa.schema(
         ("wrong_annotations", pa.list_(pa.string())),
         # Empty where nothing is to be seen, null where nobody knows.
         ("objects", OBJECTS),
+        # Where near-duplicates are grouped: whether the hash says too little to compare
+        # it, and the key of the best picture of its group.
+        ("flat", pa.bool_()),
+        ("near_group", pa.string()),
     ]
 )
 

@@ -210,3 +210,77 @@ def test_labels_become_the_classes_of_the_map_in_its_order(run, tmp_path):
     (tmp_path / "map.csv").write_text("label,class\nhound,dog\ntabby,cat\nnewt,cat\n")
     status, err = run(*flags, "--filter", "label=cat,")
     assert (status, "class-map" in err) == (2, True)
+
+
+def shoot(path, seed, width=90, height=80, noise=0):
+    """Write a picture of 9 × 8 cells, as its hash sees it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = np.random.default_rng(seed).integers(20, 235, (8, 9, 3)).astype(np.uint8)
+    image = Image.fromarray(cells).resize((width, height), Image.Resampling.NEAREST)
+    pixels = np.asarray(image) + np.uint8(noise)
+    Image.fromarray(pixels).save(path)
+
+
+def near_set(folder):
+    """Draw groups of near-duplicates, copies, and flat pictures."""
+    for seed in range(12):
+        shoot(folder / f"g{seed}/small.png", seed)
+        shoot(folder / f"g{seed}/large.png", seed, 180, 160)
+        shoot(folder / f"g{seed}/also-large.png", seed, 180, 160, noise=9)
+    shoot(folder / "alone.png", 99)
+    shoot(folder / "g0/copy-of-kept.png", 0, 180, 160, noise=9)
+    shoot(folder / "g1/copy-of-small.png", 1)
+    for shade in (0, 120, 255):
+        Image.new("RGB", (90, 80), (shade,) * 3).save(folder / f"flat{shade}.png")
+
+
+def test_near_duplicates_are_in_one_split_and_left_out_where_asked(run, tmp_path):
+    near_set(tmp_path / "in")
+    flags = ["--val-fraction", "0.5", "--near-duplicates"]
+    status, err = run(*flags, "report", output="reported")
+    assert (status, "42 images = 40 accepted + 2 duplicate + 0 failed" in err) == (0, 1)
+    reported = rows_of(tmp_path / "reported")
+    status, err = run(*flags, "drop")
+    assert status == 0, err
+    assert "42 images = 16 accepted + 1 duplicate + 25 left out + 0 failed" in err
+    rows = rows_of(tmp_path / "out")
+    assert about(tmp_path / "out")["left_out"] == {"near_duplicate": 25}
+    assert about(tmp_path / "out")["format_version"] == 2
+    splits = set()
+    for seed in range(12):
+        # Of two that are equally large the one with the smaller key.
+        kept = f"g{seed}/also-large.png"
+        group = [key for key in rows if key.startswith(f"g{seed}/")]
+        for key in group:
+            assert rows[key]["near_group"] == reported[key]["near_group"] == kept
+            assert rows[key]["split"] == reported[key]["split"] == rows[kept]["split"]
+            if key == "g0/copy-of-kept.png":
+                assert rows[key]["status"] == reported[key]["status"] == "duplicate"
+                assert rows[key]["duplicate_of"] == kept
+            elif key != kept:
+                assert rows[key]["status"] == "left_out"
+                assert rows[key]["reason"] == "near_duplicate"
+                assert rows[key]["duplicate_of"] == kept
+                assert rows[key]["message"] == f"looks like {kept!r}, which is kept"
+                assert rows[key]["byte_length"] is None
+        assert rows[kept]["status"] == "accepted"
+        splits.add(rows[kept]["split"])
+    assert splits == {"train", "val"}
+    # A copy of what is kept is a copy; flat pictures and lone ones are nobody's.
+    assert reported["g1/small.png"]["duplicate_of"] == "g1/copy-of-small.png"
+    for key in ("alone.png", "flat0.png", "flat120.png", "flat255.png"):
+        assert (rows[key]["status"], rows[key]["near_group"]) == ("accepted", None)
+    assert rows["flat0.png"]["flat"]
+    builder = tfds.builder_from_directory(str(tmp_path / "out"))
+    assert sum(info.num_examples for info in builder.info.splits.values()) == 16
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
+    # The same again does nothing, and a lost shard comes back as it was.
+    shard = next((tmp_path / "out").glob("a-train.tfrecord-*"))
+    before = shard.read_bytes()
+    shard.unlink()
+    status, err = run(*flags, "drop")
+    assert "42 images = 16 accepted + 1 duplicate + 25 left out + 0 failed" in err
+    assert shard.read_bytes() == before
+    assert rows_of(tmp_path / "out") == rows
+    page = (tmp_path / "out/report.html").read_text()
+    assert "near_duplicate" in page
