@@ -1,14 +1,18 @@
 """What `ingest` finds out before it begins about which pictures are wanted, and how."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.class_map import ClassMap, read_class_map
+from transforms.ingest.copies import COPIES
 from transforms.ingest.filters import check_labels, parse_filter
+from transforms.ingest.finish import INGEST
 from transforms.storage.files import read_file
+from transforms.storage.folder import OutputFolder
 
 
 def find_class_map(config: IngestConfig) -> ClassMap | None:
@@ -55,3 +59,19 @@ def curated_identity(config: IngestConfig, filters: Sequence[str]) -> dict[str, 
     if config.near_duplicates != "keep":
         found["near-duplicates"] = config.near_duplicates
     return found
+
+
+def tell_copies(output: OutputFolder) -> None:
+    """Say how many copies of a finished data set contradict others, if any do."""
+    found = output.read_json(INGEST).get("copies", {})
+    texts = {
+        "across_splits": "are in another split",
+        "of_two_classes": "are of another class",
+    }
+    told = [f"{found[name]} {text}" for name, text in texts.items() if found.get(name)]
+    if told:
+        print(
+            f"ingest: of the pictures with equal bytes {' and '.join(told)} than the "
+            f"first of them; all stay, and {output.path(COPIES)} names them",
+            file=sys.stderr,
+        )

@@ -22,7 +22,12 @@ from pipelines.ingest.annotated import (
     labelled_settings,
 )
 from pipelines.ingest.config import IngestConfig
-from pipelines.ingest.curated import curated_identity, find_class_map, parsed_filters
+from pipelines.ingest.curated import (
+    curated_identity,
+    find_class_map,
+    parsed_filters,
+    tell_copies,
+)
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
 from transforms.annotations.dataset_layout import (
     MANIFEST,
@@ -34,6 +39,7 @@ from transforms.annotations.dataset_layout import (
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
 from transforms.elements import Count
+from transforms.ingest.copies import COPIES
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
 from transforms.ingest.group_near import GroupNearDuplicates
@@ -62,6 +68,7 @@ OUTPUT_NAMES: Final = (
     CLASSES,
     CATEGORIES,
     BAD_ANNOTATIONS,
+    COPIES,
     PREVIEW,
     REPORT,
 )
@@ -343,6 +350,7 @@ def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
     _tell_splits(plan, output)
+    tell_copies(output)
     return REPORT
 
 

@@ -110,6 +110,11 @@ class DatasetSettings:
         return bool(self.filters) or self.near_duplicates == "drop"
 
     @property
+    def has_own_places(self) -> bool:
+        """Whether copies may contradict one another in class or split."""
+        return bool(self.classes or self.split_shards)
+
+    @property
     def statuses(self) -> tuple[str, ...]:
         """What can become of an input."""
         every = map(str, ImageStatus)

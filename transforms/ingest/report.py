@@ -41,6 +41,7 @@ def report_html(
     summary: dict[str, Any],
     survey: Survey,
     examples: Sequence[RejectedExample],
+    copies: Sequence[Row] = (),
 ) -> bytes:
     """Return the report; the same data set always gives the same page.
 
@@ -50,6 +51,7 @@ def report_html(
         summary: What goes into `ingest.json`.
         survey: What the manifest holds.
         examples: Examples of rejected images, by reason and key.
+        copies: Rows of the first copies that are in two splits or of two classes.
     """
     groups = near_duplicates(survey.hashes)
     shown = [group[:_PICTURES_A_GROUP].tolist() for group in groups[:_GROUPS]]
@@ -69,6 +71,7 @@ def report_html(
         labels=_labels(survey),
         duplicates=survey.duplicates,
         duplicates_left=duplicates - len(survey.duplicates),
+        copies=copies,
         near=[
             [_picture(output, settings, near[number]) for number in group]
             for group in shown

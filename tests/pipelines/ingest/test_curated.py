@@ -284,3 +284,31 @@ def test_near_duplicates_are_in_one_split_and_left_out_where_asked(run, tmp_path
     assert rows_of(tmp_path / "out") == rows
     page = (tmp_path / "out/report.html").read_text()
     assert "near_duplicate" in page
+
+
+def test_copies_in_two_splits_or_of_two_classes_are_named(run, tmp_path):
+    same = ["train/cat/1.png", "train/cat/2.png", "val/cat/3.png", "val/dog/4.png"]
+    for name in same:
+        draw(tmp_path / "in" / name, 1)
+    draw(tmp_path / "in/train/dog/5.png", 5)
+    flags = ["--labels", "folder", "--split-from", "folder"]
+    status, err = run(*flags)
+    assert (status, "5 images = 3 accepted + 2 duplicate" in err) == (0, True)
+    told = "2 are in another split and 1 are of another class than the first of them"
+    assert told in err
+    rows = pq.read_table(tmp_path / "out/copies.parquet").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("val/cat/3.png", "val", "cat", "train/cat/1.png", "train", "cat"),
+        ("val/dog/4.png", "val", "dog", "train/cat/1.png", "train", "cat"),
+    ]
+    assert about(tmp_path / "out")["copies"] == {
+        "across_splits": 2,
+        "of_two_classes": 1,
+    }
+    page = (tmp_path / "out/report.html").read_text()
+    assert "2 pictures in another split, 1 under another class" in page
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
+    # Without classes and splits of somebody's own there is nothing to contradict.
+    err = run(output="plain")[1]
+    assert "5 images = 2 accepted + 3 duplicate" in err
+    assert not (tmp_path / "plain/copies.parquet").exists()
