@@ -70,7 +70,7 @@ def finish_dataset(
     Raises:
         RuntimeError: A shard is not what the manifest says.
     """
-    survey = survey_dataset(output)
+    survey = survey_dataset(output, settings)
     splits = _splits(settings, survey)
     _check_shards(output, splits)
     if survey.first:

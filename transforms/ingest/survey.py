@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.annotations.dataset_layout import MANIFEST
+from transforms.annotations.dataset_layout import MANIFEST, DatasetSettings
 from transforms.elements import ImageStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
@@ -35,6 +35,9 @@ _COLUMNS: Final = [
     "image_offset",
     "image_length",
 ]
+
+# Of objects nothing else is counted, and outlines are long.
+_CATEGORIES: Final = "objects.list.element.category"
 
 _FIRST_PICTURES: Final = 64
 
@@ -61,7 +64,7 @@ ASPECTS: Final = (
 
 @dataclasses.dataclass
 class Survey:
-    """Sums over the rows of a manifest; an image takes eight bytes.
+    """Sums over the rows of a manifest; an image takes nine bytes.
 
     Attributes:
         total: Number of rows.
@@ -77,6 +80,12 @@ class Survey:
         aspects: Sources by width / height: how many in each bin of `ASPECTS`.
         duplicates: The first duplicates by key.
         first: The accepted rows with the smallest sha256.
+        objects: Objects of accepted pictures by class.
+        object_pictures: Accepted pictures by a class that they have objects of.
+        known: Accepted pictures whose objects are known, and be it none.
+        label_examples: The accepted picture with the smallest sha256 of each label:
+            that sha256, and its number by key.
+        object_examples: The same of each class of objects.
     """
 
     total: int = 0
@@ -92,9 +101,18 @@ class Survey:
     aspects: list[int] = dataclasses.field(default_factory=lambda: [0] * len(ASPECTS))
     duplicates: list[Row] = dataclasses.field(default_factory=list)
     first: Sequence[Row] = ()
+    objects: Counter[str] = dataclasses.field(default_factory=Counter)
+    object_pictures: Counter[str] = dataclasses.field(default_factory=Counter)
+    known: int = 0
+    label_examples: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    object_examples: dict[str, tuple[str, int]] = dataclasses.field(
+        default_factory=dict
+    )
     _hashes: "array.array[int]" = dataclasses.field(
         default_factory=lambda: array.array("Q")
     )
+
+    _flat: bytearray = dataclasses.field(default_factory=bytearray)
 
     @property
     def accepted(self) -> int:
@@ -105,6 +123,14 @@ class Survey:
     def hashes(self) -> npt.NDArray[np.uint64]:
         """The perceptual hashes of the accepted images by key, uint64 `[accepted]`."""
         return np.frombuffer(self._hashes, np.uint64)
+
+    @property
+    def compared(self) -> npt.NDArray[np.intp]:
+        """The numbers of the accepted images that are compared, intp `[compared]`.
+
+        All of them, unless those are known whose hash says too little.
+        """
+        return np.flatnonzero(np.frombuffer(self._flat, np.uint8) == 0)
 
     def add(self, row: Row) -> None:
         """Count a row."""
@@ -124,9 +150,18 @@ class Survey:
         if row["status"] == ImageStatus.ACCEPTED:
             self.images[row["split"], row["shard"]] += 1
             self.sizes[row["split"], row["shard"]] += row["byte_length"]
+            example = (row["sha256"], self.accepted - 1)
             if row["label"]:
                 self.labels[row["label"]] += 1
+                _note(self.label_examples, row["label"], example)
+            if (objects := row.get("objects")) is not None:
+                self.known += 1
+                self.objects.update(item["category"] for item in objects)
+                for name in {item["category"] for item in objects}:
+                    self.object_pictures[name] += 1
+                    _note(self.object_examples, name, example)
             self._hashes.append(int(row["perceptual_hash"], 16))
+            self._flat.append(bool(row.get("flat")))
         elif (
             row["status"] == ImageStatus.DUPLICATE
             and len(self.duplicates) < FIRST_DUPLICATES
@@ -134,35 +169,57 @@ class Survey:
             self.duplicates.append(row)
 
 
+def _note(
+    examples: dict[str, tuple[str, int]], name: str, example: tuple[str, int]
+) -> None:
+    examples[name] = min(example, examples.get(name, example))
+
+
 def _bin(edges: Sequence[float], value: float) -> int:
     return sum(value >= edge for edge in edges[1:])
 
 
-def survey_dataset(output: OutputFolder) -> Survey:
-    """Return what the manifest of a data set holds; all its parts are there."""
+def survey_dataset(output: OutputFolder, settings: DatasetSettings) -> Survey:
+    """Return what the manifest of a data set holds; all its parts are there.
+
+    Args:
+        output: The data set.
+        settings: Settings of the data set.
+    """
     survey = Survey()
+    columns = [*_COLUMNS]
+    if settings.has_objects:
+        columns.append(_CATEGORIES)
+    if settings.groups_near_duplicates:
+        columns.append("flat")
     survey.first = heapq.nsmallest(
-        _FIRST_PICTURES, _counted(output, survey), key=operator.itemgetter("sha256")
+        _FIRST_PICTURES,
+        _counted(sorted_rows(output, columns), survey),
+        key=operator.itemgetter("sha256"),
     )
     return survey
 
 
-def _counted(output: OutputFolder, survey: Survey) -> Iterator[Row]:
+def _counted(rows: Iterable[Row], survey: Survey) -> Iterator[Row]:
     """Count all rows; yield the accepted."""
-    for row in _rows(output):
+    for row in rows:
         survey.add(row)
         if row["status"] == ImageStatus.ACCEPTED:
             yield row
 
 
-def accepted_rows(output: OutputFolder, numbers: Collection[int]) -> dict[int, Row]:
+def accepted_rows(
+    output: OutputFolder, numbers: Collection[int], columns: Sequence[str] = _COLUMNS
+) -> dict[int, Row]:
     """Return some of the accepted rows.
 
     Args:
         output: The data set.
         numbers: Which of them, counted by key as in `Survey.hashes`.
+        columns: Columns wanted, key and status among them.
     """
-    accepted = (row for row in _rows(output) if row["status"] == ImageStatus.ACCEPTED)
+    rows = sorted_rows(output, columns)
+    accepted = (row for row in rows if row["status"] == ImageStatus.ACCEPTED)
     return {
         number: row
         for number, row in enumerate(_until(accepted, max(numbers, default=-1) + 1))
@@ -172,10 +229,6 @@ def accepted_rows(output: OutputFolder, numbers: Collection[int]) -> dict[int, R
 
 def _until(rows: Iterable[Row], count: int) -> Iterator[Row]:
     yield from (row for _, row in zip(range(count), rows, strict=False))
-
-
-def _rows(output: OutputFolder) -> Iterator[Row]:
-    return sorted_rows(output, _COLUMNS)
 
 
 def sorted_rows(output: OutputFolder, columns: Sequence[str]) -> Iterator[Row]:
