@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -68,14 +68,7 @@ def drawn_examples(
     numbers = list(dict.fromkeys(_chosen(survey)))[:MOST]
     columns = [name for name in _COLUMNS if name != "objects" or settings.has_objects]
     rows = accepted_rows(output, frozenset(numbers), columns)
-    colours = colours_of(survey)
-    return [_drawn(output, settings, rows[n], colours) for n in numbers]
-
-
-def colours_of(survey: Survey) -> Mapping[str, int]:
-    """Return the number of the colour of each class of objects, the commonest first."""
-    ranked = sorted(survey.objects, key=lambda name: (-survey.objects[name], name))
-    return {name: place % len(COLOURS) for place, name in enumerate(ranked)}
+    return [_drawn(output, settings, rows[n]) for n in numbers]
 
 
 def _chosen(survey: Survey) -> Iterator[int]:
@@ -88,16 +81,14 @@ def _chosen(survey: Survey) -> Iterator[int]:
             yield examples[name][1]
 
 
-def _drawn(
-    output: OutputFolder,
-    settings: DatasetSettings,
-    row: Row,
-    colours: Mapping[str, int],
-) -> dict[str, Any]:
+def _drawn(output: OutputFolder, settings: DatasetSettings, row: Row) -> dict[str, Any]:
     known = row.get("objects")
     objects = [ImageObject.from_row(item) for item in known or ()]
     shown = objects[:_MOST_OBJECTS]
     counts = Counter(item.category for item in objects)
+    ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    # Of each picture anew: what stands in one picture is told apart.
+    colours = {name: place % len(COLOURS) for place, (name, _) in enumerate(ranked)}
     size = row["height"], row["width"]
     return {
         "key": row["key"],
@@ -110,7 +101,7 @@ def _drawn(
         "not_drawn": len(objects) - len(shown),
         "counts": [
             {"name": name, "count": count, "colour": colours[name]}
-            for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+            for name, count in ranked
         ],
         "unknown": settings.has_objects and known is None,
         "nothing": settings.has_objects and known is not None and not objects,
