@@ -22,7 +22,7 @@ from transforms.storage.parquet import Row
 # Examples at most, one a class; the commonest classes first.
 MOST: Final = 24
 
-# As many as the style sheet of the report has, in the same order.
+# Those of known.css, in the same order.
 COLOURS: Final = (
     (224, 82, 52),
     (37, 120, 209),

@@ -44,7 +44,8 @@ stylebeam.cells = (() => {
       const content = contents[cell.content];
       const column = columns[cell.column];
       if (cell.path) content.ratio = ratioOf(cell) || content.ratio;
-      const text = `${content.key}\n${keysOf(column)}`.toLowerCase().normalize();
+      const labels = [content, ...column.styles.map(({ style }) => style)].map(({ label }) => label).filter(Boolean);
+      const text = [content.key, keysOf(column), ...labels].join("\n").toLowerCase().normalize();
       return { ...cell, page: name, content, column, bundle: data.bundles[cell.bundle], text, element: null };
     });
   }
