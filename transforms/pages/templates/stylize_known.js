@@ -2,6 +2,7 @@
 stylebeam.known = (() => {
   const { make } = stylebeam;
   const COLOURS = 8;
+  const NAMED = 3;     // classes in a picture by name: more would hide it
   const SIDE = 1000;   // boxes are in thousandths of the sides of the picture
 
   const labelsOf = column => column.styles.map(({ style }) => style.label).filter(Boolean);
@@ -44,9 +45,11 @@ stylebeam.known = (() => {
     const { label } = wordsFor(cell);
     const box = make("span", "legend");
     if (label) box.append(make("b", "", {}, label));
-    for (const [place, [name, count]] of classesOf(cell.content).entries()) {
+    const classes = classesOf(cell.content);
+    for (const [place, [name, count]] of classes.slice(0, NAMED).entries()) {
       box.append(make("span", `k${place % COLOURS}`, {}, make("i"), count > 1 ? `${name} × ${count}` : name));
     }
+    if (classes.length > NAMED) box.append(make("span", "", {}, `+ ${classes.length - NAMED}`));
     if (cell.content.objects?.length === 0) box.append(make("span", "", {}, "no objects"));
     return box;
   }
