@@ -80,17 +80,23 @@ class GroupNearDuplicates(
             records
             | "CollectRecords" >> GroupByKnownKey([WAITING])
             | "GroupPictures"
-            >> beam.FlatMap(_group, self.output, self.settings, self.committed)
+            >> beam.FlatMap(group_records, self.output, self.settings, self.committed)
         )
 
 
-def _group(
+def group_records(
     waiting: tuple[str, list[Segment]],
     output: OutputFolder,
     settings: DatasetSettings,
     committed: Committed,
 ) -> Iterator[tuple[str, Segment]]:
     """Yield where the records of each shard are told.
+
+    Args:
+        waiting: `WAITING`, and where it is told where all new records are.
+        output: The data set.
+        settings: Settings of the data set.
+        committed: What an earlier run left.
 
     Raises:
         RuntimeError: A picture of a whole shard belongs elsewhere, now that another
