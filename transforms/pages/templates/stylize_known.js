@@ -15,12 +15,21 @@ stylebeam.known = (() => {
     return [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
   }
 
+  const times = ([name, count]) => (count > 1 ? `${name} × ${count}` : name);
+  // Classes with the colours of their boxes, the first few of them.
+  function keyOf(content, most = Infinity) {
+    const classes = classesOf(content);
+    const key = classes.slice(0, most).map((one, place) => make("span", `k${place % COLOURS}`, {}, make("i"), times(one)));
+    if (classes.length > most) key.push(make("span", "", {}, `+ ${classes.length - most}`));
+    if (content.objects?.length === 0) key.push(make("span", "", {}, "no objects"));
+    return key;
+  }
+
   function wordsFor({ content, column }) {
     const styles = labelsOf(column).join(" + ");
-    const objects = classesOf(content).map(([name, count]) => (count > 1 ? `${name} × ${count}` : name));
     return {
       label: [content.label, styles && `style: ${styles}`].filter(Boolean).join(" · "),
-      objects: content.objects ? objects.join(", ") || "no objects" : "",
+      objects: content.objects ? classesOf(content).map(times).join(", ") || "no objects" : "",
     };
   }
 
@@ -45,12 +54,7 @@ stylebeam.known = (() => {
     const { label } = wordsFor(cell);
     const box = make("span", "legend");
     if (label) box.append(make("b", "", {}, label));
-    const classes = classesOf(cell.content);
-    for (const [place, [name, count]] of classes.slice(0, NAMED).entries()) {
-      box.append(make("span", `k${place % COLOURS}`, {}, make("i"), count > 1 ? `${name} × ${count}` : name));
-    }
-    if (classes.length > NAMED) box.append(make("span", "", {}, `+ ${classes.length - NAMED}`));
-    if (cell.content.objects?.length === 0) box.append(make("span", "", {}, "no objects"));
+    box.append(...keyOf(cell.content, NAMED));
     return box;
   }
 
@@ -78,5 +82,5 @@ stylebeam.known = (() => {
     main.addEventListener("focusout", () => layer.remove());
   }
 
-  return { watch, wordsFor, boxes };
+  return { watch, wordsFor, keyOf, boxes };
 })();

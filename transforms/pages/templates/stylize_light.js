@@ -3,7 +3,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
   const { $, make, short, url, fill, press } = stylebeam;
   const { contentOf, styleOf, thumbnailOf, percent, labelOf, picture } = stylebeam.pictures;
   const { STEPS } = stylebeam.cells;
-  const { wordsFor, boxes } = stylebeam.known;
+  const { wordsFor, keyOf, boxes } = stylebeam.known;
   let shown = null;       // the cell
   let compared = null;    // the content that `before` holds
   let pushed = false;     // whether the address of the picture is an entry of its own
@@ -73,7 +73,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
       $(id).hidden = $(`${id}-name`).hidden = !text;
     }
     $("label").textContent = label;
-    $("objects-text").textContent = objects;
+    $("key").replaceChildren(...keyOf(cell.content));
     const has = cell.content.objects?.length > 0;
     $("draw").hidden = !has;
     $("drawn").replaceChildren(...(has ? [boxes(cell)] : []));
