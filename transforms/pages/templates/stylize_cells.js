@@ -33,7 +33,8 @@ stylebeam.cells = (() => {
   function readColumn(parts, styles, known) {
     const blend = parts.map(part => ({ ...part, style: styles[part.style] }));
     const id = JSON.stringify(blend.map(({ style, weight, mask }) => [style.id, weight, mask]));
-    return once(known.columns, id, () => ({ id, styles: blend }));
+    const label = blend.map(({ style }) => style.label).filter(Boolean).join(" + ");
+    return once(known.columns, id, () => ({ id, styles: blend, label }));
   }
 
   function readPage({ name, data }, known) {
@@ -44,8 +45,7 @@ stylebeam.cells = (() => {
       const content = contents[cell.content];
       const column = columns[cell.column];
       if (cell.path) content.ratio = ratioOf(cell) || content.ratio;
-      const labels = [content, ...column.styles.map(({ style }) => style)].map(({ label }) => label).filter(Boolean);
-      const text = [content.key, keysOf(column), ...labels].join("\n").toLowerCase().normalize();
+      const text = `${content.key}\n${keysOf(column)}\n${content.label ?? ""}\n${column.label}`.toLowerCase().normalize();
       return { ...cell, page: name, content, column, bundle: data.bundles[cell.bundle], text, element: null };
     });
   }

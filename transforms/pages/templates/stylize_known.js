@@ -5,8 +5,7 @@ stylebeam.known = (() => {
   const NAMED = 3;     // classes in a picture by name: more would hide it
   const SIDE = 1000;   // boxes are in thousandths of the sides of the picture
 
-  const labelsOf = column => column.styles.map(({ style }) => style.label).filter(Boolean);
-  const isKnown = ({ content, column }) => content.label || content.objects || labelsOf(column).length > 0;
+  const isKnown = ({ content, column }) => content.label || content.objects || column.label;
 
   // Classes and how many of each, the commonest first: their places are their colours.
   function classesOf({ objects = [] }) {
@@ -26,15 +25,15 @@ stylebeam.known = (() => {
   }
 
   function wordsFor({ content, column }) {
-    const styles = labelsOf(column).join(" + ");
     return {
-      label: [content.label, styles && `style: ${styles}`].filter(Boolean).join(" · "),
+      label: [content.label, column.label && `style: ${column.label}`].filter(Boolean).join(" · "),
       objects: content.objects ? classesOf(content).map(times).join(", ") || "no objects" : "",
     };
   }
 
   function svg(tag, attributes, ...children) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    // The name of the language is that of the icons: a page has no address of a server.
+    const element = document.createElementNS(document.querySelector("svg").namespaceURI, tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     element.append(...children);
     return element;
