@@ -22,8 +22,8 @@ def draw(path, seed, width=80, height=60):
 def run(tmp_path, capfd):
     """Return a runner of the command; it returns status and stderr."""
 
-    def run_command(*flags, output="out", rate="1"):
-        argv = ["ingest", "--input", str(tmp_path / "in"), "--name", "a"]
+    def run_command(*flags, inputs="in", output="out", rate="1"):
+        argv = ["ingest", "--input", str(tmp_path / inputs), "--name", "a"]
         argv += ["--output", str(tmp_path / output), "--shards", "1"]
         argv += ["--max-failure-rate", rate, *map(str, flags)]
         status = cli.main(argv)
@@ -99,6 +99,8 @@ def test_what_is_filtered_is_a_row_with_its_reason_and_no_failure(run, tmp_path)
     page = (tmp_path / "out/report.html").read_text()
     assert "left out as asked" in page
     assert "kept is aspect&lt;=2:1" in page
+    assert "not looked at" in page
+    assert "could not be read" not in page
     # Four of six are left out, and that is no failure.
     (tmp_path / "in/cat/broken.png").unlink()
     assert run(*flags, output="again", rate="0")[0] == 0
@@ -206,6 +208,18 @@ def test_labels_become_the_classes_of_the_map_in_its_order(run, tmp_path):
     }
     assert examples["manx/3.png"]["label"] == 1
     assert examples["tabby/1.png"]["objects"]["label"].tolist() == [1]
+    # A data set as an input has labels, too: those that it was given.
+    (tmp_path / "again.csv").write_text("label,class\ncat,pet\n")
+    flags_again = ["--class-map", tmp_path / "again.csv", "--filter", "label!="]
+    status, err = run(*flags_again, inputs="out", output="again")
+    assert "3 images = 2 accepted + 0 duplicate + 1 left out + 0 failed" in err
+    again = rows_of(tmp_path / "again")
+    assert {key: row["label"] for key, row in again.items() if row["label"]} == {
+        "tabby/1.png": "pet",
+        "manx/3.png": "pet",
+    }
+    (item,) = again["tabby/1.png"]["objects"]
+    assert (item["category"], item["category_id"]) == ("pet", 1)
     # Another map is another data set.
     (tmp_path / "map.csv").write_text("label,class\nhound,dog\ntabby,cat\nnewt,cat\n")
     status, err = run(*flags, "--filter", "label=cat,")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.sources import AnnotationSource
+from transforms.ingest import group_near
 from transforms.ingest.group_near import WAITING, GroupNearDuplicates, decisions
 from transforms.ingest.near_duplicates import NEAR_BITS
 from transforms.ingest.spill import Look
@@ -182,3 +183,30 @@ def test_records_get_their_shards_whatever_the_order(output, waiting):
             | beam.FlatMap(told)
         )
         assert_that(shards, equal_to(expected))
+
+
+def committed(row, change):
+    """Return a picture as an earlier run left it in a whole shard."""
+    there = {"key": row["key"], "near_group": None, "duplicate_of": None}
+    return {**row, "committed": {**there, "status": "accepted", **change}}
+
+
+def test_a_run_that_goes_on_keeps_what_was_decided_or_says_that_it_cannot(
+    output, waiting, monkeypatch
+):
+    rows = [look("a", BASE), look("b", BASE ^ 1), look("late", BASE ^ 0xFFFF)]
+    found = decide(rows)
+    there = [committed(row, found[row["key"]]) for row in rows[:2]]
+    monkeypatch.setattr(group_near, "committed_looks", lambda *_: iter(there))
+
+    def run(*new):
+        places = [segment for _, segment in waiting(new)]
+        made = group_near.group_records(
+            (WAITING, places), output, SETTINGS, Committed()
+        )
+        return [row for segment in made for row in told(segment)]
+
+    assert [key for _, key, _ in run(rows[2])] == ["late"]
+    # Larger than both, and near: they belong to it now, and one of them was kept.
+    with pytest.raises(RuntimeError, match=r"'a' belongs .*--overwrite"):
+        run(look("late", BASE ^ 0b11, pixels=500))
