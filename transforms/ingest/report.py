@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.dataset_pictures import read_picture
 from transforms.elements import ImageStatus
@@ -57,6 +59,10 @@ def report_html(
     """
     compared = survey.compared
     groups = [compared[g] for g in near_duplicates(survey.hashes[compared])]
+    across = [len(np.unique(survey.splits[group])) > 1 for group in groups]
+    # First those that no one should overlook.
+    order = np.argsort(np.logical_not(across), kind="stable")
+    groups = [groups[place] for place in order]
     shown = [group[:_PICTURES_A_GROUP].tolist() for group in groups[:_GROUPS]]
     near = accepted_rows(output, {number for group in shown for number in group})
     duplicates = survey.statuses[ImageStatus.DUPLICATE]
@@ -82,6 +88,7 @@ def report_html(
             [_picture(output, settings, near[number]) for number in group]
             for group in shown
         ],
+        near_across=sum(across),
         near_mode=settings.near_duplicates,
         near_sizes=[len(group) for group in groups],
         has_preview=bool(survey.accepted),

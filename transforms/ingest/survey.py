@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.annotations.dataset_layout import MANIFEST, DatasetSettings
+from transforms.annotations.dataset_layout import MANIFEST, SPLITS, DatasetSettings
 from transforms.elements import ImageStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
@@ -64,7 +64,7 @@ ASPECTS: Final = (
 
 @dataclasses.dataclass
 class Survey:
-    """Sums over the rows of a manifest; an image takes nine bytes.
+    """Sums over the rows of a manifest; an image takes ten bytes.
 
     Attributes:
         total: Number of rows.
@@ -113,6 +113,7 @@ class Survey:
     )
 
     _flat: bytearray = dataclasses.field(default_factory=bytearray)
+    _splits: bytearray = dataclasses.field(default_factory=bytearray)
 
     @property
     def accepted(self) -> int:
@@ -131,6 +132,11 @@ class Survey:
         All of them, unless those are known whose hash says too little.
         """
         return np.flatnonzero(np.frombuffer(self._flat, np.uint8) == 0)
+
+    @property
+    def splits(self) -> npt.NDArray[np.uint8]:
+        """The splits of the accepted images by key, in `SPLITS`; uint8 `[accepted]`."""
+        return np.frombuffer(self._splits, np.uint8)
 
     def add(self, row: Row) -> None:
         """Count a row."""
@@ -162,6 +168,7 @@ class Survey:
                     _note(self.object_examples, name, example)
             self._hashes.append(int(row["perceptual_hash"], 16))
             self._flat.append(bool(row.get("flat")))
+            self._splits.append(SPLITS.index(row["split"]))
         elif (
             row["status"] == ImageStatus.DUPLICATE
             and len(self.duplicates) < FIRST_DUPLICATES
