@@ -114,6 +114,8 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         ),
         split_from=identity.get("split-from", "hash"),
         split_shards=tuple(map(int, identity.get("split-shards", ()))),
+        filters=tuple(map(str, identity.get("filter", ()))),
+        near_duplicates=identity.get("near-duplicates", "keep"),
     )
 
 

@@ -80,8 +80,8 @@ def _write_part(
         for _, equal in itertools.groupby(rows, key):
             *_, newest = equal
             statuses[newest["status"]] += 1
-            if reason := newest.get("reason"):
-                statuses[failure_count(reason)] += 1
+            if newest["status"] == ImageStatus.REJECTED:
+                statuses[failure_count(newest["reason"])] += 1
             if settings.version > 1:
                 statuses.update(_annotations(newest))
             file.add(newest)
@@ -158,7 +158,7 @@ def _finish(
         counts.update(statuses)
     reasons = (failure_count(reason) for reason in Reason)
     return {
-        **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
+        **{f"images_{status}": counts[status] for status in settings.statuses},
         **{name: counts[name] for name in reasons if counts[name]},
         Count.RECORDS_WRITTEN: records,
         **_all_annotations(settings, counts, len(strays)),
