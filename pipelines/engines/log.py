@@ -3,6 +3,9 @@
 import contextlib
 import logging
 import sys
+import threading
+import traceback
+import types
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -45,6 +48,11 @@ class QuietFilter(logging.Filter):
         return record.levelno >= least
 
 
+def _is_beam(frame: types.FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] == _BEAM
+
+
 class _WithoutBeam:
     """A stream that Beam's modules write to in vain.
 
@@ -57,8 +65,7 @@ class _WithoutBeam:
 
     def write(self, text: str) -> int:
         """Write a text, unless it is Beam that prints it; returns its length."""
-        module = str(sys._getframe(1).f_globals.get("__name__", ""))
-        if module.partition(".")[0] != _BEAM:
+        if not _is_beam(sys._getframe(1)):
             self._stream.write(text)
         return len(text)
 
@@ -70,12 +77,18 @@ class _WithoutBeam:
 def without_prints_of_beam() -> Iterator[None]:
     """Keep off stderr, for a block, what Beam prints there past its log.
 
-    A worker in this process (LOOPBACK) prints the traceback of what fails, which the
-    job ends with anyway.
+    A worker in this process (LOOPBACK) prints the traceback of what fails, and so does
+    a thread that listened to a service that is gone. The job ends with it anyway.
     """
-    stream = sys.stderr
-    sys.stderr = _WithoutBeam(stream)
+    stream, hook = sys.stderr, threading.excepthook
+
+    def told(ended: threading.ExceptHookArgs) -> None:
+        frames = traceback.walk_tb(ended.exc_traceback)
+        if not any(_is_beam(frame) for frame, _ in frames):
+            hook(ended)
+
+    sys.stderr, threading.excepthook = _WithoutBeam(stream), told
     try:
         yield
     finally:
-        sys.stderr = stream
+        sys.stderr, threading.excepthook = stream, hook

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from typing import Any
 
 import pytest
 
@@ -55,3 +57,21 @@ def test_what_beam_prints_past_its_log_is_kept_off(
         exec(code, ours)
     exec(code, worker)
     assert capsys.readouterr().err == "traceback\ntraceback\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "shown"),
+    [("apache_beam.runners.portability.portable_runner", 0), ("transforms.x", 1)],
+)
+def test_what_a_thread_of_beam_ends_with_is_kept_off(
+    monkeypatch: pytest.MonkeyPatch, module: str, shown: int
+) -> None:
+    seen: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    names: dict[str, Any] = {"__name__": module}
+    exec(compile("def listen():\n    raise OSError('gone')", "x.py", "exec"), names)
+    with without_prints_of_beam():
+        thread = threading.Thread(target=names["listen"])
+        thread.start()
+        thread.join()
+    assert len(seen) == shown
