@@ -11,7 +11,11 @@ from pipelines.errors import UsageError
 from transforms.annotations import tfds_source
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco_objects import Category, SegmentCategory
-from transforms.annotations.dataset_source import DatasetRoot, dataset_root
+from transforms.annotations.dataset_source import (
+    SPECIAL,
+    DatasetRoot,
+    dataset_root,
+)
 from transforms.annotations.records import parquet, webdataset
 from transforms.annotations.records.record_set import Records, RecordSet
 from transforms.annotations.records.tfds import TfdsPictures
@@ -176,7 +180,7 @@ class Pictures:
         classes: Classes of pictures in the order of their numbers.
         categories: Classes of objects by id.
         segment_categories: Classes of segments by id.
-        has_maps: Whether any picture may have a label map.
+        known: What pictures may have besides: masks, panoptic, metadata.
     """
 
     listing: Listing
@@ -184,7 +188,12 @@ class Pictures:
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
     segment_categories: tuple[SegmentCategory, ...] = ()
-    has_maps: bool = False
+    known: tuple[str, ...] = ()
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether any picture may have a label map."""
+        return "masks" in self.known or "panoptic" in self.known
 
 
 def list_pictures(
@@ -209,7 +218,7 @@ def list_pictures(
         classes = dict.fromkeys(name for root in sets for name in root.classes())
         categories = all_categories(sets)
         segments = all_segment_categories(sets)
-        has_maps = any(root.has("masks") or root.has("panoptic") for root in sets)
+        may_have = tuple(n for n in SPECIAL if any(root.has(n) for root in sets))
         numbers = {name: place for place, name in enumerate(classes)}
         for ref in list_apart(files, output):
             listing.add(ref)
@@ -221,7 +230,7 @@ def list_pictures(
     if not listing.count:
         raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
     known = index if index.count else None
-    return Pictures(listing, known, tuple(classes), categories, segments, has_maps)
+    return Pictures(listing, known, tuple(classes), categories, segments, may_have)
 
 
 def _split_roots(

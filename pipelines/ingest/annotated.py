@@ -169,9 +169,15 @@ def _annotation(
     source: AnnotationSource, images: CocoImages, files: AnnotationFiles, key: str
 ) -> Annotation:
     """Return what is said of the picture of a key, or why it cannot be used."""
+    return joined(_coco_annotation(source, images, key), files.of(key))
+
+
+def _coco_annotation(
+    source: AnnotationSource, images: CocoImages, key: str
+) -> Annotation:
     try:
         images.check_alone(key)
-        return joined(source.unchecked(key), files.of(key))
+        return source.unchecked(key)
     except ImageError as error:
         return Annotation(problem=error.message)
 
@@ -254,9 +260,7 @@ def labelled_identity(
         "has-masks": labelled["has_masks"],
         "has-panoptic": labelled["has_panoptic"],
         "has-metadata": labelled["has_metadata"],
-        "segment-categories": [
-            dataclasses.asdict(c) for c in labelled["segment_categories"]
-        ],
+        "segment-categories": [c.to_json() for c in labelled["segment_categories"]],
     }
 
 

@@ -23,7 +23,14 @@ from pipelines.stylize.plan import (
     plan,
 )
 from transforms.annotations.coco_files import ANNOTATIONS, WriteCocoFiles
-from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.dataset_source import (
+    CATEGORIES,
+    CLASSES,
+    KNOWN,
+    SEGMENT_CATEGORIES,
+)
+from transforms.annotations.kinds.tree_files import LISTS, MASKS, WriteKindFiles
+from transforms.annotations.kinds.yolo import DATA
 from transforms.annotations.known_of_cells import write_facts
 from transforms.annotations.sources import class_list
 from transforms.elements import CellStatus, Count, ImageRef
@@ -58,8 +65,17 @@ OUTPUT_NAMES: Final = (
     "styles.parquet",
     CLASSES,
     CATEGORIES,
+    SEGMENT_CATEGORIES,
+    KNOWN,
     ANNOTATIONS,
+    MASKS,
+    "labels",
+    DATA,
+    *LISTS,
 )
+
+# A part is merged as a whole: one of rows with label maps has fewer of them.
+_ROWS_OF_A_MAP: Final = 16
 
 __all__ = ["OUTPUT_NAMES", "balances", "build", "plan", "run"]
 
@@ -71,7 +87,10 @@ def build(
     output: OutputFolder,
 ) -> PCollection[tuple[str, int]]:
     """Compose the job; returns its counts."""
-    parts = MANIFEST_TABLE.count_parts(output, most_cells(config, plan))
+    rows = most_cells(config, plan)
+    if plan.pictures.has_maps:
+        rows *= _ROWS_OF_A_MAP
+    parts = MANIFEST_TABLE.count_parts(output, rows)
     network = Network(
         config.bundle,
         plan.bundle.bundle_id,
@@ -121,8 +140,14 @@ def build(
         if isinstance(cells.pairing, BlendPairing):
             _ = compacted | "WriteSheets" >> WriteSheets(output, cells.pairing)
         if config.layout == "tree" and cells.annotations:
-            coco = WriteCocoFiles(output, plan.pictures.categories)
+            pictures = plan.pictures
+            coco = WriteCocoFiles(
+                output, pictures.categories, pictures.segment_categories
+            )
             _ = compacted | "WriteCocoFiles" >> coco
+            _ = compacted | "WriteKindFiles" >> WriteKindFiles(
+                output, pictures.categories
+            )
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(cells.pairing)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
@@ -148,6 +173,11 @@ def _write_annotations(plan: StylizePlan, output: OutputFolder) -> None:
     if pictures.categories:
         about = [dataclasses.asdict(category) for category in pictures.categories]
         output.write_json(CATEGORIES, about)
+    if pictures.segment_categories:
+        about = [category.to_json() for category in pictures.segment_categories]
+        output.write_json(SEGMENT_CATEGORIES, about)
+    if pictures.known:
+        output.write_json(KNOWN, list(pictures.known))
 
 
 def _styles(

@@ -8,6 +8,14 @@ from pipelines.command.apart import is_same
 from pipelines.command.overwrite import Names, unwanted
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan
+from transforms.annotations.coco_files import ANNOTATIONS, coco_names
+from transforms.annotations.kinds.tree_files import (
+    LISTS,
+    MASKS,
+    names_in,
+    names_left,
+)
+from transforms.annotations.kinds.yolo import DATA
 from transforms.elements import CellStatus
 from transforms.images.thumbnails import (
     CONTENT,
@@ -36,9 +44,14 @@ _FORMS: Final = re.compile(
     r"\.(?:tar|tfrecord|parquet)"
     rf"|{SHEETS}/{_ID}(?:@a[0-9]{{4}})?\.jpg"
     rf"|(?:{CONTENT}|{STYLE})/{_ID}\.jpg"
+    rf"|{MASKS}/{_PICTURE}\.png|(?:images/(?:.*/)?)?labels/{_PICTURE}\.txt"
+    rf"|{ANNOTATIONS}/(?:voc/{_PICTURE}\.xml|panoptic_[a-z]+/{_PICTURE}\.png)"
+    rf"|{ANNOTATIONS}/(?:voc_[a-z]+\.txt|(?:instances|captions|panoptic)_[a-z]+\.json)"
+    rf"|images/metadata\.jsonl"
     r"|gallery/index\.html|gallery/pages/[0-9]{5}-[0-9]{3,}\.js",
     re.DOTALL,
 )
+_MAPS: Final = ("mask", "panoptic")
 _PICTURES: Final = re.compile(r"\.pictures$")
 
 
@@ -68,12 +81,16 @@ def leftovers(
         yield from (n for n in output.names(MANIFEST_TABLE.journal) if _is_block(n))
     if everything:
         told = Names(_told_of(config, plan, output))
-        folders = ["images", SHARDS, SHEETS, "gallery"]
+        folders = ["images", SHARDS, SHEETS, "gallery", ANNOTATIONS, MASKS, "labels"]
         yield from unwanted(output, folders, _FORMS, told)
+        lists = (name for name in (DATA, *LISTS) if output.is_file(name))
+        yield from (name for name in lists if name not in told)
         return
     for row in MANIFEST_TABLE.all_rows(output, ["path", "status"]):
         if row["status"] == CellStatus.FAILED and output.is_file(row["path"]):
             yield from (row["path"], thumbnail_name(row["path"]))
+            if config.layout == "tree":
+                yield from filter(output.is_file, names_left(row["path"]))
     if config.output_format != "files":
         used = {row["shard"] for row in MANIFEST_TABLE.all_rows(output, ["shard"])}
         yield from unwanted(output, [SHARDS], _FORMS, used)
@@ -101,6 +118,12 @@ def _told_of(
                 yield from (sheet_name(content, alpha) for alpha in config.alpha)
     if not files:
         return
+    if config.layout == "tree":
+        columns = ["path", "status", "width", "height", "annotation", *_MAPS]
+        for row in MANIFEST_TABLE.all_rows(output, columns):
+            if row["status"] == CellStatus.DONE and row["annotation"]:
+                yield from names_in(row)
+                yield from coco_names(row["annotation"])
     for ref in plan.contents.refs():
         yield content_preview_name(ref.id)
     bank = load_bank(output.path(BANK_NAME))

@@ -163,6 +163,7 @@ def at_end(plan: StylizePlan) -> StylizePlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
     return dataclasses.replace(
         plan,
+        pictures=dataclasses.replace(plan.pictures, index=None),
         bundle=Bundle(plan.bundle.description, {}),
         pairs=None,
         retry=None if plan.retry is None else Retry(frozenset(), frozenset()),

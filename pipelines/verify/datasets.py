@@ -104,8 +104,7 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         has_panoptic=bool(identity.get("has-panoptic", False)),
         has_metadata=bool(identity.get("has-metadata", False)),
         segment_categories=tuple(
-            SegmentCategory(**{**c, "color": tuple(c["color"])})
-            for c in identity.get("segment-categories", ())
+            map(SegmentCategory.from_json, identity.get("segment-categories", ()))
         ),
         split_from=identity.get("split-from", "hash"),
         split_shards=tuple(map(int, identity.get("split-shards", ()))),

@@ -15,8 +15,10 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
-from transforms.annotations.coco_objects import Category
+from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_source import manifest_rows
+from transforms.annotations.kinds.panoptic import segment_info
+from transforms.annotations.label_maps import Segment
 from transforms.annotations.objects import ImageObject
 from transforms.elements import CellStatus
 from transforms.storage.folder import OutputFolder
@@ -24,7 +26,7 @@ from transforms.storage.parquet import Row
 
 ANNOTATIONS: Final = "annotations"
 
-_KINDS: Final = ("instances", "captions")
+_KINDS: Final = ("instances", "captions", "panoptic")
 _PICTURES: Final = "images/"
 _NO_SPLIT: Final = "all"
 
@@ -34,7 +36,7 @@ _STYLE: Final = "style_annotations"
 
 @dataclasses.dataclass
 class WriteCocoFiles(beam.PTransform[PCollection[str], PCollection[str]]):
-    """Writes `annotations/instances_<split>.json` and `captions_<split>.json`.
+    """Writes `annotations/instances_<split>.json`, `captions_…` and `panoptic_…`.
 
     Input: names of the manifest's parts, all of them done. Output: the names of the
     files. Idempotent. The manifest is read in passes and never held.
@@ -42,34 +44,43 @@ class WriteCocoFiles(beam.PTransform[PCollection[str], PCollection[str]]):
     Attributes:
         output: The output of `stylize`.
         categories: Classes of the objects, by id.
+        segments: Classes of the panoptic segments, by id.
     """
 
     output: OutputFolder
     categories: tuple[Category, ...]
+    segments: tuple[SegmentCategory, ...] = ()
 
     def expand(self, parts: PCollection[str]) -> PCollection[str]:
         """Wait for all parts, then write the files."""
         return (
             parts
             | "CollectParts" >> ToList()
-            | "WriteFiles" >> beam.FlatMap(_write, self.output, self.categories)
+            | "WriteFiles"
+            >> beam.FlatMap(_write, self.output, self.categories, self.segments)
         )
 
 
 def _write(
-    _parts: list[str], output: OutputFolder, categories: tuple[Category, ...]
+    _parts: list[str],
+    output: OutputFolder,
+    categories: tuple[Category, ...],
+    segments: tuple[SegmentCategory, ...],
 ) -> list[str]:
-    return write_coco_files(output, categories)
+    return write_coco_files(output, categories, segments)
 
 
 def write_coco_files(
-    output: OutputFolder, categories: tuple[Category, ...]
+    output: OutputFolder,
+    categories: tuple[Category, ...],
+    segments: tuple[SegmentCategory, ...] = (),
 ) -> list[str]:
     """Write the COCO files of an output; return their names.
 
     Args:
         output: The output of `stylize`, its manifest complete.
         categories: Classes of the objects, by id.
+        segments: Classes of the panoptic segments, by id.
 
     Raises:
         OSError: A file cannot be written.
@@ -90,12 +101,24 @@ def write_coco_files(
         with output.create(name) as file, _object(file) as add:
             rows = _File(output, kind, split, licenses)
             add("annotations", rows.annotations())
-            if kind == "instances":
-                add("categories", map(dataclasses.asdict, categories))
+            if kind != "captions":
+                classes = categories if kind == "instances" else segments
+                add("categories", map(dataclasses.asdict, classes))
             add("images", rows.images())
             add("licenses", _licenses(licenses))
         written.append(name)
     return written
+
+
+def coco_names(said: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the COCO files that tell of a picture.
+
+    Args:
+        said: What its row says of its content.
+    """
+    for kind in _KINDS:
+        if _has(kind, said):
+            yield f"{ANNOTATIONS}/{kind}_{said['split'] or _NO_SPLIT}.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +156,10 @@ class _File:
             }
 
     def annotations(self) -> Iterator[dict[str, Any]]:
+        if self.kind == "panoptic":
+            for number, row in self._rows():
+                yield _panoptic(number, row)
+            return
         place = 0
         for number, row in self._rows():
             said = row["annotation"]
@@ -150,6 +177,17 @@ class _File:
                 yield {**about, **more, "id": place, "image_id": number}
 
 
+def _panoptic(number: int, row: Row) -> dict[str, Any]:
+    """Return the segments of a picture; to COCO's tools one without a pixel is none."""
+    path = row["path"].removeprefix(_PICTURES).rpartition(".")[0]
+    segments = map(Segment.from_row, row["annotation"]["segments"])
+    return {
+        "image_id": number,
+        "file_name": f"{path}.png",
+        "segments_info": [segment_info(s) for s in segments if s.area],
+    }
+
+
 def _rows(output: OutputFolder) -> Iterator[tuple[int, Row]]:
     """Yield the pictures of which something is known, numbered from 1."""
     number = 0
@@ -162,7 +200,9 @@ def _rows(output: OutputFolder) -> Iterator[tuple[int, Row]]:
 def _has(kind: str, said: dict[str, Any]) -> bool:
     if kind == "captions":
         return bool(said["captions"])
-    return said["objects"] is not None
+    if kind == "panoptic":
+        return said.get("segments") is not None
+    return said["objects"] is not None and not said.get("objects_from")
 
 
 def _licenses(licenses: dict[tuple[str, str], int]) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,9 @@ Maker = Literal["ingest", "stylize"]
 CATEGORIES: Final = "categories.json"
 SEGMENT_CATEGORIES: Final = "segment_categories.json"
 KNOWN: Final = "known.json"
-"""What pictures of an output of `stylize` may have: masks, panoptic, metadata."""
+"""Which of `SPECIAL` pictures of an output of `stylize` may have."""
+
+SPECIAL: Final = ("masks", "panoptic", "metadata")
 
 CLASSES: Final = "labels.txt"
 
@@ -139,10 +141,7 @@ class DatasetRoot:
             found = json.loads(output.read(SEGMENT_CATEGORIES))
         else:
             found = []
-        return tuple(
-            SegmentCategory(**{**category, "color": tuple(category["color"])})
-            for category in found
-        )
+        return tuple(map(SegmentCategory.from_json, found))
 
     def has(self, what: str) -> bool:
         """Return whether any of its pictures may have something.

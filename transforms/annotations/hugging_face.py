@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from transforms.annotations.sources import NO_CLASS
 from transforms.storage.parquet import Row
-from transforms.storage.schemas import OBJECTS
+from transforms.storage.schemas import OBJECTS, SEGMENTS
 
 _STYLES: Final = pa.list_(
     pa.struct(
@@ -22,9 +22,11 @@ _STYLES: Final = pa.list_(
     )
 )
 
+_IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
 _SCHEMA: Final = pa.schema(
     [
-        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("image", _IMAGE),
         ("label", pa.int64()),
         ("class_name", pa.string()),
         ("content_key", pa.string()),
@@ -36,6 +38,12 @@ _SCHEMA: Final = pa.schema(
         ("captions", pa.list_(pa.string())),
         ("objects_known", pa.bool_()),
         ("objects", OBJECTS),
+        ("objects_from", pa.string()),
+        ("mask", _IMAGE),
+        ("panoptic", _IMAGE),
+        ("segments", SEGMENTS),
+        ("metadata", pa.string()),
+        ("more", pa.string()),
         ("coco_id", pa.int64()),
         ("license", pa.string()),
         ("license_url", pa.string()),
@@ -54,7 +62,8 @@ def pictures_schema(classes: Sequence[str]) -> pa.Schema:
     Args:
         classes: Classes of the pictures in the order of their numbers.
     """
-    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    images = ("image", "mask", "panoptic")
+    features: dict[str, Any] = {name: {"_type": "Image"} for name in images}
     if classes:
         features["label"] = {"names": list(classes), "_type": "ClassLabel"}
     about = json.dumps({"info": {"features": features}}, sort_keys=True)
@@ -87,6 +96,14 @@ def picture_row(row: Row, data: bytes) -> Row:
         "captions": said.get("captions", []),
         "objects_known": said.get("objects") is not None,
         "objects": said.get("objects"),
+        "objects_from": said.get("objects_from") or "",
+        **{
+            name: {"bytes": row[name], "path": None} if row.get(name) else None
+            for name in ("mask", "panoptic")
+        },
+        "segments": said.get("segments"),
+        "metadata": said.get("metadata") or "",
+        "more": said.get("more") or "",
         "coco_id": said.get("coco_id", -1),
         "license": said.get("license", ""),
         "license_url": said.get("license_url", ""),

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.annotations.annotation_index import digest_of, read_annotation
+from transforms.annotations.cell_maps import placed_maps
 from transforms.annotations.geometry import Journey, follow, journey
 from transforms.annotations.sources import Annotation
-from transforms.elements import ImageError, ImageRef, Reason
+from transforms.elements import CellStatus, ImageError, ImageRef, Reason
 from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
@@ -99,10 +100,17 @@ class CellAnnotations:
         Args:
             ref: The content.
             row: The row without this.
+
+        Raises:
+            ImageError: A label map cannot be read.
         """
         found: Row = {"annotation": None, "style_annotations": None}
         if self.known:
             said = read_annotation(self.output, ref.about)
+            if row["status"] == CellStatus.DONE:
+                maps = placed_maps(said, row["height"], row["width"])
+                said = dataclasses.replace(said, segments=maps.segments)
+                found |= {"mask": maps.mask, "panoptic": maps.panoptic}
             found["annotation"] = self._content(said, row)
         if self.styles:
             found["style_annotations"] = [
@@ -132,6 +140,14 @@ class CellAnnotations:
             "license_url": said.license_url,
             "url": said.url,
             "objects": None if objects is None else [item.to_row() for item in objects],
+            "objects_from": said.objects_from,
+            "more": said.more,
+            "metadata": said.metadata,
+            "segments": (
+                None
+                if said.segments is None
+                else [segment.to_row() for segment in said.segments]
+            ),
         }
 
     def _facts(self, style: str) -> Facts:

@@ -163,9 +163,7 @@ def _about_annotations(settings: DatasetSettings) -> dict[str, Any]:
     if settings.has_objects:
         about["categories"] = [dataclasses.asdict(c) for c in settings.categories]
     if settings.has_panoptic:
-        about["segment_categories"] = [
-            dataclasses.asdict(c) for c in settings.segment_categories
-        ]
+        about["segment_categories"] = [c.to_json() for c in settings.segment_categories]
     for what in ("masks", "panoptic", "metadata"):
         if getattr(settings, f"has_{what}"):
             about[f"has_{what}"] = True

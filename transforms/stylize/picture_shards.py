@@ -295,6 +295,11 @@ def _tar_members(row: Row, data: bytes) -> _Entry:
     said = told.get("annotation") or {}
     if said.get("label_index") is not None:
         members.append(_tar_member(f"{name}.cls", str(said["label_index"]).encode()))
+    members += [
+        _tar_member(f"{name}.{kind}.png", row[kind])
+        for kind in ("mask", "panoptic")
+        if row.get(kind)
+    ]
     if said.get("captions"):
         members.append(_tar_member(f"{name}.txt", "\n".join(said["captions"]).encode()))
     return _Entry(b"".join(members), picture.index(data))

@@ -293,7 +293,11 @@ class PlanCells:
         return True
 
     def row_of(self, row: Row, target: Target) -> Row:
-        """Return a manifest row as the row of a cell, with what is known of it."""
+        """Return a manifest row as the row of a cell, with what is known of it.
+
+        Raises:
+            ImageError: A label map of the content cannot be read.
+        """
         found = target_row(row, target)
         if self.annotations:
             found |= self.annotations.columns(target.ref, found)

@@ -77,10 +77,7 @@ class _WriteBlockDoFn(OneBehindDoFn):
         ):
             for target in painting.targets:
                 made = data if file is not None else self._write(target, data)
-                row = self._plan.row_of(
-                    cell_row(block.content, target, self._settings, made, picture),
-                    target,
-                )
+                row, made = self._row(block.content, target, made, picture)
                 if file is not None and not isinstance(made, ImageError):
                     row |= file.place(target)
                 rows.setdefault(target.ref.id, []).append(row)
@@ -105,6 +102,21 @@ class _WriteBlockDoFn(OneBehindDoFn):
         progress_of(self._output).add(cells_done=done, cells_failed=failed)
         yield Count.CELLS_DONE, done
         yield Count.CELLS_FAILED, failed
+
+    def _row(
+        self,
+        content: LoadedImage,
+        target: Target,
+        made: bytes | ImageError,
+        picture: Painted | ImageError,
+    ) -> tuple[Row, bytes | ImageError]:
+        """Return the row of a cell, and what was made of it in the end."""
+        row = cell_row(content, target, self._settings, made, picture)
+        try:
+            return self._plan.row_of(row, target), made
+        except ImageError as error:  # what is known of it cannot be read any more
+            failed = cell_row(content, target, self._settings, error, picture)
+            return self._plan.row_of(failed, target), error
 
     def _encode(self, picture: Painted | ImageError) -> bytes | ImageError:
         if isinstance(picture, ImageError):

@@ -205,14 +205,18 @@ class AnnotationFiles:
     def of(self, key: str) -> Annotation:
         """Return what the files say of the picture of a key.
 
-        Raises:
-            ImageError: bad_annotation: it cannot be told what they say of it.
+        Where it cannot be told which file is of it, that is a `problem`.
         """
         if not self._categories:
             self._categories = {c.name: c.id for c in self.categories}
         found = Annotation()
         for kind in self.found:
-            if said := kind.find(key):
+            try:
+                said = kind.find(key)
+            except ImageError as error:
+                # The others of the picture are counted with it.
+                said = {"problem": error.message}
+            if said is not None:
                 found = joined(found, Annotation.from_json(said))
         if found.objects:
             numbered = tuple(

@@ -5,7 +5,7 @@ picture, relative to the folder of the table. Cells of a CSV are texts.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from transforms.storage.text import csv_rows, decode_text, shown
@@ -37,7 +37,7 @@ def metadata_rows(data: bytes, path: str) -> Iterator[tuple[str, str, str]]:
         raise ValueError("a table of metadata ends in .jsonl or .csv")
 
 
-def metadata_line(file_name: str, columns: str, names: Iterator[str]) -> bytes:
+def metadata_line(file_name: str, columns: str, names: Iterable[str]) -> bytes:
     """Return the row of a picture in a `metadata.jsonl`, each column there.
 
     Args:
