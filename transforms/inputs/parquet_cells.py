@@ -30,11 +30,6 @@ def cell_name(column: str, group: int, row: int) -> str:
     return f"{group}:{row}:{column}"
 
 
-def is_cell(ref: ImageRef) -> bool:
-    """Return whether a reference is that of a cell."""
-    return bool(ref.member) and ref.path.lower().endswith(ENDING)
-
-
 def read_cell(ref: ImageRef) -> bytes:
     """Return the picture in a cell.
 
