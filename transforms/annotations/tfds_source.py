@@ -23,6 +23,8 @@ from transforms.annotations.sources import Annotation, SourceImage
 from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
 
+__all__ = ["SCHEME", "ReadTfdsImages", "TfdsRoot", "is_dataset_folder"]
+
 _MARK: Final = "ingest.json"
 
 

@@ -57,7 +57,7 @@ class ParquetPictures:
         for name, path in find_shards(self.pattern, (ENDING,)):
             try:
                 yield from _File(path, printable(name), source, found).records()
-            except pa.ArrowException as error:
+            except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise ValueError(
                     f"{path} is no Parquet file, or only a part of it: "
                     f"{shown(str(error), 200)}. Fetch it again"
@@ -96,9 +96,14 @@ class _File:
             masks = [name for name in others if name in _MASKS][:1]
             for name in others:
                 if name not in masks:
-                    self.found.left_out[f"column {name}"] += parquet.metadata.num_rows
+                    self.found.left_out[f"column {name}"] += 1
             self._take_classes(about)
-            columns = [name for name in schema.names if name not in pictures]
+            columns = []
+            for field in schema:
+                if _is_bytes(field.type) and field.name not in pictures:
+                    self.found.left_out[f"column {field.name}"] += 1
+                elif field.name not in pictures:
+                    columns.append(field.name)
             columns += [f"{column}.path"] * pa.types.is_struct(
                 schema.field(column).type
             )
