@@ -15,6 +15,7 @@ from pipelines.command.inputs import (
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
+from transforms.annotations.class_map import ClassMap
 from transforms.annotations.coco import read_coco
 from transforms.annotations.coco_index import CocoImages
 from transforms.annotations.coco_objects import Category, SegmentCategory
@@ -188,6 +189,7 @@ def labelled_settings(
     annotated: Annotated,
     inputs: Inputs,
     listing: Listing,
+    class_map: ClassMap | None = None,
 ) -> dict[str, Any]:
     """Return the settings that make a data set one of format version 2.
 
@@ -197,6 +199,7 @@ def labelled_settings(
         annotated: What there is besides the pictures.
         inputs: The input roots.
         listing: The pictures, before COCO's files were joined to them.
+        class_map: Which class a label means; None where labels are classes.
 
     Raises:
         UsageError: Classes, objects or splits cannot be told.
@@ -204,7 +207,11 @@ def labelled_settings(
     flag = "--labels folder" if config.labels == "folder" else "--input"
     try:
         sets: tuple[TfdsRoot | DataSet, ...] = (*inputs.tfds, *inputs.own)
-        classes = _classes(annotations, listing.refs(), sets)
+        if class_map is None:
+            classes = _classes(annotations, listing.refs(), sets)
+        else:
+            has_labels = annotations.has_labels or bool(sets)
+            classes = class_map.classes if has_labels else ()
         categories = all_categories(inputs.own)
         segment_categories = all_segment_categories(inputs.own)
         if (config.has_objects and categories) or (
@@ -227,10 +234,18 @@ def labelled_settings(
             )
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from error
+    has_objects = bool(config.has_objects or categories)
+    if class_map is not None and not classes and not has_objects:
+        raise UsageError(
+            f"--class-map {config.class_map}: nothing here has a label. Give --labels "
+            "folder, --instances, or a data set that has labels"
+        )
     return {
         "classes": classes,
-        "categories": annotated.categories or categories,
-        "has_objects": bool(config.has_objects or categories),
+        "categories": class_map.categories
+        if class_map and has_objects
+        else annotated.categories or categories,
+        "has_objects": has_objects,
         "has_masks": bool(config.masks) or any(own.has("masks") for own in inputs.own),
         "has_panoptic": bool(config.panoptic or segment_categories),
         "has_metadata": bool(config.metadata)

@@ -185,6 +185,11 @@ class AnnotationSource:
         """Whether there are files of COCO, which the launcher alone reads."""
         return self.kind == "coco" and bool(self.captions or self.instances)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether it tells the classes of pictures."""
+        return self.kind == "wikiart" or self.labels == "folder"
+
     def of(self, key: str) -> Annotation:
         """Return what is known of the picture of a key.
 

@@ -23,6 +23,7 @@ from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import (
+    ORIGINAL,
     Cell,
     Layout,
     OutputFormat,
@@ -150,7 +151,8 @@ class PlanCells:
                     self.annotations.check(ref)
                 for recipe in self.pairing.recipes(ref, sha256, styles):
                     keys = {share.key for share in recipe.styles}
-                    if only_styles is None or keys & only_styles:
+                    looked_at = only_styles is None or keys & only_styles
+                    if looked_at or recipe.is_original:
                         target = Target(ref, self._cell(ref, sha256, recipe))
                         if target.cell.path not in seen:  # or a file of pairs says it
                             seen.add(target.cell.path)  # twice
@@ -254,7 +256,9 @@ class PlanCells:
         return all(is_shown(self.output, name) for name in names)
 
     def _is_measured(self, cell: Cell) -> bool:
-        return unit_hash(cell.cell_id) < self.metrics_fraction
+        # An original has no style whose loss could be measured.
+        is_styled = cell.styles != (ORIGINAL,)
+        return is_styled and unit_hash(cell.cell_id) < self.metrics_fraction
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
         """Return whether a picture has its thumbnail, made again if it is damaged."""

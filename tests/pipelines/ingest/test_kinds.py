@@ -231,6 +231,7 @@ def test_yolo_boxes_and_outlines_are_shares_of_the_picture(run, tmp_path):
     assert status == 0, err
     balance = "14 annotations = 6 kept + 1 of images that are left out + 7 failed"
     assert balance in err
+    assert "such as 'labels/train/gone.txt'" in err
     rows = rows_of(tmp_path / "out")
     assert len(rows) == 5
     found = rows["images/train/a.png"]["objects"]

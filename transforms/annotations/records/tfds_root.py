@@ -78,7 +78,8 @@ class TfdsRoot:
             raise ValueError(
                 f"the labels of {self.builder!r} are texts, so their numbers are not "
                 "known before it is read. Ingest its pictures from their folders, or "
-                "without --labels, --instances and --split-from"
+                "without --labels, --instances, --split-from and --near-duplicates; or "
+                "give a --class-map, which numbers the classes"
             )
         return names or []
 

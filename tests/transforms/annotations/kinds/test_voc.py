@@ -69,6 +69,7 @@ def bomb(depth):
             b"<annotation><size><width>1e999</width></size></annotation>",
             "its width is '1e999'",
         ),
+        (b"<annotation><size><width>1e100</width></size></annotation>", "its width"),
         (b"<annotation><size><height>-5</height></size></annotation>", "its height"),
         (bomb(100), "deep in one another"),
     ],

@@ -88,6 +88,15 @@ def test_a_box_that_rounding_puts_over_the_edge_is_inside():
     assert (inside.note, bool(over.note)) == ("", True)
 
 
+def test_no_number_is_so_large_that_an_area_is_none():
+    about = read_yolo_data("names: [a]")
+    _, wrong = read_yolo(b"0 0.5 0.5 1e308 1e308\n0 0 0 1e308 0 0 1e308", about)
+    assert [line.startswith(f"line {i}: ") for i, line in enumerate(wrong, 1)] == [
+        True,
+        True,
+    ]
+
+
 def test_what_is_no_text_is_told():
     about = read_yolo_data("names: [a]")
     with pytest.raises(ValueError, match="UTF-16"):
