@@ -268,8 +268,8 @@ def tell_left_out(sets: Sequence[DataSet]) -> None:
         ):
             if texts.count:
                 print(
-                    f"{root.path}: {texts.count} annotations {what} and are left out, "
-                    f"such as {texts.first}",
+                    f"{root.path}: annotations that {what} and are left out: "
+                    f"{texts.count}, such as {texts.first}",
                     file=sys.stderr,
                 )
 
@@ -331,6 +331,7 @@ def list_inputs(
     listing = Listing()
     try:
         files, sets = _split_roots(arguments)
+        tell_left_out(sets)
         for ref in list_apart(files, output):
             listing.add(ref)
         for root in sets:
