@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
-from transforms.annotations import tfds_source
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_source import (
@@ -16,16 +15,16 @@ from transforms.annotations.dataset_source import (
     DatasetRoot,
     dataset_root,
 )
-from transforms.annotations.records import parquet, webdataset
+from transforms.annotations.records import parquet, tfds_root, webdataset
 from transforms.annotations.records.record_set import Records, RecordSet
 from transforms.annotations.records.tfds import TfdsPictures
-from transforms.annotations.tfds_source import TfdsRoot
+from transforms.annotations.records.tfds_root import TfdsRoot
 from transforms.inputs.archives import ArchiveKind
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.inputs.parquet_cells import ENDING
 from transforms.inputs.roots import InputRoot, parse_inputs, printable
 
-_SCHEMES = (tfds_source.SCHEME, webdataset.SCHEME, parquet.SCHEME)
+_SCHEMES = (tfds_root.SCHEME, webdataset.SCHEME, parquet.SCHEME)
 
 _MAGIC = re.compile(r"[*?[]")
 
@@ -134,8 +133,8 @@ def _record_set(argument: str) -> tuple[str, RecordSet] | None:
     """Return the NAME and the root of a data set of records; None where it is none."""
     label, path = _split_name(argument)
     records: Records
-    if path.startswith(tfds_source.SCHEME):
-        place, _, split = path.removeprefix(tfds_source.SCHEME).partition("#")
+    if path.startswith(tfds_root.SCHEME):
+        place, _, split = path.removeprefix(tfds_root.SCHEME).partition("#")
         records = TfdsPictures(place, split)
     elif path.startswith(webdataset.SCHEME):
         place = path.removeprefix(webdataset.SCHEME)
@@ -269,8 +268,8 @@ def tell_left_out(sets: Sequence[DataSet]) -> None:
         ):
             if texts.count:
                 print(
-                    f"{root.path}: {texts.count} annotations {what} and are left out, "
-                    f"such as {texts.first}",
+                    f"{root.path}: annotations that {what} and are left out: "
+                    f"{texts.count}, such as {texts.first}",
                     file=sys.stderr,
                 )
 
@@ -332,6 +331,7 @@ def list_inputs(
     listing = Listing()
     try:
         files, sets = _split_roots(arguments)
+        tell_left_out(sets)
         for ref in list_apart(files, output):
             listing.add(ref)
         for root in sets:

@@ -164,7 +164,7 @@ class IngestConfig:
         "hash",
         "what decides the split: hash (of the bytes, with --val-fraction), folder (the "
         "first folder: train, val, test), input (its NAME in NAME=PATH), tfds (its "
-        "split in a TFDS data set)",
+        "split in its data set)",
     )
     class_map: str = option(
         "",

@@ -283,7 +283,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
 def _at_end(plan: IngestPlan) -> IngestPlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
     annotated = dataclasses.replace(plan.annotated, index=None, strays=(), unused=())
-    return dataclasses.replace(plan, annotated=annotated)
+    return dataclasses.replace(plan, inputs=Inputs(), annotated=annotated)
 
 
 def _annotation_balance(plan: IngestPlan, counts: Mapping[str, int]) -> Balance:

@@ -255,7 +255,9 @@ class CocoImages:
                 query = "UPDATE images SET listed = 1 WHERE rowid = ?"
                 self._data.execute(query, (known,))
             return
-        facts = (len(self._licenses) - 1, entry.get("license"), image.url)
+        license_id = entry.get("license")
+        hash(license_id)  # A TypeError where it can be no id, before it is looked up.
+        facts = (len(self._licenses) - 1, license_id, image.url)
         parts = image.name.split("/")[::-1]
         self._data.execute(
             "INSERT INTO images (id, tail, name, width, height, facts, problem, listed)"

@@ -8,7 +8,7 @@ for one. A picture is read in place.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from transforms.annotations.annotation_index import AnnotationIndex
@@ -20,7 +20,6 @@ from transforms.buckets.places import is_remote
 from transforms.elements import CellStatus, ImageRef, ImageStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
-from transforms.storage.parts import parts_in
 
 Maker = Literal["ingest", "stylize"]
 
@@ -223,7 +222,7 @@ def manifest_rows(
         output: Output of `ingest` or `stylize`.
         columns: Columns wanted; None for all. Tables of before may lack some.
     """
-    for name in sorted(parts_in(output, MANIFEST)):
+    for name in sorted(_parts(output)):
         yield from stream_rows(output.path(name), columns)
 
 
@@ -243,6 +242,14 @@ def dataset_root(name: str, path: str, prefix: str = "") -> DatasetRoot | None:
     return None if maker is None else DatasetRoot(name, path, maker, prefix)
 
 
+def _parts(output: OutputFolder) -> Collection[str]:
+    """Return the names of the parts of a manifest."""
+    # Late: evaluate and --help go without Beam.
+    from transforms.storage.parts import parts_in
+
+    return parts_in(output, MANIFEST)
+
+
 def maker_of(path: str) -> Maker | None:
     """Return which command made a folder, where its pictures are known by a manifest.
 
@@ -252,7 +259,7 @@ def maker_of(path: str) -> Maker | None:
     output = OutputFolder(path)
     if output.exists(_INGEST):
         return "ingest"
-    if not output.exists(_JOB) or not parts_in(output, MANIFEST):
+    if not output.exists(_JOB) or not _parts(output):
         return None
     try:
         job = output.read_json(_JOB)

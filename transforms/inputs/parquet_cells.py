@@ -30,9 +30,11 @@ def cell_name(column: str, group: int, row: int) -> str:
     return f"{group}:{row}:{column}"
 
 
-def is_cell(ref: ImageRef) -> bool:
-    """Return whether a reference is that of a cell."""
-    return bool(ref.member) and ref.path.lower().endswith(ENDING)
+def is_damage(error: Exception) -> bool:
+    """Return whether an error says that a file is damaged, not that a disk fails."""
+    if isinstance(error, OSError):
+        return error.errno is None  # Arrow's; those of the system have a number.
+    return isinstance(error, pa.ArrowException | UnicodeDecodeError)
 
 
 def read_cell(ref: ImageRef) -> bytes:
@@ -45,8 +47,10 @@ def read_cell(ref: ImageRef) -> bytes:
     group, row, column = ref.member.split(":", 2)
     try:
         data = _group(ref.path, int(group), column).read(int(row))
-    except (pa.ArrowException, IndexError, KeyError, ValueError) as error:
+    except (pa.ArrowException, IndexError, KeyError, OSError, ValueError) as error:
         _group.cache_clear()
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         raise ImageError(
             Reason.UNREADABLE,
             f"{ref.key}: {ref.path} is damaged there, or was changed: "

@@ -20,7 +20,6 @@ from transforms.inputs.archives import (
 )
 from transforms.inputs.folders import is_hidden, walk_folder
 from transforms.inputs.lost_inputs import tell_read, tell_unreadable
-from transforms.inputs.parquet_cells import is_cell, read_cell
 from transforms.inputs.roots import InputRoot, printable
 from transforms.storage import files
 
@@ -167,7 +166,10 @@ def _folder_problem(path: str) -> str:
 
 
 def _read(ref: ImageRef) -> bytes:
-    if is_cell(ref):
+    if ref.member and ref.path.lower().endswith(".parquet"):
+        # Late: whoever only asks for help needs no Arrow.
+        from transforms.inputs.parquet_cells import read_cell
+
         return read_cell(ref)
     if ref.member:
         return read_member(ref)

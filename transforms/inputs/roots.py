@@ -93,7 +93,12 @@ def places_of(argument: str) -> tuple[str, ...]:
         argument: An argument of the command line.
     """
     _, path = _split_name(argument)
-    path = _SCHEME.sub("", path)
+    if match := _SCHEME.match(path):
+        path = path[match.end() :]
+        if "{" in path:
+            path = path[: path.index("{")].rpartition("/")[0] or "."
+    elif path.startswith("tfds:/"):
+        path = path.removeprefix("tfds:").partition("#")[0]
     if is_remote(path):
         return (_fixed_folder(path) if _MAGIC.search(path) else path,)
     if os.path.lexists(path) or not _MAGIC.search(path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import tarfile
 
 import numpy as np
@@ -12,8 +13,11 @@ from PIL import Image
 
 from pipelines import cli
 from pipelines.command.inputs import list_pictures
+from pipelines.ingest import job
+from pipelines.ingest.config import IngestConfig
 from transforms.images.decoder import decode_image
 from transforms.inputs.reading import read_image
+from transforms.storage.folder import OutputFolder
 
 
 def picture(seed, width=48, height=40):
@@ -160,6 +164,15 @@ def test_a_data_set_in_a_bucket_is_an_input(run, shards, tmp_path, memory_bucket
         expected = decode_image(picture(number)).pixels
         assert np.abs(pixels.astype(int) - expected).mean() < 20
         assert found.index.read(ref.about).label == ("1" if number == 1 else "0")
+
+
+def test_what_ends_a_job_travels_to_where_it_ends(shards, tmp_path):
+    config = IngestConfig(input=(shards,), output=str(tmp_path / "out"), name="a")
+    made = job.plan(config)
+    made.listing.write(OutputFolder(str(tmp_path / "out")))
+    there = pickle.loads(pickle.dumps(job._at_end(made)))
+    assert there.annotated.annotations == 3
+    assert len(job.balances(there, {})) == 3
 
 
 def test_an_input_inside_the_output_is_refused(run, tmp_path):

@@ -220,9 +220,14 @@ def test_the_real_files_are_read(shared):
 
 def test_what_is_no_list_of_annotations_is_refused(instances):
     path = pathlib.Path(instances([]))
-    for found, problem in (('{"1": {}}', "no 'annotations'"), ("[[]]", "other types")):
-        text = path.read_text().replace('"annotations": []', f'"annotations": {found}')
-        other = path.with_name(f"{len(found)}.json")
-        other.write_text(text)
+    for number, (was, found, problem) in enumerate(
+        [
+            ('"annotations": []', '"annotations": {"1": {}}', "no 'annotations'"),
+            ('"annotations": []', '"annotations": [[]]', "other types"),
+            ('"license": 2', '"license": [2]', "other types"),
+        ]
+    ):
+        other = path.with_name(f"{number}.json")
+        other.write_text(path.read_text().replace(was, found))
         with pytest.raises(ValueError, match=problem):
             read_coco(str(other))

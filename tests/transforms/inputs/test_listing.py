@@ -10,7 +10,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import ImageRef
-from transforms.inputs import listing
+from transforms.inputs import listed as module
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.inputs.reading import read_image
 
@@ -18,14 +18,14 @@ ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system
 
 
 def read_back(output, refs):
-    listed = Listing()
+    found = Listing()
     for ref in refs:
-        listed.add(ref)
-    return ReadListing(listed.write(output))
+        found.add(ref)
+    return ReadListing(found.write(output))
 
 
 def test_refs_come_back_whole(output, monkeypatch):
-    monkeypatch.setattr(listing, "_REFS_A_FILE", 2)
+    monkeypatch.setattr(module, "_REFS_A_FILE", 2)
     refs = [
         ImageRef("a.jpg", "x", "/x/a.jpg", size=12),
         ImageRef("t/b.jpg", "t", "/t.tar", "b.jpg", offset=512, size=7),
@@ -37,8 +37,8 @@ def test_refs_come_back_whole(output, monkeypatch):
 
 
 def test_references_are_spread_one_by_one_until_there_are_many(output, monkeypatch):
-    monkeypatch.setattr(listing, "_SLICES", 4)
-    monkeypatch.setattr(listing, "_MOST_A_SLICE", 3)
+    monkeypatch.setattr(module, "_SLICES", 4)
+    monkeypatch.setattr(module, "_MOST_A_SLICE", 3)
     refs = [ImageRef(f"{n:02}.jpg", "x", f"/x/{n}.jpg") for n in range(30)]
     for count, together in ((0, 1), (7, 1), (8, 2), (30, 3)):
         listed = Listing()

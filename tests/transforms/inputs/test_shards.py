@@ -2,6 +2,7 @@
 
 import pytest
 
+from transforms.inputs.roots import places_of
 from transforms.inputs.shards import expand_braces, find_shards
 
 
@@ -43,3 +44,18 @@ def test_shards_of_a_folder_and_of_patterns(tmp_path):
         names("a/{1..2}.parquet")
     with pytest.raises(ValueError, match=r"notes\.txt is no shard"):
         names("a/notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("argument", "place"),
+    [
+        ("webdataset:/a/b", "/a/b"),
+        ("x=webdataset:gs://b/s/*.tar", "gs://b/s"),
+        ("webdataset:/a/{0..3}/x.tar", "/a"),
+        ("parquet:/a/train-{0..3}.parquet", "/a"),
+        ("tfds:/a/set#train", "/a/set"),
+        ("tfds:coco/2014", "tfds:coco/2014"),
+    ],
+)
+def test_the_place_of_shards_is_kept_apart_from_the_output(argument, place):
+    assert places_of(argument) == (place,)

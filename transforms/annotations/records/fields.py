@@ -161,8 +161,14 @@ def annotation_of_fields(fields: Mapping[str, Any], classes: Classes) -> Annotat
         for side in _SIDES:
             left.pop(side, None)
     if left:
-        known["metadata"] = json.dumps(left, sort_keys=True, default=str)
+        known["metadata"] = _json(left)
     return Annotation(captions=tuple(captions), wrong=tuple(wrong), **known)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """Return values as JSON; numbers that it has not, and other types, as texts."""
+    text = json.dumps(values, default=str)
+    return json.dumps(json.loads(text, parse_constant=str), sort_keys=True)
 
 
 def _captions(value: Any) -> list[str] | None:

@@ -19,7 +19,7 @@ from transforms.annotations.records.record_set import Found
 from transforms.annotations.records.splits import split_of_shard
 from transforms.annotations.sources import Annotation
 from transforms.elements import ImageError, ImageRef
-from transforms.inputs.parquet_cells import ENDING, cell_name, read_cell
+from transforms.inputs.parquet_cells import ENDING, cell_name, is_damage, read_cell
 from transforms.inputs.roots import printable
 from transforms.inputs.shards import find_shards
 from transforms.storage.files import open_file
@@ -57,7 +57,9 @@ class ParquetPictures:
         for name, path in find_shards(self.pattern, (ENDING,)):
             try:
                 yield from _File(path, printable(name), source, found).records()
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                if not is_damage(error):
+                    raise
                 raise ValueError(
                     f"{path} is no Parquet file, or only a part of it: "
                     f"{shown(str(error), 200)}. Fetch it again"
@@ -96,9 +98,14 @@ class _File:
             masks = [name for name in others if name in _MASKS][:1]
             for name in others:
                 if name not in masks:
-                    self.found.left_out[f"column {name}"] += parquet.metadata.num_rows
+                    self.found.left_out[f"column {name}"] += 1
             self._take_classes(about)
-            columns = [name for name in schema.names if name not in pictures]
+            columns = []
+            for field in schema:
+                if _is_bytes(field.type) and field.name not in pictures:
+                    self.found.left_out[f"column {field.name}"] += 1
+                elif field.name not in pictures:
+                    columns.append(field.name)
             columns += [f"{column}.path"] * pa.types.is_struct(
                 schema.field(column).type
             )

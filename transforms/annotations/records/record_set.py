@@ -10,7 +10,7 @@ from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.records.fields import Classes
 from transforms.annotations.sources import NO_CLASS, Annotation
 from transforms.elements import ImageRef
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 
 # Of what is wrong with annotations that belong to no picture, so many are kept.
 _MOST_STRAYS: Final = 10_000

@@ -12,8 +12,8 @@ from typing import Any, Final
 from transforms.annotations.records.examples import Place, Values, examples
 from transforms.annotations.records.fields import annotation_of_fields
 from transforms.annotations.records.record_set import Found
+from transforms.annotations.records.tfds_root import TfdsRoot, image_feature
 from transforms.annotations.sources import SPLIT_NAMES, Annotation
-from transforms.annotations.tfds_source import TfdsRoot, image_feature
 from transforms.elements import ImageRef
 from transforms.storage.files import open_file
 

@@ -280,6 +280,10 @@ def _fields(ending: str, text: str) -> Mapping[str, Any]:
         raise ValueError(f"it is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"it is {shown(found)}, expected an object of JSON")
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a text has half a character (a lone surrogate)") from error
     return found
 
 

@@ -51,7 +51,8 @@ def test_pictures_classes_and_columns(tmp_path):
             "image": [{"bytes": p, "path": f"{n}.png"} for n, p in enumerate(pictures)],
             "label": [1, 0, 1, 0, -1],
             "caption": list("abcde"),
-            "score": [0.5] * 5,
+            "score": [0.5, 1.0, float("nan"), 2.0, None],
+            "sound": [b"x"] * 5,
         },
         {**IMAGE, **CLASS},
         row_group_size=2,
@@ -68,7 +69,9 @@ def test_pictures_classes_and_columns(tmp_path):
     assert [s.label_index for s in said] == [1, 0, 1, 0, -1]
     assert {s.split for s in said} == {"train"}
     assert said[2].captions == ("c",)
-    assert json.loads(said[0].metadata) == {"score": 0.5}
+    scores = [json.loads(s.metadata or "{}").get("score") for s in said]
+    assert scores == [0.5, 1.0, "NaN", 2.0, None]
+    assert data.found.left_out == {"column sound": 1}
     assert list(data.classes()) == ["cat", "dog"]
 
 

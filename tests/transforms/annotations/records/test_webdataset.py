@@ -166,6 +166,7 @@ def test_an_annotation_without_a_picture_is_told(tmp_path):
         ),
         ([("a.png", b"a"), ("a.json", "{")], ["0.tar/a.png"], "its .json .* not JSON"),
         ([("a.png", b"a"), ("a.json", "[" * 9999)], ["0.tar/a.png"], "not JSON"),
+        ([("a.png", b"a"), ("a.json", {"label": "\ud800"})], ["0.tar/a.png"], "half"),
         ([("a.png", b"a"), ("a.json", [1])], ["0.tar/a.png"], "expected an object"),
         ([("a.png", b"a"), ("a.txt", b"\xff\xfea\0")], ["0.tar/a.png"], "UTF-16"),
         ([("a.png", b"a"), ("a.cls", "-> x")], ["0.tar/a.png"], "a link"),
