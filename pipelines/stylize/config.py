@@ -41,14 +41,13 @@ class StylizeConfig:
     """
 
     content: tuple[str, ...] = required(
-        f"photographs: outputs of ingest and stylize, {flags.IMAGES}",
+        f"photographs: {flags.IMAGES}",
         metavar="P",
         path="read",
     )
     style: tuple[str, ...] = option(
         (),
-        f"paintings: outputs of ingest and stylize, {flags.IMAGES}; may be left out "
-        "where a style bank has them all",
+        f"paintings: {flags.IMAGES}; may be left out where a style bank has them all",
         metavar="P",
         path="read",
     )
@@ -83,6 +82,14 @@ class StylizeConfig:
         path="read",
         words=PAIRINGS,
     )
+    region_styles: str = option(
+        "",
+        "a .csv or .parquet with the columns class, style, by: the objects of the "
+        "photographs, which --content must know, take styles of their own",
+        metavar="FILE",
+        path="read",
+        launcher=True,
+    )
     styles_per_content: int | None = option(
         None,
         "paintings that each photograph meets with --pairing sample, 1 when not given",
@@ -99,6 +106,14 @@ class StylizeConfig:
         "pictures along a side of the sheet of --pairing corners, 5 when not given",
         between(2, 20),
         metavar="N",
+    )
+    keep_original: float = option(
+        0.0,
+        "keep this share of the photographs as they are, too, chosen by a hash: a "
+        "picture more of the style original, decoded, shrunk and encoded like the "
+        "others",
+        SHARE,
+        metavar="SHARE",
     )
     outside_masks: bool = option(
         False,
@@ -199,6 +214,12 @@ class StylizeConfig:
             "--outside-masks",
             "",
             "a file of pairs as --pairing beside it",
+        )
+        require(
+            not self.region_styles or self.pairing == "grid",
+            "--pairing",
+            self.pairing,
+            "no --region-styles beside it, which says what meets what",
         )
         both = self.metrics and self.metrics_fraction > 0
         require(not both, "--metrics-fraction", self.metrics_fraction, "no --metrics")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from pipelines.stylize.config import StylizeConfig
-from pipelines.stylize.plan import StylizePlan, dry_pairing
+from pipelines.stylize.plan import StylizePlan, dry_pairing, with_originals
 from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import Count, ImageError, ImageRef
 from transforms.images.load import load_bytes
@@ -66,7 +66,7 @@ def dry_run(config: StylizeConfig, plan: StylizePlan) -> Forecast:
     cells = PlanCells(
         output,
         plan.settings,
-        dry_pairing(config, plan),
+        with_originals(config, dry_pairing(config, plan)),
         config.layout,
         config.output_format,
         config.measured_share,

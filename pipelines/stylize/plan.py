@@ -1,6 +1,7 @@
 """What `stylebeam stylize` finds out before it writes anything."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -11,16 +12,18 @@ from pipelines.command.apart import checker
 from pipelines.command.inputs import Pictures, list_pictures
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
+from transforms.annotations.annotation_index import read_annotation
 from transforms.annotations.known_of_cells import (
     CellAnnotations,
     Facts,
     facts_digest,
     facts_of,
 )
+from transforms.annotations.map_pixels import VOID
 from transforms.inputs.listing import Listing
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.stylize.cells import StylizeSettings
+from transforms.stylize.cells import ORIGINAL_ID, StylizeSettings
 from transforms.stylize.earlier_failures import Retry, failed_before
 from transforms.stylize.pair_table import (
     PairFile,
@@ -31,12 +34,16 @@ from transforms.stylize.pair_table import (
 from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
+    KeepOriginals,
     Pairing,
     RowsPairing,
     SamplePairing,
     TablePairing,
     corner_weights,
+    is_kept,
 )
+from transforms.stylize.regions.region_pairing import RegionPairing
+from transforms.stylize.regions.rules import RegionRule, Source, read_rules
 from transforms.stylize.style_bank import BankFile, BankSettings, bank_file, check_bank
 
 _CORNER_STEPS: Final = 5
@@ -56,6 +63,7 @@ class StylizePlan:
         settings: What changes bytes but not paths.
         bank: A given style bank.
         pairs: Rows of a table of pairs; None for the other ways of pairing.
+        rules: Which objects take which styles; none for the other ways of pairing.
         retry: What failed before, where only that is wanted.
     """
 
@@ -68,6 +76,7 @@ class StylizePlan:
     settings: StylizeSettings
     bank: BankFile | None
     pairs: Sequence[dict[str, Any]] | None
+    rules: tuple[RegionRule, ...]
     retry: Retry | None
 
     @property
@@ -105,9 +114,12 @@ class StylizePlan:
             "output_format": config.output_format,
             "seed": seed,
         }
-        if config.output_format == "parquet":
-            # Every file has the names of all classes, and is not written again.
+        if config.output_format in ("parquet", "tfrecord"):
+            # Every file has numbers of classes, and is not written again.
             identity["classes"] = list(self.pictures.classes)
+        if config.output_format == "tfrecord":
+            categories = map(dataclasses.asdict, self.pictures.categories)
+            identity["categories"] = list(categories)
         return identity
 
 
@@ -143,6 +155,8 @@ def plan(config: StylizeConfig) -> StylizePlan:
         bank, bank_keys = _bank(config, bundle)
         style_count = style_count or len(bank_keys)
     _check_counts(config, contents.count, style_count)
+    if config.keep_original:
+        _check_keys([*(ref.key for ref in styles.refs()), *bank_keys])
     pairs = _pairs(config, contents, styles, bank_keys)
     _check_masks(config, pairs or ())
     return StylizePlan(
@@ -155,6 +169,7 @@ def plan(config: StylizeConfig) -> StylizePlan:
         settings=settings,
         bank=bank,
         pairs=pairs,
+        rules=_rules(config, pictures, styles, bank_keys),
         retry=_retry(config) if config.retry_failed else None,
     )
 
@@ -179,8 +194,12 @@ def _style_facts(paintings: Pictures) -> Mapping[str, Facts]:
 
 def pairing_of(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     """Return how contents meet styles; writes the table of pairs, if there is one."""
+    output = OutputFolder(config.output)
     if plan.pairs is not None:
-        return TablePairing(write_pair_table(OutputFolder(config.output), plan.pairs))
+        return TablePairing(write_pair_table(output, plan.pairs))
+    if plan.rules:
+        read = functools.partial(read_annotation, output)
+        return RegionPairing(plan.rules, config.alpha, read)
     return dry_pairing(config, plan)
 
 
@@ -188,6 +207,8 @@ def dry_pairing(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     """Return how contents meet styles, with the pairs of a table in memory."""
     if plan.pairs is not None:
         return RowsPairing(plan.pairs)
+    if plan.rules and plan.pictures.index is not None:
+        return RegionPairing(plan.rules, config.alpha, plan.pictures.index.read)
     if config.pairing == "sample":
         return SamplePairing(
             config.alpha, config.styles_per_content or 1, config.seed or 0
@@ -198,17 +219,27 @@ def dry_pairing(config: StylizeConfig, plan: StylizePlan) -> Pairing:
     return GridPairing(config.alpha)
 
 
+def with_originals(config: StylizeConfig, pairing: Pairing) -> Pairing:
+    """Return a pairing, with the originals that are to be kept."""
+    share = config.keep_original
+    return KeepOriginals(pairing, share) if share else pairing
+
+
 def most_cells(config: StylizeConfig, plan: StylizePlan) -> int:
     """Return how many cells there are when every image can be decoded."""
+    kept = 0
+    if config.keep_original:
+        keys = (ref.key for ref in plan.contents.refs())
+        kept = sum(is_kept(key, config.keep_original) for key in keys)
     if plan.pairs is not None:
-        return len(plan.pairs)
-    per_content = plan.style_count
+        return len(plan.pairs) + kept
+    per_content = 1 if plan.rules else plan.style_count
     if config.pairing == "sample":
         per_content = config.styles_per_content or 1
     elif config.pairing == "corners":
         steps = config.corner_steps or _CORNER_STEPS
         per_content = len(corner_weights(plan.style_count, steps))
-    return plan.content_count * per_content * len(config.alpha)
+    return plan.content_count * per_content * len(config.alpha) + kept
 
 
 def _bank(config: StylizeConfig, bundle: Bundle) -> tuple[BankFile, list[str]]:
@@ -253,6 +284,16 @@ def _check_counts(config: StylizeConfig, contents: int, styles: int) -> None:
         )
 
 
+def _check_keys(keys: Iterable[str]) -> None:
+    """Refuse a style that readers of shards could take for an original."""
+    if ORIGINAL_ID in keys:
+        raise UsageError(
+            f"--keep-original: there is a style file named {ORIGINAL_ID!r}, and so is "
+            "the style of photographs that are kept. Rename the file; with a suffix, "
+            f"such as {ORIGINAL_ID}.png, it is a style like any other"
+        )
+
+
 def _pairs(
     config: StylizeConfig,
     contents: Listing,
@@ -277,6 +318,33 @@ def _pairs(
     if not rows:
         raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
     return rows
+
+
+def _rules(
+    config: StylizeConfig,
+    pictures: Pictures,
+    styles: Listing,
+    bank_keys: Sequence[str],
+) -> tuple[RegionRule, ...]:
+    if not config.region_styles:
+        return ()
+    # A class that both objects and a panoptic map have is that of the objects.
+    classes: dict[str, Source] = {}
+    if pictures.has_maps:
+        classes |= dict.fromkeys(map(str, range(VOID)), "mask")
+    classes |= dict.fromkeys((c.name for c in pictures.segment_categories), "panoptic")
+    classes |= dict.fromkeys((c.name for c in pictures.categories), "objects")
+    if pictures.index is None or not classes:
+        raise UsageError(
+            f"--region-styles {config.region_styles}: nothing is known of objects in "
+            "--content. Give a data set that `ingest` made with them, such as with "
+            "--kind coco --instances FILE, or with --masks"
+        )
+    keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
+    try:
+        return read_rules(config.region_styles, classes, keys)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--region-styles {config.region_styles}: {error}") from error
 
 
 def _check_masks(config: StylizeConfig, pairs: Iterable[Mapping[str, Any]]) -> None:

@@ -42,6 +42,7 @@ def write_output(
     failed=(),
     metrics=None,
     size=(128, 96),
+    originals=False,
 ):
     """Write what the steps before the gallery write, then the gallery.
 
@@ -56,36 +57,35 @@ def write_output(
         preview = thumbnails.preview(picture(index + 10, 80, 80))
         output.write(f"gallery/style/{image_id(key)}.jpg", preview)
     rows = [[] for _ in range(parts)]
+    cells = [(s, style, alpha) for s, style in enumerate(styles) for alpha in alphas]
+    if originals:
+        cells.append((len(styles), "original", 0.0))
     for c, content in enumerate(contents):
-        for s, style in enumerate(styles):
-            for alpha in alphas:
-                stem = image_id(style) + (
-                    "" if alpha == 1 else f"@a{alpha * 1000:04.0f}"
-                )
-                path = f"{image_id(content)}/{stem}.jpg"
-                done = (c, s) not in failed
-                if done:
-                    data = thumbnails.preview(picture(c * 5 + s, height, width))
-                    output.write(f"images/{path}", data)
-                    thumbnails.write_thumbnail(output, f"images/{path}", data)
-                rows[c % parts].append(
-                    {
-                        "content_id": image_id(content),
-                        "content_key": content,
-                        "styles": [
-                            {"id": image_id(style), "key": style, "weight": 1.0}
-                        ],
-                        "alpha": alpha,
-                        "original_width": 128,
-                        "original_height": 96,
-                        "width": width,
-                        "height": height,
-                        "path": f"images/{path}",
-                        "bundle_id": "b00000000001",
-                        "status": "done" if done else "failed",
-                        "metrics": measured((metrics or {}).get((c, s))),
-                    }
-                )
+        for s, style, alpha in cells:
+            style_id = "original" if style == "original" else image_id(style)
+            stem = style_id + ("" if alpha in (0, 1) else f"@a{alpha * 1000:04.0f}")
+            path = f"{image_id(content)}/{stem}.jpg"
+            done = (c, s) not in failed
+            if done:
+                data = thumbnails.preview(picture(c * 5 + s, height, width))
+                output.write(f"images/{path}", data)
+                thumbnails.write_thumbnail(output, f"images/{path}", data)
+            rows[c % parts].append(
+                {
+                    "content_id": image_id(content),
+                    "content_key": content,
+                    "styles": [{"id": style_id, "key": style, "weight": 1.0}],
+                    "alpha": alpha,
+                    "original_width": 128,
+                    "original_height": 96,
+                    "width": width,
+                    "height": height,
+                    "path": f"images/{path}",
+                    "bundle_id": "b00000000001",
+                    "status": "done" if done else "failed",
+                    "metrics": measured((metrics or {}).get((c, s))),
+                }
+            )
     pages = []
     for k, part in enumerate(rows):
         name = f"manifest/part-{k:05d}-of-{parts:05d}.parquet"
@@ -176,6 +176,28 @@ def test_light_shows_picture_beside_its_originals(browser, tmp_path):
         f"images/{image_id('dog.jpg')}/{image_id('art/s1.jpg')}.jpg"
     )
     assert browser.texts(".failed") == ["failed"]
+
+
+def test_originals_are_a_column_without_a_style_or_a_strength(browser, tmp_path):
+    page = write_output(tmp_path, PLAIN, ["s1.jpg"], alphas=(0.5, 1.0), originals=True)
+    browser.open(page)
+
+    # At one strength, the originals beside it.
+    assert browser.texts(".column .name") == ["original", "s1.jpg"]
+    assert browser.texts("#alpha-choices button") == ["all", "0.5", "1"]
+    assert browser.texts("#totals") == ["9 pictures · 3 contents · 1 style"]
+    browser.until(
+        "[...document.images].filter(image => image.closest('main'))"
+        ".every(image => image.complete && image.naturalWidth > 0)"
+    )
+    assert browser.ask("document.querySelector('.missing')") is None
+    browser.click(".cell")
+    until_light_is_loaded(browser)
+    assert browser.texts("#refs .cap") == ["dog.jpg"]
+    assert browser.texts("#alpha") == ["none"]
+    assert browser.ask("document.getElementById('full').alt") == (
+        "dog.jpg, the original"
+    )
 
 
 def test_arrow_keys_walk_and_escape_closes(browser, tmp_path):

@@ -280,6 +280,23 @@ LABELLED_MANIFEST: Final = pa.schema(
         *_columns(pa.int64(), "mask_offset", "mask_length"),
         *_columns(pa.int64(), "panoptic_offset", "panoptic_length"),
         *_columns(pa.string(), "mask_sha256", "panoptic_sha256"),
+        # Where near-duplicates are grouped: whether the hash says too little to compare
+        # it, and the key of the best picture of its group.
+        ("flat", pa.bool_()),
+        ("near_group", pa.string()),
+    ]
+)
+
+# One row a picture whose bytes are in another split too, or under another class.
+COPIES: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("split", pa.string()),
+        ("label", pa.string()),
+        # The first picture of these bytes, by key.
+        ("first_key", pa.string()),
+        ("first_split", pa.string()),
+        ("first_label", pa.string()),
     ]
 )
 

@@ -34,7 +34,7 @@ class StylizeBlock:
         refs: All contents with its bytes.
         paintings: The pictures to make.
         style_mean: float32 [paintings, channels], blends blended; of a masked picture,
-            which is alone in its block, [styles, channels].
+            which is alone in its block, [styles, channels]; an original has none.
         style_std: float32, in the shape of `style_mean`.
         styles: Where the styles are, by id: only where their pixels are needed.
     """
@@ -127,11 +127,11 @@ def split_blocks(
     large = height * width > MAX_TILE_PIXELS
     size = max(1, (CANVAS_PIXELS if large else BLOCK_PIXELS) // (height * width))
     paintings = content.planned.paintings
-    together = [p for p in paintings if not p.recipe.masks]
+    together = [p for p in paintings if p.recipe.is_blended]
     for start in range(0, len(together), size):
         yield _block(content, together[start : start + size], bank, style_refs)
     for painting in paintings:
-        if painting.recipe.masks:
+        if not painting.recipe.is_blended:
             yield _block(content, [painting], bank, style_refs)
 
 
@@ -154,7 +154,7 @@ def _vectors(painting: Painting, bank: StyleBank) -> tuple[Any, Any]:
     """Return the statistics of a painting: blended, or style by style for masks."""
     places = list(painting.recipe.places)
     mean, std = bank.mean[places], bank.std[places]
-    if painting.recipe.masks or len(places) == 1:
+    if len(places) == 1 or not painting.recipe.is_blended:
         return mean, std
     weights = [share.weight for share in painting.recipe.styles]
     return blend(weights, mean, std)

@@ -16,6 +16,9 @@ from transforms.elements import ImageRef, PreserveColor, image_id
 BANK_NAME: Final = "styles.parquet"
 """Name of the style bank in an output."""
 
+ORIGINAL_ID: Final = "original"
+"""Id and key of the style of originals; that of a painting ends in a hash."""
+
 PictureFormat = Literal["jpg", "png"]
 Layout = Literal["grid", "tree"]
 OutputFormat = Literal["files", "tfrecord", "webdataset", "parquet"]
@@ -73,6 +76,10 @@ class StyleShare:
     mask_sha256: str | None = None
 
 
+# The style of a photograph that is kept as it is: no file, and so no hash of one.
+ORIGINAL: Final = StyleShare(ORIGINAL_ID, ORIGINAL_ID, "")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cell:
     """One picture to make.
@@ -108,9 +115,12 @@ def cell_path(
     'images/train-cat-1-jpg-3415ba23baa9/waves-ba9876543210@a0500.jpg'
     >>> cell_path(cat, [waves], 1.0, "jpg", "tree")
     'images/train/cat/1-jpg-3c2e2d6a4c0f@waves-ba9876543210.jpg'
+    >>> cell_path(cat, [ORIGINAL], 0.0, "jpg", "tree")
+    'images/train/cat/1-jpg-3c2e2d6a4c0f@original.jpg'
     """
     # A full-strength picture keeps its plain name when other alphas join it later.
-    strength = "" if alpha == 1 else f"@a{round(alpha * 1000):04d}"
+    plain = alpha == 1 or tuple(styles) == (ORIGINAL,)
+    strength = "" if plain else f"@a{round(alpha * 1000):04d}"
     name = f"{styles_name(styles)}{strength}.{picture_format}"
     if layout == "grid":
         return f"images/{content.id}/{name}"

@@ -15,6 +15,7 @@ from transforms.images.decoder import decode_image
 from transforms.images.thumbnails import thumbnail_of
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import read_rows
+from transforms.stylize.cells import ORIGINAL_ID
 from transforms.stylize.pairing import BlendPairing
 
 SHEETS: Final = "sheets"
@@ -82,7 +83,7 @@ def write_sheets(
     """Write the sheets of the contents of one manifest part; yield their names."""
     rows = read_rows(output.path(part))
     for content, group in itertools.groupby(rows, key=lambda row: row["content_id"]):
-        cells = list(group)
+        cells = [row for row in group if row["styles"][0]["id"] != ORIGINAL_ID]
         keys = sorted({style["key"] for row in cells for style in row["styles"]})
         for alpha in pairing.alphas:
             chosen = {

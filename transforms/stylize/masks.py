@@ -16,6 +16,7 @@ from transforms.inputs.roots import printable
 from transforms.run_cache import kept_for_a_run
 from transforms.storage.files import MAX_BYTES, read_file
 from transforms.stylize.pairing import Recipe
+from transforms.stylize.regions.layers import Layers
 
 _WHITE: Final = 255
 
@@ -172,11 +173,13 @@ def regions_of(
 
 
 def load_regions(recipe: Recipe, content: LoadedImage) -> Regions:
-    """Return the regions of a masked picture, as `regions_of`.
+    """Return the regions of a picture by its masks, as `regions_of`, or its objects.
 
     Raises:
         ImageError: A mask cannot be used, as `load_mask`.
     """
+    if recipe.layers is not None:
+        return _regions_of_objects(recipe, recipe.layers, content)
     masks: list[Mask | None] = []
     notes = []
     for path, share in zip(recipe.masks, recipe.styles, strict=True):
@@ -191,3 +194,21 @@ def load_regions(recipe: Recipe, content: LoadedImage) -> Regions:
         [share.key for share in recipe.styles],
         notes,
     )
+
+
+def _regions_of_objects(
+    recipe: Recipe, layers: Layers, content: LoadedImage
+) -> Regions:
+    """Return the regions that objects take; no pixel is in two of them."""
+    height, width, _ = content.pixels.shape
+    original = (content.original_width, content.original_height)
+    taken = layers.places(original, (width, height))
+    places = [int(place) for place in np.unique(taken)]
+    # A style comes before the photograph itself.
+    places.sort(key=lambda place: (place < 0, place))
+    shares = np.stack([(taken == place) * np.uint8(_WHITE) for place in places])
+    hidden = [
+        share.key for place, share in enumerate(recipe.styles) if place not in places
+    ]
+    note = f"empty region: {', '.join(hidden)}" if hidden else None
+    return Regions(shares, np.ones(len(places), np.float32), places, note)

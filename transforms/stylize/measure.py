@@ -92,7 +92,7 @@ def _measure(
         _style_moments(model, share.sha256, block.styles[share.id], style_size)
         for share in recipe.styles
     ]
-    if not recipe.masks:
+    if not recipe.has_regions:
         weights = [share.weight for share in recipe.styles]
         goal = Goal(_mixed(weights, vectors), recipe.alpha)
         return ruler.measure(picture, model.seen(image), goal)

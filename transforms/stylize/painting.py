@@ -39,9 +39,11 @@ def paint_block(
         preserve_color: How the colours of the content are kept.
         style_size: Shortest side of styles whose pixels are needed; 0 keeps theirs.
     """
+    if block.paintings and block.paintings[0].recipe.is_original:
+        return [Painted(block.content.pixels)]
     if preserve_color == "histogram":
         return [_paint_recolored(model, block, p, style_size) for p in block.paintings]
-    if block.paintings and block.paintings[0].recipe.masks:
+    if block.paintings and block.paintings[0].recipe.has_regions:
         results = [_try(_paint_masked, model, block, block.style_mean, block.style_std)]
     else:
         places = range(len(block))
@@ -135,6 +137,8 @@ def _paint_masked(
 ) -> Result:
     recipe = block.paintings[0].recipe
     regions = load_regions(recipe, block.content)
+    if recipe.layers is not None and max(regions.places) < 0:
+        return Painted(block.content.pixels, regions.note)  # No part is to be seen.
     alphas = [recipe.alpha if place >= 0 else 0.0 for place in regions.places]
     chosen = np.maximum(regions.places, 0)
     pictures, finite = model.get().paint_regions(
@@ -165,7 +169,7 @@ def _paint_pair(
         style = to_float(style_pixels(block.styles[share.id], style_size))
         vectors.append(model.get().encode_style(match_colors(style, content)[None]))
     mean, std = (np.concatenate(part) for part in zip(*vectors, strict=True))
-    if painting.recipe.masks:
+    if painting.recipe.has_regions:
         return _paint_masked(model, _alone(block, painting), mean, std)
     weights = [share.weight for share in painting.recipe.styles]
     mixed = blend(weights, mean, std) if len(weights) > 1 else (mean, std)

@@ -1,5 +1,7 @@
 """Which content meets which styles: grid, sample, blends, or a table of pairs.
 
+Some contents may be kept as they are, too.
+
 Each way is a function of one content and the style bank alone, so the product is
 expanded inside the pipeline and does not depend on runner, order or shard count.
 """
@@ -17,7 +19,9 @@ import numpy.typing as npt
 
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.storage.parquet import read_rows
-from transforms.stylize.cells import StyleShare
+from transforms.storage.parts import unit_hash
+from transforms.stylize.cells import ORIGINAL, StyleShare
+from transforms.stylize.regions.layers import Layers
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -32,12 +36,33 @@ class Recipe:
         alpha: Strength in [0, 1].
         masks: Path of the mask of each style, empty where it has none; no masks at all
             where the styles are blended over the whole picture.
+        layers: Objects that take the styles; None where there are no such regions.
     """
 
     styles: tuple[StyleShare, ...]
     places: tuple[int, ...]
     alpha: float
     masks: tuple[str, ...] = ()
+    layers: Layers | None = None
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the content is kept as it is."""
+        return self.styles == (ORIGINAL,)
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether each style is for a part of the picture."""
+        return bool(self.masks) or self.layers is not None
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether one set of statistics makes the whole picture."""
+        return not (self.has_regions or self.is_original)
+
+
+KEPT: Final = Recipe((ORIGINAL,), (), 0.0)
+"""A content as it is: no style, and so no strength."""
 
 
 class Pairing(Protocol):
@@ -148,8 +173,8 @@ class TablePairing:
     path: str
 
     @functools.cached_property
-    def _places(self) -> "_Places":
-        return _Places()
+    def _places(self) -> "Places":
+        return Places()
 
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
@@ -177,8 +202,8 @@ class RowsPairing:
         return rows
 
     @functools.cached_property
-    def _places(self) -> "_Places":
-        return _Places()
+    def _places(self) -> "Places":
+        return Places()
 
     def recipes(
         self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
@@ -188,7 +213,46 @@ class RowsPairing:
         yield from _row_recipes(rows, styles, self._places.of(styles))
 
 
-class _Places:
+@dataclasses.dataclass(frozen=True)
+class KeepOriginals:
+    """Another pairing, and some contents also as they are.
+
+    A content that meets no style has no original either: it is no part of the output.
+
+    Attributes:
+        pairing: How contents meet styles.
+        share: Share of the contents that are kept, in [0, 1].
+    """
+
+    pairing: Pairing
+    share: float
+
+    def recipes(
+        self, content: ImageRef, content_sha256: str, styles: Sequence[StyleShare]
+    ) -> Iterator[Recipe]:
+        """Yield what the pairing yields, then the content itself."""
+        paired = False
+        for recipe in self.pairing.recipes(content, content_sha256, styles):
+            paired = True
+            yield recipe
+        if paired and is_kept(content.key, self.share):
+            yield KEPT
+
+
+def is_kept(key: str, share: float) -> bool:
+    """Return whether the original of a content is kept: a function of its key alone.
+
+    A larger share keeps the same ones, and more.
+
+    Args:
+        key: Key of the content.
+        share: Share of the contents that are kept, in [0, 1].
+    """
+    # Not the hash of the key as it is: that one chooses the splits of `ingest`.
+    return unit_hash(f"original/{key}") < share
+
+
+class Places:
     """Where each style of a bank is, found once for all contents."""
 
     def __init__(self) -> None:

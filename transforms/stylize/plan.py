@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
+from transforms.images.load import LoadedImage
 from transforms.images.thumbnails import (
     has_thumbnail,
     is_shown,
@@ -22,6 +23,7 @@ from transforms.storage.parquet import Row
 from transforms.storage.parts import unit_hash
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import (
+    ORIGINAL,
     Cell,
     Layout,
     OutputFormat,
@@ -145,9 +147,12 @@ class PlanCells:
         seen: set[str] = set()
         for ref in refs:
             try:
+                if self.annotations is not None and not self.dry:
+                    self.annotations.check(ref)
                 for recipe in self.pairing.recipes(ref, sha256, styles):
                     keys = {share.key for share in recipe.styles}
-                    if only_styles is None or keys & only_styles:
+                    looked_at = only_styles is None or keys & only_styles
+                    if looked_at or recipe.is_original:
                         target = Target(ref, self._cell(ref, sha256, recipe))
                         if target.cell.path not in seen:  # or a file of pairs says it
                             seen.add(target.cell.path)  # twice
@@ -230,6 +235,17 @@ class PlanCells:
             return ""
         return self.annotations.digest(ref, [share.id for share in styles])
 
+    def check_turned(self, refs: Sequence[ImageRef], image: LoadedImage) -> None:
+        """Refuse contents whose objects lie elsewhere once EXIF has turned them.
+
+        Raises:
+            ImageError: bad_annotation: where they are cannot be told.
+        """
+        if self.annotations is not None:
+            upright = (image.original_width, image.original_height)
+            for ref in refs:
+                self.annotations.check_turned(ref, upright, image.orientation)
+
     def has_previews(self, names: Sequence[str]) -> bool:
         """Return whether previews of contents are there and whole, where they must be.
 
@@ -240,7 +256,9 @@ class PlanCells:
         return all(is_shown(self.output, name) for name in names)
 
     def _is_measured(self, cell: Cell) -> bool:
-        return unit_hash(cell.cell_id) < self.metrics_fraction
+        # An original has no style whose loss could be measured.
+        is_styled = cell.styles != (ORIGINAL,)
+        return is_styled and unit_hash(cell.cell_id) < self.metrics_fraction
 
     def _is_shown(self, row: Row, data: bytes) -> bool:
         """Return whether a picture has its thumbnail, made again if it is damaged."""

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import strategies as st
 
 from transforms.elements import ImageError, ImageRef
+from transforms.storage.parts import unit_hash
 from transforms.stylize.cells import StyleShare
 from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
     SamplePairing,
     corner_weights,
+    is_kept,
     sample_styles,
     style_digests,
 )
@@ -117,3 +119,16 @@ def test_a_corner_is_the_style_itself() -> None:
     assert first.styles == (styles(2)[0],)
     assert last.places == (1,)
     assert [share.weight for share in middle.styles] == [0.5, 0.5]
+
+
+def test_originals_are_kept_by_a_hash_that_no_split_uses():
+    keys = [f"train/{i}.jpg" for i in range(4000)]
+    kept = {key for key in keys if is_kept(key, 0.3)}
+    assert 0.27 < len(kept) / len(keys) < 0.33
+    assert kept < {key for key in keys if is_kept(key, 0.4)}
+    assert not any(is_kept(key, 0.0) for key in keys)
+    assert all(is_kept(key, 1.0) for key in keys)
+    # The split of `ingest` is a hash of the key: originals are of every split alike.
+    validation = [key for key in keys if unit_hash(key) < 0.2]
+    share = sum(key in kept for key in validation) / len(validation)
+    assert 0.25 < share < 0.35

@@ -1,7 +1,7 @@
 // The gallery itself: what is on screen, and the controls that change it.
 (() => {
   const { $, make, message, wordsOf, load, fill, press } = stylebeam;
-  const { STEPS, groupPages, mergePages, headsOf, rowsOf, sortRows, neighbour, placeOf } = stylebeam.cells;
+  const { STEPS, isOriginal, groupPages, mergePages, headsOf, rowsOf, sortRows, neighbour, placeOf } = stylebeam.cells;
   const { clamp, sharpen, grid, tiles, widenOriginals } = stylebeam.pictures;
   const INDEX = stylebeam.index();
   const groups = groupPages(INDEX);
@@ -64,7 +64,7 @@
   }
 
   // ---- what is on screen ---------------------------------------------------------
-  const hasAlpha = cell => state.alpha === null || cell.alpha === state.alpha;
+  const hasAlpha = cell => state.alpha === null || isOriginal(cell.column) || cell.alpha === state.alpha;
   const isVisible = cell => hasAlpha(cell) && state.words.every(word => cell.text.includes(word));
   const done = cells => cells.filter(cell => cell.path).length;
 
@@ -88,7 +88,7 @@
   function draw(visible) {
     const several = model.alphas.length > 1;
     if (state.view === "grid") return grid(rows, headsOf(visible), several && state.alpha === null);
-    return tiles(rows, model.contents === 1, cell => (several ? state.alpha === null : cell.alpha !== 1));
+    return tiles(rows, model.contents === 1, cell => !isOriginal(cell.column) && (several ? state.alpha === null : cell.alpha !== 1));
   }
 
   function arrange() {
@@ -181,6 +181,8 @@
     event.preventDefault();
     focusCell(first.cell);
   }
+
+  stylebeam.known.watch($("main"));
 
   // ---- controls ------------------------------------------------------------------
   let filterTimer = 0;

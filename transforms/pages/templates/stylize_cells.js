@@ -2,7 +2,9 @@
 stylebeam.cells = (() => {
   const { records } = stylebeam;
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  const keysOf = column => column.styles.map(({ style }) => style.key).join("\n");
+  // An original is a picture without any style.
+  const isOriginal = ({ styles }) => styles.length === 0;
+  const keysOf = column => (isOriginal(column) ? "original" : column.styles.map(({ style }) => style.key).join("\n"));
 
   // Pages are shown together, as many as a browser lays out without a pause.
   function groupPages({ pages, most }) {
@@ -33,7 +35,8 @@ stylebeam.cells = (() => {
   function readColumn(parts, styles, known) {
     const blend = parts.map(part => ({ ...part, style: styles[part.style] }));
     const id = JSON.stringify(blend.map(({ style, weight, mask }) => [style.id, weight, mask]));
-    return once(known.columns, id, () => ({ id, styles: blend }));
+    const label = blend.map(({ style }) => style.label).filter(Boolean).join(" + ");
+    return once(known.columns, id, () => ({ id, styles: blend, label }));
   }
 
   function readPage({ name, data }, known) {
@@ -44,7 +47,7 @@ stylebeam.cells = (() => {
       const content = contents[cell.content];
       const column = columns[cell.column];
       if (cell.path) content.ratio = ratioOf(cell) || content.ratio;
-      const text = `${content.key}\n${keysOf(column)}`.toLowerCase().normalize();
+      const text = `${content.key}\n${keysOf(column)}\n${content.label ?? ""}\n${column.label}`.toLowerCase().normalize();
       return { ...cell, page: name, content, column, bundle: data.bundles[cell.bundle], text, element: null };
     });
   }
@@ -59,7 +62,7 @@ stylebeam.cells = (() => {
     cells.sort((a, b) => compare(a.content.key, b.content.key) || inColumns(a, b));
     return {
       cells, columns: columns.length, contents: known.contents.size, styles: known.styles.size,
-      alphas: [...new Set(cells.map(cell => cell.alpha))].sort((a, b) => a - b),
+      alphas: [...new Set(cells.filter(cell => !isOriginal(cell.column)).map(cell => cell.alpha))].sort((a, b) => a - b),
     };
   }
   const inColumns = (a, b) => a.column.place - b.column.place || a.alpha - b.alpha;
@@ -119,5 +122,5 @@ stylebeam.cells = (() => {
     return `style ${line.indexOf(cell) + 1} / ${line.length}` + (lines.length > 1 ? ` · content ${y + 1} / ${lines.length}` : "");
   }
 
-  return { STEPS, groupPages, mergePages, headOf, headsOf, rowsOf, sortRows, neighbour, placeOf };
+  return { STEPS, isOriginal, groupPages, mergePages, headOf, headsOf, rowsOf, sortRows, neighbour, placeOf };
 })();

@@ -1,7 +1,7 @@
 // The pictures of a gallery as elements: alone, as a grid, and as tiles by content.
 stylebeam.pictures = (() => {
   const { make, url } = stylebeam;
-  const { headOf } = stylebeam.cells;
+  const { headOf, isOriginal } = stylebeam.cells;
 
   // Pictures up to this size have no thumbnail: they are shown themselves.
   const SHOWN = stylebeam.index().shown;
@@ -27,12 +27,15 @@ stylebeam.pictures = (() => {
       make("span", "rest", {}, dot > 0 ? base.slice(dot) : ""));
   }
 
-  function fullName({ styles }) {
+  function fullName(column) {
+    const { styles } = column;
+    if (isOriginal(column)) return "original";
     const share = weight => (styles.length > 1 ? `${percent(weight)} ` : "");
     return styles.map(({ style, weight, mask }) => share(weight) + style.key + (mask ? " (masked)" : "")).join("\n");
   }
 
   function columnName(column) {
+    if (isOriginal(column)) return make("span", "name short", { title: "the photograph as it is" }, make("span", "lead", {}, "original"));
     if (column.styles.length === 1) return nameOf(column.styles[0].style.key);
     const parts = column.styles.flatMap(({ style, weight }, place) => [
       ...(place ? [" + "] : []),
@@ -41,7 +44,9 @@ stylebeam.pictures = (() => {
     return make("span", "name short blend", { title: fullName(column) }, ...parts);
   }
 
-  const labelOf = cell => `${cell.content.key} in the style of ${fullName(cell.column).replace(/\n/g, " + ")}, alpha ${cell.alpha}`;
+  const labelOf = ({ alpha, column, content }) => (isOriginal(column)
+    ? `${content.key}, the original`
+    : `${content.key} in the style of ${fullName(column).replace(/\n/g, " + ")}, alpha ${alpha}`);
   const alphaOf = alpha => make("span", "alpha", {}, `α ${alpha}`);
 
   // ---- one picture ---------------------------------------------------------------
@@ -100,7 +105,7 @@ stylebeam.pictures = (() => {
   // ---- the grid: contents down, styles across ------------------------------------
   function gridHead({ column, alpha }, withAlpha) {
     const caption = make("div", "cap", {}, columnName(column));
-    if (withAlpha) caption.append(alphaOf(alpha));
+    if (withAlpha && !isOriginal(column)) caption.append(alphaOf(alpha));
     return make("div", "column", { role: "columnheader" }, swatches(column), caption);
   }
 
