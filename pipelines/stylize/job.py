@@ -169,7 +169,13 @@ def build(
             )
     done: PCollection[str] = compacted
     if config.output_format == "tfrecord":
-        names = Names(plan.pictures.classes, plan.pictures.categories)
+        pictures = plan.pictures
+        names = Names(
+            pictures.classes,
+            pictures.categories,
+            pictures.segment_categories,
+            pictures.known,
+        )
         done = compacted | "WriteTfdsShards" >> WriteTfdsShards(output, names, parts)
     _ = done | "DescribeOutput" >> DescribeOutput(
         output, plan.identity(config), command_line("stylize", config)

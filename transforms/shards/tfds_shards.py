@@ -10,6 +10,7 @@ A picture's shard follows from its key alone. How many shards a split has is dec
 the first run that finds pictures of it, and kept in `tfds_shards.json`.
 """
 
+import base64
 import dataclasses
 import hashlib
 import math
@@ -59,6 +60,9 @@ _NAME: Final = re.compile(
     rf"{SHARDS}/{DATASET_NAME}-(?P<split>\w+)-(?P<digest>[0-9a-f]{{12}})"
     r"\.tfrecord-(?P<shard>\d{5})-of-(?P<shards>\d{5})"
 )
+
+# Columns that are bytes: rows wait as JSON.
+_MAPS: Final = ("mask", "panoptic")
 
 _COLUMNS: Final = [
     "cell_id",
@@ -272,7 +276,8 @@ def _sort(
         if generation is not None:
             key = key_of(row)
             shard = generation.name(stable_part(key, generation.shards))
-            yield from segments.add(shard, {"key": key, "row": row})
+            maps = {name: _as_text(row.get(name)) for name in _MAPS}
+            yield from segments.add(shard, {"key": key, "row": {**row, **maps}})
     yield from segments.flush()
 
 
@@ -305,7 +310,14 @@ def _write_shard(
 
 def _rows(segments: Iterable[Segment]) -> Iterator[Row]:
     for waiting in merged_rows(segments):
-        yield waiting["row"]
+        row = waiting["row"]
+        maps = {name: row[name] and base64.b64decode(row[name]) for name in _MAPS}
+        yield {**row, **maps}
+
+
+def _as_text(data: bytes | None) -> str | None:
+    """Return bytes as a text that JSON holds."""
+    return None if data is None else base64.b64encode(data).decode()
 
 
 def _is_whole(
