@@ -54,7 +54,9 @@ SEGMENTS: Final = pa.list_(
 # One row a cell of `stylize`.
 STYLIZE_MANIFEST: Final = pa.schema(
     [
-        *_columns(pa.string(), "cell_id", "content_id", "content_key"),
+        ("cell_id", pa.string()),
+        ("content_id", pa.string()),
+        ("content_key", pa.string()),
         ("content_sha256", pa.string()),
         (
             "styles",
@@ -71,10 +73,15 @@ STYLIZE_MANIFEST: Final = pa.schema(
             ),
         ),
         ("alpha", pa.float64()),
-        *_columns(pa.int32(), "original_width", "original_height", "width", "height"),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
         ("path", pa.string()),
         ("bytes", pa.int64()),
-        *_columns(pa.string(), "sha256", "bundle_id", "status"),
+        ("sha256", pa.string()),
+        ("bundle_id", pa.string()),
+        ("status", pa.string()),
         # What a reader should know of a picture that is there all the same.
         ("note", pa.string()),
         # Where the bytes are when they are not the file `path`.
@@ -155,14 +162,20 @@ PAIRS: Final = pa.schema(
 # One row an image or a cell that failed.
 FAILURES: Final = pa.schema(
     [
-        *_columns(pa.string(), "key", "source", "stage", "reason", "message"),
+        ("key", pa.string()),
+        ("source", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
     ]
 )
 
 # One row a style; the file's metadata says which encoder, size and precision.
 STYLE_BANK: Final = pa.schema(
     [
-        *_columns(pa.string(), "id", "key", "sha256"),
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("sha256", pa.string()),
         ("mean", pa.list_(pa.float32())),
         ("std", pa.list_(pa.float32())),
     ]
@@ -173,10 +186,15 @@ STYLE_BANK: Final = pa.schema(
 # that stand for a whole file.
 VISUALIZE_MAPS: Final = pa.schema(
     [
-        *_columns(pa.string(), "cell_id", "image_id", "image_key", "image_sha256"),
+        ("cell_id", pa.string()),
+        ("image_id", pa.string()),
+        ("image_key", pa.string()),
+        ("image_sha256", pa.string()),
         ("image_width", pa.int32()),
         ("image_height", pa.int32()),
-        *_columns(pa.string(), "kind", "layer", "scale"),
+        ("kind", pa.string()),
+        ("layer", pa.string()),
+        ("scale", pa.string()),
         ("channel", pa.int32()),
         ("part", pa.string()),
         ("minimum", pa.float64()),
@@ -186,8 +204,14 @@ VISUALIZE_MAPS: Final = pa.schema(
         ("zero", pa.bool_()),
         ("rank_correlation", pa.float64()),
         ("rank", pa.int32()),
-        *_columns(pa.string(), "source_key", "path", "sha256"),
-        *_columns(pa.int32(), "sheet_width", "sheet_height", "left", "top", "width"),
+        ("source_key", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("sheet_width", pa.int32()),
+        ("sheet_height", pa.int32()),
+        ("left", pa.int32()),
+        ("top", pa.int32()),
+        ("width", pa.int32()),
         ("height", pa.int32()),
         ("raw_path", pa.string()),
         ("raw_sha256", pa.string()),
@@ -199,17 +223,29 @@ VISUALIZE_MAPS: Final = pa.schema(
 # The places are those of the shard `<name>-<split>.tfrecord-<shard>-of-<shards>`.
 INGEST_MANIFEST: Final = pa.schema(
     [
-        *_columns(pa.string(), "key", "id", "source", "status", "reason", "message"),
+        ("key", pa.string()),
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
         # Key of the accepted image with the same bytes.
         ("duplicate_of", pa.string()),
         # Of the source's bytes, and how many.
         ("sha256", pa.string()),
         ("source_bytes", pa.int64()),
-        *_columns(pa.int32(), "original_width", "original_height", "width", "height"),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
         # 64 bits, hexadecimal: near-duplicates differ in few.
         ("perceptual_hash", pa.string()),
         # jpeg or png; kept (the source's own bytes) or encoded.
-        *_columns(pa.string(), "format", "encoding", "label", "artist", "title"),
+        ("format", pa.string()),
+        ("encoding", pa.string()),
+        ("label", pa.string()),
+        ("artist", pa.string()),
+        ("title", pa.string()),
         ("captions", pa.list_(pa.string())),
         ("coco_id", pa.int64()),
         ("split", pa.string()),
@@ -254,16 +290,22 @@ LABELLED_MANIFEST: Final = pa.schema(
 # One row a picture whose bytes are in another split too, or under another class.
 COPIES: Final = pa.schema(
     [
-        *_columns(pa.string(), "key", "split", "label"),
+        ("key", pa.string()),
+        ("split", pa.string()),
+        ("label", pa.string()),
         # The first picture of these bytes, by key.
-        *_columns(pa.string(), "first_key", "first_split", "first_label"),
+        ("first_key", pa.string()),
+        ("first_split", pa.string()),
+        ("first_label", pa.string()),
     ]
 )
 
 # One row a result of `evaluate`: of a pair, or of the identity test.
 EVALUATION: Final = pa.schema(
     [
-        *_columns(pa.string(), "kind", "content_key", "style_key"),
+        ("kind", pa.string()),
+        ("content_key", pa.string()),
+        ("style_key", pa.string()),
         ("content_loss", pa.float64()),
         # By layer of the ruler's encoder.
         ("style_losses", pa.map_(pa.string(), pa.float64())),
@@ -289,8 +331,14 @@ OPTIMIZE_RUNS: Final = pa.schema(
         # Of the settings and the network.
         ("setting", pa.string()),
         # From the sweep file; empty where it gives none.
-        *_columns(pa.string(), "name", "content_id", "content_key", "content_sha256"),
-        *_columns(pa.string(), "style_id", "style_key", "style_sha256", "network"),
+        ("name", pa.string()),
+        ("content_id", pa.string()),
+        ("content_key", pa.string()),
+        ("content_sha256", pa.string()),
+        ("style_id", pa.string()),
+        ("style_key", pa.string()),
+        ("style_sha256", pa.string()),
+        ("network", pa.string()),
         ("network_sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
@@ -345,7 +393,9 @@ OPTIMIZE_RUNS: Final = pa.schema(
                 )
             ),
         ),
-        *_columns(pa.string(), "curve_path", "curve_sha256", "status"),
+        ("curve_path", pa.string()),
+        ("curve_sha256", pa.string()),
+        ("status", pa.string()),
     ]
 )
 
