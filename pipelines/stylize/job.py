@@ -169,13 +169,7 @@ def build(
             )
     done: PCollection[str] = compacted
     if config.output_format == "tfrecord":
-        pictures = plan.pictures
-        names = Names(
-            pictures.classes,
-            pictures.categories,
-            pictures.segment_categories,
-            pictures.known,
-        )
+        names = Names(plan.pictures.classes, plan.pictures.categories)
         done = compacted | "WriteTfdsShards" >> WriteTfdsShards(output, names, parts)
     _ = done | "DescribeOutput" >> DescribeOutput(
         output, plan.identity(config), command_line("stylize", config)

@@ -120,10 +120,6 @@ class StylizePlan:
         if config.output_format == "tfrecord":
             categories = map(dataclasses.asdict, self.pictures.categories)
             identity["categories"] = list(categories)
-            if self.pictures.known:
-                segments = [c.to_json() for c in self.pictures.segment_categories]
-                known = list(self.pictures.known)
-                identity |= {"segment_categories": segments, "known": known}
         return identity
 
 

@@ -108,16 +108,6 @@ class DatasetSettings:
         return 2 if asked or self.groups_near_duplicates else 1
 
     @property
-    def known(self) -> tuple[str, ...]:
-        """Which of masks, panoptic and metadata records have."""
-        having = {
-            "masks": self.has_masks,
-            "panoptic": self.has_panoptic,
-            "metadata": self.has_metadata,
-        }
-        return tuple(name for name, has in having.items() if has)
-
-    @property
     def has_annotations(self) -> bool:
         """Whether there are annotations that each may be wrong."""
         maps = self.has_masks or self.has_panoptic

@@ -146,21 +146,17 @@ def object_values(
 
 
 def class_files(
-    classes: Sequence[str],
-    categories: Sequence[Category],
-    segments: Sequence[Category] = (),
+    classes: Sequence[str], categories: Sequence[Category]
 ) -> dict[str, bytes]:
     """Return the files of class names, one a line in the order of their numbers.
 
     Args:
         classes: Classes of the pictures.
         categories: Classes of the objects.
-        segments: Classes of the panoptic segments.
     """
     lists = {
         CLASS_NAMES: classes,
         CATEGORY_NAMES: [category.name for category in categories],
-        SEGMENT_NAMES: [category.name for category in segments],
     }
     return {name: class_list(names) for name, names in lists.items() if names}
 

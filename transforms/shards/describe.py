@@ -203,8 +203,7 @@ def describe(
     output.write_json(CROISSANT, _croissant(tally, identity, card))
     if identity["output_format"] == "tfrecord":
         names = Names.from_identity(identity)
-        lists = class_files(names.classes, names.categories, names.segments)
-        for name, data in lists.items():
+        for name, data in class_files(names.classes, names.categories).items():
             output.write(name, data)
         output.write_json(COUNTS, shard_counts(output, tally.shards))
         output.write_json(FEATURES, record_features(names))

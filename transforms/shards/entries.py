@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.checksums import FRAME_HEAD, FRAME_TAIL
-from transforms.annotations.coco_objects import NO_ID, Category, SegmentCategory
-from transforms.annotations.label_maps import Segment
+from transforms.annotations.coco_objects import NO_ID, Category
 from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import NO_CLASS
 from transforms.descriptions.tfds_files import (
@@ -23,7 +22,6 @@ from transforms.descriptions.tfds_files import (
     object_values,
     sequence,
 )
-from transforms.descriptions.tfds_maps import PictureMaps, map_features, map_values
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import (
     Value,
@@ -51,14 +49,10 @@ class Names:
     Attributes:
         classes: Classes of the pictures in the order of their numbers.
         categories: Classes of the objects in the order of their numbers.
-        segments: Classes of the segments in the order of their numbers.
-        known: Which of masks, panoptic and metadata records have.
     """
 
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
-    segments: tuple[SegmentCategory, ...] = ()
-    known: tuple[str, ...] = ()
 
     @classmethod
     def from_identity(cls, identity: Mapping[str, Any]) -> "Names":
@@ -67,10 +61,6 @@ class Names:
         return cls(
             tuple(identity.get("classes") or ()),
             tuple(Category(**category) for category in categories),
-            tuple(
-                map(SegmentCategory.from_json, identity.get("segment_categories") or ())
-            ),
-            tuple(identity.get("known") or ()),
         )
 
 
@@ -117,7 +107,6 @@ def record_features(names: Names) -> dict[str, Any]:
             "captions": TEXTS,
             "styles": sequence(named(style)),
             **object_features(names.categories),
-            **map_features(names.known, names.segments),
         }
     )
 
@@ -171,18 +160,6 @@ def _features(row: Row, names: Names) -> dict[str, Value]:
         **{f"styles/{name}": [fact[name] for fact in facts] for name in _NO_FACTS},
         "objects_known": int(objects is not None),
         **object_values(items, row["height"], row["width"], names.categories),
-        **map_values(
-            names.known,
-            names.segments,
-            PictureMaps(
-                row.get("mask"),
-                row.get("panoptic"),
-                [Segment.from_row(segment) for segment in said.get("segments") or ()],
-                said.get("metadata") or "",
-            ),
-            row["height"],
-            row["width"],
-        ),
     }
 
 

@@ -10,7 +10,6 @@ A picture's shard follows from its key alone. How many shards a split has is dec
 the first run that finds pictures of it, and kept in `tfds_shards.json`.
 """
 
-import base64
 import dataclasses
 import hashlib
 import math
@@ -60,9 +59,6 @@ _NAME: Final = re.compile(
     rf"{SHARDS}/{DATASET_NAME}-(?P<split>\w+)-(?P<digest>[0-9a-f]{{12}})"
     r"\.tfrecord-(?P<shard>\d{5})-of-(?P<shards>\d{5})"
 )
-
-# Columns that are bytes: rows wait as JSON.
-_MAPS: Final = ("mask", "panoptic")
 
 _COLUMNS: Final = [
     "cell_id",
@@ -276,8 +272,7 @@ def _sort(
         if generation is not None:
             key = key_of(row)
             shard = generation.name(stable_part(key, generation.shards))
-            maps = {name: _as_text(row.get(name)) for name in _MAPS}
-            yield from segments.add(shard, {"key": key, "row": {**row, **maps}})
+            yield from segments.add(shard, {"key": key, "row": row})
     yield from segments.flush()
 
 
@@ -310,14 +305,7 @@ def _write_shard(
 
 def _rows(segments: Iterable[Segment]) -> Iterator[Row]:
     for waiting in merged_rows(segments):
-        row = waiting["row"]
-        maps = {name: row[name] and base64.b64decode(row[name]) for name in _MAPS}
-        yield {**row, **maps}
-
-
-def _as_text(data: bytes | None) -> str | None:
-    """Return bytes as a text that JSON holds."""
-    return None if data is None else base64.b64encode(data).decode()
+        yield waiting["row"]
 
 
 def _is_whole(

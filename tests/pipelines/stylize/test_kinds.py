@@ -456,38 +456,3 @@ def test_a_tree_is_an_input_with_nothing_lost(stylize, tmp_path):
             assert found[name] == row["annotation"][name]
         assert (found["mask_length"] is None) == (row["mask"] is None)
     assert cli.main(["verify", str(tmp_path / "out")]) == 0
-
-
-@pytest.mark.slow
-def test_tfds_sees_what_came_in(stylize, tmp_path):
-    import tensorflow_datasets as tfds
-
-    assert stylize("--output-format", "tfrecord")[0] == 0
-    builder = tfds.builder_from_directory(str(tmp_path / "out"))
-    segments = builder.info.features["panoptic"]["segments"]["label"]
-    assert segments.names == ["sky", "person"]
-    seen = []
-    for split in builder.info.splits:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            key = example["content_key"].decode()
-            seen.append(key)
-            semantic, panoptic = example["semantic"], example["panoptic"]
-            mask = semantic["mask"][..., 0] if semantic["known"] else None
-            check_maps(key, mask, panoptic["map"] if panoptic["known"] else None)
-            if mask is None:
-                assert (semantic["mask"] == 255).all()
-            if panoptic["known"]:
-                ids = panoptic["segments"]["id"].tolist()
-                assert ids == [7, 300, 70_000, 9]
-                assert panoptic["segments"]["label"].tolist() == [0, 1, 1, 0]
-            columns = json.loads(example["metadata"].decode() or "null")
-            assert columns == METADATA.get(key.removeprefix("a/"))
-            names = builder.info.features["objects"]["label"].names
-            # A line a name: TFDS has no other way.
-            names = [name.replace("\\n", "\n") for name in names]
-            labels = [names[number] for number in example["objects"]["label"]]
-            assert labels == (labels_of(key) or [])
-            assert example["objects_known"] == (labels_of(key) is not None)
-    assert len(seen) == len(set(seen)) == 7
-    assert cli.main(["verify", str(tmp_path / "out")]) == 0
-    assert "7 kept" in stylize("--output-format", "tfrecord")[1]
