@@ -17,7 +17,7 @@ from transforms.annotations.label_maps import MapFile, Segment
 from transforms.annotations.map_pixels import decode_classes, decode_ids, encode_map
 from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import Annotation, SourceImage
-from transforms.elements import ImageRef
+from transforms.elements import ImageError, ImageRef
 from transforms.ingest.prepare import prepare_image
 from transforms.ingest.tfds_metadata import class_files, features_json
 from transforms.storage.tfrecords import FRAME_HEAD
@@ -117,6 +117,24 @@ def test_it_is_where_the_pixels_are(settings, kind, orientation, size):
     ((shares,), _) = read_yolo(yolo_text([again], kept), NAMES)
     moved = follow(shares, Journey(1, 1, 1, *kept))
     np.testing.assert_allclose(moved.box, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["yolo", "map"])
+@pytest.mark.parametrize(("orientation", "said"), [(1, True), (3, False), (6, None)])
+def test_whose_pixels_are_meant_is_not_guessed(settings, kind, orientation, said):
+    """`said`: whether the size tells; of shares it never does."""
+    settings = dataclasses.replace(settings, has_objects=True, has_masks=True)
+    settings = dataclasses.replace(settings, categories=NAMES.categories)
+    about = told("yolo")
+    about = dataclasses.replace(about, panoptic=None, segments=None)
+    changes = {"mask": None} if kind == "yolo" else {"objects": None}
+    ref = ImageRef("a.png", "in", "a.png")
+    source = SourceImage(ref, None, dataclasses.replace(about, **changes))
+    if said or (kind == "map" and said is None):
+        assert prepare_image(source, picture(orientation), settings).row["status"]
+    else:
+        with pytest.raises(ImageError, match="--annotated-as stored or upright"):
+            prepare_image(source, picture(orientation), settings)
 
 
 def test_the_features_are_those_that_tfds_would_write(settings, tmp_path):

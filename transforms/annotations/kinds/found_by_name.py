@@ -37,7 +37,10 @@ class FoundByName:
         self.what = what
         self._stems = stems
         # A name of '' is a file that nobody else sees and that goes when it is closed.
-        self._entries = sqlite3.connect("", isolation_level=None)
+        # One thread at a time uses it; it is collected in whichever comes along.
+        self._entries = sqlite3.connect(
+            "", isolation_level=None, check_same_thread=False
+        )
         self._entries.execute("PRAGMA journal_mode = OFF")
         self._entries.execute("PRAGMA synchronous = OFF")
         self._entries.execute(_TABLE)

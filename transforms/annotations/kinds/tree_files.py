@@ -8,7 +8,7 @@ of the manifest alone.
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Final
 
 import apache_beam as beam
@@ -63,17 +63,18 @@ class WriteKindFiles(beam.PTransform[PCollection[str], PCollection[str]]):
             parts
             # They come from one worker.
             | "SpreadParts" >> beam.Reshuffle()
-            | "WritePart" >> beam.FlatMap(_write_part, self.output)
+            | "WritePart" >> beam.FlatMap(_write_part, self.output, self.categories)
             | "CollectKinds" >> ToList()
             | "WriteLists" >> beam.FlatMap(_write_lists, self.output, self.categories)
         )
 
 
-def files_of(row: Row) -> Iterator[tuple[str, bytes]]:
+def files_of(row: Row, numbers: Mapping[int, int] = {}) -> Iterator[tuple[str, bytes]]:
     """Yield the files of annotations of a picture: name and bytes.
 
     Args:
         row: Its row of the manifest.
+        numbers: Numbers of classes for YOLO by their ids.
     """
     said = row["annotation"] or {}
     path, size = row["path"], (row["width"], row["height"])
@@ -85,7 +86,7 @@ def files_of(row: Row) -> Iterator[tuple[str, bytes]]:
             inside = path.removeprefix(_PICTURES)
             yield names["voc"], voc.voc_xml(inside, size, objects, said["more"])
         elif said["objects_from"] == yolo.KIND:
-            yield names["yolo"], yolo.yolo_text(objects, size)
+            yield names["yolo"], yolo.yolo_text(objects, size, numbers)
     for kind in ("mask", "panoptic"):
         if row.get(kind):
             yield names[kind], row[kind]
@@ -135,14 +136,18 @@ def names_of(path: str, split: str) -> dict[str, str]:
     }
 
 
-def _write_part(part: str, output: OutputFolder) -> Iterator[_Told]:
+def _write_part(
+    part: str, output: OutputFolder, categories: tuple[Category, ...]
+) -> Iterator[_Told]:
     """Write the files of the pictures of a part; yield what there is, each once."""
+    # YOLO's tools count from 0 without a gap, whatever the ids are.
+    numbers = {category.id: place for place, category in enumerate(categories)}
     found: set[_Told] = set()
     for row in stream_rows(output.path(part), [*_COLUMNS, "mask", "panoptic"]):
         said = row["annotation"]
         if row["status"] != CellStatus.DONE or said is None:
             continue
-        for name, data in files_of(row):
+        for name, data in files_of(row, numbers):
             output.write(name, data)
         split = said["split"] or _NO_SPLIT
         if said["objects"] is not None and said["objects_from"]:
@@ -179,7 +184,11 @@ def _write_lists(
     if splits[yolo.KIND]:
         lists = [(split, f"yolo_{split}.txt") for split in splits[yolo.KIND]]
         keypoints = max((int(n) for k, n in found if k == "keypoints"), default=0)
-        output.write(yolo.DATA, yolo.yolo_data(categories, lists, keypoints))
+        numbered = (
+            dataclasses.replace(category, id=place)
+            for place, category in enumerate(categories)
+        )
+        output.write(yolo.DATA, yolo.yolo_data(numbered, lists, keypoints))
         written.append(yolo.DATA)
     return written
 

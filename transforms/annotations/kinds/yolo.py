@@ -8,7 +8,7 @@ the corners of an outline (`class x1 y1 x2 y2 x3 y3 …`). Where data.yaml has a
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -113,12 +113,17 @@ def read_yolo(
     return tuple(objects), tuple(wrong)
 
 
-def yolo_text(objects: Iterable[ImageObject], size: tuple[int, int]) -> bytes:
+def yolo_text(
+    objects: Iterable[ImageObject],
+    size: tuple[int, int],
+    numbers: Mapping[int, int] = {},
+) -> bytes:
     """Return the file of a picture.
 
     Args:
         objects: Its objects: an outline where it has one, else its box.
         size: Width and height of the picture.
+        numbers: Numbers of classes by their ids, where they are other ones.
     """
     lines = []
     for item in objects:
@@ -136,8 +141,9 @@ def yolo_text(objects: Iterable[ImageObject], size: tuple[int, int]) -> bytes:
             for i in range(0, len(item.keypoints), 3):
                 x, y, visible = item.keypoints[i : i + 3]
                 values += [x / size[0], y / size[1], visible]
-        numbers = " ".join(f"{value:.{_DIGITS}f}" for value in values)
-        lines.append(f"{item.category_id} {numbers}\n")
+        number = numbers.get(item.category_id, item.category_id)
+        shares = " ".join(f"{value:.{_DIGITS}f}" for value in values)
+        lines.append(f"{number} {shares}\n")
     return "".join(lines).encode()
 
 
@@ -147,7 +153,7 @@ def yolo_data(
     """Return data.yaml.
 
     Args:
-        categories: The classes.
+        categories: The classes, their ids the numbers of the lines.
         splits: Names of splits and of the files that list their pictures.
         keypoints: How many keypoints an object has; 0 for none.
     """

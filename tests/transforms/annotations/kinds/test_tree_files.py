@@ -69,7 +69,7 @@ def test_each_picture_has_the_file_of_its_kind_and_the_lists_name_it(output):
         ]
     )
     assert everything["images/a/labels/y.txt"] == (
-        b"2 0.350000 0.300000 0.500000 0.400000\n"
+        b"1 0.350000 0.300000 0.500000 0.400000\n"
     )
     assert everything["labels/a/empty.txt"] == b""
     assert everything["masks/a/images/y.png"] == b"mask of y"
@@ -82,7 +82,8 @@ def test_each_picture_has_the_file_of_its_kind_and_the_lists_name_it(output):
         "path": ".",
         "train": "yolo_train.txt",
         "val": "yolo_val.txt",
-        "names": {1: "no", 2: "dog"},
+        # Its tools count from 0.
+        "names": {0: "no", 1: "dog"},
     }
     table = map(json.loads, everything["images/metadata.jsonl"].splitlines())
     assert {line["file_name"]: (line["n"], line["t"]) for line in table} == {
