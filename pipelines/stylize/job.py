@@ -41,11 +41,11 @@ from transforms.descriptions.tfds_files import (
     CLASS_NAMES,
     DATASET_INFO,
     FEATURES,
+    SEGMENT_NAMES,
 )
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
 from transforms.shards.describe import DescribeOutput
-from transforms.shards.entries import Names
 from transforms.shards.picture_shards import packer_of
 from transforms.shards.tfds_shards import COUNTS, WriteTfdsShards
 from transforms.steps.outcome import count_failure, count_one
@@ -89,6 +89,7 @@ OUTPUT_NAMES: Final = (
     FEATURES,
     CLASS_NAMES,
     CATEGORY_NAMES,
+    SEGMENT_NAMES,
     DATASET_INFO,
 )
 
@@ -169,8 +170,8 @@ def build(
             )
     done: PCollection[str] = compacted
     if config.output_format == "tfrecord":
-        names = Names(plan.pictures.classes, plan.pictures.categories)
-        done = compacted | "WriteTfdsShards" >> WriteTfdsShards(output, names, parts)
+        tfds = WriteTfdsShards(output, plan.names, parts)
+        done = compacted | "WriteTfdsShards" >> tfds
     _ = done | "DescribeOutput" >> DescribeOutput(
         output, plan.identity(config), command_line("stylize", config)
     )

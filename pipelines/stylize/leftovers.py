@@ -9,7 +9,12 @@ from pipelines.command.overwrite import Names, unwanted
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan
 from transforms.annotations.coco_files import ANNOTATIONS, coco_names
-from transforms.annotations.dataset_source import CATEGORIES, CLASSES
+from transforms.annotations.dataset_source import (
+    CATEGORIES,
+    CLASSES,
+    KNOWN,
+    SEGMENT_CATEGORIES,
+)
 from transforms.annotations.kinds.tree_files import (
     LISTS,
     MASKS,
@@ -22,6 +27,7 @@ from transforms.descriptions.tfds_files import (
     CLASS_NAMES,
     DATASET_INFO,
     FEATURES,
+    SEGMENT_NAMES,
 )
 from transforms.elements import CellStatus
 from transforms.images.thumbnails import (
@@ -114,13 +120,20 @@ def _needless(
     if not is_tfds:
         # First what makes the shards a data set.
         yield from (DATASET_INFO, FEATURES, COUNTS)
-    lists = (plan.pictures.classes, plan.pictures.categories)
-    for name, names in zip((CLASSES, CATEGORIES), lists, strict=True):
-        if not names:
+    names = plan.names
+    lists = (names.classes, names.categories, names.segment_categories)
+    for name, found in zip(
+        (CLASSES, CATEGORIES, SEGMENT_CATEGORIES), lists, strict=True
+    ):
+        if not found:
             yield name
-    for name, names in zip((CLASS_NAMES, CATEGORY_NAMES), lists, strict=True):
-        if not (is_tfds and names):
+    for name, found in zip(
+        (CLASS_NAMES, CATEGORY_NAMES, SEGMENT_NAMES), lists, strict=True
+    ):
+        if not (is_tfds and found):
             yield name
+    if not names.known:
+        yield KNOWN
 
 
 def _is_block(name: str) -> bool:

@@ -21,6 +21,7 @@ from transforms.annotations.known_of_cells import (
 )
 from transforms.annotations.map_pixels import VOID
 from transforms.inputs.listing import Listing
+from transforms.shards.entries import Names
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.cells import ORIGINAL_ID, StylizeSettings
@@ -97,6 +98,17 @@ class StylizePlan:
         digest = facts_digest(self.style_facts)
         return CellAnnotations(output, known, len(self.pictures.classes), digest)
 
+    @property
+    def names(self) -> Names:
+        """What numbers in records of contents stand for."""
+        pictures = self.pictures
+        return Names(
+            pictures.classes,
+            pictures.categories,
+            pictures.segment_categories,
+            pictures.known,
+        )
+
     def bank_settings(self) -> BankSettings:
         """Return what the bank of this job is bound to."""
         return BankSettings(
@@ -114,12 +126,11 @@ class StylizePlan:
             "output_format": config.output_format,
             "seed": seed,
         }
-        if config.output_format in ("parquet", "tfrecord"):
-            # Every file has numbers of classes, and is not written again.
+        # Every shard has numbers of classes, and is not written again.
+        if config.output_format == "parquet":
             identity["classes"] = list(self.pictures.classes)
         if config.output_format == "tfrecord":
-            categories = map(dataclasses.asdict, self.pictures.categories)
-            identity["categories"] = list(categories)
+            identity |= self.names.to_json()
         return identity
 
 

@@ -108,6 +108,16 @@ class DatasetSettings:
         return 2 if asked or self.groups_near_duplicates else 1
 
     @property
+    def known(self) -> tuple[str, ...]:
+        """What pictures may have besides: masks, panoptic, metadata."""
+        has = {
+            "masks": self.has_masks,
+            "panoptic": self.has_panoptic,
+            "metadata": self.has_metadata,
+        }
+        return tuple(name for name, wanted in has.items() if wanted)
+
+    @property
     def has_annotations(self) -> bool:
         """Whether there are annotations that each may be wrong."""
         maps = self.has_masks or self.has_panoptic

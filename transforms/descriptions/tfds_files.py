@@ -146,17 +146,21 @@ def object_values(
 
 
 def class_files(
-    classes: Sequence[str], categories: Sequence[Category]
+    classes: Sequence[str],
+    categories: Sequence[Category],
+    segment_categories: Sequence[Category],
 ) -> dict[str, bytes]:
     """Return the files of class names, one a line in the order of their numbers.
 
     Args:
         classes: Classes of the pictures.
         categories: Classes of the objects.
+        segment_categories: Classes of the segments.
     """
     lists = {
         CLASS_NAMES: classes,
         CATEGORY_NAMES: [category.name for category in categories],
+        SEGMENT_NAMES: [category.name for category in segment_categories],
     }
     return {name: class_list(names) for name, names in lists.items() if names}
 

@@ -2,25 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from transforms.annotations.coco_objects import Category
 from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.geometry import follow, journey
-from transforms.annotations.label_maps import MapFile, Segment
-from transforms.annotations.map_pixels import VOID, encode_map
 from transforms.annotations.sources import Annotation
 from transforms.descriptions.tfds_files import object_values
+from transforms.descriptions.tfds_maps import MASK, PANOPTIC, map_values
 from transforms.images.decoder import DecodedImage
 from transforms.ingest.labelled_maps import placed_maps
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import Value
-
-_MASK: Final = "semantic/mask"
-_PANOPTIC: Final = "panoptic/map"
 
 
 def placed(
@@ -99,9 +90,9 @@ def map_places(annotation: Annotation, offsets: Mapping[str, int]) -> Row:
     """
     places = {}
     if annotation.mask is not None:
-        places["mask_offset"] = offsets[_MASK]
+        places["mask_offset"] = offsets[MASK]
     if annotation.panoptic is not None:
-        places["panoptic_offset"] = offsets[_PANOPTIC]
+        places["panoptic_offset"] = offsets[PANOPTIC]
     return places
 
 
@@ -119,17 +110,16 @@ def features_of(
     features: dict[str, Value] = {}
     if settings.classes:
         features["label"] = annotation.label_index
-    if settings.has_masks:
-        nothing = np.full((height, width), VOID, np.uint8)
-        features |= _map_features(_MASK, annotation.mask, nothing)
-        features["semantic/known"] = int(annotation.mask is not None)
-    if settings.has_panoptic:
-        nothing = np.zeros((height, width), np.uint32)
-        features |= _map_features(_PANOPTIC, annotation.panoptic, nothing)
-        features["panoptic/known"] = int(annotation.panoptic is not None)
-        features |= _segments(annotation.segments or (), settings.segment_categories)
-    if settings.has_metadata:
-        features["metadata"] = annotation.metadata
+    mask, panoptic = annotation.mask, annotation.panoptic
+    features |= map_values(
+        settings.known,
+        None if mask is None else mask.data,
+        None if panoptic is None else panoptic.data,
+        annotation.segments or (),
+        annotation.metadata,
+        (height, width),
+        settings.segment_categories,
+    )
     if settings.has_objects:
         features |= {
             "license": annotation.license,
@@ -141,25 +131,3 @@ def features_of(
             ),
         }
     return features
-
-
-def _map_features(
-    name: str, file: MapFile | None, nothing: npt.NDArray[Any]
-) -> dict[str, Value]:
-    """Return a map as a feature: one that is void all over where there is none."""
-    return {name: encode_map(nothing) if file is None else file.data}
-
-
-def _segments(
-    segments: tuple[Segment, ...], categories: tuple[Category, ...]
-) -> dict[str, Value]:
-    """Return segments as lists, in the order of the file."""
-    places = {category.id: place for place, category in enumerate(categories)}
-    return {
-        "panoptic/segments/area": np.array([s.area for s in segments], np.int64),
-        "panoptic/segments/id": np.array([s.id for s in segments], np.int64),
-        "panoptic/segments/is_crowd": np.array([s.crowd for s in segments], np.int64),
-        "panoptic/segments/label": np.array(
-            [places[s.category_id] for s in segments], np.int64
-        ),
-    }

@@ -7,11 +7,8 @@ from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.sources import class_list
 from transforms.descriptions import tfds_files
 from transforms.descriptions.tfds_files import (
-    BOOL,
     CATEGORY_NAMES,
-    CLASS_MAP,
     CLASS_NAMES,
-    ID_MAP,
     IMAGE,
     INT64,
     SEGMENT_NAMES,
@@ -21,8 +18,8 @@ from transforms.descriptions.tfds_files import (
     class_label,
     named,
     object_features,
-    sequence,
 )
+from transforms.descriptions.tfds_maps import map_features
 
 _TEMPLATE: Final = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
@@ -62,20 +59,7 @@ def _more(settings: DatasetSettings) -> dict[str, Any]:
         features["label"] = class_label(settings.classes)
     if settings.has_objects:
         features |= object_features(settings.categories)
-    if settings.has_masks:
-        features["semantic"] = named({"mask": CLASS_MAP, "known": BOOL})
-    if settings.has_panoptic:
-        segments = {
-            "area": INT64,
-            "id": INT64,
-            "is_crowd": BOOL,
-            "label": class_label(settings.segment_categories),
-        }
-        features["panoptic"] = named(
-            {"map": ID_MAP, "known": BOOL, "segments": sequence(named(segments))}
-        )
-    if settings.has_metadata:
-        features["metadata"] = TEXT
+    features |= map_features(settings.known, settings.segment_categories)
     return features
 
 

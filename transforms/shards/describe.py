@@ -203,7 +203,8 @@ def describe(
     output.write_json(CROISSANT, _croissant(tally, identity, card))
     if identity["output_format"] == "tfrecord":
         names = Names.from_identity(identity)
-        for name, data in class_files(names.classes, names.categories).items():
+        lists = names.classes, names.categories, names.segment_categories
+        for name, data in class_files(*lists).items():
             output.write(name, data)
         output.write_json(COUNTS, shard_counts(output, tally.shards))
         output.write_json(FEATURES, record_features(names))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.checksums import FRAME_HEAD, FRAME_TAIL
-from transforms.annotations.coco_objects import NO_ID, Category
+from transforms.annotations.coco_objects import NO_ID, Category, SegmentCategory
+from transforms.annotations.label_maps import Segment
 from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import NO_CLASS
 from transforms.descriptions.tfds_files import (
@@ -22,6 +23,7 @@ from transforms.descriptions.tfds_files import (
     object_values,
     sequence,
 )
+from transforms.descriptions.tfds_maps import map_features, map_values
 from transforms.storage.parquet import Row
 from transforms.storage.tfrecords import (
     Value,
@@ -49,19 +51,35 @@ class Names:
     Attributes:
         classes: Classes of the pictures in the order of their numbers.
         categories: Classes of the objects in the order of their numbers.
+        segment_categories: Classes of the segments in the order of their numbers.
+        known: What pictures may have besides: masks, panoptic, metadata.
     """
 
     classes: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
+    segment_categories: tuple[SegmentCategory, ...] = ()
+    known: tuple[str, ...] = ()
 
     @classmethod
     def from_identity(cls, identity: Mapping[str, Any]) -> "Names":
-        """Return the names that `job.json` of an output keeps."""
+        """Return the names that `to_json` wrote into the identity of an output."""
         categories = identity.get("categories") or ()
+        segments = identity.get("segment_categories") or ()
         return cls(
             tuple(identity.get("classes") or ()),
             tuple(Category(**category) for category in categories),
+            tuple(map(SegmentCategory.from_json, segments)),
+            tuple(identity.get("known") or ()),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the names as JSON holds them."""
+        return {
+            "classes": list(self.classes),
+            "categories": list(map(dataclasses.asdict, self.categories)),
+            "segment_categories": [c.to_json() for c in self.segment_categories],
+            "known": list(self.known),
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,6 +125,7 @@ def record_features(names: Names) -> dict[str, Any]:
             "captions": TEXTS,
             "styles": sequence(named(style)),
             **object_features(names.categories),
+            **map_features(names.known, names.segment_categories),
         }
     )
 
@@ -144,6 +163,7 @@ def _features(row: Row, names: Names) -> dict[str, Value]:
     number = said.get("label_index")
     objects = said.get("objects")
     items = tuple(map(ImageObject.from_row, objects or ()))
+    segments = tuple(map(Segment.from_row, said.get("segments") or ()))
     return {
         "key": key_of(row),
         "content_key": row["content_key"],
@@ -160,6 +180,15 @@ def _features(row: Row, names: Names) -> dict[str, Value]:
         **{f"styles/{name}": [fact[name] for fact in facts] for name in _NO_FACTS},
         "objects_known": int(objects is not None),
         **object_values(items, row["height"], row["width"], names.categories),
+        **map_values(
+            names.known,
+            row.get("mask"),
+            row.get("panoptic"),
+            segments,
+            said.get("metadata") or "",
+            (row["height"], row["width"]),
+            names.segment_categories,
+        ),
     }
 
 

@@ -413,6 +413,50 @@ def test_loaders_of_shards_see_what_came_in(stylize, tmp_path):
             key.removeprefix("a/")
         )
     assert cli.main(["verify", str(tmp_path / "table")]) == 0
+    assert stylize("--output-format", "tfrecord", output="tfds")[0] == 0
+    check_tfds(tmp_path / "tfds", seen)
+    assert cli.main(["verify", str(tmp_path / "tfds")]) == 0
+
+
+def check_tfds(out, keys):
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(out))
+    names = builder.info.features["objects"].feature["label"]
+    segments = builder.info.features["panoptic"]["segments"].feature["label"]
+    seen = []
+    for split in builder.info.splits:
+        for example in tfds.as_numpy(builder.as_dataset(split=split)):
+            key = example["content_key"].decode()
+            seen.append(key)
+            mask = example["semantic"]["mask"][..., 0]
+            panoptic = example["panoptic"]
+            check_maps(
+                key,
+                mask if example["semantic"]["known"] else None,
+                panoptic["map"] if panoptic["known"] else None,
+            )
+            if not panoptic["known"]:
+                assert not panoptic["map"].any()
+            else:
+                told = zip(
+                    panoptic["segments"]["id"].tolist(),
+                    map(segments.int2str, panoptic["segments"]["label"].tolist()),
+                    strict=True,
+                )
+                assert {number: name for number, name in told if number != 9} == {
+                    7: "sky",
+                    300: "person",
+                    70_000: "person",
+                }
+            labels = [names.int2str(n) for n in example["objects"]["label"].tolist()]
+            # A class whose name has a line break is one line of the file of names.
+            labels = [label.replace("\\n", "\n") for label in labels]
+            assert labels == (labels_of(key) or [])
+            assert bool(example["objects_known"]) == (labels_of(key) is not None)
+            columns = json.loads(example["metadata"].decode() or "null")
+            assert columns == METADATA.get(key.removeprefix("a/"))
+    assert sorted(seen) == sorted(keys)
 
 
 @pytest.mark.slow

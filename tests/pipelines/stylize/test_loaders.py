@@ -307,11 +307,13 @@ def test_a_card_counts_pictures_and_names_licences_and_command(made, world, kind
     assert cli.main(["verify", str(out)]) == 0
 
 
+@pytest.mark.slow
 def test_somebody_elses_readme_stays(world, tmp_path, capfd):
     out = tmp_path / "out"
     out.mkdir()
     (out / "README.md").write_text("mine\n")
     assert stylize(world, out, "--alpha", "0") == 0
+    assert "README.md is not stylebeam's, so it stays" in capfd.readouterr().err
     assert (out / "README.md").read_text() == "mine\n"
     assert cli.main(["verify", str(out)]) == 0
     (out / "README.md").unlink()
