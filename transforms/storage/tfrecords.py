@@ -153,7 +153,13 @@ def _tagged(tag: int, data: bytes) -> bytes:
     return bytes((tag,)) + _varint(len(data)) + data
 
 
+# Most numbers in a record are as small as this.
+_SHORT: Final = tuple(bytes((number,)) for number in range(0x80))
+
+
 def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return _SHORT[number]
     groups = []
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)
