@@ -1,5 +1,7 @@
 import ctypes
 import functools
+import hashlib
+import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,6 +22,35 @@ hypothesis.settings.register_profile(
     "stylebeam", deadline=None, derandomize=True, max_examples=20, database=None
 )
 hypothesis.settings.load_profile("stylebeam")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Keep a third of the cases of each slow test where `SLOW_SEED` is set.
+
+    CI has another seed for each commit, so that it meets them all in turn. A test of
+    one case is always kept.
+    """
+    seed = os.environ.get("SLOW_SEED")
+    if not seed:
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+
+    def chance(item: pytest.Item) -> str:
+        return hashlib.sha256(f"{seed}/{item.nodeid}".encode()).hexdigest()
+
+    left_out = set()
+    for of_one_test in cases.values():
+        of_one_test.sort(key=chance)
+        left_out |= set(of_one_test[-(-len(of_one_test) // 3) :])
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=sorted(left_out, key=chance))
+
 
 # As VGG-16 to relu4_1, narrow enough to run in milliseconds.
 TINY_WIDTHS = (4, 8, 8, 16)

@@ -15,7 +15,7 @@ PreserveColor = Literal["none", "luminance", "histogram"]
 
 
 class Reason(enum.StrEnum):
-    """Why an image or a cell failed: a closed set, written to the outputs as is."""
+    """Why an image or a cell failed, or was left out: a closed set, written as is."""
 
     NOT_FOUND = "not_found"
     UNREADABLE = "unreadable"
@@ -33,6 +33,12 @@ class Reason(enum.StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     MODEL_ERROR = "model_error"
     WRITE_ERROR = "write_error"
+    FILTERED = "filtered"
+    NEAR_DUPLICATE = "near_duplicate"
+
+
+# Reasons of what was asked for: images are left out, and none of them failed.
+LEFT_OUT_REASONS: Final = (Reason.FILTERED, Reason.NEAR_DUPLICATE)
 
 
 class ImageStatus(enum.StrEnum):
@@ -41,6 +47,7 @@ class ImageStatus(enum.StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     DUPLICATE = "duplicate"
+    LEFT_OUT = "left_out"
 
 
 class CellStatus(enum.StrEnum):
@@ -63,6 +70,7 @@ class Count:
     IMAGES_ACCEPTED: Final = "images_accepted"
     IMAGES_REJECTED: Final = "images_rejected"
     IMAGES_DUPLICATE: Final = "images_duplicate"
+    IMAGES_LEFT_OUT: Final = "images_left_out"
     ANNOTATIONS_KEPT: Final = "annotations_kept"
     ANNOTATIONS_LEFT: Final = "annotations_left"
     ANNOTATIONS_FAILED: Final = "annotations_failed"

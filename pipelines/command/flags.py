@@ -13,8 +13,8 @@ from pipelines.errors import UsageError
 from transforms.buckets.places import UnreachableError, plain_path
 
 IMAGES: Final = (
-    "folders (with all below), globs, image files, .zip or .tar archives; NAME=P names "
-    "an input"
+    "folders (with all below), globs, image files, .zip or .tar archives, outputs of "
+    "ingest and stylize, webdataset:P, parquet:P, tfds:NAME; NAME=P names an input"
 )
 WEIGHTS: Final = (
     "file of the network's weights, a Keras notop .h5 or an .npz (default: vgg16 is "
@@ -102,6 +102,26 @@ def _options(config: type) -> Iterator[tuple[str, Option]]:
             yield from _options(about)
 
 
+class _Collect(argparse.Action):
+    """Adds up what a flag is given several times; its default does not count."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the values behind the flag to those of before."""
+        before = getattr(namespace, self.dest)
+        given = before if isinstance(before, _Given) else _Given()
+        setattr(namespace, self.dest, _Given([*given, *values]))
+
+
+class _Given(list[Any]):
+    """Values that were given, and no default."""
+
+
 def _add_flag(parser: Any, name: str, about: Option) -> None:
     if about.positional:
         parser.add_argument(name, metavar=about.metavar, help=about.text)
@@ -113,6 +133,7 @@ def _add_flag(parser: Any, name: str, about: Option) -> None:
     several = about.many and about.read is None
     parser.add_argument(
         flag_of(name),
+        action=_Collect if several else "store",
         type=None if about.read or about.type is str else about.type,
         nargs="+" if several else None,
         choices=about.choices or None,

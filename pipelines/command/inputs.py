@@ -3,10 +3,12 @@
 import dataclasses
 import os
 import re
+import sys
 from collections.abc import Sequence
 
 from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
+from transforms.annotations import tfds_source
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_source import (
@@ -14,13 +16,26 @@ from transforms.annotations.dataset_source import (
     DatasetRoot,
     dataset_root,
 )
-from transforms.annotations.tfds_source import SCHEME, TfdsRoot, is_dataset_folder
+from transforms.annotations.records import parquet, webdataset
+from transforms.annotations.records.record_set import Records, RecordSet
+from transforms.annotations.records.tfds import TfdsPictures
+from transforms.annotations.tfds_source import TfdsRoot
+from transforms.inputs.archives import ArchiveKind
 from transforms.inputs.listing import Listing
+from transforms.inputs.parquet_cells import ENDING
 from transforms.inputs.roots import InputRoot, parse_inputs, printable
+
+_SCHEMES = (tfds_source.SCHEME, webdataset.SCHEME, parquet.SCHEME)
 
 _MAGIC = re.compile(r"[*?[]")
 
+_PATTERN = re.compile(r"[*?\[{]")
+
 _NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
+
+
+DataSet = DatasetRoot | RecordSet
+"""A root whose pictures come with what is known of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,13 +44,13 @@ class Inputs:
 
     Attributes:
         files: Folders, globs and archives.
-        tfds: TFDS data sets, those of ours of version 1 among them.
-        own: Other outputs of ours.
+        tfds: Data sets of ours of version 1, which TFDS reads.
+        own: Other outputs of ours, and data sets of other programs.
     """
 
     files: tuple[InputRoot, ...] = ()
     tfds: tuple[TfdsRoot, ...] = ()
-    own: tuple[DatasetRoot, ...] = ()
+    own: tuple[DataSet, ...] = ()
 
 
 def find_inputs(arguments: Sequence[str]) -> Inputs:
@@ -49,53 +64,110 @@ def find_inputs(arguments: Sequence[str]) -> Inputs:
         OSError: An argument names nothing, or cannot be looked at.
         RuntimeError: A package for remote files is missing.
     """
-    named: list[tuple[str, str]] = []
-    sets: list[tuple[str, DatasetRoot]] = []
-    others = []
-    for argument in arguments:
-        match = _NAMED.fullmatch(argument)
-        label, path = (match[1], match[2]) if match else ("", argument)
-        if path.startswith(SCHEME):
-            named.append((label, path.removeprefix(SCHEME)))
-            continue
-        if is_dataset_folder(argument):
-            label, path = "", argument
-        root = _own_output(argument, label, path)
-        if root is not None and root[1].of_version_1:
-            named.append((root[0], os.path.abspath(root[1].path)))
-        elif root is not None:
-            sets.append(root)
-        else:
-            others.append(argument)
+    others, found = _sorted(arguments)
+    old = [
+        (label, os.path.abspath(root.path))
+        for label, root in found
+        if isinstance(root, DatasetRoot) and root.of_version_1
+    ]
+    sets = [
+        (label, root)
+        for label, root in found
+        if not (isinstance(root, DatasetRoot) and root.of_version_1)
+    ]
     files = parse_inputs(others) if others else ()
-    several = len(files) + len(named) + len(sets) > 1
+    several = len(files) + len(found) > 1
     if several:
         files = tuple(
             dataclasses.replace(root, prefix=f"{root.name}/") for root in files
         )
     tfds = tuple(
         TfdsRoot(name, builder, f"{name}/" if label or several else "")
-        for label, builder in named
+        for label, builder in old
         for name in [printable(label or builder.strip("/").rsplit("/", 1)[-1])]
     )
-    own = tuple(
-        dataclasses.replace(root, prefix=f"{root.name}/" * bool(label or several))
-        for label, root in sets
-    )
+    own = tuple(_prefixed(root, bool(label or several)) for label, root in sets)
     _check_names(files, (*tfds, *own))
     return Inputs(files, tfds, own)
 
 
-def _own_output(argument: str, label: str, path: str) -> tuple[str, DatasetRoot] | None:
+def _prefixed(root: DataSet, with_name: bool) -> DataSet:
+    return root.named(f"{root.name}/" if with_name else "")
+
+
+def _sorted(
+    arguments: Sequence[str],
+) -> tuple[list[str], list[tuple[str, DataSet]]]:
+    """Return the arguments that are files, and the NAME and root of each data set."""
+    others: list[str] = []
+    sets: list[tuple[str, DataSet]] = []
+    for argument in arguments:
+        found = _own_output(argument) or _record_set(argument)
+        if found is None:
+            others.append(argument)
+        else:
+            sets.append(found)
+    return others, sets
+
+
+def _own_output(argument: str) -> tuple[str, DataSet] | None:
     """Return the NAME and the root of an output of ours; None where it is none."""
+    label, path = _split_name(argument)
     for name, place in (("", argument), (label, path)):
-        if _MAGIC.search(place):
+        if _MAGIC.search(place) or place.startswith(_SCHEMES):
             continue
         shown = printable(name or place.rstrip("/").rsplit("/", 1)[-1])
         root = dataset_root(shown, place)
         if root is not None:
             return name, root
     return None
+
+
+def _split_name(argument: str) -> tuple[str, str]:
+    match = _NAMED.fullmatch(argument)
+    if match is None or os.path.lexists(argument):
+        return "", argument
+    return match[1], match[2]
+
+
+def _record_set(argument: str) -> tuple[str, RecordSet] | None:
+    """Return the NAME and the root of a data set of records; None where it is none."""
+    label, path = _split_name(argument)
+    records: Records
+    if path.startswith(tfds_source.SCHEME):
+        place, _, split = path.removeprefix(tfds_source.SCHEME).partition("#")
+        records = TfdsPictures(place, split)
+    elif path.startswith(webdataset.SCHEME):
+        place = path.removeprefix(webdataset.SCHEME)
+        records = webdataset.WebDataset(place)
+    elif path.startswith(parquet.SCHEME) or path.lower().endswith(ENDING):
+        place = path.removeprefix(parquet.SCHEME)
+        records = parquet.ParquetPictures(place)
+    elif path.lower().endswith(".tar") and _are_webdataset(path):
+        place = path
+        records = webdataset.WebDataset(place, bool(_MAGIC.search(place)))
+    else:
+        return None
+    name = printable(label or _last_fixed(place))
+    return label, RecordSet(name, place, records)
+
+
+def _are_webdataset(path: str) -> bool:
+    """Return whether all tars of a name or a glob are WebDataset."""
+    try:
+        roots = parse_inputs([path])
+    except (ValueError, OSError):
+        return False  # Whoever reads it says so.
+    return all(
+        root.archive is ArchiveKind.TAR and webdataset.is_webdataset(root.path)
+        for root in roots
+    )
+
+
+def _last_fixed(place: str) -> str:
+    """Return the last part of a place that is no pattern."""
+    fixed = [part for part in place.split("/") if part and not _PATTERN.search(part)]
+    return fixed[-1] if fixed else "data"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -142,6 +214,7 @@ def list_pictures(
     index = AnnotationIndex(name)
     try:
         files, sets = _split_roots(arguments)
+        tell_left_out(sets)
         classes = dict.fromkeys(name for root in sets for name in root.classes())
         categories = all_categories(sets)
         segments = all_segment_categories(sets)
@@ -162,29 +235,47 @@ def list_pictures(
 
 def _split_roots(
     arguments: Sequence[str],
-) -> tuple[tuple[InputRoot, ...], list[DatasetRoot]]:
-    """Return the roots of files, and the outputs of ours."""
-    others = []
-    sets: list[DatasetRoot] = []
-    for argument in arguments:
-        match = _NAMED.fullmatch(argument)
-        label, path = (match[1], match[2]) if match else ("", argument)
-        root = _own_output(argument, label, path)
-        if root is None:
-            others.append(argument)
-        else:
-            label, found = root
-            prefix = f"{found.name}/" if label else ""
-            sets.append(dataclasses.replace(found, prefix=prefix))
+) -> tuple[tuple[InputRoot, ...], list[DataSet]]:
+    """Return the roots of files, and the data sets."""
+    others, found = _sorted(arguments)
     files = parse_inputs(others) if others else ()
-    if len(files) + len(sets) > 1:
+    several = len(files) + len(found) > 1
+    sets = [_prefixed(root, bool(label or several)) for label, root in found]
+    if several:
         files = tuple(dataclasses.replace(r, prefix=f"{r.name}/") for r in files)
-        sets = [dataclasses.replace(r, prefix=f"{r.name}/") for r in sets]
     _check_names(files, sets)
     return files, sets
 
 
-def all_categories(sets: Sequence[DatasetRoot]) -> tuple[Category, ...]:
+def tell_left_out(sets: Sequence[DataSet]) -> None:
+    """Say on stderr what of data sets of records means nothing, or cannot be used.
+
+    Raises:
+        ValueError: One cannot be read.
+        OSError: One cannot be read.
+    """
+    for root in sets:
+        if not isinstance(root, RecordSet):
+            continue
+        found = root.found
+        for what, count in sorted(found.left_out.items()):
+            print(
+                f"{root.path}: {what} means nothing here; {count} are left out",
+                file=sys.stderr,
+            )
+        for texts, what in (
+            (found.strays, "belong to no picture"),
+            (found.wrong, "cannot be used"),
+        ):
+            if texts.count:
+                print(
+                    f"{root.path}: {texts.count} annotations {what} and are left out, "
+                    f"such as {texts.first}",
+                    file=sys.stderr,
+                )
+
+
+def all_categories(sets: Sequence[DataSet]) -> tuple[Category, ...]:
     """Return the classes of the objects of some data sets, by id.
 
     Raises:
@@ -204,7 +295,7 @@ def all_categories(sets: Sequence[DatasetRoot]) -> tuple[Category, ...]:
 
 
 def all_segment_categories(
-    sets: Sequence[DatasetRoot],
+    sets: Sequence[DataSet],
 ) -> tuple[SegmentCategory, ...]:
     """Return the classes of the segments of some data sets, by id.
 
@@ -224,13 +315,16 @@ def all_segment_categories(
     return tuple(found[key] for key in sorted(found))
 
 
-def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
+def list_inputs(
+    flag: str, arguments: Sequence[str], output: str, held_out: bool = False
+) -> Listing:
     """Return the images that a flag names, listed once: planning and running see them.
 
     Args:
         flag: For the error message.
         arguments: Arguments of the flag, in the order of the command line.
         output: Output of the command: no image may be in it.
+        held_out: Whether of a data set of `ingest` only the val split is wanted.
 
     Raises:
         UsageError: An argument cannot be used, or there is no image.
@@ -241,6 +335,8 @@ def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
         for ref in list_apart(files, output):
             listing.add(ref)
         for root in sets:
+            if held_out and isinstance(root, DatasetRoot) and root.maker == "ingest":
+                root = dataclasses.replace(root, split="val")
             for ref in root.list_pictures():
                 listing.add(ref)
     except (ValueError, OSError, RuntimeError) as error:
@@ -251,13 +347,13 @@ def list_inputs(flag: str, arguments: Sequence[str], output: str) -> Listing:
 
 
 def _check_names(
-    files: Sequence[InputRoot], sets: Sequence[TfdsRoot | DatasetRoot]
+    files: Sequence[InputRoot], sets: Sequence[TfdsRoot | DataSet]
 ) -> None:
     """Refuse a data set whose keys could be those of another root."""
     # Roots of files may share a name: their keys are compared one by one.
     places = {root.prefix: root.path for root in files}
     for root in sets:
-        place = root.path if isinstance(root, DatasetRoot) else root.builder
+        place = root.builder if isinstance(root, TfdsRoot) else root.path
         if root.prefix in places:
             raise ValueError(
                 f"{places[root.prefix]} and {place} are both named "

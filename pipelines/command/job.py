@@ -39,7 +39,7 @@ from transforms.buckets.places import UnreachableError, is_remote
 from transforms.images.crash_notes import noting
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.lease import Lease
-from transforms.storage.worker_progress import forget_progress
+from transforms.storage.worker_progress import forget_progress, totals_beside
 
 _LONGEST_ERROR: Final = 20_000
 
@@ -86,6 +86,7 @@ class Job:
             one: how an output of an earlier version is continued.
         run_id: Name of this run.
         runs_on: What runs its steps.
+        command_line: The command line, as far as it decides what is made.
     """
 
     command: str
@@ -104,6 +105,7 @@ class Job:
     flag_for: Callable[[str, Any], str | None] = no_flag
     run_id: str = dataclasses.field(default_factory=new_run_id)
     runs_on: Engine = IN_PROCESS
+    command_line: str = ""
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -175,16 +177,18 @@ class Job:
         """
         with self._held() as (held, lock):
             end = held._begin(lock, balances, untold)
-            with (
-                held._failure_told(end.about),
-                held.noted(),
-                interrupt_ends_at_once(
-                    held.command, functools.partial(held._end, end.about)
-                ),
-                shown_progress(held.output, held.command, held.unit, held.total),
-            ):
-                counts = work(end.output)
-            return end.finish(counts)
+            near = self.runs_on.is_local
+            with totals_beside(end.output) if near else contextlib.nullcontext():
+                with (
+                    held._failure_told(end.about),
+                    held.noted(),
+                    interrupt_ends_at_once(
+                        held.command, functools.partial(held._end, end.about)
+                    ),
+                    shown_progress(held.output, held.command, held.unit, held.total),
+                ):
+                    counts = work(end.output)
+                return end.finish(counts)
 
     def launch(
         self,
@@ -234,6 +238,7 @@ class Job:
             "command": self.command,
             "run_id": self.run_id,
             **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
+            **({"command_line": self.command_line} if self.command_line else {}),
             "config": clean_json(self.config),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),

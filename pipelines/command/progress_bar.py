@@ -9,9 +9,12 @@ from typing import Final
 
 import tqdm
 
-from transforms.buckets.places import is_remote
 from transforms.storage.folder import OutputFolder
-from transforms.storage.worker_progress import read_doing, read_progress
+from transforms.storage.worker_progress import (
+    read_doing,
+    read_progress,
+    totals_are_near,
+)
 
 _SECONDS_BETWEEN_LOOKS: Final = 0.25
 # Looking into a bucket takes a request for every worker.
@@ -87,8 +90,8 @@ def _follow_with_lines(
 
 
 def _pause(output: OutputFolder) -> float:
-    remote = is_remote(output.root)
-    return _SECONDS_BETWEEN_REMOTE_LOOKS if remote else _SECONDS_BETWEEN_LOOKS
+    near = totals_are_near(output)
+    return _SECONDS_BETWEEN_LOOKS if near else _SECONDS_BETWEEN_REMOTE_LOOKS
 
 
 def _styles_encoded(totals: Mapping[str, float]) -> int:

@@ -18,6 +18,7 @@ from apache_beam.pvalue import PCollection
 from model.checksums import DamagedFileError
 from pipelines.command.apart import absolute, local_inputs
 from pipelines.command.balances import Balance, tell_unlisted
+from pipelines.command.command_line import command_line
 from pipelines.command.job import Job, check_reachable, no_flag
 from pipelines.command.job_end import JobEnd
 from pipelines.command.job_file import JOB
@@ -234,6 +235,7 @@ def run_job(
         flag_for=command.flag_for,
         run_id=run_id,
         runs_on=engine_of(options),
+        command_line=command_line(command.name, asked),
     )
     job.check_output()
     if not config.overwrite:

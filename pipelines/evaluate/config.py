@@ -10,9 +10,7 @@ from model.bundle import PACKAGED
 from model.options import at_least, option, required
 from pipelines.command import flags
 
-_INPUTS: Final = (
-    f"data sets of `stylebeam ingest` (their val split is used), {flags.IMAGES}"
-)
+_INPUTS: Final = f"{flags.IMAGES}; of a data set of ingest the val split is used"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,15 +11,13 @@ from model.adain.grid import Grid, Means
 from model.adain.ruler import Ruler
 from model.adain.stylizer import Stylizer
 from model.bundle import RULER_BUNDLE, load_bundle
-from model.checksums import DamagedFileError
-from model.training.dataset import PictureIndex, load_index
-from pipelines.command.apart import list_apart
 from pipelines.command.balances import Balance
 from pipelines.command.flags import refuse_beam_flags
+from pipelines.command.inputs import list_inputs
 from pipelines.command.job import Job
 from pipelines.errors import StorageError, UsageError
 from pipelines.evaluate.config import EvaluateConfig
-from transforms.elements import Failure, ImageError, Reason
+from transforms.elements import Failure, ImageError
 from transforms.evaluate.report import (
     EvaluationPage,
     Picture,
@@ -28,9 +26,7 @@ from transforms.evaluate.report import (
     failures_table,
 )
 from transforms.images.center_crop import square_picture
-from transforms.inputs.data_files import data_files
 from transforms.inputs.reading import read_image
-from transforms.inputs.roots import parse_inputs
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
@@ -218,32 +214,13 @@ def balances(counts: Mapping[str, int]) -> list[Balance]:
 
 
 def _squares(flag: str, arguments: Sequence[str], config: EvaluateConfig) -> Squares:
-    try:
-        sources = list(_sources(arguments, config.output))
-        return Squares(flag, sources, config.size)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"{flag}: {error}") from error
-
-
-def _sources(arguments: Sequence[str], output: str) -> Iterator[tuple[str, str, Any]]:
-    """Return key, source and reader of every picture that the arguments name."""
-    ours = [path for path in arguments if OutputFolder(path).exists("ingest.json")]
-    for path in ours:
-        index = load_index([path], "val", data_files())
-        name = path.rstrip("/").rpartition("/")[2]
-        prefix = f"{name}/" if len(arguments) > 1 else ""
-        for i, key in enumerate(index.keys):
-            yield f"{prefix}{key}", name, functools.partial(_record, index, i)
-    others = [path for path in arguments if path not in ours]
-    for ref in list_apart(parse_inputs(others), output) if others else ():
-        yield ref.key, ref.source, lambda ref=ref: read_image(ref)
-
-
-def _record(index: PictureIndex, picture: int) -> bytes:
-    try:
-        return index.read(picture)
-    except (DamagedFileError, OSError) as error:
-        raise ImageError(Reason.UNREADABLE, str(error)) from error
+    # A bundle is judged by pictures that it was not trained on.
+    listing = list_inputs(flag, arguments, config.output, held_out=True)
+    sources = [
+        (ref.key, ref.source, functools.partial(read_image, ref))
+        for ref in listing.refs()
+    ]
+    return Squares(flag, sources, config.size)
 
 
 def _tell_means(means: Mapping[str, float]) -> None:

@@ -1,11 +1,13 @@
 """What `ingest` finds out about labels, objects and splits before it begins."""
 
 import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pipelines.command.inputs import (
+    DataSet,
     Inputs,
     all_categories,
     all_segment_categories,
@@ -13,7 +15,9 @@ from pipelines.command.inputs import (
 from pipelines.errors import UsageError
 from pipelines.ingest.config import IngestConfig
 from transforms.annotations.annotation_index import AnnotationIndex
-from transforms.annotations.coco import CocoImages, read_coco
+from transforms.annotations.class_map import ClassMap
+from transforms.annotations.coco import read_coco
+from transforms.annotations.coco_index import CocoImages
 from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.dataset_layout import (
     SPLITS,
@@ -22,13 +26,18 @@ from transforms.annotations.dataset_layout import (
     split_named,
     split_of,
 )
-from transforms.annotations.dataset_source import DatasetRoot
 from transforms.annotations.kinds.annotation_files import AnnotationFiles, joined
-from transforms.annotations.sources import Annotation, AnnotationSource, Split
+from transforms.annotations.records.record_set import RecordSet
+from transforms.annotations.sources import (
+    Annotation,
+    AnnotationSource,
+    Split,
+    listed_name,
+)
 from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
 from transforms.inputs.listing import Listing
-from transforms.storage.text import shown
+from transforms.inputs.names import composed
 
 INDEX: Final = "inputs"
 
@@ -40,7 +49,8 @@ class Annotated:
     Attributes:
         index: What files say of each picture; None without such files.
         named: How many images the files name.
-        absent: Names of the images that are not among the inputs.
+        absent: How many of them are not among the inputs.
+        one_absent: Name of one of those; '' where there is none.
         unused: What kind of files, how many there are, how many of those are of no
             picture of the inputs, and the name of one: of each kind of which some are.
         categories: Classes of objects.
@@ -53,13 +63,14 @@ class Annotated:
 
     index: AnnotationIndex | None = None
     named: int = 0
-    absent: frozenset[str] = frozenset()
+    absent: int = 0
+    one_absent: str = ""
     unused: tuple[tuple[str, int, int, str], ...] = ()
     categories: tuple[Category, ...] = ()
     segment_categories: tuple[SegmentCategory, ...] = ()
     annotations: int = 0
     elsewhere: int = 0
-    strays: Sequence[str] = ()
+    strays: Iterable[str] = ()
 
 
 def annotate(
@@ -80,17 +91,17 @@ def annotate(
         OSError: A file of annotations cannot be read.
         ValueError: A file of annotations cannot be used.
     """
-    named = source.named()
     if not source.has_files and not files.found:
-        names = {source.name_of(ref.key) for ref in listing.refs()} if named else set()
+        named, absent, one = _absent(source, listing.refs())
         return listing, Annotated(
             index=index if index.count else None,
-            named=len(named),
-            absent=named - names,
+            named=named,
+            absent=absent,
+            one_absent=one,
             annotations=index.given,
         )
     images = read_coco(source.instances, source.captions)
-    keys = _keys(images, listing.refs())
+    images.fit(ref.key for ref in listing.refs())
     for ref in listing.refs() if files.found else ():
         if not ref.about:
             files.claim(ref.key)
@@ -100,15 +111,19 @@ def annotate(
         if ref.about:
             annotated.add(ref)
             continue
-        found = _annotation(source, images, keys, files, ref.key)
+        found = _annotation(source, images, files, ref.key)
         about = "" if found == Annotation() else index.add(found)
         annotated.add(dataclasses.replace(ref, about=about))
     annotated.add_unlisted_of(listing)
-    alone = {name for name, fitting in keys.items() if len(fitting) == 1}
+    if source.has_files:
+        named, (absent, one) = images.named, images.absent()
+    else:
+        named, absent, one = _absent(source, listing.refs())
     return annotated, Annotated(
         index=index,
-        named=len(named),
-        absent=named - keys.keys(),
+        named=named,
+        absent=absent,
+        one_absent=one,
         unused=tuple(
             (found.what, found.count, *found.absent)
             for found in files.found
@@ -123,42 +138,47 @@ def annotate(
         + given
         + sum(found.annotations for found in files.found)
         + len(files.strays),
-        elsewhere=sum(
-            image.annotations for image in images.images() if image.name not in alone
-        )
-        + sum(found.elsewhere for found in files.found),
-        strays=(*images.strays, *files.strays),
+        elsewhere=images.elsewhere + sum(found.elsewhere for found in files.found),
+        strays=itertools.chain(images.strays(), files.strays),
     )
 
 
-def _keys(images: CocoImages, refs: Iterable[ImageRef]) -> Mapping[str, list[str]]:
-    """Return the first two keys that each name of the files fits."""
-    keys: dict[str, list[str]] = {}
-    for ref in refs:
-        try:
-            image = images.find(ref.key)
-        except ImageError:
-            continue  # It fits several, and fails itself.
-        if image is not None and len(fitting := keys.setdefault(image.name, [])) < 2:
-            fitting.append(ref.key)
-    return keys
+def with_strays(annotated: Annotated, sets: Iterable[DataSet]) -> Annotated:
+    """Return it with the annotations of data sets that belong to no picture."""
+    found = [root.found.strays for root in sets if isinstance(root, RecordSet)]
+    count = sum(strays.count for strays in found)
+    if not count:
+        return annotated
+    texts = itertools.chain.from_iterable(strays.texts for strays in found)
+    return dataclasses.replace(
+        annotated,
+        annotations=annotated.annotations + count,
+        strays=itertools.chain(annotated.strays, texts),
+    )
+
+
+def _absent(source: AnnotationSource, refs: Iterable[ImageRef]) -> tuple[int, int, str]:
+    """Return how many names lists have, how many of them no picture has, and one."""
+    named = source.named()
+    if not named:
+        return 0, 0, ""
+    absent = named - {composed(listed_name(ref.key)) for ref in refs}
+    return len(named), len(absent), min(absent, default="")
 
 
 def _annotation(
-    source: AnnotationSource,
-    images: CocoImages,
-    keys: Mapping[str, list[str]],
-    files: AnnotationFiles,
-    key: str,
+    source: AnnotationSource, images: CocoImages, files: AnnotationFiles, key: str
 ) -> Annotation:
     """Return what is said of the picture of a key, or why it cannot be used."""
+    return joined(_coco_annotation(source, images, key), files.of(key))
+
+
+def _coco_annotation(
+    source: AnnotationSource, images: CocoImages, key: str
+) -> Annotation:
     try:
-        image = images.find(key)
-        if image is not None and len(fitting := keys[image.name]) > 1:
-            names = " and ".join(map(shown, fitting))
-            problem = f"its annotations, of {shown(image.name)}, fit {names}"
-            return Annotation(problem=problem)
-        return joined(source.unchecked(key), files.of(key))
+        images.check_alone(key)
+        return source.unchecked(key)
     except ImageError as error:
         return Annotation(problem=error.message)
 
@@ -169,6 +189,7 @@ def labelled_settings(
     annotated: Annotated,
     inputs: Inputs,
     listing: Listing,
+    class_map: ClassMap | None = None,
 ) -> dict[str, Any]:
     """Return the settings that make a data set one of format version 2.
 
@@ -178,14 +199,19 @@ def labelled_settings(
         annotated: What there is besides the pictures.
         inputs: The input roots.
         listing: The pictures, before COCO's files were joined to them.
+        class_map: Which class a label means; None where labels are classes.
 
     Raises:
         UsageError: Classes, objects or splits cannot be told.
     """
     flag = "--labels folder" if config.labels == "folder" else "--input"
     try:
-        sets: tuple[TfdsRoot | DatasetRoot, ...] = (*inputs.tfds, *inputs.own)
-        classes = _classes(annotations, listing.refs(), sets)
+        sets: tuple[TfdsRoot | DataSet, ...] = (*inputs.tfds, *inputs.own)
+        if class_map is None:
+            classes = _classes(annotations, listing.refs(), sets)
+        else:
+            has_labels = annotations.has_labels or bool(sets)
+            classes = class_map.classes if has_labels else ()
         categories = all_categories(inputs.own)
         segment_categories = all_segment_categories(inputs.own)
         if (config.has_objects and categories) or (
@@ -208,10 +234,18 @@ def labelled_settings(
             )
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from error
+    has_objects = bool(config.has_objects or categories)
+    if class_map is not None and not classes and not has_objects:
+        raise UsageError(
+            f"--class-map {config.class_map}: nothing here has a label. Give --labels "
+            "folder, --instances, or a data set that has labels"
+        )
     return {
         "classes": classes,
-        "categories": annotated.categories or categories,
-        "has_objects": bool(config.has_objects or categories),
+        "categories": class_map.categories
+        if class_map and has_objects
+        else annotated.categories or categories,
+        "has_objects": has_objects,
         "has_masks": bool(config.masks) or any(own.has("masks") for own in inputs.own),
         "has_panoptic": bool(config.panoptic or segment_categories),
         "has_metadata": bool(config.metadata)
@@ -241,16 +275,14 @@ def labelled_identity(
         "has-masks": labelled["has_masks"],
         "has-panoptic": labelled["has_panoptic"],
         "has-metadata": labelled["has_metadata"],
-        "segment-categories": [
-            dataclasses.asdict(c) for c in labelled["segment_categories"]
-        ],
+        "segment-categories": [c.to_json() for c in labelled["segment_categories"]],
     }
 
 
 def _classes(
     source: AnnotationSource,
     refs: Iterable[ImageRef],
-    roots: Iterable[TfdsRoot | DatasetRoot],
+    roots: Iterable[TfdsRoot | DataSet],
 ) -> tuple[str, ...]:
     """Return the classes of all pictures in the order of their numbers.
 

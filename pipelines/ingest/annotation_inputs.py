@@ -68,6 +68,7 @@ class AnnotationInputs:
         for ref in list_apart(roots, output):
             if not self._is_annotation(ref) and not self.files.takes(ref, self._beside):
                 listing.add(ref)
+        self.files.finish()
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bytes of a data set, by the names of the flags."""

@@ -16,10 +16,20 @@ from model.options import (
 )
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
-from transforms.annotations.dataset_layout import MAX_SHARDS, Encode, SplitFrom
+from pipelines.errors import UsageError
+from transforms.annotations.dataset_layout import (
+    MAX_SHARDS,
+    Encode,
+    NearDuplicates,
+    SplitFrom,
+)
 from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import BESIDE, Kind, Labels
 from transforms.images.limits import MAX_PIXELS, MIN_SIDE
+from transforms.ingest.filters import parse_filter
+
+# Data sets of other programs, by how they are named.
+_RECORDS = re.compile(r"(^|=)(webdataset|parquet|tfds):|\.(parquet|tar)$")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +41,7 @@ class IngestConfig:
     """
 
     input: tuple[str, ...] = required(
-        f"pictures: outputs of ingest and stylize, tfds:NAME, {flags.IMAGES}",
+        f"pictures: {flags.IMAGES}",
         metavar="P",
         path="read",
     )
@@ -156,6 +166,26 @@ class IngestConfig:
         "first folder: train, val, test), input (its NAME in NAME=PATH), tfds (its "
         "split in a TFDS data set)",
     )
+    class_map: str = option(
+        "",
+        "a CSV that begins with the line label,class: classes in the place of labels, "
+        "in the order of the file",
+        metavar="FILE",
+        path="read",
+        launcher=True,
+    )
+    filter: tuple[str, ...] = option(
+        (),
+        "keep the pictures of which this holds, such as min-side>=256, aspect<=16:9, "
+        "label=cat,dog or label!=dog; all of several must hold",
+        metavar="CONDITION",
+    )
+    near_duplicates: NearDuplicates = option(
+        "keep",
+        "pictures that look nearly the same: keep takes them as any others, report "
+        "puts each group into one split and names it, drop leaves out what is within 3 "
+        "bits of a picture that is kept",
+    )
     wikiart_list: tuple[str, ...] = option(
         (),
         "style_*.csv of WikiArt, lines Style/file.jpg,class (with --kind wikiart)",
@@ -175,6 +205,11 @@ class IngestConfig:
             "a lower-case letter, then lower-case letters, digits and _, as TFDS wants",
         )
         flags.check_ranges(self)
+        for text in self.filter:
+            try:
+                parse_filter(text)
+            except ValueError as error:
+                raise UsageError(f"--filter {text}: {error}.") from error
         for flag, value, kind in (
             ("--captions", self.captions, "coco"),
             ("--instances", self.instances, "coco"),
@@ -206,13 +241,18 @@ class IngestConfig:
             self.kind,
             "--data-yaml beside it, which has the names of the classes",
         )
-        on_pixels = (self.instances, self.panoptic, self.masks)
+        on_pixels = (self.instances, self.panoptic, self.masks, self.has_records)
         flags.require(
             self.annotated_as == "unknown" or any(on_pixels) or self.has_object_files,
             "--annotated-as",
             self.annotated_as,
             "--instances beside it, or another kind of objects or maps",
         )
+
+    @property
+    def has_records(self) -> bool:
+        """Whether an input may be a data set that brings objects with it."""
+        return any(_RECORDS.search(argument) for argument in self.input)
 
     @property
     def has_object_files(self) -> bool:

@@ -11,7 +11,8 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.command.apart import check_place
 from pipelines.command.balances import Balance
-from pipelines.command.inputs import Inputs, find_inputs
+from pipelines.command.command_line import command_line, tell_card
+from pipelines.command.inputs import Inputs, find_inputs, tell_left_out
 from pipelines.command.run_job import Command, run_job
 from pipelines.errors import UsageError
 from pipelines.ingest.annotated import (
@@ -20,10 +21,18 @@ from pipelines.ingest.annotated import (
     annotate,
     labelled_identity,
     labelled_settings,
+    with_strays,
 )
 from pipelines.ingest.annotation_inputs import AnnotationInputs
 from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.curated import (
+    curated_identity,
+    find_class_map,
+    parsed_filters,
+    tell_copies,
+)
 from transforms.annotations.annotation_index import AnnotationIndex, write_strays
+from transforms.annotations.coco import read_coco
 from transforms.annotations.dataset_layout import (
     MANIFEST,
     DatasetSettings,
@@ -33,19 +42,22 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.sources import AnnotationSource, SourceImage
 from transforms.annotations.tfds_source import ReadTfdsImages
+from transforms.descriptions.croissant import CROISSANT
+from transforms.descriptions.tfds_files import (
+    CATEGORY_NAMES,
+    CLASS_NAMES,
+    DATASET_INFO,
+    FEATURES,
+    SEGMENT_NAMES,
+)
 from transforms.elements import Count
+from transforms.ingest.copies import COPIES
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import BAD_ANNOTATIONS, INGEST, PREVIEW, REPORT
+from transforms.ingest.group_near import GroupNearDuplicates
 from transforms.ingest.prepare import PrepareImages
 from transforms.ingest.rejected_examples import ChooseExamples
 from transforms.ingest.shards import WriteShards
-from transforms.ingest.tfds_metadata import (
-    CATEGORIES,
-    CLASSES,
-    DATASET_INFO,
-    FEATURES,
-    SEGMENTS,
-)
 from transforms.ingest.whole_shards import Committed, find_committed, manifest_table
 from transforms.inputs.listing import Listing, ReadListing
 from transforms.steps.stored_names import StoredNames
@@ -60,12 +72,14 @@ OUTPUT_NAMES: Final = (
     INGEST,
     MANIFEST,
     FEATURES,
-    CLASSES,
-    CATEGORIES,
-    SEGMENTS,
+    CLASS_NAMES,
+    CATEGORY_NAMES,
+    SEGMENT_NAMES,
     BAD_ANNOTATIONS,
+    COPIES,
     PREVIEW,
     REPORT,
+    CROISSANT,
 )
 
 # What makes it a data set, and says what is done; the first is the mark of TFDS.
@@ -109,16 +123,19 @@ def plan(config: IngestConfig) -> IngestPlan:
     if config.instances:
         flag = f"{flag}, --instances" if config.captions else "--instances"
     try:
-        annotations.named()  # Before the inputs, which may take long.
+        # Before the inputs, which may take long.
+        annotations.named()
+        coco = read_coco(config.instances, config.captions).sha256
         hashes: dict[str, Any] = {
-            "captions": _sha256(config.captions) if config.captions else "",
+            "captions": coco.get(config.captions, ""),
             "wikiart-list": [_sha256(path) for path in config.wikiart_list],
         }
         if config.instances:
-            hashes["instances"] = _sha256(config.instances)
+            hashes["instances"] = coco[config.instances]
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
     others = AnnotationInputs(config)
+    class_map = find_class_map(config)
     listing = Listing()
     index = AnnotationIndex(INDEX)
     try:
@@ -128,6 +145,7 @@ def plan(config: IngestConfig) -> IngestPlan:
         for root in inputs.tfds:
             check_place(root.builder, root.folder(), output, config.output)
             root.list_into(listing)
+        tell_left_out(inputs.own)
         classes = dict.fromkeys(name for own in inputs.own for name in own.classes())
         numbers = {name: place for place, name in enumerate(classes)}
         for own in inputs.own:
@@ -137,13 +155,18 @@ def plan(config: IngestConfig) -> IngestPlan:
         raise UsageError(f"--input: {error}") from error
     if not listing.count:
         raise UsageError(f"--input {' '.join(config.input)}: no images found")
-    given, own_pictures = listing, index.count
+    given, own_pictures, known = listing, index.count, index.digest
     listing, annotated = annotate(annotations, others.files, given, index)
+    annotated = with_strays(annotated, inputs.own)
     shards = config.shards or count_shards(listing.size, config.shard_mb)
     labelled: dict[str, Any] = {}
     asked = config.labels != "none" or config.split_from != "hash"
+    asked = asked or bool(config.class_map) or config.near_duplicates != "keep"
     if asked or config.instances or config.has_annotation_files or own_pictures:
-        labelled = labelled_settings(config, annotations, annotated, inputs, given)
+        labelled = labelled_settings(
+            config, annotations, annotated, inputs, given, class_map
+        )
+    filters = parsed_filters(config, labelled.get("classes", ()))
     identity = {
         "inputs": f"{listing.count} images, {listing.size} bytes, {listing.digest}",
         "name": config.name,
@@ -158,6 +181,8 @@ def plan(config: IngestConfig) -> IngestPlan:
         **hashes,
         **others.identity(),
         **labelled_identity(config, labelled),
+        **({"known": known} if own_pictures else {}),
+        **curated_identity(config, filters),
     }
     settings = DatasetSettings(
         name=config.name,
@@ -170,6 +195,9 @@ def plan(config: IngestConfig) -> IngestPlan:
         max_pixels=config.max_pixels,
         annotations=annotations,
         fingerprint=fingerprint_of(identity),
+        class_map=class_map,
+        filters=filters,
+        near_duplicates=config.near_duplicates,
         **labelled,
     )
     return IngestPlan(
@@ -216,16 +244,25 @@ def build(
         | "AllSources" >> beam.Flatten()
         | "PrepareImages" >> PrepareImages(output, settings, whole, parts)
     )
-    rows = prepared.records | "WriteShards" >> WriteShards(
-        output, settings, committed, parts
-    )
+    records = prepared.records
+    if settings.groups_near_duplicates:
+        records = records | "GroupNearDuplicates" >> GroupNearDuplicates(
+            output, settings, committed
+        )
+    rows = records | "WriteShards" >> WriteShards(output, settings, committed, parts)
     examples = prepared.examples | "ChooseExamples" >> ChooseExamples()
     return (
         (rows, prepared.rejected)
         | "AllRows" >> beam.Flatten()
         | "WriteManifest" >> WriteDatasetManifest(output, settings, committed, parts)
         | "FinishDataset"
-        >> FinishDataset(output, settings, dict(plan.identity), examples)
+        >> FinishDataset(
+            output,
+            settings,
+            dict(plan.identity),
+            examples,
+            command_line("ingest", config),
+        )
     )
 
 
@@ -233,6 +270,8 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: records written, and images listed."""
     accepted = counts.get(Count.IMAGES_ACCEPTED, 0)
     done = {"accepted": accepted, "duplicate": counts.get(Count.IMAGES_DUPLICATE, 0)}
+    if plan.settings.leaves_out:
+        done["left out"] = counts.get(Count.IMAGES_LEFT_OUT, 0)
     failed = counts.get(Count.IMAGES_REJECTED, 0)
     written = {"written": counts.get(Count.RECORDS_WRITTEN, 0)}
     found = [Balance("records", accepted, written, 0)]
@@ -243,9 +282,7 @@ def balances(plan: IngestPlan, counts: Mapping[str, int]) -> list[Balance]:
 
 def _at_end(plan: IngestPlan) -> IngestPlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
-    annotated = dataclasses.replace(
-        plan.annotated, index=None, absent=frozenset(), strays=(), unused=()
-    )
+    annotated = dataclasses.replace(plan.annotated, index=None, strays=(), unused=())
     return dataclasses.replace(plan, annotated=annotated)
 
 
@@ -332,16 +369,19 @@ def _begin(config: IngestConfig, plan: IngestPlan) -> int | None:
 
 def _end(_config: IngestConfig, plan: IngestPlan, output: OutputFolder) -> str:
     _tell_splits(plan, output)
+    tell_card("ingest", output)
+    tell_copies(output)
     return REPORT
 
 
 def _tell_annotations(plan: IngestPlan) -> None:
     absent, named = plan.annotated.absent, plan.annotated.named
     if absent:
+        example = plan.annotated.one_absent
         print(
-            f"ingest: {len(absent)} of the {named} images that the "
-            f"annotations name are not among the inputs, such as {min(absent)!r}. "
-            "They are left out; to have them, name their folders with --input",
+            f"ingest: {absent} of the {named} images that the annotations name are "
+            f"not among the inputs, such as {example!r}. They are left "
+            "out; to have them, name their folders with --input",
             file=sys.stderr,
         )
     for what, count, unused, name in plan.annotated.unused:

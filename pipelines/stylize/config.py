@@ -41,14 +41,13 @@ class StylizeConfig:
     """
 
     content: tuple[str, ...] = required(
-        f"photographs: outputs of ingest and stylize, {flags.IMAGES}",
+        f"photographs: {flags.IMAGES}",
         metavar="P",
         path="read",
     )
     style: tuple[str, ...] = option(
         (),
-        f"paintings: outputs of ingest and stylize, {flags.IMAGES}; may be left out "
-        "where a style bank has them all",
+        f"paintings: {flags.IMAGES}; may be left out where a style bank has them all",
         metavar="P",
         path="read",
     )

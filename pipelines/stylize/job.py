@@ -10,6 +10,7 @@ from apache_beam.pvalue import PCollection
 
 from model.bundle import PACKAGED, load_bundle
 from pipelines.command.balances import Balance
+from pipelines.command.command_line import command_line, tell_card
 from pipelines.command.job_file import JOB
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
@@ -34,8 +35,19 @@ from transforms.annotations.kinds.tree_files import LISTS, MASKS, WriteKindFiles
 from transforms.annotations.kinds.yolo import DATA
 from transforms.annotations.known_of_cells import write_facts
 from transforms.annotations.sources import class_list
+from transforms.descriptions.croissant import CROISSANT
+from transforms.descriptions.tfds_files import (
+    CATEGORY_NAMES,
+    CLASS_NAMES,
+    DATASET_INFO,
+    FEATURES,
+)
 from transforms.elements import CellStatus, Count, ImageRef
 from transforms.inputs.listing import ReadListing
+from transforms.shards.describe import DescribeOutput
+from transforms.shards.entries import Names
+from transforms.shards.picture_shards import packer_of
+from transforms.shards.tfds_shards import COUNTS, WriteTfdsShards
 from transforms.steps.outcome import count_failure, count_one
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
@@ -50,7 +62,6 @@ from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pair_table import ReadBadPairs
 from transforms.stylize.pairing import BlendPairing
-from transforms.stylize.picture_shards import packer_of
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
 from transforms.stylize.stylize_images import StylizeImages
@@ -73,6 +84,12 @@ OUTPUT_NAMES: Final = (
     "labels",
     DATA,
     *LISTS,
+    CROISSANT,
+    COUNTS,
+    FEATURES,
+    CLASS_NAMES,
+    CATEGORY_NAMES,
+    DATASET_INFO,
 )
 
 # A part is merged as a whole: one of rows with label maps has fewer of them.
@@ -150,6 +167,13 @@ def build(
             _ = compacted | "WriteKindFiles" >> WriteKindFiles(
                 output, pictures.categories
             )
+    done: PCollection[str] = compacted
+    if config.output_format == "tfrecord":
+        names = Names(plan.pictures.classes, plan.pictures.categories)
+        done = compacted | "WriteTfdsShards" >> WriteTfdsShards(output, names, parts)
+    _ = done | "DescribeOutput" >> DescribeOutput(
+        output, plan.identity(config), command_line("stylize", config)
+    )
     bad = pipeline | "ReadBadPairs" >> ReadBadPairs(pairing)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
@@ -176,7 +200,7 @@ def _write_annotations(plan: StylizePlan, output: OutputFolder) -> None:
         about = [dataclasses.asdict(category) for category in pictures.categories]
         output.write_json(CATEGORIES, about)
     if pictures.segment_categories:
-        about = [dataclasses.asdict(c) for c in pictures.segment_categories]
+        about = [category.to_json() for category in pictures.segment_categories]
         output.write_json(SEGMENT_CATEGORIES, about)
     if pictures.known:
         output.write_json(KNOWN, list(pictures.known))
@@ -327,6 +351,7 @@ def _would_fail(config: StylizeConfig, plan: StylizePlan, forecast: Forecast) ->
 
 def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str:
     _tell_extra(output)
+    tell_card("stylize", output)
     return "gallery/index.html" if config.output_format == "files" else "manifest"
 
 

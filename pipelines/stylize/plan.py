@@ -114,9 +114,12 @@ class StylizePlan:
             "output_format": config.output_format,
             "seed": seed,
         }
-        if config.output_format == "parquet":
-            # Every file has the names of all classes, and is not written again.
+        if config.output_format in ("parquet", "tfrecord"):
+            # Every file has numbers of classes, and is not written again.
             identity["classes"] = list(self.pictures.classes)
+        if config.output_format == "tfrecord":
+            categories = map(dataclasses.asdict, self.pictures.categories)
+            identity["categories"] = list(categories)
         return identity
 
 
@@ -175,6 +178,7 @@ def at_end(plan: StylizePlan) -> StylizePlan:
     """Return a plan without what only the beginning of a job needs, and is large."""
     return dataclasses.replace(
         plan,
+        pictures=dataclasses.replace(plan.pictures, index=None),
         bundle=Bundle(plan.bundle.description, {}),
         pairs=None,
         retry=None if plan.retry is None else Retry(frozenset(), frozenset()),

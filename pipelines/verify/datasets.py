@@ -20,6 +20,8 @@ from transforms.annotations.dataset_layout import (
     shard_of_row,
 )
 from transforms.annotations.sources import AnnotationSource
+from transforms.descriptions.croissant import CROISSANT
+from transforms.descriptions.data_card import README
 from transforms.elements import ImageStatus
 from transforms.ingest.finish import BAD_ANNOTATIONS, REPORT, finish_dataset
 from transforms.ingest.whole_shards import manifest_table
@@ -74,13 +76,17 @@ def check_ingest(
         yield Finding(REPORT, "is missing or cut off", AGAIN)
     if not whole or not parts.complete or output.names(manifest.journal):
         return
+    descriptions = () if "command_line" in job else (README, CROISSANT)
     yield from page_findings(
         output,
         job,
         repair,
-        lambda folder: finish_dataset(folder, settings, dict(identity), []),
-        # They tell of pictures and annotations that are not in the data set.
-        but=lambda name: name in (REPORT, BAD_ANNOTATIONS),
+        lambda folder: finish_dataset(
+            folder, settings, dict(identity), [], command=job.get("command_line", "")
+        ),
+        # They tell of pictures and annotations that are not in the data set; an earlier
+        # one has no description.
+        but=lambda name: name in (REPORT, BAD_ANNOTATIONS, *descriptions),
     )
 
 
@@ -104,11 +110,12 @@ def _settings(identity: Mapping[str, Any]) -> DatasetSettings:
         has_panoptic=bool(identity.get("has-panoptic", False)),
         has_metadata=bool(identity.get("has-metadata", False)),
         segment_categories=tuple(
-            SegmentCategory(**{**c, "color": tuple(c["color"])})
-            for c in identity.get("segment-categories", ())
+            map(SegmentCategory.from_json, identity.get("segment-categories", ()))
         ),
         split_from=identity.get("split-from", "hash"),
         split_shards=tuple(map(int, identity.get("split-shards", ()))),
+        filters=tuple(map(str, identity.get("filter", ()))),
+        near_duplicates=identity.get("near-duplicates", "keep"),
     )
 
 

@@ -28,6 +28,9 @@ from transforms.images.thumbnails import (
 from transforms.optimize import report as run_report
 from transforms.optimize.optimize_runs import preview_name
 from transforms.optimize.runs import RUNS_TABLE
+from transforms.shards.describe import describe
+from transforms.shards.entries import Names
+from transforms.shards.shard_check import ShardReader
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
@@ -37,7 +40,6 @@ from transforms.stylize.cells import BANK_NAME, ORIGINAL_ID
 from transforms.stylize.interpolation_sheets import write_sheets
 from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 from transforms.stylize.pairing import BlendPairing, corner_weights
-from transforms.stylize.picture_shards import ShardReader
 from transforms.stylize.style_bank import load_bank
 from transforms.visualize import gallery as visual_gallery
 from transforms.visualize.maps_table import MAPS_TABLE
@@ -52,7 +54,7 @@ def check_stylize(
     yield from _failures(output)
     parts = yield from table_findings(output, MANIFEST_TABLE)
     files = job["identity"].get("output_format", "files") == "files"
-    shards = ShardReader(output)
+    shards = ShardReader(output, Names.from_identity(job["identity"]))
     styles: dict[str, None] = {}
     intact = True
     for name in parts.whole:
@@ -70,6 +72,14 @@ def check_stylize(
                 yield from preview_findings(output, [content_preview_name(content)])
     for wrong in shards.end():
         yield Finding(*wrong, _SHARD)
+    # An output of before has no data card.
+    if parts.complete and "command_line" in job:
+        yield from page_findings(
+            output,
+            job,
+            repair,
+            lambda folder: describe(folder, job["identity"], job["command_line"]),
+        )
     if not files:
         return
     yield from preview_findings(output, (f"{STYLE}/{style}.jpg" for style in styles))
@@ -105,7 +115,7 @@ def _cell(
     file = picture_file(row)
     if wrong := stored_wrong(output, file):
         what = "" if file.name == row["path"] else f"the picture {row['path']} "
-        shards.skip()
+        shards.skip(row)
         yield Finding(file.name, f"{what}{wrong}")
         return
     if row["shard"] is not None:

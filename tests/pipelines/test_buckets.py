@@ -102,6 +102,14 @@ def files_of(folder):
     }
 
 
+def timings_of(folder):
+    """Return what job.json has seconds of, which workers told while they worked."""
+    # A network is loaded once a process.
+    return {*OutputFolder(folder).read_json("job.json")["timings"]} - {
+        "startup_seconds"
+    }
+
+
 def _folders(output):
     return [name for name in _all(output) if "/" in name]
 
@@ -142,6 +150,7 @@ def test_a_command_writes_what_it_writes_on_a_disk(store, place, run, job):
         assert ours.keys() - set(strangers) == theirs.keys()
         assert [name for name in theirs if ours[name] != theirs[name]] == []
         assert all(ours[name] == b"mine" for name in strangers)
+        assert timings_of(place("out")) == timings_of(beside)
         return ours
 
     strangers = []

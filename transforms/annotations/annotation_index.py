@@ -39,6 +39,12 @@ class AnnotationIndex:
         self._end = 0
         self.count = 0
         self.given = 0
+        self._sum = 0
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that is known, in any order: 16 hexadecimal digits."""
+        return f"{self._sum:0{_DIGITS}x}"
 
     def __del__(self) -> None:
         self._file.close()
@@ -54,6 +60,7 @@ class AnnotationIndex:
         self.given += annotation.given
         place, self._end = self._end, self._end + len(data)
         digest = hashlib.sha256(_told(annotation, data)).hexdigest()[:_DIGITS]
+        self._sum = (self._sum + int(digest, 16)) % 16**_DIGITS
         return f"{self._name}:{place}:{len(data)}:{digest}"
 
     def read(self, about: str) -> Annotation:

@@ -110,6 +110,17 @@ def write_coco_files(
     return written
 
 
+def coco_names(said: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the COCO files that tell of a picture.
+
+    Args:
+        said: What its row says of its content.
+    """
+    for kind in _KINDS:
+        if _has(kind, said):
+            yield f"{ANNOTATIONS}/{kind}_{said['split'] or _NO_SPLIT}.json"
+
+
 @dataclasses.dataclass(frozen=True)
 class _File:
     """What stands in one file, read from the manifest as it is written."""

@@ -46,6 +46,15 @@ class SegmentCategory(Category):
     isthing: bool = True
     color: tuple[int, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the class as JSON holds it."""
+        return {**dataclasses.asdict(self), "color": list(self.color)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SegmentCategory":
+        """Return what `to_json` made."""
+        return cls(**{**content, "color": tuple(content["color"])})
+
 
 def coco_object(
     annotation: Mapping[str, Any],

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 from model.config import canonical_json
+from transforms.annotations.class_map import ClassMap
 from transforms.annotations.coco_objects import Category, SegmentCategory
 from transforms.annotations.geometry import Grid
 from transforms.annotations.sources import (
@@ -21,7 +22,7 @@ from transforms.annotations.sources import (
     AnnotationSource,
     Split,
 )
-from transforms.elements import ImageError, ImageRef, Reason
+from transforms.elements import ImageError, ImageRef, ImageStatus, Reason
 
 # Version 2 has classes by number, objects, or splits of its own; all else is version 1.
 FORMAT_VERSIONS: Final = (1, 2)
@@ -34,6 +35,8 @@ SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 SplitFrom = Literal["hash", "folder", "input", "tfds"]
 
 Encode = Literal["jpeg", "png", "keep"]
+
+NearDuplicates = Literal["keep", "report", "drop"]
 
 MANIFEST: Final = "manifest"
 
@@ -68,6 +71,10 @@ class DatasetSettings:
         split_from: What decides the split of a picture.
         split_shards: How many shards train, val and test have; none where a hash
             decides the split.
+        class_map: Which class a label means; None where labels are classes.
+        filters: What must hold of a picture, as `parse_filter` reads it.
+        near_duplicates: What becomes of pictures that look nearly the same; unless
+            they are kept as any others, all of a group are in one split.
     """
 
     name: str
@@ -90,18 +97,42 @@ class DatasetSettings:
     annotated_as: Grid = "unknown"
     split_from: SplitFrom = "hash"
     split_shards: tuple[int, ...] = ()
+    class_map: ClassMap | None = None
+    filters: tuple[str, ...] = ()
+    near_duplicates: NearDuplicates = "keep"
 
     @property
     def version(self) -> int:
         """Version of the format: 2 where anything of it was asked for."""
         asked = self.classes or self.has_annotations or self.split_shards
-        return 2 if asked else 1
+        return 2 if asked or self.groups_near_duplicates else 1
 
     @property
     def has_annotations(self) -> bool:
         """Whether there are annotations that each may be wrong."""
         maps = self.has_masks or self.has_panoptic
         return self.has_objects or maps or self.has_metadata
+
+    @property
+    def groups_near_duplicates(self) -> bool:
+        """Whether pictures that look nearly the same are one group, in one split."""
+        return self.near_duplicates != "keep"
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether pictures may be left out as was asked for."""
+        return bool(self.filters) or self.near_duplicates == "drop"
+
+    @property
+    def has_own_places(self) -> bool:
+        """Whether copies may contradict one another in class or split."""
+        return bool(self.classes or self.split_shards)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """What can become of an input."""
+        every = map(str, ImageStatus)
+        return tuple(s for s in every if s != ImageStatus.LEFT_OUT or self.leaves_out)
 
     @property
     def splits(self) -> tuple[Split, ...]:

@@ -66,12 +66,18 @@ class DatasetRoot:
         path: Local path or URL of the folder.
         maker: Which command made it.
         prefix: What every key begins with: empty, or the name and a slash.
+        split: The split that is wanted of a data set of `ingest`; '' for all.
     """
 
     name: str
     path: str
     maker: Maker
     prefix: str = ""
+    split: str = ""
+
+    def named(self, prefix: str) -> "DatasetRoot":
+        """Return it with another beginning of its keys."""
+        return dataclasses.replace(self, prefix=prefix)
 
     @property
     def of_version_1(self) -> bool:
@@ -135,10 +141,7 @@ class DatasetRoot:
             found = json.loads(output.read(SEGMENT_CATEGORIES))
         else:
             found = []
-        return tuple(
-            SegmentCategory(**{**category, "color": tuple(category["color"])})
-            for category in found
-        )
+        return tuple(map(SegmentCategory.from_json, found))
 
     def has(self, what: str) -> bool:
         """Return whether any of its pictures may have something.
@@ -186,6 +189,8 @@ class DatasetRoot:
 
     def _ingested(self, row: Row, about: Mapping[str, Any]) -> ImageRef | None:
         if row["status"] != ImageStatus.ACCEPTED:
+            return None
+        if self.split and row["split"] != self.split:
             return None
         shard = about["splits"][row["split"]]["shards"][row["shard"]]["name"]
         return ImageRef(

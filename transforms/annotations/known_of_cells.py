@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from transforms.annotations.annotation_index import digest_of, read_annotation
 from transforms.annotations.cell_maps import placed_maps
-from transforms.annotations.geometry import Journey, follow
+from transforms.annotations.geometry import Journey, follow, journey
 from transforms.annotations.sources import Annotation
-from transforms.elements import CellStatus, ImageRef
+from transforms.elements import CellStatus, ImageError, ImageRef, Reason
 from transforms.storage.files import read_file
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
@@ -55,6 +55,45 @@ class CellAnnotations:
             return digest_of(ref.about)
         return f"{digest_of(ref.about)} {json.dumps(facts)}"
 
+    def check(self, ref: ImageRef) -> None:
+        """Refuse a content of which it cannot be told what is known.
+
+        Raises:
+            ImageError: bad_annotation: what is said of it cannot be used.
+        """
+        if self.known and ref.about:
+            read_annotation(self.output, ref.about).checked()
+
+    def check_turned(
+        self, ref: ImageRef, upright: tuple[int, int], orientation: int
+    ) -> None:
+        """Refuse a content whose objects lie elsewhere once EXIF has turned it.
+
+        Args:
+            ref: The content.
+            upright: Its width and height, upright.
+            orientation: EXIF orientation of the file, 1 to 8.
+
+        Raises:
+            ImageError: bad_annotation: they mean the pixels before that, another
+                picture, or nobody tells.
+        """
+        if not self.known or not ref.about:
+            return
+        said = read_annotation(self.output, ref.about)
+        if not said.objects and said.mask is None and said.panoptic is None:
+            return
+        if orientation == 1 and not (said.objects and said.width):
+            return
+        size = (said.width, said.height)
+        way = journey(size, upright, orientation, upright)
+        if way.orientation != 1:
+            raise ImageError(
+                Reason.BAD_ANNOTATION,
+                "its objects mean the pixels before EXIF turns it (orientation "
+                f"{orientation}). Ingest the pictures first: there objects are turned",
+            )
+
     def columns(self, ref: ImageRef, row: Row) -> Row:
         """Return what a row of the manifest says of its content and its styles.
 
@@ -85,6 +124,9 @@ class CellAnnotations:
         if objects:
             size = (row["original_width"], row["original_height"])
             way = Journey(*size, 1, row["width"], row["height"])
+            if said.relative:
+                # Shares of a picture are pixels of one that is a single pixel.
+                way = Journey(1, 1, 1, row["width"], row["height"])
             objects = tuple(follow(item, way) for item in objects)
         return {
             "label": said.label,

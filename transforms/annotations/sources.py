@@ -185,6 +185,11 @@ class AnnotationSource:
         """Whether there are files of COCO, which the launcher alone reads."""
         return self.kind == "coco" and bool(self.captions or self.instances)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether it tells the classes of pictures."""
+        return self.kind == "wikiart" or self.labels == "folder"
+
     def of(self, key: str) -> Annotation:
         """Return what is known of the picture of a key.
 
@@ -244,30 +249,15 @@ class AnnotationSource:
         )
 
     def named(self) -> frozenset[str]:
-        """Return the file names that the annotation files or the lists name.
+        """Return the file names that WikiArt's lists name.
 
         Raises:
-            ValueError: A file of annotations cannot be used.
-            OSError: A file of annotations cannot be read.
+            ValueError: A list cannot be used.
+            OSError: A list cannot be read.
         """
-        if self.has_files:
-            return read_coco(self.instances, self.captions).names
-        if self.kind == "wikiart":
-            return frozenset(
-                name for path in self.wikiart_lists for name in read_wikiart_list(path)
-            )
-        return frozenset()
-
-    def name_of(self, key: str) -> str:
-        """Return the name by which `named` has the picture of a key; '' for none.
-
-        Raises:
-            ImageError: bad_annotation: it has several.
-        """
-        if self.has_files:
-            image = read_coco(self.instances, self.captions).find(key)
-            return "" if image is None else image.name
-        return composed(_listed_name(key))
+        return frozenset(
+            name for path in self.wikiart_lists for name in read_wikiart_list(path)
+        )
 
 
 def folder_label(key: str, split_folders: bool = False) -> str:
@@ -361,14 +351,15 @@ def _painting(key: str, lists: tuple[str, ...]) -> Annotation:
     artist, found, title = stem.partition("_")
     if not found:
         artist, title = "", stem
-    listed = composed(_listed_name(key))
+    listed = composed(listed_name(key))
     if lists and not any(listed in read_wikiart_list(path) for path in lists):
         label = _styles_by_file(lists).get(composed(file), label)
     # One class, whether a list or a folder names it.
     return Annotation(label=composed(label), artist=artist, title=title)
 
 
-def _listed_name(key: str) -> str:
+def listed_name(key: str) -> str:
+    """Return the name `Style/file.jpg` by which lists of WikiArt have a picture."""
     return "/".join(key.split("/")[-2:])
 
 

@@ -51,8 +51,11 @@ class TfdsRoot:
             else:
                 builder = tfds.builder(self.builder)
         except (tfds.core.DatasetNotFoundError, FileNotFoundError, ValueError) as error:
+            # More lines list all data sets that there are.
+            first = str(error).strip().split("\n")[0]
             raise ValueError(
-                f"there is no TFDS data set {self.builder!r}: {error}"
+                f"there is no TFDS data set {self.builder!r}: {first} Give the name "
+                "of one that TFDS knows, or the folder of one that was generated"
             ) from error
         if not builder.info.splits.total_num_examples:
             raise ValueError(
@@ -86,7 +89,8 @@ class TfdsRoot:
             raise ValueError(
                 f"the labels of {self.builder!r} are texts, so their numbers are not "
                 "known before it is read. Ingest its pictures from their folders, or "
-                "without --labels, --instances and --split-from"
+                "without --labels, --instances, --split-from and --near-duplicates; or "
+                "give a --class-map, which numbers the classes"
             )
         return names or []
 

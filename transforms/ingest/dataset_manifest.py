@@ -80,8 +80,8 @@ def _write_part(
         for _, equal in itertools.groupby(rows, key):
             *_, newest = equal
             statuses[newest["status"]] += 1
-            if reason := newest.get("reason"):
-                statuses[failure_count(reason)] += 1
+            if newest["status"] == ImageStatus.REJECTED:
+                statuses[failure_count(newest["reason"])] += 1
             if settings.version > 1:
                 statuses.update(_annotations(newest))
             file.add(newest)
@@ -113,12 +113,14 @@ class FinishDataset(
         settings: Settings of the data set.
         identity: What decides the bytes, for `ingest.json`.
         examples: Examples of rejected images: one list.
+        command: The command line, for the data card.
     """
 
     output: OutputFolder
     settings: DatasetSettings
     identity: dict[str, Any]
     examples: PCollection[list[RejectedExample]]
+    command: str = ""
 
     def expand(
         self, parts: PCollection[tuple[str, dict[str, int]]]
@@ -134,6 +136,7 @@ class FinishDataset(
                 self.settings,
                 self.identity,
                 AsSingleton(self.examples),
+                self.command,
             )
         )
         return finished | "Counts" >> beam.FlatMap(_counts)
@@ -145,16 +148,17 @@ def _finish(
     settings: DatasetSettings,
     identity: dict[str, Any],
     examples: list[RejectedExample],
+    command: str,
 ) -> dict[str, int]:
     strays = list(read_strays(output)) if settings.has_annotations else []
-    records = finish_dataset(output, settings, identity, examples, strays)
+    records = finish_dataset(output, settings, identity, examples, strays, command)
     progress_of(output).flush()  # the last file is written
     counts: Counter[str] = Counter()
     for _, statuses in parts:
         counts.update(statuses)
     reasons = (failure_count(reason) for reason in Reason)
     return {
-        **{f"images_{status}": counts[status] for status in map(str, ImageStatus)},
+        **{f"images_{status}": counts[status] for status in settings.statuses},
         **{name: counts[name] for name in reasons if counts[name]},
         Count.RECORDS_WRITTEN: records,
         **_all_annotations(settings, counts, len(strays)),

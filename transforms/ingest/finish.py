@@ -9,14 +9,25 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.annotations.dataset_pictures import read_picture
+from transforms.descriptions.tfds_files import DATASET_INFO, FEATURES
 from transforms.elements import ImageStatus, Reason
 from transforms.images.contact_sheets import overview
+from transforms.ingest.copies import (
+    COPIES,
+    find_copies,
+    is_across_splits,
+    is_of_two_classes,
+)
+from transforms.ingest.describe import write_descriptions
 from transforms.ingest.rejected_examples import RejectedExample
 from transforms.ingest.report import report_html
-from transforms.ingest.survey import Survey, sorted_rows, survey_dataset
+from transforms.ingest.survey import (
+    FIRST_DUPLICATES,
+    Survey,
+    sorted_rows,
+    survey_dataset,
+)
 from transforms.ingest.tfds_metadata import (
-    DATASET_INFO,
-    FEATURES,
     DatasetShard,
     class_files,
     dataset_info,
@@ -25,6 +36,7 @@ from transforms.ingest.tfds_metadata import (
 from transforms.inputs.roots import printable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, writing_rows
+from transforms.storage.schemas import COPIES as COPIES_SCHEMA
 from transforms.storage.schemas import FAILURES
 
 REPORT: Final = "report.html"
@@ -41,6 +53,7 @@ def finish_dataset(
     identity: dict[str, Any],
     examples: list[RejectedExample],
     strays: Iterable[str] = (),
+    command: str = "",
 ) -> int:
     """Write everything that needs the whole manifest; return the number of records.
 
@@ -54,26 +67,46 @@ def finish_dataset(
         identity: What decides the bytes of the data set.
         examples: Examples of rejected images.
         strays: What is wrong with each annotation that belongs to no image.
+        command: The command line, for the data card.
 
     Raises:
         RuntimeError: A shard is not what the manifest says.
     """
-    survey = survey_dataset(output)
+    survey = survey_dataset(output, settings)
     splits = _splits(settings, survey)
     _check_shards(output, splits)
     if survey.first:
         pixels = [read_picture(output, settings, row) for row in survey.first]
         output.write(PREVIEW, overview(pixels))
     summary = _summary(settings, identity, survey, splits)
-    output.write(REPORT, report_html(output, settings, summary, survey, examples))
+    copies: list[Row] = []
+    if settings.has_own_places:
+        summary["copies"], copies = _write_copies(output)
+    page = report_html(output, settings, summary, survey, examples, copies)
+    output.write(REPORT, page)
     for name, data in class_files(settings).items():
         output.write(name, data)
     if settings.has_annotations:
         _write_bad_annotations(output, strays)
+    write_descriptions(output, settings, identity, survey, command)
     output.write_json(FEATURES, features_json(settings))
     output.write_json(INGEST, summary)
     output.write_json(DATASET_INFO, dataset_info(settings, summary, splits))
     return survey.accepted
+
+
+def _write_copies(output: OutputFolder) -> tuple[dict[str, int], list[Row]]:
+    """Write a row for each copy that contradicts another; return counts and some."""
+    counts = {"across_splits": 0, "of_two_classes": 0}
+    first: list[Row] = []
+    with writing_rows(output, COPIES, COPIES_SCHEMA) as file:
+        for row in find_copies(output):
+            file.add(row)
+            counts["across_splits"] += is_across_splits(row)
+            counts["of_two_classes"] += is_of_two_classes(row)
+            if len(first) < FIRST_DUPLICATES:
+                first.append(row)
+    return counts, first
 
 
 def _write_bad_annotations(output: OutputFolder, strays: Iterable[str]) -> None:
@@ -140,8 +173,9 @@ def _summary(
         "name": settings.name,
         "fingerprint": settings.fingerprint,
         "identity": identity,
-        "images": {status: survey.statuses[status] for status in map(str, ImageStatus)},
+        "images": {status: survey.statuses[status] for status in settings.statuses},
         "reasons": dict(survey.reasons),
+        **({"left_out": dict(survey.left_out)} if settings.leaves_out else {}),
         "encodings": dict(survey.encodings),
         "splits": {
             split: {
@@ -163,9 +197,7 @@ def _about_annotations(settings: DatasetSettings) -> dict[str, Any]:
     if settings.has_objects:
         about["categories"] = [dataclasses.asdict(c) for c in settings.categories]
     if settings.has_panoptic:
-        about["segment_categories"] = [
-            dataclasses.asdict(c) for c in settings.segment_categories
-        ]
+        about["segment_categories"] = [c.to_json() for c in settings.segment_categories]
     for what in ("masks", "panoptic", "metadata"):
         if getattr(settings, f"has_{what}"):
             about[f"has_{what}"] = True

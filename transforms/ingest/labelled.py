@@ -1,7 +1,6 @@
 """What a record and a row of a data set of version 2 have beside those of version 1."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,8 +12,8 @@ from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.geometry import follow, journey
 from transforms.annotations.label_maps import MapFile, Segment
 from transforms.annotations.map_pixels import VOID, encode_map
-from transforms.annotations.objects import ImageObject
 from transforms.annotations.sources import Annotation
+from transforms.descriptions.tfds_files import object_values
 from transforms.images.decoder import DecodedImage
 from transforms.ingest.labelled_maps import placed_maps
 from transforms.storage.parquet import Row
@@ -22,9 +21,6 @@ from transforms.storage.tfrecords import Value
 
 _MASK: Final = "semantic/mask"
 _PANOPTIC: Final = "panoptic/map"
-
-# `json.dumps` with an argument makes an encoder each time.
-_ENCODE: Final = json.JSONEncoder(sort_keys=True).encode
 
 
 def placed(
@@ -140,7 +136,9 @@ def features_of(
             "license_url": annotation.license_url,
             "url": annotation.url,
             "objects_known": int(annotation.objects is not None),
-            **_objects(annotation.objects or (), height, width, settings.categories),
+            **object_values(
+                annotation.objects or (), height, width, settings.categories
+            ),
         }
     return features
 
@@ -163,31 +161,5 @@ def _segments(
         "panoptic/segments/is_crowd": np.array([s.crowd for s in segments], np.int64),
         "panoptic/segments/label": np.array(
             [places[s.category_id] for s in segments], np.int64
-        ),
-    }
-
-
-def _objects(
-    items: tuple[ImageObject, ...],
-    height: int,
-    width: int,
-    categories: tuple[Category, ...],
-) -> dict[str, Any]:
-    """Return objects as TFDS has them: boxes relative, y first, inside the picture."""
-    places = {category.id: place for place, category in enumerate(categories)}
-    boxes = []
-    for item in items:
-        left, top, wide, high = item.box
-        boxes += [top / height, left / width, (top + high) / height]
-        boxes += [(left + wide) / width]
-    coco = (item.to_coco(height, width) for item in items)
-    return {
-        "objects/area": np.array([item.area for item in items], np.float32),
-        "objects/bbox": np.clip(np.array(boxes, np.float32), 0, 1),
-        "objects/coco": list(map(_ENCODE, coco)),
-        "objects/id": np.array([item.id for item in items], np.int64),
-        "objects/is_crowd": np.array([item.crowd for item in items], np.int64),
-        "objects/label": np.array(
-            [places[item.category_id] for item in items], np.int64
         ),
     }

@@ -103,9 +103,9 @@ def _checked_segments(
     for segment in annotation.segments or ():
         if segment.category_id == NO_ID:
             wrong.append(f"segment {segment.id}: {segment.note}")
-        elif segment.id not in there:
+        elif segment.id not in there and not segment.note:
             wrong.append(f"segment {segment.id}: no pixel of its map has this id")
-        else:
+        else:  # also one that an earlier resize left without a pixel
             good.append(segment)
     unlisted = there - {segment.id for segment in annotation.segments or ()}
     if unlisted:

@@ -6,6 +6,7 @@ in that file a record is.
 """
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
@@ -20,11 +21,13 @@ from transforms.annotations.dataset_layout import (
     shard_of_row,
     split_of,
 )
-from transforms.annotations.sources import SourceImage
-from transforms.elements import ImageError, ImageRef, ImageStatus
+from transforms.annotations.sources import Annotation, SourceImage
+from transforms.elements import LEFT_OUT_REASONS, ImageError, ImageRef, ImageStatus
 from transforms.images.decoder import decode_image, encode_image
 from transforms.images.passthrough import EncodedFormat, format_to_keep
-from transforms.images.perceptual_hash import perceptual_hash
+from transforms.images.perceptual_hash import is_flat, perceptual_hash
+from transforms.ingest.filters import LABEL, Filter, parse_filter
+from transforms.ingest.group_near import WAITING
 from transforms.ingest.labelled import (
     columns_of,
     features_of,
@@ -32,7 +35,7 @@ from transforms.ingest.labelled import (
     placed,
 )
 from transforms.ingest.rejected_examples import RejectedExample, rejected_example
-from transforms.ingest.spill import PreparedImage, SpillFile
+from transforms.ingest.spill import Look, PreparedImage, SpillFile
 from transforms.ingest.whole_shards import committed_keys
 from transforms.inputs.reading import read_image
 from transforms.steps.one_behind import in_global_window
@@ -55,7 +58,7 @@ def prepare_image(
     """Turn the bytes of a source into a record and its row.
 
     Raises:
-        ImageError: The image is rejected.
+        ImageError: The image is rejected or left out.
         OSError: A file of annotations cannot be read.
     """
     decoded = decode_image(
@@ -64,6 +67,8 @@ def prepare_image(
         min_side=settings.min_side,
         size=settings.size or None,
     )
+    for one in _filters(settings.filters):
+        one.check_size(decoded.original_width, decoded.original_height)
     height, width, _ = decoded.pixels.shape
     kept: EncodedFormat | None = None
     if settings.encode == "keep" and (height, width) == (
@@ -78,10 +83,7 @@ def prepare_image(
         image = encode_image(
             decoded.pixels, "png" if format == "png" else "jpg", settings.quality
         )
-    annotation = source.annotation
-    if annotation is None:
-        annotation = settings.annotations.of(source.ref.key)
-    annotation = placed(annotation.checked(), decoded, settings)
+    annotation = placed(_known(source, settings), decoded, settings)
     sha256 = hashlib.sha256(data).hexdigest()
     # Feature and column have the same name.
     both = {
@@ -116,16 +118,57 @@ def prepare_image(
         "image_length": len(image),
         **map_places(annotation, example.offsets),
     }
-    return PreparedImage(row, frame_record(example.data), example.image_offset)
+    look = None
+    if settings.groups_near_duplicates:
+        pixels = decoded.original_width * decoded.original_height
+        row["flat"] = is_flat(decoded.pixels)
+        look = Look(row["perceptual_hash"], pixels, row["flat"], own or "")
+    return PreparedImage(row, frame_record(example.data), example.image_offset, look)
+
+
+def _known(source: SourceImage, settings: DatasetSettings) -> Annotation:
+    """Return what is known of a source, with classes where there is a map of them.
+
+    Raises:
+        ImageError: bad_annotation: it cannot be used.
+    """
+    annotation = source.annotation
+    if annotation is None:
+        annotation = settings.annotations.of(source.ref.key)
+    annotation = annotation.checked()
+    return settings.class_map.applied(annotation) if settings.class_map else annotation
+
+
+@functools.lru_cache(maxsize=4)
+def _filters(texts: tuple[str, ...]) -> tuple[Filter, ...]:
+    return tuple(map(parse_filter, texts))
+
+
+def check_label(source: SourceImage, settings: DatasetSettings) -> None:
+    """Check the label of a source by the filters, before its bytes are read.
+
+    Raises:
+        ImageError: filtered: its label is not wanted.
+    """
+    filters = [one for one in _filters(settings.filters) if one.what == LABEL]
+    if not filters:
+        return
+    try:
+        annotation = _known(source, settings)
+    except ImageError:
+        return  # It fails later, and its row tells of its bytes.
+    for one in filters:
+        one.check_label(annotation.label)
 
 
 def rejected_row(ref: ImageRef, data: bytes | None, error: ImageError) -> Row:
-    """Return the row of the manifest for a rejected image."""
+    """Return the row of the manifest for an image that is rejected or left out."""
+    left_out = error.reason in LEFT_OUT_REASONS
     row: Row = {
         "key": ref.key,
         "id": ref.id,
         "source": ref.source,
-        "status": ImageStatus.REJECTED,
+        "status": ImageStatus.LEFT_OUT if left_out else ImageStatus.REJECTED,
         "reason": error.reason,
         "message": error.message,
     }
@@ -140,9 +183,11 @@ class Prepared(NamedTuple):
 
     Attributes:
         records: (name of the shard, where it is told where records are) of the accepted
-            images: rows of `SpilledRecord`.
-        rejected: (part of the manifest, where rows are) of the rejected images.
-        examples: What the report shows of each rejected image.
+            images: rows of `SpilledRecord`. Where near-duplicates are grouped, the name
+            is `WAITING`, and rows have `look` besides.
+        rejected: (part of the manifest, where rows are) of the images that are rejected
+            or left out.
+        examples: What the report shows of each of these.
     """
 
     records: PCollection[tuple[str, Segment]]
@@ -156,7 +201,8 @@ class PrepareImages(beam.PTransform[PCollection[SourceImage], Prepared]):
 
     Input: `SourceImage`. Output: `Prepared`. An image that an earlier run has in a
     shard that is whole is passed over. Idempotent: a retried bundle writes files of its
-    own. Metrics: `images_accepted`, `images_rejected`, `images_committed`.
+    own. Metrics: `images_accepted`, `images_rejected`, `images_left_out`,
+    `images_committed`.
 
     Attributes:
         output: The data set.
@@ -194,7 +240,7 @@ class _PrepareDoFn(beam.DoFn):
         self._committed: frozenset[str] = frozenset()
         self._metric = {
             what: Metrics.counter("PrepareImages", f"images_{what}")
-            for what in ("accepted", "rejected", "committed")
+            for what in ("accepted", "rejected", "left_out", "committed")
         }
 
     def setup(self) -> None:
@@ -220,14 +266,19 @@ class _PrepareDoFn(beam.DoFn):
         data = source.data
         source = self._annotated(source)
         try:
+            check_label(source, self._settings)
             if data is None:
                 data = read_image(source.ref)
             prepared = prepare_image(source, data, self._settings)
         except ImageError as error:
-            self._metric["rejected"].inc()
-            tell_failure(error.reason)
-            progress.add(images_failed=1)
             row = rejected_row(source.ref, data, error)
+            if row["status"] == ImageStatus.LEFT_OUT:
+                self._metric["left_out"].inc()
+                progress.add(images_done=1)
+            else:
+                self._metric["rejected"].inc()
+                tell_failure(error.reason)
+                progress.add(images_failed=1)
             if self._settings.version > 1:
                 about = source.annotation
                 row["annotations"] = 0 if about is None else about.given
@@ -241,8 +292,12 @@ class _PrepareDoFn(beam.DoFn):
         spilled = self._spill.append(prepared)
         self._metric["accepted"].inc()
         progress.add(images_done=1)
-        shard = shard_of_row(self._settings, prepared.row)
-        yield from self._records.add(shard, dataclasses.asdict(spilled))
+        record = dataclasses.asdict(spilled)
+        if prepared.look is None:
+            shard = shard_of_row(self._settings, prepared.row)
+        else:
+            shard, record["look"] = WAITING, prepared.look
+        yield from self._records.add(shard, record)
 
     def _annotated(self, source: SourceImage) -> SourceImage:
         """Return a source with what the annotation files say, if there are any."""

@@ -50,6 +50,7 @@ class _Record:
         length: Bytes of the framed record.
         row: The row as committed; None where it stands before the record.
         row_length: Bytes of the row before the record.
+        change: What its row says otherwise, or besides, since its group is known.
     """
 
     key: str
@@ -59,6 +60,7 @@ class _Record:
     length: int = 0
     row: Row | None = None
     row_length: int = 0
+    change: Row = dataclasses.field(default_factory=dict)
 
     @property
     def digest(self) -> int:
@@ -214,7 +216,10 @@ def write_shard(
             if record.digest in shared:
                 kept = first.setdefault(record.sha256, record.key)
             row, frame = opened.read(record)
-            if kept == record.key:
+            row |= record.change
+            if row["status"] == ImageStatus.LEFT_OUT:
+                row |= _NO_PLACE
+            elif kept == record.key:
                 file.write(frame)
                 row |= {
                     "record_index": index,
@@ -250,6 +255,7 @@ def _candidates(
                 row["frame_length"],
                 None,
                 row["row_length"],
+                row.get("change", {}),
             )
             for row in merged_rows(spilled)
         ),

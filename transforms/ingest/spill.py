@@ -4,10 +4,26 @@ import contextlib
 import dataclasses
 import json
 import uuid
-from typing import IO
+from typing import IO, NamedTuple
 
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
+
+
+class Look(NamedTuple):
+    """What a picture looks like, to be compared with others.
+
+    Attributes:
+        hash: Its perceptual hash, 16 hexadecimal digits.
+        pixels: Width times height of the source.
+        flat: Whether its hash says too little to compare it by.
+        split: Split that it is in; '' where that is still to be decided.
+    """
+
+    hash: str
+    pixels: int
+    flat: bool
+    split: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,11 +34,13 @@ class PreparedImage:
         row: Row of the manifest, without the place of the record.
         frame: The record with the frame of TFRecord.
         image_offset: Where in the record, without its frame, the picture begins.
+        look: What it looks like; None where nobody compares it.
     """
 
     row: Row
     frame: bytes
     image_offset: int
+    look: Look | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

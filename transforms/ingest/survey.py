@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.annotations.dataset_layout import MANIFEST
+from transforms.annotations.dataset_layout import MANIFEST, SPLITS, DatasetSettings
 from transforms.elements import ImageStatus
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
@@ -34,7 +34,13 @@ _COLUMNS: Final = [
     "byte_length",
     "image_offset",
     "image_length",
+    # Of version 2 alone.
+    "license",
+    "license_url",
 ]
+
+# Of objects nothing else is counted, and outlines are long.
+_CATEGORIES: Final = "objects.list.element.category"
 
 _FIRST_PICTURES: Final = 64
 
@@ -61,38 +67,60 @@ ASPECTS: Final = (
 
 @dataclasses.dataclass
 class Survey:
-    """Sums over the rows of a manifest; an image takes eight bytes.
+    """Sums over the rows of a manifest; an image takes ten bytes.
 
     Attributes:
         total: Number of rows.
         source_bytes: Bytes of all sources that could be read.
         statuses: Rows by status.
         reasons: Rejected rows by reason.
+        left_out: Rows that were left out as was asked for, by reason.
         encodings: Accepted rows by encoding.
         images: Accepted rows by (split, shard).
         sizes: Bytes of their records by (split, shard).
         labels: Accepted rows by label, those without one left out.
+        classes: Accepted rows by split and label.
+        rights: Accepted rows by name and URL of their licence.
         sides: Sources by shortest side: how many in each bin of `SIDES`.
         aspects: Sources by width / height: how many in each bin of `ASPECTS`.
         duplicates: The first duplicates by key.
         first: The accepted rows with the smallest sha256.
+        objects: Objects of accepted pictures by class.
+        object_pictures: Accepted pictures by a class that they have objects of.
+        known: Accepted pictures whose objects are known, and be it none.
+        label_examples: The accepted picture with the smallest sha256 of each label:
+            that sha256, and its number by key.
+        object_examples: The same of each class of objects.
     """
 
     total: int = 0
     source_bytes: int = 0
     statuses: Counter[str] = dataclasses.field(default_factory=Counter)
     reasons: Counter[str] = dataclasses.field(default_factory=Counter)
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
     encodings: Counter[str] = dataclasses.field(default_factory=Counter)
     images: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
     sizes: Counter[tuple[str, int]] = dataclasses.field(default_factory=Counter)
     labels: Counter[str] = dataclasses.field(default_factory=Counter)
+    classes: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
+    rights: Counter[tuple[str, str]] = dataclasses.field(default_factory=Counter)
     sides: list[int] = dataclasses.field(default_factory=lambda: [0] * len(SIDES))
     aspects: list[int] = dataclasses.field(default_factory=lambda: [0] * len(ASPECTS))
     duplicates: list[Row] = dataclasses.field(default_factory=list)
     first: Sequence[Row] = ()
+    objects: Counter[str] = dataclasses.field(default_factory=Counter)
+    object_pictures: Counter[str] = dataclasses.field(default_factory=Counter)
+    known: int = 0
+    label_examples: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    object_examples: dict[str, tuple[str, int]] = dataclasses.field(
+        default_factory=dict
+    )
     _hashes: "array.array[int]" = dataclasses.field(
         default_factory=lambda: array.array("Q")
     )
+
+    _flat: bytearray = dataclasses.field(default_factory=bytearray)
+    _splits: bytearray = dataclasses.field(default_factory=bytearray)
 
     @property
     def accepted(self) -> int:
@@ -104,13 +132,28 @@ class Survey:
         """The perceptual hashes of the accepted images by key, uint64 `[accepted]`."""
         return np.frombuffer(self._hashes, np.uint64)
 
+    @property
+    def compared(self) -> npt.NDArray[np.intp]:
+        """The numbers of the accepted images that are compared, intp `[compared]`.
+
+        All of them, unless those are known whose hash says too little.
+        """
+        return np.flatnonzero(np.frombuffer(self._flat, np.uint8) == 0)
+
+    @property
+    def splits(self) -> npt.NDArray[np.uint8]:
+        """The splits of the accepted images by key, in `SPLITS`; uint8 `[accepted]`."""
+        return np.frombuffer(self._splits, np.uint8)
+
     def add(self, row: Row) -> None:
         """Count a row."""
         self.total += 1
         self.source_bytes += row["source_bytes"] or 0
         self.statuses[row["status"]] += 1
-        if row["reason"]:
+        if row["status"] == ImageStatus.REJECTED:
             self.reasons[row["reason"]] += 1
+        if row["status"] == ImageStatus.LEFT_OUT:
+            self.left_out[row["reason"]] += 1
         if row["encoding"]:
             self.encodings[row["encoding"]] += 1
         width, height = row["original_width"], row["original_height"]
@@ -120,9 +163,22 @@ class Survey:
         if row["status"] == ImageStatus.ACCEPTED:
             self.images[row["split"], row["shard"]] += 1
             self.sizes[row["split"], row["shard"]] += row["byte_length"]
+            example = (row["sha256"], self.accepted - 1)
             if row["label"]:
                 self.labels[row["label"]] += 1
+                _note(self.label_examples, row["label"], example)
+            self.classes[row["split"], row["label"]] += 1
+            license = row.get("license") or "", row.get("license_url") or ""
+            self.rights[license] += 1
+            if (objects := row.get("objects")) is not None:
+                self.known += 1
+                self.objects.update(item["category"] for item in objects)
+                for name in {item["category"] for item in objects}:
+                    self.object_pictures[name] += 1
+                    _note(self.object_examples, name, example)
             self._hashes.append(int(row["perceptual_hash"], 16))
+            self._flat.append(bool(row.get("flat")))
+            self._splits.append(SPLITS.index(row["split"]))
         elif (
             row["status"] == ImageStatus.DUPLICATE
             and len(self.duplicates) < FIRST_DUPLICATES
@@ -130,35 +186,57 @@ class Survey:
             self.duplicates.append(row)
 
 
+def _note(
+    examples: dict[str, tuple[str, int]], name: str, example: tuple[str, int]
+) -> None:
+    examples[name] = min(example, examples.get(name, example))
+
+
 def _bin(edges: Sequence[float], value: float) -> int:
     return sum(value >= edge for edge in edges[1:])
 
 
-def survey_dataset(output: OutputFolder) -> Survey:
-    """Return what the manifest of a data set holds; all its parts are there."""
+def survey_dataset(output: OutputFolder, settings: DatasetSettings) -> Survey:
+    """Return what the manifest of a data set holds; all its parts are there.
+
+    Args:
+        output: The data set.
+        settings: Settings of the data set.
+    """
     survey = Survey()
+    columns = [*_COLUMNS]
+    if settings.has_objects:
+        columns.append(_CATEGORIES)
+    if settings.groups_near_duplicates:
+        columns.append("flat")
     survey.first = heapq.nsmallest(
-        _FIRST_PICTURES, _counted(output, survey), key=operator.itemgetter("sha256")
+        _FIRST_PICTURES,
+        _counted(sorted_rows(output, columns), survey),
+        key=operator.itemgetter("sha256"),
     )
     return survey
 
 
-def _counted(output: OutputFolder, survey: Survey) -> Iterator[Row]:
+def _counted(rows: Iterable[Row], survey: Survey) -> Iterator[Row]:
     """Count all rows; yield the accepted."""
-    for row in _rows(output):
+    for row in rows:
         survey.add(row)
         if row["status"] == ImageStatus.ACCEPTED:
             yield row
 
 
-def accepted_rows(output: OutputFolder, numbers: Collection[int]) -> dict[int, Row]:
+def accepted_rows(
+    output: OutputFolder, numbers: Collection[int], columns: Sequence[str] = _COLUMNS
+) -> dict[int, Row]:
     """Return some of the accepted rows.
 
     Args:
         output: The data set.
         numbers: Which of them, counted by key as in `Survey.hashes`.
+        columns: Columns wanted, key and status among them.
     """
-    accepted = (row for row in _rows(output) if row["status"] == ImageStatus.ACCEPTED)
+    rows = sorted_rows(output, columns)
+    accepted = (row for row in rows if row["status"] == ImageStatus.ACCEPTED)
     return {
         number: row
         for number, row in enumerate(_until(accepted, max(numbers, default=-1) + 1))
@@ -168,10 +246,6 @@ def accepted_rows(output: OutputFolder, numbers: Collection[int]) -> dict[int, R
 
 def _until(rows: Iterable[Row], count: int) -> Iterator[Row]:
     yield from (row for _, row in zip(range(count), rows, strict=False))
-
-
-def _rows(output: OutputFolder) -> Iterator[Row]:
-    return sorted_rows(output, _COLUMNS)
 
 
 def sorted_rows(output: OutputFolder, columns: Sequence[str]) -> Iterator[Row]:

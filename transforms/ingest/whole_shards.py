@@ -12,6 +12,7 @@ import logging
 import operator
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import Final
 
 import pyarrow.compute as pc
 
@@ -22,6 +23,7 @@ from transforms.annotations.dataset_layout import (
     shard_name,
 )
 from transforms.elements import ImageStatus
+from transforms.ingest.spill import Look
 from transforms.steps.stored_names import StoredNames
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.files import open_file
@@ -30,6 +32,20 @@ from transforms.storage.parquet import Row
 from transforms.storage.parts import parts_in
 from transforms.storage.schemas import INGEST_MANIFEST, LABELLED_MANIFEST
 from transforms.storage.tfrecords import first_damaged
+
+_LOOKED_AT: Final = (
+    "key",
+    "sha256",
+    "perceptual_hash",
+    "flat",
+    "original_width",
+    "original_height",
+    "status",
+    "split",
+    "shard",
+    "near_group",
+    "duplicate_of",
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -150,6 +166,44 @@ def committed_keys(
         for row in manifest.rows(output, name, ["key", "split", "shard"])
         if _shard(settings, row) in shards
     )
+
+
+def committed_looks(
+    output: OutputFolder, settings: DatasetSettings, committed: Committed
+) -> Iterator[Row]:
+    """Yield what is to be compared of the images of all whole shards, sorted by key.
+
+    Args:
+        output: The data set, its near-duplicates grouped.
+        settings: Settings of the data set.
+        committed: What an earlier run left.
+
+    Yields:
+        `key`, `sha256`, `look`, and the row itself as `committed`.
+    """
+    manifest = manifest_table(settings)
+    there = manifest.newest_journal(output)
+    names = {there[s]: committed.journaled for s in there if s in committed.journaled}
+    if committed.parts:
+        names |= dict.fromkeys(parts_in(output, MANIFEST), committed.parts)
+    files = [
+        (
+            row
+            for row in manifest.rows(output, name, _LOOKED_AT)
+            if _shard(settings, row) in shards
+        )
+        for name, shards in names.items()
+    ]
+    for row in heapq.merge(*files, key=operator.itemgetter("key")):
+        pixels = row["original_width"] * row["original_height"]
+        split = row["split"] if settings.split_from != "hash" else ""
+        look = Look(row["perceptual_hash"], pixels, row["flat"], split)
+        yield {
+            "key": row["key"],
+            "sha256": row["sha256"],
+            "look": look,
+            "committed": row,
+        }
 
 
 def committed_rows(

@@ -20,6 +20,7 @@ from transforms.inputs.archives import (
 )
 from transforms.inputs.folders import is_hidden, walk_folder
 from transforms.inputs.lost_inputs import tell_read, tell_unreadable
+from transforms.inputs.parquet_cells import is_cell, read_cell
 from transforms.inputs.roots import InputRoot, printable
 from transforms.storage import files
 
@@ -119,7 +120,7 @@ def _list_root(root: InputRoot) -> Iterator[ImageRef]:
     if root.archive is not None:
         for name, stored, offset, size in list_members(root.path, root.archive):
             if not is_hidden(name):
-                key = root.prefix + printable(_normal(name))
+                key = root.prefix + printable(member_key(name))
                 yield ImageRef(key, root.name, root.path, stored, offset, size)
         return
     for name in root.files:
@@ -131,7 +132,7 @@ def _list_root(root: InputRoot) -> Iterator[ImageRef]:
             yield ImageRef(root.prefix + printable(name), root.name, path, size=size)
 
 
-def _normal(member: str) -> str:
+def member_key(member: str) -> str:
     """Return the name of an archive member as a key: `./a//b.jpg` is `a/b.jpg`."""
     absolute = "/" if member.startswith("/") else ""
     parts = (part for part in member.split("/") if part not in ("", "."))
@@ -166,6 +167,8 @@ def _folder_problem(path: str) -> str:
 
 
 def _read(ref: ImageRef) -> bytes:
+    if is_cell(ref):
+        return read_cell(ref)
     if ref.member:
         return read_member(ref)
     if ref.offset < 0:

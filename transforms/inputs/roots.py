@@ -19,6 +19,9 @@ _MAGIC = re.compile(r"[*?[]")
 
 _NAMED = re.compile(r"([^/=]+)=(.*)", re.DOTALL)
 
+# Of shards: what follows is a place.
+_SCHEME = re.compile("^(webdataset|parquet):")
+
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -90,6 +93,7 @@ def places_of(argument: str) -> tuple[str, ...]:
         argument: An argument of the command line.
     """
     _, path = _split_name(argument)
+    path = _SCHEME.sub("", path)
     if is_remote(path):
         return (_fixed_folder(path) if _MAGIC.search(path) else path,)
     if os.path.lexists(path) or not _MAGIC.search(path):

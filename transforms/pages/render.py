@@ -99,13 +99,13 @@ def _human_bytes(size: int) -> str:
     return f"{size / 1000**power:.3g} {'kMGT'[power - 1]}B"
 
 
-def _plural(count: int, noun: str) -> str:
+def _plural(count: int, noun: str, nouns: str = "") -> str:
     """Return a number of things.
 
-    >>> _plural(1, "run"), _plural(2000, "run")
-    ('1 run', '2,000 runs')
+    >>> _plural(1, "run"), _plural(2000, "run"), _plural(2, "class", "classes")
+    ('1 run', '2,000 runs', '2 classes')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def _short(value: float) -> str:

@@ -10,6 +10,7 @@ when an object is below it, so both kinds of place behave alike.
 
 import contextlib
 import dataclasses
+import errno
 import mimetypes
 import os
 import pathlib
@@ -32,6 +33,9 @@ _MAX_JSON = 1 << 28
 
 # Above this an upload waits on the local disk and not in memory.
 _SPOOLED_BYTES = 1 << 26
+
+# How often a folder is deleted in which others write meanwhile.
+_TRIES = 100
 
 # What the standard table lacks or what differs between machines.
 _CONTENT_TYPES = {
@@ -361,7 +365,15 @@ def _raise(error: OSError) -> None:
 
 
 def _delete_folder(path: str) -> None:
+    tries = 0
     while os.path.lexists(path):
-        # Others, such as a worker that ends, may delete in it meanwhile.
-        with contextlib.suppress(FileNotFoundError):
+        # Others, such as a worker that ends, may delete in it meanwhile, or write there
+        # once more: that they live.
+        try:
             shutil.rmtree(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            tries += 1
+            if error.errno != errno.ENOTEMPTY or tries == _TRIES:
+                raise

@@ -4,6 +4,13 @@ from typing import Final
 
 import pyarrow as pa
 
+
+def _columns(kind: pa.DataType, *names: str) -> list[tuple[str, pa.DataType]]:
+    return [(name, kind) for name in names]
+
+
+_BOX: Final = pa.list_(pa.float64())
+
 # Objects in a picture (`transforms.annotations.objects`): empty where nothing is to be
 # seen, null where nobody knows.
 OBJECTS: Final = pa.list_(
@@ -13,19 +20,14 @@ OBJECTS: Final = pa.list_(
             ("category", pa.string()),
             ("category_id", pa.int64()),
             # Left, top, width, height in pixels of the picture as it is kept.
-            ("box", pa.list_(pa.float64())),
+            ("box", _BOX),
             ("area", pa.float64()),
             ("crowd", pa.bool_()),
             ("polygons", pa.list_(pa.list_(pa.float64()))),
             # COCO's compressed run-length code.
             ("mask", pa.string()),
             ("keypoints", pa.list_(pa.float64())),
-            (
-                "parts",
-                pa.list_(
-                    pa.struct([("name", pa.string()), ("box", pa.list_(pa.float64()))])
-                ),
-            ),
+            ("parts", pa.list_(pa.struct([("name", pa.string()), ("box", _BOX)]))),
             # Fields of the file that have no column, as JSON.
             ("more", pa.string()),
             ("note", pa.string()),
@@ -40,7 +42,7 @@ SEGMENTS: Final = pa.list_(
             ("id", pa.int64()),
             ("category", pa.string()),
             ("category_id", pa.int64()),
-            ("box", pa.list_(pa.float64())),
+            ("box", _BOX),
             ("area", pa.int64()),
             ("crowd", pa.bool_()),
             ("more", pa.string()),
@@ -108,21 +110,14 @@ STYLIZE_MANIFEST: Final = pa.schema(
                     ("label", pa.string()),
                     # -1 when none; null where there are no classes.
                     ("label_index", pa.int32()),
-                    ("artist", pa.string()),
-                    ("title", pa.string()),
+                    *_columns(pa.string(), "artist", "title"),
                     ("captions", pa.list_(pa.string())),
                     ("coco_id", pa.int64()),
-                    ("split", pa.string()),
-                    ("license", pa.string()),
-                    ("license_url", pa.string()),
-                    ("url", pa.string()),
+                    *_columns(pa.string(), "split", "license", "license_url", "url"),
                     ("objects", OBJECTS),
-                    # What the objects came in: voc, yolo, else COCO.
-                    ("objects_from", pa.string()),
-                    # Fields of the annotation file that have no column, as JSON.
-                    ("more", pa.string()),
-                    # Columns of a table of metadata, as JSON.
-                    ("metadata", pa.string()),
+                    # What the objects came in: voc, yolo, else COCO. Fields of the file
+                    # that have no column, and columns of a table, each as JSON.
+                    *_columns(pa.string(), "objects_from", "more", "metadata"),
                     # Of the panoptic map; null where there is none.
                     ("segments", SEGMENTS),
                 ]
@@ -135,15 +130,7 @@ STYLIZE_MANIFEST: Final = pa.schema(
         # What is known of the styles, in their order; null where nothing is.
         (
             "style_annotations",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("label", pa.string()),
-                        ("artist", pa.string()),
-                        ("title", pa.string()),
-                    ]
-                )
-            ),
+            pa.list_(pa.struct(_columns(pa.string(), "label", "artist", "title"))),
         ),
     ]
 )
@@ -281,25 +268,35 @@ LABELLED_MANIFEST: Final = pa.schema(
         *INGEST_MANIFEST,
         # -1 when none.
         ("label_index", pa.int32()),
-        ("license", pa.string()),
-        ("license_url", pa.string()),
-        ("url", pa.string()),
+        *_columns(pa.string(), "license", "license_url", "url"),
         # How many there were, and what is wrong with those that cannot be used.
         ("annotations", pa.int32()),
         ("wrong_annotations", pa.list_(pa.string())),
         # Empty where nothing is to be seen, null where nobody knows.
         ("objects", OBJECTS),
-        ("objects_from", pa.string()),
-        ("more", pa.string()),
-        ("metadata", pa.string()),
+        *_columns(pa.string(), "objects_from", "more", "metadata"),
         ("segments", SEGMENTS),
         # Label maps inside the shard, PNG of the picture's size; null when none.
-        ("mask_offset", pa.int64()),
-        ("mask_length", pa.int64()),
-        ("mask_sha256", pa.string()),
-        ("panoptic_offset", pa.int64()),
-        ("panoptic_length", pa.int64()),
-        ("panoptic_sha256", pa.string()),
+        *_columns(pa.int64(), "mask_offset", "mask_length"),
+        *_columns(pa.int64(), "panoptic_offset", "panoptic_length"),
+        *_columns(pa.string(), "mask_sha256", "panoptic_sha256"),
+        # Where near-duplicates are grouped: whether the hash says too little to compare
+        # it, and the key of the best picture of its group.
+        ("flat", pa.bool_()),
+        ("near_group", pa.string()),
+    ]
+)
+
+# One row a picture whose bytes are in another split too, or under another class.
+COPIES: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("split", pa.string()),
+        ("label", pa.string()),
+        # The first picture of these bytes, by key.
+        ("first_key", pa.string()),
+        ("first_split", pa.string()),
+        ("first_label", pa.string()),
     ]
 )
 

@@ -1,5 +1,6 @@
 """Text that people write: UTF-8, or refused by what it is instead."""
 
+import codecs
 import csv
 import io
 import re
@@ -51,29 +52,55 @@ def decode_text(data: bytes) -> str:
     >>> decode_text(b"\xef\xbb\xbfcontent,style\r\n")
     'content,style\r\n'
     """
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            raise ValueError(_other_encoding(name))
-    start = data[:_LOOKED_AT]
-    if start.count(0) * 4 > len(start):  # half of it, were it ASCII
-        for first, order in ((1, "little"), (0, "big")):
-            if start.count(0) == start[first::2].count(0):
-                raise ValueError(_other_encoding(f"UTF-16 ({order} endian, unmarked)"))
+    _check_encoding(data)
     place = data.find(0)
     if place >= 0:
-        raise ValueError(
-            f"line {_line(data, place)}: there is a NUL byte, so this is no text. "
-            "Expected UTF-8"
-        )
+        raise _no_text(_line(data, place))
     try:
         # More than one mark: some programs add theirs to one that is there.
         return data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"line {_line(data, error.start)}: the byte 0x{data[error.start]:02x} is "
-            "not UTF-8; the file is in another encoding, such as Latin-1, or damaged. "
-            "Save it as UTF-8"
-        ) from error
+        line = _line(data, error.start)
+        raise _not_utf8(line, data[error.start]) from error
+
+
+class CheckedText:
+    """Checks a text piece by piece, as `decode_text` checks one that is there whole."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._lines = 1
+        self._is_start = True
+
+    def check(self, data: bytes, *, last: bool = False) -> bytes:
+        """Return the next bytes of a text, the marks at its beginning taken off.
+
+        Args:
+            data: The next bytes; the first piece has a few at least.
+            last: Whether the text ends with them.
+
+        Raises:
+            ValueError: They are no UTF-8; the message names what they are, or the line.
+        """
+        if self._is_start:
+            _check_encoding(data)
+            while data.startswith(codecs.BOM_UTF8):
+                data = data[len(codecs.BOM_UTF8) :]
+            self._is_start = False
+        pending = self._decoder.getstate()[0]
+        place = data.find(0)
+        if place >= 0:
+            raise _no_text(self._lines + _line(data, place) - 1)
+        try:
+            self._decoder.decode(data, final=last)
+        except UnicodeDecodeError as error:
+            whole = pending + data
+            line = self._lines + _line(whole, error.start) - 1
+            raise _not_utf8(line, whole[error.start]) from error
+        # As `_LINE_END` counts them, save for one that two pieces share.
+        ends = data.count(b"\r") + data.count(b"\n") - data.count(b"\r\n")
+        self._lines += ends
+        return data
 
 
 def csv_rows(text: str) -> Iterator[tuple[int, int, list[str]]]:
@@ -115,6 +142,31 @@ def shown(value: object, most: int = _SHOWN) -> str:
     except ValueError:  # a whole number of thousands of digits
         return f"a very large {type(value).__name__}"
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _check_encoding(data: bytes) -> None:
+    """Refuse a text by its beginning."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            raise ValueError(_other_encoding(name))
+    start = data[:_LOOKED_AT]
+    if start.count(0) * 4 > len(start):  # half of it, were it ASCII
+        for first, order in ((1, "little"), (0, "big")):
+            if start.count(0) == start[first::2].count(0):
+                raise ValueError(_other_encoding(f"UTF-16 ({order} endian, unmarked)"))
+
+
+def _no_text(line: int) -> ValueError:
+    return ValueError(
+        f"line {line}: there is a NUL byte, so this is no text. Expected UTF-8"
+    )
+
+
+def _not_utf8(line: int, byte: int) -> ValueError:
+    return ValueError(
+        f"line {line}: the byte 0x{byte:02x} is not UTF-8; the file is in another "
+        "encoding, such as Latin-1, or damaged. Save it as UTF-8"
+    )
 
 
 def _other_encoding(name: str) -> str:

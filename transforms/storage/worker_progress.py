@@ -15,10 +15,11 @@ import pathlib
 import re
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from transforms.buckets.places import is_remote
@@ -30,6 +31,9 @@ RUN: Final = f"{TEMPORARY}/run"
 
 _FOLDER: Final = f"{TEMPORARY}/progress"
 _SECONDS_BETWEEN_WRITES: Final = 0.2
+
+# Names the folder of `totals_beside` to the processes of a job.
+_BESIDE: Final = "STYLEBEAM_TOTALS_BESIDE"
 
 # How often a worker says that it lives; an object in a bucket has its price.
 _SECONDS_BETWEEN_SIGNS: Final = 5.0
@@ -122,9 +126,40 @@ def progress_of(output: OutputFolder) -> Progress:
 
 @kept_for_a_run(maxsize=8)
 def _progress(root: str, _process: int) -> Progress:
-    if is_remote(root):
-        return Progress(None)
-    return Progress(pathlib.Path(root, _FOLDER))
+    return Progress(_local_folder(root))
+
+
+def _local_folder(root: str) -> pathlib.Path | None:
+    """Return the folder of this machine that has the totals; None where none has."""
+    if not is_remote(root):
+        return pathlib.Path(root, _FOLDER)
+    beside = os.environ.get(_BESIDE)
+    return pathlib.Path(beside) if beside else None
+
+
+def totals_are_near(output: OutputFolder) -> bool:
+    """Return whether the totals of a job are on this machine, and cheap to read."""
+    return _local_folder(output.root) is not None
+
+
+@contextlib.contextmanager
+def totals_beside(output: OutputFolder) -> Iterator[None]:
+    """Keep the totals of a job of this machine that writes a bucket on this machine.
+
+    A bucket would take an object for each change. Processes of the job inherit where
+    they are kept.
+    """
+    if not is_remote(output.root):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="stylebeam-") as folder:
+        os.environ[_BESIDE] = folder
+        _progress.cache_clear()
+        try:
+            yield
+        finally:
+            del os.environ[_BESIDE]
+            _progress.cache_clear()
 
 
 def forget_progress(output: OutputFolder) -> None:
@@ -198,7 +233,8 @@ def read_workers(output: OutputFolder) -> Mapping[str, Mapping[str, Any]]:
 
     `host` and `pid` say which process it is, and `signs` changes while it lives.
     """
-    if is_remote(output.root):
+    folder = _local_folder(output.root)
+    if folder is None:
         # What only tells how far a job is must not end it.
         with contextlib.suppress(OSError):
             names = output.names(_FOLDER)
@@ -206,5 +242,5 @@ def read_workers(output: OutputFolder) -> Mapping[str, Mapping[str, Any]]:
         return {}
     return {
         path.name: json.loads(path.read_text("utf-8"))
-        for path in sorted(pathlib.Path(output.root, _FOLDER).glob("*.json"))
+        for path in sorted(folder.glob("*.json"))
     }

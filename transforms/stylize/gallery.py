@@ -41,7 +41,15 @@ _COLUMNS = [
     "bundle_id",
     "status",
     "metrics",
+    # Of objects no more than is drawn; their outlines are long.
+    "annotation.label",
+    "annotation.objects.list.element.category",
+    "annotation.objects.list.element.box",
+    "style_annotations.list.element.label",
 ]
+
+# Boxes are drawn in thousandths of the sides of the picture.
+_PARTS_OF_A_SIDE = 1000
 
 Row = Mapping[str, Any]
 
@@ -112,7 +120,9 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     their weights; none where it is the original. Cells, by far the most, name their
     fields once: `content`, `column` and `bundle` are indices into the other tables, the
     `path` of a failed cell is empty, and measured cells have `content_loss`,
-    `style_loss` and `ssim`.
+    `style_loss` and `ssim`. A content has `label` and `objects` (class, left, top,
+    width and height, the sides of the picture being 1000) where these are known, a
+    style `label`.
 
     Args:
         rows: Rows of STYLIZE_MANIFEST.
@@ -125,16 +135,23 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
             "key": row["content_key"],
             "width": row["original_width"] or 0,
             "height": row["original_height"] or 0,
+            **_known(row),
         }
+        labels = _style_labels(row)
         column = [
             {
                 "style": styles.place(
-                    style["id"], {"id": style["id"], "key": style["key"]}
+                    style["id"],
+                    {
+                        "id": style["id"],
+                        "key": style["key"],
+                        **({"label": label} if label else {}),
+                    },
                 ),
                 "weight": style["weight"],
                 "mask": style["mask_sha256"] or "",
             }
-            for style in row["styles"]
+            for style, label in zip(row["styles"], labels, strict=True)
             if style["id"] != ORIGINAL_ID
         ]
         bundle = row["bundle_id"] or ""
@@ -157,6 +174,34 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
         "contents": contents.entries,
         "styles": styles.entries,
     }
+
+
+def _known(row: Row) -> dict[str, Any]:
+    """Return what is known of the content of a cell, if anything is."""
+    said = row.get("annotation")
+    if not said:
+        return {}
+    known: dict[str, Any] = {"label": said["label"]} if said["label"] else {}
+    sides = (row["width"], row["height"]) * 2
+    if said["objects"] is not None and all(sides):
+        known["objects"] = [
+            [
+                item["category"],
+                *(
+                    round(_PARTS_OF_A_SIDE * value / side)
+                    for value, side in zip(item["box"], sides, strict=True)
+                ),
+            ]
+            for item in said["objects"]
+        ]
+    return known
+
+
+def _style_labels(row: Row) -> list[str]:
+    said = row.get("style_annotations")
+    if not said:
+        return [""] * len(row["styles"])
+    return [one["label"] or "" for one in said]
 
 
 class _Entries:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.annotations.known_of_cells import CellAnnotations
 from transforms.elements import CellStatus, Count, Failure, ImageError, ImageRef
+from transforms.images.load import LoadedImage
 from transforms.images.thumbnails import (
     has_thumbnail,
     is_shown,
@@ -146,6 +147,8 @@ class PlanCells:
         seen: set[str] = set()
         for ref in refs:
             try:
+                if self.annotations is not None and not self.dry:
+                    self.annotations.check(ref)
                 for recipe in self.pairing.recipes(ref, sha256, styles):
                     keys = {share.key for share in recipe.styles}
                     looked_at = only_styles is None or keys & only_styles
@@ -231,6 +234,17 @@ class PlanCells:
         if self.annotations is None:
             return ""
         return self.annotations.digest(ref, [share.id for share in styles])
+
+    def check_turned(self, refs: Sequence[ImageRef], image: LoadedImage) -> None:
+        """Refuse contents whose objects lie elsewhere once EXIF has turned them.
+
+        Raises:
+            ImageError: bad_annotation: where they are cannot be told.
+        """
+        if self.annotations is not None:
+            upright = (image.original_width, image.original_height)
+            for ref in refs:
+                self.annotations.check_turned(ref, upright, image.orientation)
 
     def has_previews(self, names: Sequence[str]) -> bool:
         """Return whether previews of contents are there and whole, where they must be.

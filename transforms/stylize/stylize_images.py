@@ -20,9 +20,7 @@ from transforms.images.thumbnails import (
 from transforms.steps.equal_bytes import GroupByBytes, read_group, sorted_refs
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import TryMap
-from transforms.storage.folder import OutputFolder
 from transforms.stylize.blocks import DecodedContent, split_blocks
-from transforms.stylize.cells import StylizeSettings
 from transforms.stylize.earlier_failures import Retry
 from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.plan import PlanCells, PlannedContent, content_counts
@@ -57,7 +55,6 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
 
     def expand(self, contents: PCollection[ImageRef]) -> Outcome:
         """Compose the stage: read, plan, decode, stylize, write."""
-        output, settings = self.plan.output, self.plan.settings
         bank = AsSingleton(self.bank)
         groups = contents | "ReadContents" >> GroupByBytes("ReadContent")
         planned = groups.done | "PlanCells" >> beam.Map(
@@ -66,7 +63,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
         # Only now read again: most contents of a repeated run have all their cells.
         again = _ReadContent(self.plan)
         read = planned | "Read" >> TryMap(again, "ReadContentAgain", _planned_refs)
-        decode = _DecodeContent(output, settings, self.plan.output_format == "files")
+        decode = _DecodeContent(self.plan)
         decoded = read.done | "Decode" >> TryMap(decode, "DecodeContent", _read_refs)
         written = (
             decoded.done
@@ -135,17 +132,17 @@ class _ReadContent:
 class _DecodeContent:
     """Decodes what was read."""
 
-    output: OutputFolder
-    settings: StylizeSettings
-    preview: bool
+    plan: PlanCells
 
     def __call__(self, read: _ReadPlanned) -> DecodedContent:
         planned, data = read
         if data is None:
             return DecodedContent(planned, None)
-        image = load_image(data, self.settings.content_size)
-        for name in _previews(planned) if self.preview else []:
-            write_preview(self.output, name, image.pixels)
+        image = load_image(data, self.plan.settings.content_size)
+        self.plan.check_turned(planned.refs, image)
+        shown = self.plan.output_format == "files"
+        for name in _previews(planned) if shown else []:
+            write_preview(self.plan.output, name, image.pixels)
         return DecodedContent(planned, image)
 
 

@@ -21,7 +21,7 @@ from transforms.storage.worker_progress import progress_of
 from transforms.stylize.blocks import Painted, StylizeBlock, StylizedBlock
 from transforms.stylize.cells import StylizeSettings
 from transforms.stylize.manifest import commit_rows
-from transforms.stylize.picture_shards import BlockFile
+from transforms.stylize.picture_blocks import BlockFile
 from transforms.stylize.plan import PlanCells, Target, target_row
 
 

@@ -181,3 +181,17 @@ def test_what_a_command_makes_must_have_a_name_in_utf8(field):
     assert getattr(make_config(config, {field: "réne 🐈"}), field) == "réne 🐈"
     with pytest.raises(UsageError, match=rf"--{field} .*expected a name in UTF-8"):
         make_config(config, {field: "caf\udce9"})
+
+
+@pytest.mark.parametrize(
+    ("flags", "owners"),
+    [
+        ([], ()),
+        (["--owners", "a", "b"], ("a", "b")),
+        (["--owners", "a", "--owners", "b", "c"], ("a", "b", "c")),
+    ],
+)
+def test_a_list_that_is_given_several_times_adds_up(flags, owners):
+    typed = parser().parse_args(["--places", "x", "--places", "y", *flags])
+    config = make_config(Fence, vars(typed))
+    assert (config.places, config.owners) == (("x", "y"), owners)

@@ -98,23 +98,26 @@ class TestFindInputs:
 
         # A root of one kind beside another has a prefix too.
         assert [root.prefix for root in found.files] == ["day/", "c.zip/"]
+        assert [(root.name, root.path, root.prefix) for root in found.own] == [
+            ("2017", "coco/2017", "2017/")
+        ]
         assert [(root.name, root.builder, root.prefix) for root in found.tfds] == [
-            ("2017", "coco/2017", "2017/"),
-            ("set", str(folder / "set"), "set/"),
+            ("set", str(folder / "set"), "set/")
         ]
 
     def test_name_of_a_data_set_can_be_given(self, folder: pathlib.Path) -> None:
         found = find_inputs(["mine=tfds:coco/2017", f"other={folder}/set"])
 
-        assert [root.prefix for root in found.tfds] == ["mine/", "other/"]
+        assert [root.prefix for root in found.own] == ["mine/"]
+        assert [root.prefix for root in found.tfds] == ["other/"]
 
     def test_named_data_set_alone_has_a_prefix(self) -> None:
-        (root,) = find_inputs(["mine=tfds:coco/2017"]).tfds
+        (root,) = find_inputs(["mine=tfds:coco/2017"]).own
 
         assert (root.name, root.prefix) == ("mine", "mine/")
 
     def test_data_set_alone_has_none(self) -> None:
-        (root,) = find_inputs(["tfds:coco/2017"]).tfds
+        (root,) = find_inputs(["tfds:coco/2017"]).own
 
         assert (root.name, root.prefix) == ("2017", "")
 

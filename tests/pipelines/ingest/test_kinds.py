@@ -231,6 +231,7 @@ def test_yolo_boxes_and_outlines_are_shares_of_the_picture(run, tmp_path):
     assert status == 0, err
     balance = "14 annotations = 6 kept + 1 of images that are left out + 7 failed"
     assert balance in err
+    assert "such as 'labels/train/gone.txt'" in err
     rows = rows_of(tmp_path / "out")
     assert len(rows) == 5
     found = rows["images/train/a.png"]["objects"]
@@ -399,3 +400,115 @@ def write_jpeg(values):
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+def ids_map(*numbers):
+    """Return a panoptic map of upright stripes."""
+    stripe = WIDTH // len(numbers)
+    row = np.repeat(np.array(numbers, np.uint32), stripe)
+    channels = [row >> shift & 255 for shift in (0, 8, 16)]
+    pixels = np.stack(channels, axis=1).astype(np.uint8)
+    return png(np.repeat(pixels[None], HEIGHT, axis=0))
+
+
+def test_panoptic_maps_and_their_segments_are_kept_or_told_apart(run, tmp_path):
+    names = ["good", "lacks", "unlisted", "size", "gone", "class", "turned"]
+    for seed, name in enumerate(names):
+        draw(tmp_path / "in" / f"{name}.png", seed, 6 if name == "turned" else 1)
+    # Two labels of one picture, and one of two pictures.
+    draw(tmp_path / "in/a/twice.png", 20)
+    draw(tmp_path / "in/b/twice.png", 21)
+    maps = {
+        "good": ids_map(7, 300, 0),
+        "lacks": ids_map(7, 8, 9),
+        "unlisted": ids_map(7, 300, 9),
+        "size": png(np.zeros((HEIGHT, WIDTH - 1, 3), np.uint8)),
+        "class": ids_map(7, 300),
+        "turned": ids_map(7, 300),
+        "twice": ids_map(7, 300),
+    }
+    for name, data in maps.items():
+        write(tmp_path / "pan_val" / f"{name}.png", data)
+    numbers = {"lacks": [7, 8, 9, 10], "class": [7, 300]}
+    annotations = [
+        {
+            "image_id": i,
+            "file_name": f"{name}.png",
+            "segments_info": [
+                {"id": n, "category_id": 99 if name == "class" and n == 300 else 3}
+                for n in numbers.get(name, [7, 300])
+            ],
+        }
+        for i, name in enumerate([*names, "twice"])
+    ]
+    about = {
+        "images": [
+            {"id": i, "file_name": f"{name}.png"}
+            for i, name in enumerate([*names, "twice"])
+        ],
+        "annotations": annotations,
+        "categories": [{"id": 3, "name": "sky"}, {"id": 5, "name": ODD}],
+    }
+    path = write(tmp_path / "pan_val.json", json.dumps(about))
+    flags = ("--kind", "coco", "--panoptic", path, "--size", "32")
+    status, err = run(*flags)
+    assert status == 0, err
+    # good 3, lacks 4 of 5, class 2 of 3, turned 3; three maps with two segments each.
+    balance = "26 annotations = 12 kept + 3 of images that are left out + 11 failed"
+    assert balance in err
+    rows = rows_of(tmp_path / "out")
+    assert [row["status"] for key, row in rows.items() if "twice" in key] == (
+        ["rejected"] * 2
+    )
+    _, examples = read_tfds(tmp_path / "out")
+    found = examples["good.png"]["panoptic"]
+    assert found["known"]
+    assert found["segments"]["id"].tolist() == [7, 300]
+    assert found["segments"]["area"].tolist() == [16 * 32, 16 * 32]
+    assert found["map"][0, 20].tolist() == [300 - 256, 1, 0]
+    assert rows["good.png"]["segments"][1]["box"] == [16, 0, 16, 32]
+    # What has an unknown class is void.
+    found = examples["class.png"]["panoptic"]
+    assert found["segments"]["id"].tolist() == [7]
+    assert not found["map"][0, 30].any()
+    assert rows["lacks.png"]["segments"][2]["id"] == 9
+    # A quarter turn clockwise: left became above.
+    assert rows["turned.png"]["segments"][0]["box"] == [0, 0, 32, 24]
+    for name in ("unlisted", "size", "gone"):
+        assert not examples[f"{name}.png"]["panoptic"]["known"]
+        assert rows[f"{name}.png"]["segments"] is None
+    bad = bad_of(tmp_path / "out")
+    for name, count, problem in [
+        ("lacks", 1, "no pixel of its map"),
+        ("class", 1, "no category 99"),
+        ("unlisted", 3, "it has the segment 9, which segments_info lacks"),
+        ("size", 3, "it is of 95x64, the picture of 96x64"),
+        ("gone", 3, "is missing"),
+    ]:
+        said = [text for key, text in bad if key == f"{name}.png"]
+        assert len(said) == count
+        assert any(problem in text for text in said), said
+    assert balance in run(*flags)[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--annotations", "x"], "--kind voc or yolo with it"),
+        (["--kind", "yolo"], "--data-yaml beside it"),
+        (["--data-yaml", "x"], "--kind yolo with it"),
+        (["--panoptic", "x.json"], "--kind coco with it"),
+        (["--masks", "nowhere"], "--masks: "),
+        (["--metadata", "nowhere.csv"], "--metadata: "),
+        (["--kind", "voc", "--annotations", "in"], "there is no .xml file"),
+    ],
+)
+def test_files_that_are_not_there_are_an_error_before_all(
+    run, tmp_path, monkeypatch, flags, problem
+):
+    draw(tmp_path / "in" / "a.png", 1)
+    monkeypatch.chdir(tmp_path)
+    status, err = run(*flags)
+    assert status == 2
+    assert problem in err
+    assert not (tmp_path / "out").exists()

@@ -68,9 +68,12 @@ def test_grid_is_complete_committed_and_of_the_right_size(run, inputs):
     assert not (out_folder / "gallery" / "thumbs").exists()
     # Of plain folders nothing is known.
     others = {"shards", "sheets", "labels.txt", "categories.json", "annotations"}
+    of_tfds = {"dataset_info.json", "features.json", "tfds_shards.json"}
+    of_tfds |= {"label.labels.txt", "objects-label.labels.txt"}
     assert {path.name for path in out_folder.iterdir()} == {
-        *(set(stylize.OUTPUT_NAMES) - others),
+        *(set(stylize.OUTPUT_NAMES) - others - of_tfds),
         "job.json",
+        "README.md",
     }
     assert not (out_folder / "manifest" / ".journal").exists()
 

@@ -34,8 +34,13 @@ def committed(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", ["files", "webdataset"])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        *((kind, seed) for kind in ("files", "webdataset") for seed in range(3)),
+        ("tfrecord", 0),
+    ],
+)
 def test_killed_run_goes_on_where_it_was(run, inputs, many, seed, kind, files_of):
     flags = ["--alpha", "0.2,0.4,0.6,0.8,1", "--output-format", kind]
     run(*flags, output="whole")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -11,6 +12,9 @@ import yaml
 from PIL import Image
 
 from pipelines import cli
+from pipelines.stylize.config import StylizeConfig
+from pipelines.stylize.plan import at_end, plan
+from transforms.storage.folder import OutputFolder
 
 WIDTH, HEIGHT = 96, 64
 ODD = 'a "b", c\nd אב'
@@ -310,7 +314,7 @@ def test_a_tree_has_the_files_of_the_kinds_that_came_in(stylize, world, tmp_path
         for name in ("objects", "objects_from", "more", "metadata", "segments"):
             assert found[name] == row["annotation"][name]
         assert (found["mask_length"] is None) == (row["mask"] is None)
-        assert cli.main(["verify", str(tmp_path / "out")]) == 0
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
 
 
 def check_panoptic(out, row):
@@ -343,3 +347,105 @@ def check_panoptic(out, row):
     assert infos[70_000]["x"] == "more"
     (lost,) = (s for s in row["annotation"]["segments"] if not s["area"])
     assert (lost["id"], lost["note"]) == (9, "no pixel of it is left at this size")
+
+
+def test_what_ends_a_job_travels_to_where_it_ends(world, tmp_path):
+    argv = {"content": (str(world / "a"),), "style": (str(world / "art"),)}
+    about = {"bundle": str(world / "bundle"), "output": str(tmp_path / "out")}
+    made = plan(StylizeConfig(**argv, **about))
+    for listing in (made.contents, made.styles):
+        listing.write(OutputFolder(str(tmp_path / "out")))
+    assert pickle.loads(pickle.dumps(at_end(made))).pictures.categories
+
+
+def expected_maps(key):
+    """Return the maps of classes and of segments of a content at its own size."""
+    kind, _, name = key.partition("/")
+    names = [f"{voc}.png" for voc in VOC]
+    classes = a_map(names.index(name)) if kind == "a" and name in names else None
+    return classes, IDS if kind == "c" else None
+
+
+def pixels(image):
+    return None if image is None else np.asarray(image)
+
+
+def check_maps(key, mask, panoptic):
+    """Compare the maps that a loader decoded with those of the content."""
+    classes, ids = expected_maps(key)
+    assert (mask is None) == (classes is None)
+    assert mask is None or np.array_equal(mask, classes)
+    assert (panoptic is None) == (ids is None)
+    if ids is not None:
+        red, green, blue = np.moveaxis(panoptic.astype(np.uint32), 2, 0)
+        assert np.array_equal(red + 256 * green + 256**2 * blue, ids)
+
+
+def labels_of(key):
+    """Return the labels of the objects of a content; None where nobody knows them."""
+    kind, _, name = key.partition("/")
+    name = name.removesuffix(".png")
+    if kind == "a" and name in VOC:
+        return [label for label, _ in VOC[name]]
+    return [NAMES[number] for number, _ in YOLO[name]] if kind == "b" else None
+
+
+# webdataset 1.0 leaves the shard that it has read to the end open.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_loaders_of_shards_see_what_came_in(stylize, tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    datasets = pytest.importorskip("datasets")
+    assert stylize("--output-format", "webdataset")[0] == 0
+    shards = [str(path) for path in sorted((tmp_path / "out/shards").glob("*.tar"))]
+    seen = []
+    for sample in webdataset.WebDataset(shards, shardshuffle=False).decode("pil"):
+        key, said = sample["json"]["content_key"], sample["json"]["annotation"]
+        seen.append(key)
+        # Decoded to RGB, in which a grey value is three equal ones.
+        mask = pixels(sample.get("mask.png"))
+        check_maps(
+            key,
+            None if mask is None else mask[..., 0],
+            pixels(sample.get("panoptic.png")),
+        )
+        objects = said["objects"]
+        found = None if objects is None else [item["category"] for item in objects]
+        assert found == labels_of(key)
+        columns = json.loads(said["metadata"] or "null")
+        assert columns == METADATA.get(key.removeprefix("a/"))
+    assert len(seen) == len(set(seen)) == 7
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
+    assert stylize("--output-format", "parquet", output="table")[0] == 0
+    found = datasets.load_dataset(
+        str(tmp_path / "table/shards"), cache_dir=str(tmp_path / "c")
+    )
+    rows = [row for part in found.values() for row in part]
+    assert sorted(row["content_key"] for row in rows) == sorted(seen)
+    for row in rows:
+        key = row["content_key"]
+        check_maps(key, pixels(row["mask"]), pixels(row["panoptic"]))
+        labels = [item["category"] for item in row["objects"] or ()]
+        assert labels == (labels_of(key) or [])
+        assert row["objects_known"] == (labels_of(key) is not None)
+        assert json.loads(row["metadata"] or "null") == METADATA.get(
+            key.removeprefix("a/")
+        )
+    assert cli.main(["verify", str(tmp_path / "table")]) == 0
+
+
+@pytest.mark.slow
+def test_what_an_output_has_no_use_for_goes(stylize, tmp_path):
+    flags = ("--layout", "tree", "--content-size", "32")
+    assert stylize(*flags)[0] == 0
+    out = tmp_path / "out"
+    (out / "labels/mine.txt").parent.mkdir(exist_ok=True)
+    (out / "labels/mine.txt").write_text("somebody's own")
+    assert stylize(*flags, "--overwrite", content=("a",))[0] == 0
+    left = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert not {name for name in left if "yolo" in name or "panoptic" in name}
+    assert "data.yaml" not in left
+    assert "labels/mine.txt" in left
+    assert len([name for name in left if name.startswith("masks/")]) == len(VOC)
+    assert len([n for n in left if n.startswith("annotations/voc/")]) == len(VOC)
+    assert "images/metadata.jsonl" in left

@@ -264,70 +264,26 @@ def test_a_tree_keeps_its_folders_and_coco_reads_it(stylize, tmp_path, capfd):
     capfd.readouterr()
 
 
-def test_keras_reads_a_tree_as_classes(stylize, tmp_path):
-    import keras
-
-    assert stylize("--layout", "tree")[0] == 0
-    read = keras.utils.image_dataset_from_directory(
-        str(tmp_path / "out/images/train"), shuffle=False, verbose=False
-    )
-    assert read.class_names == CLASSES
-    labels = np.concatenate([labels.numpy() for _, labels in read])
-    assert labels.tolist() == [0, 0, 1, 1]
-
-
-# webdataset 1.0 leaves the shard that it has read to the end open.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_webdataset_reads_labels_objects_and_captions(stylize, world, tmp_path):
-    webdataset = pytest.importorskip("webdataset")
-    assert stylize("--output-format", "webdataset")[0] == 0
-    shards = [str(path) for path in sorted((tmp_path / "out/shards").glob("*.tar"))]
-    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil"))
-    assert len(samples) == 8
-    for sample in samples:
-        about = sample["json"]
-        key, said = about["content_key"], about["annotation"]
-        assert sample["cls"] == CLASSES.index(key.split("/")[1])
-        objects = said["objects"]
-        boxes = None if objects is None else [item["box"] for item in objects]
-        assert boxes == expected_boxes(key)
-        assert sample["png"].size == (96, 64)
-        assert sample.get("txt", "") == "\n".join(said["captions"])
-        assert about["style_annotations"][0]["artist"] in ("juan-gris", "hokusai")
-    assert cli.main(["verify", str(tmp_path / "out")]) == 0
-
-
 def read_parquet(datasets, folder, cache):
     """Return what `datasets` finds in a folder of shards, by its split."""
     return datasets.load_dataset(str(folder), cache_dir=str(cache))
 
 
-def test_datasets_reads_parquet_with_classes_and_splits(stylize, tmp_path):
+def test_pictures_of_a_table_are_found_by_their_places(stylize, tmp_path):
     datasets = pytest.importorskip("datasets")
     assert stylize("--output-format", "parquet")[0] == 0
+    # Without the data card, by the names of files.
     found = read_parquet(datasets, tmp_path / "out/shards", tmp_path / "cache")
-    assert sorted(found) == ["train", "validation"]
-    seen = []
-    for split, part in found.items():
-        assert part.features["label"].names == CLASSES
-        for row in part:
-            key = row["content_key"]
-            assert split[:3] == key[:3] == row["split"][:3]
-            assert row["label"] == CLASSES.index(key.split("/")[1])
-            assert row["image"].size == (96, 64)
-            boxes = [item["box"] for item in row["objects"] or ()]
-            assert boxes == (expected_boxes(key) or [])
-            assert row["objects_known"] == (CONTENTS[key] is not None)
-            assert row["styles"][0]["artist"] in ("juan-gris", "hokusai")
-            seen.append(key)
-    assert sorted(seen) == sorted([*CONTENTS] * 2)
+    assert {name: len(part) for name, part in found.items()} == {
+        "train": 4,
+        "validation": 4,
+    }
     # Each picture is read by its place, as out of any shard.
     for row in rows_of(tmp_path / "out"):
         data = (tmp_path / "out" / row["shard"]).read_bytes()
         picture = data[row["offset"] :][: row["bytes"]]
         assert hashlib.sha256(picture).hexdigest() == row["sha256"]
         assert Image.open(io.BytesIO(picture)).size == (96, 64)
-    assert cli.main(["verify", str(tmp_path / "out")]) == 0
 
 
 def test_parquet_again_and_with_one_style_more_and_damaged(
@@ -393,9 +349,10 @@ def test_pictures_are_those_of_the_data_set(stylize, world, tmp_path):
             assert size == (made[row["key"]]["width"], made[row["key"]]["height"])
 
 
+# webdataset 1.0 leaves the shard that it has read to the end open.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kind", ["tree", "parquet", "webdataset"])
+@pytest.mark.parametrize("kind", ["tree", "parquet", "webdataset", "tfrecord"])
 def test_real_boxes_and_captions_come_back_from_real_loaders(
     world, shared, tmp_path, kind
 ):
@@ -421,37 +378,52 @@ def test_real_boxes_and_captions_come_back_from_real_loaders(
     boxes = {number: [] for number in sizes}
     for about in source["annotations"]:
         boxes[about["image_id"]].append(about["bbox"])
+    told = json.loads((files / "captions_train2014.json").read_text())
+    captions = {}
+    for about in told["annotations"]:
+        captions.setdefault(about["image_id"], []).append(about["caption"].strip())
+    numbers = {i["file_name"]: i["id"] for i in told["images"]}
     seen = list(_READERS[kind](tmp_path))
-    listed = sum(name in {i["file_name"] for i in source["images"]} for name in names)
-    assert sum(found is not None for *_, found in seen) == 2 * listed
-    for number, size, found in seen:
+    known = {number for number, *_ in seen}
+    assert known == {numbers[name] for name in names}
+    assert len(seen) == 2 * len(names)
+    for number, size, found, said in seen:
+        assert said == captions[number]
+        # Photographs that the file does not list are not without objects.
+        assert (found is None) == (number not in sizes)
         if found is None:
-            assert number not in sizes
             continue
         share = [new / old for new, old in zip(size, sizes[number], strict=True)] * 2
         expected = np.array(boxes[number]).reshape(-1, 4) * share
         ours = np.array(found).reshape(-1, 4)
-        np.testing.assert_allclose(ours, expected, atol=1e-6)
+        np.testing.assert_allclose(ours, expected, atol=0.5)
 
 
 def _read_tree(root):
     coco = pytest.importorskip("pycocotools.coco")
+    known = {}
     for path in (root / "out/annotations").glob("instances_*.json"):
         read = coco.COCO(str(path))
         for image in read.loadImgs(read.getImgIds()):
             found = read.loadAnns(read.getAnnIds(image["id"]))
+            known[image["file_name"]] = [about["bbox"] for about in found]
+    for path in (root / "out/annotations").glob("captions_*.json"):
+        read = coco.COCO(str(path))
+        for image in read.loadImgs(read.getImgIds()):
+            said = read.loadAnns(read.getAnnIds(image["id"]))
             size = (image["width"], image["height"])
-            yield image["source_id"], size, [about["bbox"] for about in found]
+            boxes = known.get(image["file_name"])
+            yield image["source_id"], size, boxes, [about["caption"] for about in said]
 
 
 def _read_parquet(root):
     datasets = pytest.importorskip("datasets")
-    found = read_parquet(datasets, root / "out/shards", root / "cache")
+    found = read_parquet(datasets, root / "out", root / "cache")
     for part in found.values():
         for row in part:
             boxes = [item["box"] for item in row["objects"] or ()]
             known = boxes if row["objects_known"] else None
-            yield row["coco_id"], row["image"].size, known
+            yield row["coco_id"], row["image"].size, known, row["captions"]
 
 
 def _read_webdataset(root):
@@ -461,11 +433,27 @@ def _read_webdataset(root):
         said = sample["json"]["annotation"]
         objects = said["objects"]
         boxes = None if objects is None else [item["box"] for item in objects]
-        yield said["coco_id"], sample["jpg"].size, boxes
+        yield said["coco_id"], sample["jpg"].size, boxes, sample["txt"].split("\n")
+
+
+def _read_tfrecord(root):
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(root / "out"))
+    for split in builder.info.splits:
+        for example in tfds.as_numpy(builder.as_dataset(split=split)):
+            height, width, _ = example["image"].shape
+            boxes = None
+            if example["objects_known"]:
+                corners = example["objects"]["bbox"] * [height, width, height, width]
+                boxes = [(x, y, r - x, b - y) for y, x, b, r in corners.tolist()]
+            said = [caption.decode() for caption in example["captions"]]
+            yield int(example["coco_id"]), (width, height), boxes, said
 
 
 _READERS = {
     "tree": _read_tree,
     "parquet": _read_parquet,
     "webdataset": _read_webdataset,
+    "tfrecord": _read_tfrecord,
 }

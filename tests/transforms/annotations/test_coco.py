@@ -2,6 +2,7 @@
 
 import json
 import math
+import pathlib
 
 import pytest
 
@@ -145,7 +146,7 @@ def test_annotations_of_no_image_are_counted_and_told(instances):
     path = instances([{"image_id": 9}, {"image_id": "1"}, {"image_id": 1.0}, {}])
     images = read_coco(path)
     assert images.annotations == 4
-    assert [text.split(": ")[1] for text in images.strays] == [
+    assert [text.split(": ")[1] for text in images.strays()] == [
         "the file has no image 9",
         "the file has no image 1.0",
     ]
@@ -182,7 +183,9 @@ def test_an_id_twice_makes_its_images_unusable(instances):
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "two of"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "two of"),
         ({"categories": [{"id": 1.5, "name": "a"}]}, "usable id"),
-        ({"categories": 5}, "other types"),
+        ({"categories": 5}, "no 'categories'"),
+        ({"categories": [5]}, "other types"),
+        ({"licenses": [{"id": [1]}]}, "other types"),
     ],
 )
 def test_a_file_that_holds_no_instances_is_refused(instances, more, problem):
@@ -207,9 +210,19 @@ def test_the_real_files_are_read(shared):
         str(folder / "captions_train2014.json"),
     )
     known = [image for image in images.images() if image.objects is not None]
-    assert (len(images.names), len(known), images.strays) == (380, 258, [])
+    assert (images.named, len(known), list(images.strays())) == (380, 258, [])
     assert images.annotations == 2196 + 1901
     for image in known:
         objects, wrong = images.objects(image)
         assert wrong == ()
         assert len(objects) == len(image.objects)
+
+
+def test_what_is_no_list_of_annotations_is_refused(instances):
+    path = pathlib.Path(instances([]))
+    for found, problem in (('{"1": {}}', "no 'annotations'"), ("[[]]", "other types")):
+        text = path.read_text().replace('"annotations": []', f'"annotations": {found}')
+        other = path.with_name(f"{len(found)}.json")
+        other.write_text(text)
+        with pytest.raises(ValueError, match=problem):
+            read_coco(str(other))

@@ -7,8 +7,8 @@ import pyarrow as pa
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.annotations.coco import Category
 from transforms.annotations.coco_files import WriteCocoFiles, write_coco_files
+from transforms.annotations.coco_objects import Category
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.manifest import MANIFEST_TABLE

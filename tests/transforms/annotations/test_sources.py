@@ -6,9 +6,11 @@ from transforms.annotations.coco import read_coco
 from transforms.annotations.sources import (
     Annotation,
     AnnotationSource,
+    listed_name,
     read_wikiart_list,
 )
 from transforms.elements import ImageError, Reason
+from transforms.inputs.names import composed
 
 
 @pytest.fixture
@@ -37,7 +39,10 @@ def test_captions_are_found_by_file_name_wherever_the_file_lies(captions):
     )
     assert source.of("six.jpg").captions == ("of six",)
     assert source.of("seven.jpg") == Annotation()
-    assert source.named() == {"five.jpg", "deep/six.jpg"}
+    assert {image.name for image in read_coco(captions=captions).images()} == {
+        "five.jpg",
+        "deep/six.jpg",
+    }
 
 
 def test_captions_are_read_once_a_process(captions, monkeypatch):
@@ -73,7 +78,7 @@ def test_lists_label_a_flat_folder(tmp_path):
     # Listed under two styles: the folder decides.
     assert source.of("all/b_two.jpg").label == "all"
     assert source.of("Realism/b_two.jpg").label == "Realism"
-    assert source.name_of("root/Cubism/a_one.jpg") in source.named()
+    assert listed_name("root/Cubism/a_one.jpg") in source.named()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,8 @@ def test_an_id_that_cannot_be_written_rejects_its_image_alone(caption_file, bad)
     assert caught.value.reason == Reason.BAD_ANNOTATION
     assert len(str(caught.value)) < 200
     assert source.of("good.jpg") == Annotation(captions=("kept",), coco_id=5)
-    assert source.named() == {"bad.jpg", "good.jpg"}
+    names = {image.name for image in read_coco(captions=source.captions).images()}
+    assert names == {"bad.jpg", "good.jpg"}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,6 @@ def test_ids_may_be_written_as_texts_and_names_with_backslashes(caption_file):
     source = caption_file([("7", "train\\re\u0301ne.jpg")], [(7, "seven")])
     found = source.of("photos/train/r\xe9ne.jpg")
     assert found == Annotation(captions=("seven",), coco_id=7)
-    assert source.name_of("photos/train/re\u0301ne.jpg") in source.named()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +196,7 @@ def test_a_file_that_holds_no_captions_is_refused(tmp_path, data, problem):
 def test_a_mark_of_utf8_is_no_part_of_a_file(tmp_path, shared):
     path = tmp_path / "captions.json"
     path.write_bytes(b'\xef\xbb\xbf{"images": [], "annotations": []}')
-    assert read_coco(captions=str(path)).names == frozenset()
+    assert read_coco(captions=str(path)).named == 0
     listed = str(shared / "data" / "reports" / "list-bom2.csv")
     source = AnnotationSource("wikiart", wikiart_lists=(listed,))
     assert source.of("claude-monet_x.jpg").label == "Impressionism"
@@ -228,5 +233,6 @@ def test_names_and_classes_are_compared_composed(tmp_path):
     ):
         assert source.of(key).label == "R\xe9alisme"
     assert (
-        source.name_of("x/Re\u0301alisme/corot_e\u0301te\u0301.jpg") in source.named()
+        composed(listed_name("x/Re\u0301alisme/corot_e\u0301te\u0301.jpg"))
+        in source.named()
     )

@@ -6,13 +6,13 @@ import tensorflow_datasets as tfds
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
+from transforms.descriptions.tfds_files import DATASET_INFO
 from transforms.elements import Count, ImageError, Reason
 from transforms.ingest.dataset_manifest import FinishDataset, WriteDatasetManifest
 from transforms.ingest.finish import INGEST, PREVIEW, REPORT
 from transforms.ingest.prepare import rejected_row
 from transforms.ingest.rejected_examples import rejected_example
 from transforms.ingest.shards import write_shard
-from transforms.ingest.tfds_metadata import DATASET_INFO
 from transforms.ingest.whole_shards import find_committed, manifest_table
 from transforms.storage.parts import stable_part
 

@@ -1,6 +1,7 @@
 """Files are whole under their final name, or not there."""
 
 import os
+import pathlib
 import shutil
 
 import pytest
@@ -158,3 +159,26 @@ def test_folder_that_others_empty_meanwhile_is_deleted(output, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", racing)
     output.delete("d")
     assert not output.exists("d")
+
+
+@pytest.mark.parametrize("times", [3, 10**6])
+def test_folder_that_others_write_meanwhile_is_deleted_or_named(
+    output, monkeypatch, times
+):
+    output.write("d/e/file", b"")
+    rmdir, calls = os.rmdir, []
+
+    def racing(path, **keywords):
+        # As a worker that says that it lives, after the folder was read.
+        if pathlib.Path(path).name == "e" and len(calls) < times:
+            calls.append(path)
+            output.write(f"d/e/{len(calls)}", b"")
+        rmdir(path, **keywords)
+
+    monkeypatch.setattr(os, "rmdir", racing)
+    if times == 3:
+        output.delete("d")
+        assert not output.exists("d")
+    else:
+        with pytest.raises(OSError, match="not empty"):
+            output.delete("d")

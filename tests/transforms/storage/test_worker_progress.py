@@ -3,7 +3,10 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -20,6 +23,8 @@ from transforms.storage.worker_progress import (
     read_doing,
     read_progress,
     read_workers,
+    totals_are_near,
+    totals_beside,
 )
 
 
@@ -91,6 +96,32 @@ def test_totals_go_into_a_bucket_only_with_signs_of_life(bucket, monkeypatch):
     # Over: the next run is another one, or its file is gone.
     del bucket[RUN]
     ended(lambda: thread_named("signs"))
+
+
+def test_totals_of_a_job_of_this_machine_are_kept_beside_its_bucket(bucket):
+    output = OutputFolder("gs://bucket/out")
+    with totals_beside(output):
+        progress_of(output).add(cells_done=1)
+        assert totals_are_near(output)
+        other = subprocess.run(
+            [sys.executable, "-c", _ADD_TWO],
+            cwd=_ROOT,
+            check=False,
+            capture_output=True,
+        )
+        assert (other.returncode, other.stderr) == (0, b"")
+        assert read_progress(output)["cells_done"] == 3
+    assert bucket == {}
+    assert not totals_are_near(output)
+    assert read_progress(output) == {}
+
+
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
+_ADD_TWO = """
+from transforms.storage.folder import OutputFolder
+from transforms.storage.worker_progress import progress_of
+progress_of(OutputFolder("gs://bucket/out")).add(cells_done=2)
+"""
 
 
 def test_bucket_that_cannot_be_listed_ends_nothing(monkeypatch):

@@ -115,6 +115,31 @@ def test_page_script_of_small_manifest_is_exact():
     )
 
 
+def test_what_is_known_stands_with_the_content_and_the_style():
+    box = {"category": "dog", "box": [10.0, 3.0, 20.0, 15.5]}
+    known = [{"label": "cat", "objects": [box]}, {"label": "", "objects": []}]
+    known += [{"label": "", "objects": None}, None]
+    rows = [
+        cell(f"{place}.jpg", "s.jpg", annotation=said)
+        for place, said in enumerate(known)
+    ]
+    rows.append(cell("4.jpg", "t.jpg", style_annotations=[{"label": "Cubism"}]))
+    data = gallery.page_data(rows)
+    plain = {"id", "key", "width", "height"}
+    assert [
+        {name: one[name] for name in one if name not in plain}
+        for one in data["contents"]
+    ] == [
+        # In thousandths of the sides, of 40 and 30 pixels.
+        {"label": "cat", "objects": [["dog", 250, 100, 500, 517]]},
+        {"objects": []},
+        {},
+        {},
+        {},
+    ]
+    assert [style.get("label") for style in data["styles"]] == [None, "Cubism"]
+
+
 def test_page_data_keeps_masks_apart():
     masked = cell("a.jpg", "s.jpg")
     masked["styles"][0]["mask_sha256"] = "00ff"

@@ -4,6 +4,7 @@ A file belongs to a picture by its name. `beside` means those among the inputs
 themselves, which then are no pictures.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -14,7 +15,8 @@ from transforms.annotations.kinds.found_by_name import FoundByName
 from transforms.annotations.kinds.panoptic import PanopticFile
 from transforms.annotations.label_maps import MapFile
 from transforms.annotations.sources import Annotation
-from transforms.elements import ImageError, ImageRef
+from transforms.buckets.places import is_remote
+from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.reading import read_image
 from transforms.storage.text import shown
 
@@ -23,6 +25,10 @@ _PNG: Final = ".png"
 
 # Annotations of one picture are some kilobytes.
 _MOST_BYTES: Final = 1 << 24
+
+# How many files are read together, and by how many threads from a bucket.
+_TOGETHER: Final = 256
+_READERS: Final = 16
 
 # Folders of annotations, and those of the pictures that stand beside them.
 _TWINS: Final = {"labels": "images", "Annotations": "JPEGImages"}
@@ -55,6 +61,7 @@ class AnnotationFiles:
     segment_categories: tuple[SegmentCategory, ...] = ()
     strays: list[str] = dataclasses.field(default_factory=list)
     _names: set[str] = dataclasses.field(default_factory=set)
+    _waiting: list[tuple[ImageRef, str]] = dataclasses.field(default_factory=list)
     _categories: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
@@ -83,7 +90,7 @@ class AnnotationFiles:
             self.add_objects(ref, ref.key)
         elif beside["masks"] and name.endswith(_MASK):
             self.add_mask(ref, ref.key)
-        elif beside["metadata"] and name.endswith(metadata_tables.NAMES):
+        elif beside["metadata"] and name.rpartition("/")[2] in metadata_tables.NAMES:
             self.add_table(ref, ref.key)
         else:
             return False
@@ -104,14 +111,30 @@ class AnnotationFiles:
         file = name.rpartition("/")[2]
         if not name.lower().endswith(self.ending) or file in _NO_LABELS:
             return
+        self._waiting.append((ref, name))
+        if len(self._waiting) == _TOGETHER:
+            self.finish()
+
+    def finish(self) -> None:
+        """Read the files that wait: before the first picture is asked for."""
+        waiting, self._waiting = self._waiting, []
+        refs = [ref for ref, _ in waiting]
+        # A bucket answers late, and each of these files is small.
+        readers = _READERS if any(is_remote(ref.path) for ref in refs) else 1
+        with concurrent.futures.ThreadPoolExecutor(readers) as pool:
+            read = pool.map(_read, refs) if readers > 1 else map(_read, refs)
+            for (_, name), data in zip(waiting, read, strict=True):
+                self._add_objects(name, data)
+
+    def _add_objects(self, name: str, read: bytes | ImageError) -> None:
         if self.objects is None:
             self.objects = FoundByName(f"{self.kind} files", stems=True)
         said: dict[str, Any] = {}
         data = b""
         try:
-            if ref.size > _MOST_BYTES:
-                raise ValueError(f"{ref.size} bytes; at most {_MOST_BYTES} are read")
-            data = read_image(ref)
+            if isinstance(read, ImageError):
+                raise read
+            data = read
             if self.yolo_data is None:
                 said = self._voc(data, name)
             else:
@@ -120,7 +143,7 @@ class AnnotationFiles:
             problem = error.message if isinstance(error, ImageError) else error
             said = {"wrong": [f"{shown(name)}: {problem}"]}
         given = Annotation.from_json(said).given
-        self.objects.add(_twin(name), said, given, data)
+        self.objects.add(_twin(name), said, given, data, name)
 
     def add_mask(self, ref: ImageRef, name: str) -> None:
         """Take in the map of classes of a picture, which workers read."""
@@ -205,14 +228,18 @@ class AnnotationFiles:
     def of(self, key: str) -> Annotation:
         """Return what the files say of the picture of a key.
 
-        Raises:
-            ImageError: bad_annotation: it cannot be told what they say of it.
+        Where it cannot be told which file is of it, that is a `problem`.
         """
         if not self._categories:
             self._categories = {c.name: c.id for c in self.categories}
         found = Annotation()
         for kind in self.found:
-            if said := kind.find(key):
+            try:
+                said = kind.find(key)
+            except ImageError as error:
+                # The others of the picture are counted with it.
+                said = {"problem": error.message}
+            if said is not None:
                 found = joined(found, Annotation.from_json(said))
         if found.objects:
             numbered = tuple(
@@ -240,6 +267,18 @@ class AnnotationFiles:
             "more": said.more,
             "objects_from": voc.KIND,
         }
+
+
+def _read(ref: ImageRef) -> bytes | ImageError:
+    if ref.size > _MOST_BYTES:
+        return ImageError(
+            Reason.BAD_ANNOTATION,
+            f"{ref.size} bytes; of one picture at most {_MOST_BYTES} are read",
+        )
+    try:
+        return read_image(ref)
+    except ImageError as error:
+        return error
 
 
 def _yolo(data: bytes, about: yolo.YoloData) -> dict[str, Any]:

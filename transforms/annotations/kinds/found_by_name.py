@@ -74,7 +74,14 @@ class FoundByName:
         count, name = self._entries.execute(found).fetchone()
         return count, name or ""
 
-    def add(self, name: str, said: Mapping[str, Any], count: int, told: bytes) -> None:
+    def add(
+        self,
+        name: str,
+        said: Mapping[str, Any],
+        count: int,
+        told: bytes,
+        file: str = "",
+    ) -> None:
         """Add an entry.
 
         Args:
@@ -82,12 +89,13 @@ class FoundByName:
             said: Fields of an annotation, as JSON holds them.
             count: How many annotations these are.
             told: What changes with it.
+            file: What messages call it, where that is not its name.
         """
         name = composed(name.replace("\\", "/")).lstrip("/")
         entry = f"{name}\0{count}\0".encode("utf-8", "backslashreplace") + told
         digest = hashlib.sha256(entry).digest()
         self._sum = (self._sum + int.from_bytes(digest, "big")) % 2**256
-        values = (_plain(name), self._path(name), json.dumps(said), count)
+        values = (_plain(file or name), self._path(name), json.dumps(said), count)
         insert = "INSERT INTO entries (name, path, said, count) VALUES (?, ?, ?, ?)"
         self._entries.execute(insert, values)
 

@@ -91,6 +91,34 @@ def files_of(row: Row) -> Iterator[tuple[str, bytes]]:
             yield names[kind], row[kind]
 
 
+def names_in(row: Row) -> Iterator[str]:
+    """Yield the names of all files that tell of a picture, those of COCO left out.
+
+    Args:
+        row: Its row of the manifest.
+    """
+    for name, _ in files_of(row):
+        yield name
+    said = row["annotation"] or {}
+    split = said.get("split") or _NO_SPLIT
+    if said.get("objects") is not None and said["objects_from"] == voc.KIND:
+        yield f"{_ANNOTATIONS}/voc_{split}.txt"
+    elif said.get("objects") is not None and said["objects_from"]:
+        yield from (f"yolo_{split}.txt", yolo.DATA)
+    if said.get("metadata"):
+        yield METADATA
+
+
+def names_left(path: str) -> Iterator[str]:
+    """Yield the names of the files that a picture may have had in an earlier run.
+
+    Args:
+        path: Path of the picture.
+    """
+    names = (names_of(path, split).values() for split in _SPLITS)
+    yield from dict.fromkeys(name for group in names for name in group)
+
+
 def names_of(path: str, split: str) -> dict[str, str]:
     """Return the names that files of annotations of a picture may have.
 

@@ -28,6 +28,9 @@ _SIDES: Final = ("xmin", "ymin", "xmax", "ymax")
 _PICTURE: Final = frozenset({"filename", "folder", "path", "size", "object"})
 _OBJECT: Final = frozenset({"name", "bndbox", "part"})
 
+# No picture has so many pixels in a row, and products of such numbers are finite.
+_MOST: Final = 1e9
+
 _DEPTH: Final = 32
 
 
@@ -157,7 +160,7 @@ def _box(item: ET.Element) -> Box:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) < _MOST:  # nor is it NaN
             raise BadAnnotationError(f"its {side} is {shown(text)}, expected a number")
         values.append(value)
     left, top, right, bottom = values
@@ -178,9 +181,9 @@ def _side(root: ET.Element, side: str) -> int:
     text = _text(root.find(f"size/{side}")) or "0"
     try:
         value = float(text)
-        if value != int(value) or value < 0:
+        if not 0 <= value < _MOST or value != int(value):
             raise ValueError
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError(f"its {side} is {shown(text)}, expected a number") from None
     return int(value)
 

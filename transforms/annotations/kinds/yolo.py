@@ -27,6 +27,9 @@ DATA: Final = "data.yaml"
 
 # Shares are written with six digits.
 _ROUNDING: Final = 1e-5
+
+# Of shares, so that products of them are finite.
+_MOST: Final = 1e9
 _DIGITS: Final = 6
 
 _CLASS: Final = re.compile(r"[0-9]{1,9}(?:\.0+)?")
@@ -178,8 +181,10 @@ def _object(
         values = [float(word) for word in words[1:]]
     except ValueError:
         values = [math.nan]
-    if not all(map(math.isfinite, values)):
-        raise BadAnnotationError("it is not of finite numbers")
+    if not all(abs(value) < _MOST for value in values):  # nor is one NaN
+        raise BadAnnotationError(
+            "it is not of finite numbers, or of far too large ones"
+        )
     wanted = _BOX + about.keypoints * about.numbers
     polygons: tuple[tuple[float, ...], ...] = ()
     keypoints: tuple[float, ...] = ()

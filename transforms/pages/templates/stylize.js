@@ -182,6 +182,8 @@
     focusCell(first.cell);
   }
 
+  stylebeam.known.watch($("main"));
+
   // ---- controls ------------------------------------------------------------------
   let filterTimer = 0;
   $("filter").addEventListener("input", () => {

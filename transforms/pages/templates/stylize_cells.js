@@ -35,7 +35,8 @@ stylebeam.cells = (() => {
   function readColumn(parts, styles, known) {
     const blend = parts.map(part => ({ ...part, style: styles[part.style] }));
     const id = JSON.stringify(blend.map(({ style, weight, mask }) => [style.id, weight, mask]));
-    return once(known.columns, id, () => ({ id, styles: blend }));
+    const label = blend.map(({ style }) => style.label).filter(Boolean).join(" + ");
+    return once(known.columns, id, () => ({ id, styles: blend, label }));
   }
 
   function readPage({ name, data }, known) {
@@ -46,7 +47,7 @@ stylebeam.cells = (() => {
       const content = contents[cell.content];
       const column = columns[cell.column];
       if (cell.path) content.ratio = ratioOf(cell) || content.ratio;
-      const text = `${content.key}\n${keysOf(column)}`.toLowerCase().normalize();
+      const text = `${content.key}\n${keysOf(column)}\n${content.label ?? ""}\n${column.label}`.toLowerCase().normalize();
       return { ...cell, page: name, content, column, bundle: data.bundles[cell.bundle], text, element: null };
     });
   }

@@ -3,6 +3,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
   const { $, make, short, url, fill, press } = stylebeam;
   const { contentOf, styleOf, thumbnailOf, percent, labelOf, picture } = stylebeam.pictures;
   const { STEPS, isOriginal } = stylebeam.cells;
+  const { wordsFor, keyOf, boxes } = stylebeam.known;
   let shown = null;       // the cell
   let compared = null;    // the content that `before` holds
   let pushed = false;     // whether the address of the picture is an entry of its own
@@ -65,6 +66,24 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     $("file").title = cell.path;
   }
 
+  // What is known of the content; its boxes where they are wanted.
+  function showKnown(cell) {
+    const { label, objects } = wordsFor(cell);
+    for (const [id, text] of [["label", label], ["objects", objects]]) {
+      $(id).hidden = $(`${id}-name`).hidden = !text;
+    }
+    $("label").textContent = label;
+    $("key").replaceChildren(...keyOf(cell.content));
+    const has = cell.content.objects?.length > 0;
+    $("draw").hidden = !has;
+    $("drawn").replaceChildren(...(has ? [boxes(cell)] : []));
+  }
+  $("draw").addEventListener("click", () => {
+    const on = $("draw").getAttribute("aria-pressed") !== "true";
+    $("draw").setAttribute("aria-pressed", on);
+    $("drawn").hidden = !on;
+  });
+
   function showWay(cell) {
     $("where").textContent = placeOf(cell);
     $("back").disabled = !neighbour(cell, STEPS.ArrowLeft);
@@ -81,6 +100,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     showReferences(cell);
     showAlpha(cell);
     showDetails(cell);
+    showKnown(cell);
     showWay(cell);
     const light = $("light");
     light.setAttribute("aria-label", labelOf(cell));

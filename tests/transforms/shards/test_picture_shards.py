@@ -5,11 +5,12 @@ import tarfile
 
 import pytest
 
+from transforms.shards import entries
+from transforms.shards.entries import SHARDS
+from transforms.shards.picture_shards import ShardPacker, packer_of
 from transforms.storage.folder import OutputFolder
 from transforms.storage.stored_file import sha256
-from transforms.stylize import picture_shards
 from transforms.stylize.manifest import picture_file
-from transforms.stylize.picture_shards import SHARDS, ShardPacker, packer_of
 
 JOURNALED = "manifest/.journal/block.pictures"
 
@@ -43,7 +44,7 @@ def rows():
     return [row("a", b"one", 0), row("b", None, 0), row("c", b"three", 8)]
 
 
-@pytest.mark.parametrize("output_format", ["tfrecord", "webdataset"])
+@pytest.mark.parametrize("output_format", ["parquet", "webdataset"])
 def test_every_picture_is_where_its_row_says(output, rows, output_format):
     packed = list(ShardPacker(output_format).pack(output, 3, rows))
     (name,) = output.names(SHARDS)
@@ -75,16 +76,30 @@ def test_packing_again_gives_the_same_shards(output, rows):
 
 def test_a_picture_that_is_gone_keeps_its_row(output, rows):
     output.delete(JOURNALED)
-    assert list(ShardPacker("tfrecord").pack(output, 0, rows)) == rows
+    assert list(ShardPacker("webdataset").pack(output, 0, rows)) == rows
 
 
 def test_a_shard_ends_before_it_is_too_large(output, rows, monkeypatch):
-    monkeypatch.setattr(picture_shards, "SHARD_BYTES", 7)
-    packed = list(ShardPacker("tfrecord").pack(output, 0, rows))
+    monkeypatch.setattr(entries, "SHARD_BYTES", 7)
+    packed = list(ShardPacker("webdataset").pack(output, 0, rows))
     assert len({r["shard"] for r in packed if r["shard"]}) == 2
+    assert picture_file(packed[2]).read_intact(output) == b"three"
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "webdataset"])
+def test_splits_have_shards_of_their_own(output, rows, output_format):
+    rows[0]["annotation"] = {"split": "val"}
+    rows[2]["annotation"] = {"split": ""}
+    packed = list(ShardPacker(output_format).pack(output, 0, rows))
+    assert [row["path"] for row in packed] == [row["path"] for row in rows]
+    assert "/part-00000-00000-val-" in packed[0]["shard"]
+    assert len(packed[2]["shard"].split("-")) == 4
+    assert picture_file(packed[0]).read_intact(output) == b"one"
     assert picture_file(packed[2]).read_intact(output) == b"three"
 
 
 def test_files_are_not_packed():
     assert packer_of("files") is None
-    assert packer_of("tfrecord") == ShardPacker("tfrecord")
+    # TFDS knows a split as a whole, so its shards are not packed part by part.
+    assert packer_of("tfrecord") is None
+    assert packer_of("webdataset") == ShardPacker("webdataset")
