@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from pipelines import cli
@@ -112,6 +113,22 @@ def test_shards_have_originals_too(run, inputs, kind):
     for row in rows:
         data = (inputs / "out" / row["shard"]).read_bytes()
         assert data[row["offset"] :][:2] == b"\xff\xd8"
+    if kind == "tfrecord":
+        builder = tfds.builder_from_directory(str(inputs / "out"))
+        read = [
+            example
+            for split in builder.info.splits
+            for example in tfds.as_numpy(builder.as_dataset(split=split))
+        ]
+        assert len(read) == 9
+        kept = {
+            example["content_key"].decode(): example["image"]
+            for example in read
+            if example["alpha"] == 0
+        }
+        for key in ("a.png", "b.png", "d/a.png"):
+            with Image.open(inputs / "contents" / key) as photo:
+                assert kept[key].shape == (photo.height, photo.width, 3)
     if kind == "webdataset":
         (shard,) = {row["shard"] for row in rows}
         with tarfile.open(inputs / "out" / shard) as tar:
