@@ -165,6 +165,7 @@ def test_pictures_are_those_of_the_stylizer_with_cocos_masks(
     assert "4 cells = 3 done + 0 kept + 1 failed" in err
 
 
+@pytest.mark.slow
 def test_what_no_rule_takes_stays_and_a_photograph_without_any_is_an_original(
     stylize, world, tmp_path
 ):
