@@ -141,6 +141,7 @@ def test_a_mixed_set_keeps_classes_and_half_of_the_originals(recipes, tree):
         assert (out / row["path"]).is_file()
 
 
+@pytest.mark.slow
 def test_the_file_of_regions_in_examples_is_one(recipes, tree):
     for seed, name in enumerate(("swirling-night", "pointillist-sunset")):
         draw(tree / "art" / f"{name}.png", 20 + seed)

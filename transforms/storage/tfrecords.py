@@ -6,6 +6,7 @@ files with `tf.data`.
 """
 
 import dataclasses
+import functools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
@@ -125,7 +126,13 @@ def first_damaged(file: BinaryIO, size: int) -> int | None:
 
 def _entry(name: str, feature: bytes) -> bytes:
     """Return one entry of the map of features."""
-    return _tagged(_FIELD_1, _tagged(0x0A, name.encode()) + _tagged(0x12, feature))
+    return _tagged(_FIELD_1, _key(name) + _tagged(0x12, feature))
+
+
+@functools.cache
+def _key(name: str) -> bytes:
+    """Return the name of a feature, of which there are a few dozen, as an entry's."""
+    return _tagged(0x0A, name.encode())
 
 
 def _feature(value: Value) -> bytes:
@@ -150,10 +157,16 @@ def _feature(value: Value) -> bytes:
 
 
 def _tagged(tag: int, data: bytes) -> bytes:
-    return bytes((tag,)) + _varint(len(data)) + data
+    return b"".join((_SHORT[tag], _varint(len(data)), data))
+
+
+# Most numbers in a record are as small as this.
+_SHORT: Final = tuple(bytes((number,)) for number in range(0x80))
 
 
 def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return _SHORT[number]
     groups = []
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)

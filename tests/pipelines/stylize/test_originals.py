@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from pipelines import cli
@@ -29,9 +30,9 @@ def originals_in(rows):
 
 
 def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capfd):
-    # Two strengths, measured, recoloured: none of it concerns an original.
+    # Two strengths, recoloured: none of it concerns an original.
     flags = ("--keep-original", "1", "--alpha", "0.5,1", "--format", "png")
-    flags += ("--content-size", "32", "--preserve-color", "luminance", "--metrics")
+    flags += ("--content-size", "32", "--preserve-color", "luminance")
     status, said, _ = run(*flags, "--dry-run")
     assert status == 0
     assert "15 cells to do" in said
@@ -61,7 +62,7 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
     pages = "".join(p.read_text() for p in (out / "gallery/pages").iterdir())
     assert all(row["path"] in pages for row in found)
     assert not (out / "gallery/style/original.jpg").exists()
-    # Again: nothing, not even the pictures that cannot be measured.
+    # Again: nothing.
     before = files_of(out)
     _, _, err = run(*flags)
     assert "15 cells = 0 done + 15 kept + 0 failed" in err
@@ -78,6 +79,17 @@ def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capf
     _, _, err = run(*flags[2:], "--overwrite")
     assert not list((out / "images").rglob("original*"))
     assert len(rows_of(out)) == 12
+
+
+@pytest.mark.slow
+def test_an_original_is_not_measured_nor_made_again_for_that(run, inputs):
+    status, _, err = run("--keep-original", "1", "--metrics")
+    assert status == 0, err
+    rows = rows_of(inputs / "out")
+    measured = [row["metrics"] is not None for row in rows]
+    assert measured == [row["styles"][0]["id"] != "original" for row in rows]
+    _, _, err = run("--keep-original", "1", "--metrics")
+    assert "9 cells = 0 done + 9 kept + 0 failed" in err
 
 
 @pytest.mark.slow
@@ -112,6 +124,22 @@ def test_shards_have_originals_too(run, inputs, kind):
     for row in rows:
         data = (inputs / "out" / row["shard"]).read_bytes()
         assert data[row["offset"] :][:2] == b"\xff\xd8"
+    if kind == "tfrecord":
+        builder = tfds.builder_from_directory(str(inputs / "out"))
+        read = [
+            example
+            for split in builder.info.splits
+            for example in tfds.as_numpy(builder.as_dataset(split=split))
+        ]
+        assert len(read) == 9
+        kept = {
+            example["content_key"].decode(): example["image"]
+            for example in read
+            if example["alpha"] == 0
+        }
+        for key in ("a.png", "b.png", "d/a.png"):
+            with Image.open(inputs / "contents" / key) as photo:
+                assert kept[key].shape == (photo.height, photo.width, 3)
     if kind == "webdataset":
         (shard,) = {row["shard"] for row in rows}
         with tarfile.open(inputs / "out" / shard) as tar:

@@ -165,6 +165,7 @@ def test_pictures_are_those_of_the_stylizer_with_cocos_masks(
     assert "4 cells = 3 done + 0 kept + 1 failed" in err
 
 
+@pytest.mark.slow
 def test_what_no_rule_takes_stays_and_a_photograph_without_any_is_an_original(
     stylize, world, tmp_path
 ):
@@ -180,6 +181,49 @@ def test_what_no_rule_takes_stays_and_a_photograph_without_any_is_an_original(
     kept = {r["content_key"]: r["annotation"]["objects"] for r in originals}
     assert [item["id"] for item in kept["a.png"]] == [1, 2, 3]
     assert kept["c.png"] == []
+
+
+@pytest.mark.slow
+def test_classes_of_a_mask_take_styles_and_void_goes_with_the_rest(
+    world, tmp_path, tiny_bundle
+):
+    values = np.random.default_rng(4).choice(np.array([0, 15, 255], np.uint8), (48, 64))
+    maps = {"a": values, "b": np.zeros((48, 64), np.uint8), "c": values}
+    (tmp_path / "maps").mkdir()
+    for name, pixels in maps.items():
+        Image.fromarray(pixels).save(tmp_path / "maps" / f"{name}.png")
+    argv = ["ingest", "--input", str(world / "in"), "--output", str(tmp_path / "set")]
+    argv += ["--name", "a", "--shards", "1", "--encode", "png", "--annotated-as"]
+    argv += ["stored", "--masks", str(tmp_path / "maps")]
+    assert cli.main(argv) == 0
+    (tmp_path / "regions.csv").write_text("class,style\n15,s.png\n")
+    argv = ["stylize", "--content", str(tmp_path / "set"), "--output"]
+    argv += [str(tmp_path / "out"), "--style", str(world / "art"), "--bundle"]
+    argv += [str(world / "bundle"), "--format", "png", "--max-failure-rate", "0.5"]
+    argv += ["--region-styles", str(tmp_path / "regions.csv"), "--layout", "tree"]
+    assert cli.main(argv) == 0
+    rows = rows_of(tmp_path / "out")
+    failed = pq.read_table(tmp_path / "out" / "failures").to_pylist()
+    assert [(row["key"], row["message"]) for row in failed] == [
+        ("d.png", "it has no map of classes")
+    ]
+    # Nothing of class 15: the pixels of the photograph.
+    turned = np.rot90(pixels_of(world / "in" / "b.png"), -1)
+    assert np.array_equal(pixels_of(tmp_path / "out" / rows["b.png"]["path"]), turned)
+    assert rows["b.png"]["note"] == "empty region: s.png"
+    stylizer = Stylizer(tiny_bundle)
+    mean, std = stylizer.encode_style(pixels_of(world / "art" / "s.png")[None])
+    content = pixels_of(world / "in" / "a.png")
+    shares = np.stack([(values == 15) * np.uint8(255), (values != 15) * np.uint8(255)])
+    expected, _ = stylizer.paint_regions(
+        stylizer.encode_content(content[None]),
+        shares,
+        np.concatenate([mean, mean]),
+        np.concatenate([std, std]),
+        [1.0, 0.0],
+    )
+    found = pixels_of(tmp_path / "out" / rows["a.png"]["path"]).astype(int)
+    assert np.abs(found - expected[0]).max() <= 1
 
 
 def pixels_of(path):
