@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from transforms.elements import ImageStatus
 from transforms.ingest.survey import sorted_rows
@@ -15,6 +16,19 @@ from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 
 COPIES: Final = "copies.parquet"
+
+# One row a picture whose bytes are in another split too, or under another class.
+COPIES_SCHEMA: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("split", pa.string()),
+        ("label", pa.string()),
+        # The first picture of these bytes, by key.
+        ("first_key", pa.string()),
+        ("first_split", pa.string()),
+        ("first_label", pa.string()),
+    ]
+)
 
 _THERE: Final = (ImageStatus.ACCEPTED, ImageStatus.DUPLICATE)
 _SAID: Final = ("key", "split", "label")

@@ -14,6 +14,7 @@ from transforms.elements import ImageStatus, Reason
 from transforms.images.contact_sheets import overview
 from transforms.ingest.copies import (
     COPIES,
+    COPIES_SCHEMA,
     find_copies,
     is_across_splits,
     is_of_two_classes,
@@ -36,7 +37,6 @@ from transforms.ingest.tfds_metadata import (
 from transforms.inputs.roots import printable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, writing_rows
-from transforms.storage.schemas import COPIES as COPIES_SCHEMA
 from transforms.storage.schemas import FAILURES
 
 REPORT: Final = "report.html"

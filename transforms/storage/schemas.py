@@ -287,19 +287,6 @@ LABELLED_MANIFEST: Final = pa.schema(
     ]
 )
 
-# One row a picture whose bytes are in another split too, or under another class.
-COPIES: Final = pa.schema(
-    [
-        ("key", pa.string()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        # The first picture of these bytes, by key.
-        ("first_key", pa.string()),
-        ("first_split", pa.string()),
-        ("first_label", pa.string()),
-    ]
-)
-
 # One row a result of `evaluate`: of a pair, or of the identity test.
 EVALUATION: Final = pa.schema(
     [
