@@ -64,6 +64,7 @@ TEXTS = {
     "shards": "4",
     "layer-weights": "1,1,1,1,1",
     "number_of_worker_harness_threads": "2",
+    "filter": '["min-side>=256"]',
 }
 # Flags that are refused unless another one stands beside them.
 BESIDE = {
@@ -72,6 +73,9 @@ BESIDE = {
     ("stylize", "corner-steps"): ["--pairing=corners"],
     ("stylize", "outside-masks"): ["--pairing=gs://b/pairs.csv"],
     ("ingest", "captions"): ["--kind=coco"],
+    ("ingest", "instances"): ["--kind=coco"],
+    ("ingest", "panoptic"): ["--kind=coco"],
+    ("ingest", "data-yaml"): ["--kind=yolo"],
     ("ingest", "wikiart-list"): ["--kind=wikiart"],
 }
 
