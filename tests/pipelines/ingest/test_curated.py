@@ -328,6 +328,7 @@ def test_copies_in_two_splits_or_of_two_classes_are_named(run, tmp_path):
     assert not (tmp_path / "plain/copies.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_picture_that_changes_a_finished_group_ends_the_run_in_one_line(
     run, tmp_path
 ):
