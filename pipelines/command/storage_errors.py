@@ -12,7 +12,7 @@ from typing import Final
 
 from pipelines.errors import StorageError
 from transforms.inputs.lost_inputs import InputsLostError
-from transforms.storage.folder import OutputError
+from transforms.storage.folder import OutdatedError, OutputError
 
 # What else a full or broken disk says, such as that of the temporary files, and what is
 # said of a folder in the place of a file, or of a file that may not be read.
@@ -40,8 +40,8 @@ def storage_errors() -> Iterator[None]:
     """Turn the errors of files that cannot be written into one that says so.
 
     Raises:
-        StorageError: The block raised an `OutputError` or an `InputsLostError`, or the
-            text of one.
+        StorageError: The block raised an `OutputError`, an `InputsLostError` or an
+            `OutdatedError`, or the text of one.
     """
     try:
         yield
@@ -49,6 +49,8 @@ def storage_errors() -> Iterator[None]:
         raise StorageError(_sentence(error.filename, error.strerror or "")) from error
     except InputsLostError as error:
         raise StorageError(_lost(error.filename, error.strerror or "")) from error
+    except OutdatedError as error:
+        raise StorageError(_outdated(error.filename, error.strerror or "")) from error
     except Exception as error:
         text = _in_text(str(error))
         if text is not None:
@@ -62,6 +64,8 @@ def _in_text(text: str) -> str | None:
     for one in found:
         if one["kind"] == InputsLostError.__name__:
             return _lost(one["path"], one["text"])
+        if one["kind"] == OutdatedError.__name__:
+            return _outdated(one["path"], one["text"])
     ours = [one for one in found if one["kind"] == OutputError.__name__]
     others = [
         one
@@ -80,6 +84,10 @@ def _lost(path: str | None, text: str) -> str:
         f"{text}, the last of them {path}. Is the place of the inputs still there? "
         "What was finished is kept; once that is mended, the same command goes on."
     )
+
+
+def _outdated(path: str | None, text: str) -> str:
+    return f"{path}: {text}"
 
 
 def _sentence(path: str | None, text: str, done: str = "written") -> str:

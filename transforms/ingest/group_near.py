@@ -6,6 +6,7 @@ is held of a picture but some numbers, and no comparison of pictures is shuffled
 """
 
 import dataclasses
+import errno
 import heapq
 import itertools
 import operator
@@ -27,10 +28,11 @@ from transforms.elements import ImageStatus, Reason
 from transforms.ingest.near_duplicates import Places, kept_of, near_duplicates
 from transforms.ingest.spill import Look
 from transforms.ingest.whole_shards import Committed, committed_looks
-from transforms.storage.folder import OutputFolder
+from transforms.storage.folder import OutdatedError, OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.parts import GroupByKnownKey
 from transforms.storage.segments import Segment, SegmentWriter, merged_rows
+from transforms.storage.text import shown
 
 # Under this name all records wait until their shards are known.
 WAITING: Final = ""
@@ -99,7 +101,7 @@ def group_records(
         committed: What an earlier run left.
 
     Raises:
-        RuntimeError: A picture of a whole shard belongs elsewhere, now that another
+        OutdatedError: A picture of a whole shard belongs elsewhere, now that another
             one can be read.
     """
 
@@ -123,18 +125,19 @@ def _check(there: Row, change: Row, output: OutputFolder) -> None:
     """Check that a committed row says what its group says now.
 
     Raises:
-        RuntimeError: It does not.
+        OutdatedError: It does not.
     """
     wanted = {"near_group": None, "status": ImageStatus.ACCEPTED, "duplicate_of": None}
     if there["status"] == ImageStatus.DUPLICATE:
         wanted |= {name: there[name] for name in ("status", "duplicate_of")}
     wanted |= change
     if any(there[name] != wanted[name] for name in _DECIDED):
-        raise RuntimeError(
-            f"{output.root}: {there['key']!r} belongs to another group of near-"
-            "duplicates, since a picture can be read that could not before. Give the "
-            "same command with --overwrite, which makes the data set anew."
+        text = (
+            f"{shown(there['key'])} belongs to another group of near-duplicates, since "
+            "a picture can be read that could not before. Give the same command with "
+            "--overwrite, which makes the data set anew"
         )
+        raise OutdatedError(errno.ESTALE, text, output.root)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -65,6 +65,14 @@ class OutputError(OSError):
     """
 
 
+class OutdatedError(OSError):
+    """What an earlier run finished does not fit what the inputs are now.
+
+    Its arguments are those of every `OSError`: number, text and path. The text says
+    what to do.
+    """
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputFolder:
     """A folder, local or remote, that a job writes.

@@ -326,3 +326,24 @@ def test_copies_in_two_splits_or_of_two_classes_are_named(run, tmp_path):
     err = run(output="plain")[1]
     assert "5 images = 2 accepted + 3 duplicate" in err
     assert not (tmp_path / "plain/copies.parquet").exists()
+
+
+@pytest.mark.slow
+def test_a_picture_that_changes_a_finished_group_ends_the_run_in_one_line(
+    run, tmp_path
+):
+    for seed in (1, 2):
+        shoot(tmp_path / f"in/{seed}.png", seed)
+    large = tmp_path / "large.png"
+    shoot(large, 1, 180, 160)
+    late = tmp_path / "in/late.png"
+    late.write_bytes(b"x" * large.stat().st_size)
+    assert run("--near-duplicates", "drop")[0] == 0
+    late.write_bytes(large.read_bytes())
+    status, err = run("--near-duplicates", "drop")
+    assert status == 1
+    assert "'1.png' belongs to another group of near-duplicates" in err
+    assert "Give the same command with --overwrite" in err
+    assert "Traceback" not in err
+    status, err = run("--near-duplicates", "drop", "--overwrite")
+    assert (status, "3 images = 2 accepted + 0 duplicate + 1 left out" in err) == (0, 1)

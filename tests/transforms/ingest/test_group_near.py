@@ -18,6 +18,7 @@ from transforms.ingest.group_near import WAITING, GroupNearDuplicates, decisions
 from transforms.ingest.near_duplicates import NEAR_BITS
 from transforms.ingest.spill import Look
 from transforms.ingest.whole_shards import Committed
+from transforms.storage.folder import OutdatedError
 from transforms.storage.segments import merged_rows
 
 SETTINGS = DatasetSettings(
@@ -208,5 +209,5 @@ def test_a_run_that_goes_on_keeps_what_was_decided_or_says_that_it_cannot(
 
     assert [key for _, key, _ in run(rows[2])] == ["late"]
     # Larger than both, and near: they belong to it now, and one of them was kept.
-    with pytest.raises(RuntimeError, match=r"'a' belongs .*--overwrite"):
+    with pytest.raises(OutdatedError, match=r"'a' belongs .*--overwrite"):
         run(look("late", BASE ^ 0b11, pixels=500))
