@@ -153,10 +153,10 @@ def test_again_nothing_is_done_and_a_changed_caption_is(
     argv = ["--labels", "folder", "--split-from", "folder"]
     argv += write_coco(tmp_path, caption="now {name}")
     ingest(world / "in", tmp_path / "contents2", *argv)
-    flags = ("--content", str(tmp_path / "contents2"))
-    status, err = stylize(*flags, "--dry-run")
+    content = (tmp_path / "contents2",)
+    status, err = stylize("--dry-run", content=content)
     assert status == 0
-    _, err = stylize(*flags)
+    _, err = stylize(content=content)
     # The picture that no file lists says what it said.
     assert "8 cells = 6 done + 2 kept" in err
     rows = rows_of(tmp_path / "out")
@@ -317,8 +317,7 @@ def test_other_classes_are_another_parquet(stylize, world, tmp_path):
     assert stylize(*flags)[0] == 0
     draw(tmp_path / "birds" / "bird" / "1.png", 9)
     ingest(tmp_path / "birds", tmp_path / "set", "--labels", "folder")
-    both = [str(world / "contents"), str(tmp_path / "set")]
-    status, err = stylize(*flags, "--content", *both)
+    status, err = stylize(*flags, content=("contents", tmp_path / "set"))
     assert status == 2
     assert "classes" in err
 
