@@ -57,6 +57,9 @@ def _text(flag: str, about: Option, value: Any) -> str:
     if about.type is bool:
         return flag
     texts = [_shown(one, about) for one in (value if about.many else (value,))]
+    if about.path:
+        # Pictures do not depend on the order of inputs, and neither does a card.
+        texts.sort()
     if about.many and about.read:
         texts = [",".join(texts)]
     return " ".join([flag, *map(shlex.quote, texts)])

@@ -21,7 +21,7 @@ def test_only_what_decides_pictures_is_told_and_no_folder():
         metrics=True,
     )
     assert command_line("stylize", config) == (
-        "stylebeam stylize --content photos 'b=x y.zip' --style '*.jpg' "
+        "stylebeam stylize --content 'b=x y.zip' photos --style '*.jpg' "
         "--pairing sample --styles-per-content 2 --seed 7 --alpha 0.5,1 --metrics "
         "--output OUT"
     )
@@ -48,5 +48,5 @@ def test_a_folder_is_named_as_from_outside(tmp_path, monkeypatch):
 def test_the_name_of_a_data_set_is_no_path():
     inputs = ("tfds:coco/2014#train", "a=tfds:/data/set", "webdataset:/x/b.tar")
     config = IngestConfig(input=inputs, output="o", name="a")
-    told = "'tfds:coco/2014#train' a=tfds:set webdataset:b.tar"
+    told = "a=tfds:set 'tfds:coco/2014#train' webdataset:b.tar"
     assert f" --input {told} --name" in command_line("ingest", config)

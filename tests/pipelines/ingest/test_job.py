@@ -215,7 +215,7 @@ def test_two_runs_and_a_shuffled_listing_give_equal_bytes(
     run("--shards", 3, output="shuffled")
 
     expected = files_of(tmp_path / "first")
-    assert len(expected) == 3 + 6  # no picture fell into the val split
+    assert len(expected) == 3 + 8  # no picture fell into the val split
     assert files_of(tmp_path / "second") == expected
     assert files_of(tmp_path / "shuffled") == expected
 

@@ -153,10 +153,10 @@ def test_again_nothing_is_done_and_a_changed_caption_is(
     argv = ["--labels", "folder", "--split-from", "folder"]
     argv += write_coco(tmp_path, caption="now {name}")
     ingest(world / "in", tmp_path / "contents2", *argv)
-    changed = (tmp_path / "contents2",)
-    status, err = stylize("--dry-run", content=changed)
+    content = (tmp_path / "contents2",)
+    status, err = stylize("--dry-run", content=content)
     assert status == 0
-    _, err = stylize(content=changed)
+    _, err = stylize(content=content)
     # The picture that no file lists says what it said.
     assert "8 cells = 6 done + 2 kept" in err
     rows = rows_of(tmp_path / "out")
