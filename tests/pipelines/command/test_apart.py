@@ -20,6 +20,7 @@ from pipelines.stylize.config import StylizeConfig
 # Options whose text is no path.
 NO_PATHS = {
     "channels",
+    "filter",
     "gradient_channels",
     "kinds",
     "layers",
@@ -41,6 +42,9 @@ NEEDED = {
 EXTRA = {
     "captions": "--kind coco",
     "instances": "--kind coco",
+    "panoptic": "--kind coco",
+    "annotations": "--kind voc",
+    "data-yaml": "--kind yolo --annotations {far}",
     "wikiart-list": "--kind wikiart",
 }
 
