@@ -184,9 +184,9 @@ class TestUsageErrors:
         tmp_path: pathlib.Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        (tmp_path / "empty").mkdir()
+        (tmp_path / "style/a.png").unlink()
 
-        status = main(["stylize", *inputs, "--style", str(tmp_path / "empty")])
+        status = main(["stylize", *inputs])
 
         assert status == 2
         error = capsys.readouterr().err

@@ -455,12 +455,18 @@ def test_style_bank_replaces_the_styles(run, inputs, monkeypatch, files_of):
     run()
     bank = str(inputs / "out" / "styles.parquet")
     run("--style-bank", bank, output="both")
-    assert files_of(inputs / "both") == files_of(inputs / "out")
+
+    def painted(output):
+        """Return all but the card, which has the command."""
+        files = files_of(inputs / output)
+        return {name: files[name] for name in files if name != "README.md"}
+
+    assert painted("both") == painted("out")
     shutil.rmtree(inputs / "styles")
     status, _, err = run("--style-bank", bank, style=None, output="alone")
     assert status == 0
     assert "5 images = 5 decoded + 0 failed" in err
-    assert files_of(inputs / "alone") == files_of(inputs / "out")
+    assert painted("alone") == painted("out")
 
 
 @pytest.mark.parametrize(
