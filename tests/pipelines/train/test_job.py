@@ -226,13 +226,13 @@ def test_dataset_of_another_format_version_is_refused(
 ):
     copy = shutil.copytree(datasets / "styles", tmp_path / "styles")
     about = json.loads((copy / "ingest.json").read_text())
-    (copy / "ingest.json").write_text(json.dumps(about | {"format_version": 2}))
+    (copy / "ingest.json").write_text(json.dumps(about | {"format_version": 3}))
     command = train_command(tmp_path / "w")
     command[command.index("--style") + 1] = str(copy)
     assert cli.main(command) == 2
     error = capfd.readouterr().err
     assert "--style" in error
-    assert "format_version 2" in error
+    assert "format_version 3" in error
 
 
 @pytest.mark.parametrize(
