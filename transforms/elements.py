@@ -161,6 +161,8 @@ class ImageRef:
         size: Bytes of the image as listed (the uncompressed size of a zip member).
         about: Where in an index it stands what is known of the image; empty where
             nothing is.
+        frame: First byte inside `path` of the TFRecord that the image is in, which
+            tells by its checksum whether it is as it was written; -1 elsewhere.
     """
 
     key: str
@@ -170,6 +172,7 @@ class ImageRef:
     offset: int = -1
     size: int = 0
     about: str = ""
+    frame: int = -1
 
     @property
     def is_folder(self) -> bool:

@@ -198,6 +198,7 @@ class DatasetRoot:
             OutputFolder(self.path).path(shard),
             offset=row["image_offset"],
             size=row["image_length"],
+            frame=row["byte_offset"],
         )
 
     def _stylized(self, row: Row) -> ImageRef | None:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from model.checksums import FRAME_HEAD, FRAME_TAIL, is_intact_record, masked_crc
 from transforms.buckets.places import is_remote, locate
 from transforms.elements import ImageError, ImageRef, Reason
 from transforms.inputs.archives import (
@@ -175,6 +176,8 @@ def _read(ref: ImageRef) -> bytes:
         return read_member(ref)
     if ref.offset < 0:
         return files.read_file(ref.path, MAX_BYTES)
+    if ref.frame >= 0:
+        return _read_in_record(ref)
     with files.open_file(ref.path, min(ref.size, MAX_BYTES)) as file:
         file.seek(ref.offset)
         data = file.read(min(ref.size, MAX_BYTES))
@@ -182,5 +185,24 @@ def _read(ref: ImageRef) -> bytes:
         raise ImageError(
             Reason.UNREADABLE,
             f"{ref.key}: {ref.path} ends before its {ref.size} bytes; it was changed",
+        )
+    return data
+
+
+def _read_in_record(ref: ImageRef) -> bytes:
+    """Return the bytes of an image in a TFRecord, the whole of which is checked."""
+    place = ref.offset - ref.frame
+    with files.open_file(ref.path, min(place + ref.size, MAX_BYTES)) as file:
+        file.seek(ref.frame)
+        frame = file.read(FRAME_HEAD)
+        length = int.from_bytes(frame[:8], "little")
+        if frame[8:] == masked_crc(frame[:8]) and length <= MAX_BYTES:
+            frame += file.read(length + FRAME_TAIL)
+    data = frame[place:][: ref.size]
+    if not is_intact_record(frame) or len(data) != ref.size:
+        raise ImageError(
+            Reason.UNREADABLE,
+            f"{ref.key}: {ref.path} is damaged: the record at byte {ref.frame} is not "
+            "as it was written. Give the command that made the data set again",
         )
     return data

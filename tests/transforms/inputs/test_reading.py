@@ -11,11 +11,13 @@ import zipfile
 
 import pytest
 
+from model.checksums import FRAME_HEAD
 from transforms.elements import ImageError, ImageRef, Reason, image_id
 from transforms.inputs import archives, reading
 from transforms.inputs.reading import list_checked, list_images, read_image
 from transforms.inputs.roots import parse_inputs
 from transforms.storage import files
+from transforms.storage.tfrecords import frame_record
 
 ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system
 
@@ -635,3 +637,30 @@ class TestRemote:
         refs = list(list_images(parse_inputs(["gs://b/p", "gs://b/t.tar"])))
         bucket.clear()
         assert [reason(ref) for ref in refs] == [Reason.NOT_FOUND] * 3
+
+
+@pytest.mark.parametrize("place", range(0, 55, 3))
+def test_no_flipped_byte_of_a_record_is_taken_for_a_picture(tmp_path, place):
+    # The picture lies behind other bytes of its record, which are checked, too.
+    before, picture = b"key and label", bytes(range(20))
+    frame = frame_record(before + picture + b"behind")
+    path = tmp_path / "set.tfrecord"
+    path.write_bytes(b"another one" + frame)
+    start = len(b"another one")
+    ref = ImageRef(
+        "a.jpg",
+        "set",
+        str(path),
+        offset=start + FRAME_HEAD + len(before),
+        size=len(picture),
+        frame=start,
+    )
+    assert read_image(ref) == picture
+    damaged = bytearray(frame)
+    damaged[place] ^= 1
+    path.write_bytes(b"another one" + damaged)
+    with pytest.raises(ImageError, match="the record at byte 11 is not as it was"):
+        read_image(ref)
+    path.write_bytes(b"another one" + frame[:place])
+    with pytest.raises(ImageError, match="is damaged"):
+        read_image(ref)

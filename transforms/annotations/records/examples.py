@@ -34,8 +34,8 @@ class Values(NamedTuple):
     places: list[Place]
 
 
-def examples(file: BinaryIO, size: int) -> Iterator[dict[str, Values]]:
-    """Yield the features of each record of a TFRecord file.
+def examples(file: BinaryIO, size: int) -> Iterator[tuple[int, dict[str, Values]]]:
+    """Yield the first byte and the features of each record of a TFRecord file.
 
     Args:
         file: The file, at its beginning.
@@ -54,7 +54,7 @@ def examples(file: BinaryIO, size: int) -> Iterator[dict[str, Values]]:
         if len(head) < FRAME_HEAD or head[8:] != masked_crc(head[:8]) or end > size:
             raise ValueError(f"it is damaged, or cut off, at byte {place} of {size}")
         try:
-            yield _Record(file, place + FRAME_HEAD, length).features()
+            yield place, _Record(file, place + FRAME_HEAD, length).features()
         except (IndexError, struct.error, UnicodeDecodeError) as error:
             raise ValueError(
                 f"the record at byte {place} is no tf.Example: {error}"

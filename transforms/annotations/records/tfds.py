@@ -79,7 +79,7 @@ class TfdsPictures:
         with open_file(path) as file:
             size = file.seek(0, os.SEEK_END)
             try:
-                for number, values in enumerate(examples(file, size)):
+                for number, (frame, values) in enumerate(examples(file, size)):
                     said = features.annotation(values, SPLIT_NAMES.get(split, split))
                     own = values.get("key")
                     key = f"{split}/{name}__{number}"
@@ -87,7 +87,8 @@ class TfdsPictures:
                         key = _plain(own.items[0]) or key
                     picture = values.get(features.image, Values([], []))
                     place = picture.places[0] if picture.places else Place(0, 0)
-                    yield ImageRef(key, source, path, "", *place), said
+                    ref = ImageRef(key, source, path, "", *place, frame=frame)
+                    yield ref, said
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
 
