@@ -76,6 +76,7 @@ def test_inputs_that_go_away_end_the_job_and_it_goes_on(
 
 
 @pytest.mark.parametrize("written", [8, 20])
+@pytest.mark.slow
 def test_output_that_goes_away_ends_the_job_and_it_goes_on(
     written: int,
     argv: Callable[..., list[str]],

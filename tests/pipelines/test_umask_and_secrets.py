@@ -116,6 +116,7 @@ def test_a_url_with_a_secret_exits_2_without_showing_it(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_tokens_of_the_environment_are_kept_nowhere(commands, tmp_path) -> None:
     names = ("GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "GOOGLE_OAUTH_TOKEN", "PASSWORD")
     environment = {**os.environ, **dict.fromkeys(names, TOKEN)}

@@ -93,6 +93,7 @@ def test_imitation_gets_better(start, tiny_bundle, batch):
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("stop", [2, 3, 4])
+@pytest.mark.slow
 def test_resume_is_exact_before_at_and_behind_the_end_of_imitation(
     start, tiny_bundle, batch, tmp_path, ema, stop
 ):

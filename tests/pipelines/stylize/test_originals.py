@@ -29,6 +29,7 @@ def originals_in(rows):
     return [row for row in rows if row["styles"][0]["id"] == "original"]
 
 
+@pytest.mark.slow
 def test_every_original_is_a_picture_like_the_others(run, inputs, files_of, capfd):
     # Two strengths, recoloured: none of it concerns an original.
     flags = ("--keep-original", "1", "--alpha", "0.5,1", "--format", "png")

@@ -110,6 +110,7 @@ def test_objects_go_through_and_come_back(world, capfd, format):
     assert list_inputs("--input", [shards], "elsewhere").count == 2
 
 
+@pytest.mark.slow
 def test_again_nothing_is_done_and_a_changed_shard_is_noticed(world, capfd):
     assert run(world, capfd, world / "in.tar")[0] == 0
     status, err = run(world, capfd, world / "in.tar")

@@ -204,6 +204,7 @@ def test_tree_keeps_folders(run, inputs):
 
 
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
+@pytest.mark.slow
 def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind, files_of):
     run(output="files")
     status, out, _ = run("--output-format", kind)
@@ -257,6 +258,7 @@ def check_shards(folder, files, kind):
     assert found == expected
 
 
+@pytest.mark.slow
 def test_metrics_fill_their_column_and_only_their_share(run, inputs):
     run()
     assert all(row["metrics"] is None for row in rows_of(inputs / "out"))
@@ -284,6 +286,7 @@ def figures(row):
     return {n: v for n, v in row["metrics"].items() if n != "ruler_encoder_sha256"}
 
 
+@pytest.mark.slow
 def test_masked_and_tiled_pictures_are_measured_too(run, inputs, picture):
     for folder in ("contents", "styles"):
         shutil.rmtree(inputs / folder)
@@ -503,6 +506,7 @@ def test_style_bank_of_another_encoder_exits_2(run, inputs, random_arrays, tiny_
     assert "made with encoder_sha256" in err
 
 
+@pytest.mark.slow
 def test_four_taps_stylize_blend_and_continue(run, inputs, level_bundles, files_of):
     """A bank of all taps; kept cells, the bank alone, and other networks refused."""
     import pyarrow.parquet as pq

@@ -121,6 +121,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.slow
 def test_training_killed_while_it_saves_its_bundle_goes_on(
     trained, train_command, tmp_path
 ):
@@ -191,6 +192,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(train_command, tmp_path, c
     assert f"that of step {saved} stays" in error
 
 
+@pytest.mark.slow
 def test_full_disk_while_saving_leaves_the_earlier_checkpoint(
     copied, train_command, capfd, monkeypatch
 ):
@@ -285,6 +287,7 @@ def test_wrong_flags_are_refused_before_any_work(
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.slow
 def test_small_pictures_are_counted(train_command, tmp_path, capfd):
     flags = ("--steps", "1", "--crop", "56")
     assert cli.main(train_command(tmp_path / "w", *flags)) == 0

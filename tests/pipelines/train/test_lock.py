@@ -115,6 +115,7 @@ def test_workdir_that_vanishes_is_one_line(
     assert f"--workdir {workdir}: was removed or replaced" in last
 
 
+@pytest.mark.slow
 def test_bundle_is_written_by_one_export(train_command, workdir, capfd):
     flags = ("--steps", "1", "--crop", "32", "--batch-size", "4")
     shutil.rmtree(workdir)
