@@ -16,6 +16,7 @@ from pipelines.command.flags import flag_of
 from transforms.annotations.tfds_source import SCHEME
 from transforms.buckets.places import is_remote
 from transforms.descriptions.data_card import README, has_card
+from transforms.inputs.roots import printable
 from transforms.storage.folder import OutputFolder
 
 # What changes nothing of what is made.
@@ -68,14 +69,14 @@ def _text(flag: str, about: Option, value: Any) -> str:
 def _shown(value: Any, about: Option) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if not about.path or text in about.words:
-        return text
+        return printable(text)
     match = _NAMED.fullmatch(text)
     name, place = (match[1], match[2]) if match else ("", text)
     if name.endswith(SCHEME) and not os.path.isabs(place):
         return text  # The name of a data set.
     # As seen from anywhere: workers know a local path by its whole name.
     place = place if is_remote(place) else os.path.abspath(place)
-    return name + posixpath.basename(place.rstrip("/"))
+    return printable(name + posixpath.basename(place.rstrip("/")))
 
 
 def tell_card(command: str, output: OutputFolder) -> None:

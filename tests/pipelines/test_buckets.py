@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
 from emulators import STORES
@@ -121,9 +122,12 @@ def _all(output):
         yield name.removeprefix(f"{last}/")
 
 
-def photos_of(store):
+def photo_of(store, name="a.png"):
     """Return what is in the path of requests that read a photograph."""
-    return {"gs": "/o/photos", "s3": f"/{store.name}/photos"}[store.emulator.scheme]
+    path = f"photos/{name}"
+    return {"gs": f"/o/{quote(path, '')}", "s3": f"/{store.name}/{path}"}[
+        store.emulator.scheme
+    ]
 
 
 JOBS = ["stylize", "ingest", "visualize", "optimize", "evaluate"]
@@ -262,7 +266,7 @@ class TestBadInput:
     def test_what_is_gone_after_the_listing_is_a_row(self, store, place, run):
         bucket = OutputFolder(store.url)
         gone = lambda: bucket.delete("photos/b.png")  # noqa: E731
-        store.proxy.fail(Fault(before=gone), path=photos_of(store), method="GET")
+        store.proxy.fail(Fault(before=gone), path=photo_of(store), method="GET")
         status, err = run(*stylize(place, "out", "--max-failure-rate", "0.5"))
         assert status == 0, err
         failures = self.failures(place)
@@ -274,7 +278,7 @@ class TestBadInput:
         bucket = OutputFolder(store.url)
         other = bucket.read("styles/t.png")
         change = lambda: bucket.write("photos/b.png", other)  # noqa: E731
-        store.proxy.fail(Fault(before=change), path=photos_of(store), method="GET")
+        store.proxy.fail(Fault(before=change), path=photo_of(store), method="GET")
         status, err = run(*stylize(place))
         assert status == 0, err
 
@@ -282,9 +286,10 @@ class TestBadInput:
         self, store, place, run, monkeypatch
     ):
         monkeypatch.setenv(SECONDS_VARIABLE, "0.2")
-        store.proxy.fail(
-            Fault(503), times=-1, path=photos_of(store), method="GET", skip=1
-        )
+        for name in ("a.png", "b.png", "d/c.png"):
+            store.proxy.fail(
+                Fault(503), times=-1, path=photo_of(store, name), method="GET"
+            )
         status, err = run(*stylize(place))
         assert status == 1
         assert "Traceback" not in err

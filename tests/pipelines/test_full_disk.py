@@ -141,8 +141,11 @@ def test_a_bundle_on_a_full_disk(small_disk, train_command, tmp_path, capfd) -> 
     assert cli.main(argv) == 0
 
 
-def test_pictures_that_are_too_large_alone_are_rows(place, capfd) -> None:
+def test_pictures_that_are_too_large_alone_are_rows(place, photograph, capfd) -> None:
     command, name = "stylize", "images"
+    for photo in ("photos/a.png", "photos/b.png"):
+        # Larger than whatever else is written.
+        photograph(place / photo, 320, 320, seed=1)
     assert run(command, "plain") == 0
     sizes = [p.stat().st_size for p in (place / "plain" / name).rglob("*.png")]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -50,3 +50,9 @@ def test_the_name_of_a_data_set_is_no_path():
     config = IngestConfig(input=inputs, output="o", name="a")
     told = "a=tfds:set 'tfds:coco/2014#train' webdataset:b.tar"
     assert f" --input {told} --name" in command_line("ingest", config)
+
+
+def test_a_name_that_is_not_utf8_is_told_with_its_bytes():
+    config = IngestConfig(input=("caf\udce9",), output="o", name="a")
+    line = "stylebeam ingest --input 'caf\\xe9' --name a --output OUT"
+    assert command_line("ingest", config) == line
