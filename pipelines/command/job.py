@@ -126,7 +126,9 @@ class Job:
             raise UsageError(f"--output {root}: {no_job(error)}") from error
         except (OSError, UnreachableError) as error:
             text = getattr(error, "strerror", None) or error
-            raise UsageError(f"--output {root}: {text}") from error
+            file = os.path.basename(str(getattr(error, "filename", None) or ""))
+            where = f"{file}: " if file and file != os.path.basename(root) else ""
+            raise UsageError(f"--output {root}: {where}{text}") from error
         if is_new:
             if ours:
                 raise UsageError(

@@ -273,7 +273,9 @@ def test_bank_of_the_output_itself_may_be_used_and_overwritten(
 
     for more in ("", f"{case.after} --overwrite"):
         assert run(alone, more)[0] == 0
-    assert files_of(folder / "out") == files_of(folder / "fresh")
+    ours, theirs = files_of(folder / "out"), files_of(folder / "fresh")
+    # The card has the command, which names no styles.
+    assert {**ours, "README.md": ""} == {**theirs, "README.md": ""}
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,9 @@ def write_card(output: OutputFolder, card: DataCard) -> bool:
     whole = text + f"\n{_MARK}\n".encode()
     if output.exists(README):
         found = output.read(README)
-        damaged = len(found) == len(whole) and found.startswith(text)
+        # Cut, perhaps with zeros for what is lost, or with another last line.
+        damaged = whole.startswith(found.rstrip(b"\0"))
+        damaged |= len(found) == len(whole) and found.startswith(text)
         if _MARK.encode() not in found and not damaged:
             return False
     output.write(README, whole)
