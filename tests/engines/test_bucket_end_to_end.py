@@ -20,6 +20,7 @@ from transforms.storage.lease import LEASE
 # What a browser is told of each kind of file.
 TYPES = {
     ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".jpg": "image/jpeg",
     ".json": "application/json",

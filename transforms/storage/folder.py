@@ -42,6 +42,7 @@ _CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
 }
 
