@@ -317,14 +317,25 @@ def draw_plot(path: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 5), layout="constrained")
-    for name, content, style, seconds in json.load(sys.stdin):
+    # Labels alternate between left and right from the smallest content loss on, so that
+    # neighbours do not write over each other.
+    points = sorted(json.load(sys.stdin), key=lambda point: point[1])
+    for place, (name, content, style, seconds) in enumerate(points):
         dot = axes.scatter(content, style, s=20_000 * seconds, alpha=0.5)
         dot.set_label(name)
         text = f"{name}\n{1000 * seconds:.0f} ms a cell"
-        axes.annotate(text, (content, style), ha="center", va="center", fontsize=9)
+        axes.annotate(
+            text,
+            (content, style),
+            xytext=(32 if place % 2 else -32, 0),
+            textcoords="offset points",
+            ha="left" if place % 2 else "right",
+            va="center",
+            fontsize=9,
+        )
     axes.set_xlabel("content loss against the photograph (lower keeps more)")
     axes.set_ylabel("style loss (lower takes more)")
-    axes.margins(0.35)
+    axes.margins(0.6)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
