@@ -77,7 +77,13 @@ class Descent:
         settings: What decides the outcome.
         size: Height and width of the finished picture.
         on_step: Called with the losses at the start and after each update.
+
+    Attributes:
+        picture: Where it is now, float32 RGB `[1, height, width, 3]` in [0, 255]. Only
+            this object holds it, since a large one is 12 bytes a pixel.
     """
+
+    picture: Any
 
     def __init__(
         self,
@@ -99,16 +105,11 @@ class Descent:
         self._kept = {steps * i // (wanted + 1) for i in range(1, wanted + 1)} - {0}
 
     def level(
-        self,
-        picture: Any,
-        objective: Objective | TiledObjective,
-        targets: Any,
-        steps: int,
-    ) -> Any:
-        """Return the picture after the updates of one level.
+        self, objective: Objective | TiledObjective, targets: Any, steps: int
+    ) -> None:
+        """Move the picture by the updates of one level.
 
         Args:
-            picture: The picture before them.
             objective: The losses of a picture of this size.
             targets: What they compare it with.
             steps: How many updates.
@@ -116,9 +117,9 @@ class Descent:
         self._level = []
         self._objective = objective
         optimise = {"adam": self._adam, "lbfgs": self._lbfgs}
-        return optimise[self._settings.optimizer](picture, targets, steps)
+        optimise[self._settings.optimizer](targets, steps)
 
-    def result(self, picture: tf.Tensor) -> GatysResult:
+    def result(self) -> GatysResult:
         """Return what came of the run."""
         content, style = self._settings.content_layers, self._settings.style_layers
         names = (*(f"content/{n}" for n in content), *(f"style/{n}" for n in style))
@@ -127,7 +128,7 @@ class Descent:
         # of the level before.
         curve = (*self._curve[:-1], self._losses(steps, self._values))
         return GatysResult(
-            picture=rounded(picture),
+            picture=rounded(self.picture),
             snapshots=tuple(self._snapshots),
             curve=curve,
             losses_by_layer=dict(zip(names, map(float, self._values), strict=False)),
@@ -135,24 +136,25 @@ class Descent:
             stopped_early=steps < self._settings.steps,
         )
 
-    def _adam(self, picture: Any, targets: Any, steps: int) -> Any:
+    def _adam(self, targets: Any, steps: int) -> None:
         factors = _as_float32(self._factors)
         rate = tf.constant(self._settings.learning_rate, tf.float32)
-        state = self._objective.begin(picture)
+        state = self._objective.begin(self.picture)
         for _ in range(steps):
             # The losses that a step returns are of the picture before it.
             after, values = self._objective.adam(state, rate, factors, targets)
             if self._record(state.picture, values):
-                return state.picture
+                return
             state = after
-        self._record(state.picture, self._objective.values(state.picture, targets))
-        return state.picture
+            self.picture = state.picture
+        self._record(self.picture, self._objective.values(self.picture, targets))
 
-    def _lbfgs(self, picture: tf.Tensor, targets: Any, steps: int) -> tf.Tensor:
-        """Return the picture after L-BFGS.
+    def _lbfgs(self, targets: Any, steps: int) -> None:
+        """Move the picture by L-BFGS.
 
         Byrd, Lu, Nocedal & Zhu 1995, https://doi.org/10.1137/0916069.
         """
+        picture = self.picture
         shape = tuple(picture.shape)
         # SciPy's first step has the length 1, from which it takes its first curvature.
         # In this unit a pixel moves by about one grey level; in grey levels the first
@@ -207,7 +209,7 @@ class Descent:
             },
         )
         # Rounding may leave the range.
-        return tf.clip_by_value(as_picture(found.x), 0.0, 255.0)
+        self.picture = tf.clip_by_value(as_picture(found.x), 0.0, 255.0)
 
     def _record(self, picture: Any, values: Any) -> bool:
         """Note the losses of a picture; return whether the level is at its end."""

@@ -44,10 +44,10 @@ def gram_matrix(features: tf.Tensor) -> Any:
 
 @tf.custom_gradient
 def guided_gram(features: tf.Tensor, guide: tf.Tensor) -> Any:
-    """Return the Gram matrix of the places that a guide marks: G_ij = Σ_k m_k F_ik F_jk.
+    """Return the Gram matrix of marked places: G_ij = Σ_k m_k F_ik F_jk.
 
-    Gatys et al. 2017, eq. 4, https://arxiv.org/abs/1611.07865, with m_k = (T_k)². With
-    m = 1 everywhere it is `gram_matrix`. Where m is 0 the gradient is exactly 0.
+    Gatys et al. 2017, section 4, https://arxiv.org/abs/1611.07865, with m_k = (T_k)².
+    With m = 1 everywhere it is `gram_matrix`. Where m is 0 the gradient is exactly 0.
 
     Args:
         features: F of one image, `[1, height, width, channels]`, any float dtype.
@@ -117,7 +117,7 @@ def guided_style_loss(
 ) -> tf.Tensor:
     """Return how far a region's Gram matrix is from its style's: λ_r E_r.
 
-    E_r is `style_loss` of the region alone. Gatys et al. 2017, eq. 5, leave λ_r open;
+    E_r is `style_loss` of the region alone. Gatys et al. 2017 leave λ_r open;
     here it is the region's share M_r / M of all places. So a style pulls at a place as
     hard as it would without a guide, however small the region is.
 

@@ -154,7 +154,7 @@ class Part:
                 grams.append(gram_matrix(features)[None])
                 count = tf.shape(features)[1] * tf.shape(features)[2]
                 marked.append(tf.cast(count, tf.float32)[None])
-        leaving = ()
+        leaving: tuple[tf.Tensor, ...] = ()
         if self.ends_pooled:
             top, left, bottom, right = tf.unstack(core // self.align)
             leaving = (self._leaving(found)[:, top:bottom, left:right],)

@@ -90,11 +90,10 @@ class Gatys:
         styles = Styles.of(style)
         self._check(content, styles, settings)
         run = Descent(settings, content.shape[:2], on_step)
-        picture: Any = None
         for level, steps in enumerate(settings.level_steps()):
             factor = 2 ** (settings.pyramid - 1 - level)
-            if picture is None:
-                picture = start_picture(
+            if level == 0:
+                run.picture = start_picture(
                     shrunk(content, factor),
                     shrunk(styles.pictures[0], factor),
                     None if painted is None else shrunk(painted, factor),
@@ -102,10 +101,10 @@ class Gatys:
                 )
             else:
                 size = [side // factor for side in content.shape[:2]]
-                picture = resized(picture, size)
+                run.picture = resized(run.picture, size)
             compared = self._targets(content, styles, settings, factor)
-            picture = run.level(picture, *compared, steps)
-        return run.result(picture)
+            run.level(*compared, steps)
+        return run.result()
 
     def _targets(
         self, content: Pixels, styles: Styles, settings: GatysSettings, factor: int

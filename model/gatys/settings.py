@@ -104,8 +104,8 @@ class GatysSettings:
     )
     pooling: Pooling = option(
         "max",
-        "how the network halves its maps: by maxima, as it was trained, or by averages, "
-        "as in the paper",
+        "how the network halves its maps: by maxima, as it was trained, or by "
+        "averages, as in the paper",
     )
     init: Start = option(
         "content",

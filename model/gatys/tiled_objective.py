@@ -30,7 +30,7 @@ from model.networks.tiling import Tile
 Floats = npt.NDArray[np.float32]
 Sums = npt.NDArray[np.float64]
 
-TILE_BYTES: Final = 800 * 1024**2
+TILE_BYTES: Final = 640 * 1024**2
 
 # Pixels that Adam moves at a time.
 _BAND: Final = 1 << 20
@@ -155,7 +155,7 @@ class TiledObjective:
             counts = tf.constant(counts, tf.float32, (len(counts),))
             tv = tf.constant(factor["tv"] if part.is_first else 0.0, tf.float32)
             found = np.empty_like(given)
-            for tile in part.tiles(*given.shape[1:3], back=True):
+            for tile in part.tiles(given.shape[1], given.shape[2], back=True):
                 rows, columns = tile
                 found[:, rows.core, columns.core], losses, variation = part.gradient(
                     _cut(given, tile),
@@ -171,6 +171,8 @@ class TiledObjective:
                     values[f"content/{name}"] += float(loss)
                 values["tv"] += float(variation)
             gradient = found
+        if gradient is None:
+            raise ValueError("A network has at least one part.")
         return np.array([values[name] for name in self.terms.names]), gradient
 
     def adam(

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from model.config import ConvSpec, Precision
-from model.gatys.network import activations, build_convolutions, halve
+from model.gatys.network import activations, build_convolutions, centred, halve
 from model.networks.keras_network import set_weights
 from model.networks.vgg import vgg_layers
 from model.networks.weights import load_vgg_weights
@@ -44,7 +44,7 @@ def test_vgg16_and_its_gradient_equal_keras(
         return reference(keras.applications.vgg16.preprocess_input(pixels))
 
     def ours(pixels: tf.Tensor) -> list[tf.Tensor]:
-        found = activations(network, pixels)
+        found = activations(network, centred(pixels))
         return [tf.cast(found[tap], tf.float32) for tap in TAPS]
 
     for tap, a, b in zip(TAPS, ours(image), expected(image), strict=True):
