@@ -43,6 +43,9 @@ class Part:
         stride: How many pixels a place of its maps is wide.
         ends_pooled: Whether another part follows, which takes halved maps.
         tile_bytes: About how many bytes a tile may take.
+
+    Attributes:
+        tile_cells: How many places of the maps a tile may have, with its halo.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Part:
         self.of_style = [name for name in names if name in terms.style_layers]
         self.strides = _strides(network)
         self.align = max(self.strides.values(), default=1) * (2 if ends_pooled else 1)
-        self._tile_cells = tile_bytes // _cell_bytes(network, self.strides)
+        self.tile_cells = tile_bytes // _cell_bytes(network, self.strides)
         channels = network[0].spec.in_channels if network else 3
         maps = tf.TensorSpec((1, None, None, channels), tf.float32)
         grams, guides = [], []
@@ -98,7 +101,7 @@ class Part:
         tiles = plan_tiles(
             -(-height // align) * align,
             -(-width // align) * align,
-            max_pixels=self._tile_cells,
+            max_pixels=self.tile_cells,
             halo=-(-self._halo(back) // align) * align,
             align=align,
         )

@@ -79,6 +79,10 @@ class TiledObjective:
         network: All convolutions of the network.
         terms: Which losses there are.
         tile_bytes: About how many bytes a tile may take.
+
+    Attributes:
+        terms: Which losses there are.
+        parts: The parts of the network.
     """
 
     def __init__(
@@ -90,7 +94,7 @@ class TiledObjective:
         self.terms = terms
         self._strides = strides_of(network)
         wanted = {*terms.content_layers, *terms.style_layers}
-        self._parts = parts_of(layers_with(network, wanted), terms, tile_bytes)
+        self.parts = parts_of(layers_with(network, wanted), terms, tile_bytes)
         self._move = tf.function(
             adam_update, input_signature=[*[_PICTURE] * 3, _SCALAR, _SCALAR, _PICTURE]
         )
@@ -110,7 +114,7 @@ class TiledObjective:
         maps = self._look(np.asarray(content), styles).maps
         contents = [
             given if part.contents else None
-            for given, part in zip(maps, self._parts, strict=True)
+            for given, part in zip(maps, self.parts, strict=True)
         ]
         return TiledTargets(tuple(contents), tuple(grams), styles)
 
@@ -147,8 +151,8 @@ class TiledObjective:
             )
             pulls[name] = (float(factor[key]) * pull).astype(np.float32)
         gradient: Floats | None = None
-        for place in reversed(range(len(self._parts))):
-            part, content = self._parts[place], targets.contents[place]
+        for place in reversed(range(len(self.parts))):
+            part, content = self.parts[place], targets.contents[place]
             given = seen.maps.pop()  # It is not needed again.
             upstream = [pulls[name] for name in part.of_style]
             counts = [float(factor[f"content/{name}"]) for name in part.contents]
@@ -198,7 +202,7 @@ class TiledObjective:
     def _look(self, picture: Floats, styles: Styles | None) -> _Seen:
         """Add up the Gram matrices over all tiles, and keep the maps between parts."""
         seen = _Seen([picture], {}, {})
-        for part in self._parts:
+        for part in self.parts:
             given = seen.maps[-1]
             _, height, width, _ = given.shape
             if part.ends_pooled:
