@@ -26,6 +26,7 @@ from transforms.optimize.optimize_runs import (
     CheckImages,
     OptimizeRuns,
     preview_name,
+    preview_names,
     runs_of,
 )
 from transforms.optimize.report import PAGES, REPORT, WriteRunReport
@@ -34,7 +35,6 @@ from transforms.optimize.runs import (
     RUNS,
     RUNS_TABLE,
     VggChoice,
-    styles_of,
 )
 from transforms.optimize.settings import FORMAT, Setting
 from transforms.steps.outcome import count_failure
@@ -247,8 +247,7 @@ def _told_of(plan: OptimizePlan, output: OutputFolder) -> Iterator[str]:
     for row in RUNS_TABLE.all_rows(output):
         yield from (row["path"], row["curve_path"])
         yield from (shot["path"] for shot in row["snapshots"])
-        yield preview_name("content", row["content_id"])
-        yield from (preview_name("style", style["id"]) for style in styles_of(row))
+        yield from preview_names(row)
     for role, listing in (("content", plan.contents), ("style", plan.styles)):
         for ref in listing.refs():
             yield preview_name(role, ref.id)

@@ -27,13 +27,14 @@ from transforms.optimize.runs import (
     VggChoice,
     commit_run,
     done_row,
+    styles_of,
     write_run,
 )
 from transforms.optimize.settings import RunSettings, Setting
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import read_rows
+from transforms.storage.parquet import Row, read_rows
 from transforms.storage.worker_progress import progress_of
 
 # Tag of the counts inside.
@@ -102,6 +103,12 @@ def preview_name(role: str, image_id: str) -> str:
     'report/content/cat-1.jpg'
     """
     return f"report/{role}/{image_id}.jpg"
+
+
+def preview_names(row: Row) -> Iterator[str]:
+    """Yield the names of the pictures of a run's content and styles."""
+    yield preview_name("content", row["content_id"])
+    yield from (preview_name("style", style["id"]) for style in styles_of(row))
 
 
 def runs_of(

@@ -207,7 +207,7 @@ def commit_run(output: OutputFolder, row: Row) -> None:
 def styles_of(row: Row) -> Sequence[Mapping[str, Any]]:
     """Return the styles of a row; of an earlier version it has one, and no list."""
     alone = {name: row[f"style_{name}"] for name in ("id", "key", "sha256")}
-    return row["styles"] or [{**alone, "weight": 1.0, "mask_sha256": None}]
+    return row.get("styles") or [{**alone, "weight": 1.0, "mask_sha256": None}]
 
 
 def write_run(

@@ -73,7 +73,8 @@ def guided(pictures: tuple[np.ndarray, ...]) -> Styles:
 def set_tiles(tiled: TiledObjective, side: int) -> int:
     """Have tiles of at most so many pixels a side; return how many there are."""
     first, second = tiled.parts
-    first.tile_cells, second.tile_cells = side**2, (side // 4) ** 2
+    # The maps between the parts are 25 x 29, and a halo is 12 wide.
+    first.tile_cells, second.tile_cells = side**2, 730 + side // 8
     counts = [
         len(list(part.tiles(HEIGHT // part.stride, WIDTH // part.stride, back=True)))
         for part in (first, second)

@@ -110,6 +110,8 @@ def test_pairs_with_weights_and_masks(run, inputs):
 
     status, _, err = run(*flags)
     assert "8 runs = 0 done + 6 kept + 2 failed" in err
+    assert cli.main(["verify", str(inputs / "out")]) == 0
+    assert len(list((inputs / "out" / "report" / "style").iterdir())) == 2
 
 
 def test_start_is_what_the_bundle_paints(run, inputs):
