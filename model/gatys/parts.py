@@ -3,7 +3,7 @@
 A part is some blocks of layers. Between two parts the maps of the whole picture are
 kept, so a tile's halo is as wide as one part sees and not as wide as the network does:
 48 pixels for the first three blocks of VGG-16 and back, and 12 cells of 8 pixels for
-the others, in place of 136 pixels for all of them.
+the others, in place of 128 pixels for all of them.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ Everything but the Gram matrices is local. So a first pass adds them up over til
 a second one brings the gradient back, each tile with a halo as wide as its part of the
 network sees (`model.gatys.parts`). The result is that of the whole picture, in another
 order of additions. What grows with the picture are its pixels, Adam's moments and the
-maps between the parts: 90 bytes a pixel for VGG-16.
+maps between the parts: 100 bytes a pixel for VGG-16.
 """
 
 import dataclasses

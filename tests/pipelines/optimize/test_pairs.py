@@ -114,7 +114,8 @@ def test_pairs_with_weights_and_masks(run, inputs):
     assert len(list((inputs / "out" / "report" / "style").iterdir())) == 2
 
 
-def test_start_is_what_the_bundle_paints(run, inputs):
+@pytest.mark.slow
+def test_start_is_what_stylize_paints(run, inputs):
     flags = (f"--pairing={inputs / 'pairs.csv'}", "--max-failure-rate=0.3")
     flags += ("--init=adain", "--learning-rate=0.001", "--steps=1")
     status, _, err = run(*flags)
@@ -129,6 +130,7 @@ def test_start_is_what_the_bundle_paints(run, inputs):
     painted = {
         str(r["styles"]): r["path"]
         for r in pq.read_table(stylized / "manifest").to_pylist()
+        if r["status"] == "done"
     }
     rows = pq.read_table(inputs / "out" / "runs.parquet").to_pylist()
     assert len(rows) == len(painted) == 6
