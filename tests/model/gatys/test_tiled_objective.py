@@ -157,6 +157,7 @@ SETTINGS = GatysSettings(
 )
 
 
+@pytest.mark.slow
 def test_large_pictures_are_optimised_as_small_ones_are(
     random_arrays: Callable[..., Arrays],
     pictures: tuple[np.ndarray, ...],

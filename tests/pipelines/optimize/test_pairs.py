@@ -175,6 +175,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
     assert not (inputs / "out").exists()
 
 
+@pytest.mark.slow
 def test_lbfgs_of_a_sweep_is_refused_and_what_is_shrunk_enough_is_not(
     run, inputs, monkeypatch
 ):

@@ -1,4 +1,4 @@
-"""The styles of a run, and the picture that the packaged bundle paints to start from."""
+"""The styles of a run, and the picture that a bundle paints to start from."""
 
 from types import SimpleNamespace
 
