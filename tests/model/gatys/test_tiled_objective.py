@@ -18,6 +18,7 @@ from model.gatys.tiled_objective import TiledObjective
 from model.networks import vgg
 from model.networks.regions import RegionMasks
 from model.networks.vgg import vgg_layers
+from model.networks.weights import load_vgg_weights
 
 Arrays = dict[str, np.ndarray]
 
@@ -197,3 +198,48 @@ def test_lbfgs_refuses_what_it_has_no_memory_for(
     settings = dataclasses.replace(SETTINGS, optimizer="lbfgs", pyramid=1)
     with pytest.raises(ValueError, match=r"adam takes any.*Received: 50x40"):
         gatys.run(image, image, settings)
+
+
+@pytest.mark.slow
+def test_of_vgg16_itself_tiles_and_masks_are_as_exact(
+    picture: Callable[..., np.ndarray],
+) -> None:
+    """In all its channels other convolutions are chosen than in few."""
+    settings = GatysSettings()
+    network = build_convolutions(
+        vgg_layers("vgg16"), load_vgg_weights("vgg16"), "float32"
+    )
+    terms = Terms(settings.content_layers, settings.style_layers, "anisotropic")
+    sizes = ((233, 277), (233, 277), (96, 113))
+    pictures = tuple(
+        255 * picture(*size, seed=seed)[None] for seed, size in enumerate(sizes)
+    )
+    style = pictures[2][0].astype(np.uint8)
+    factors = tf.constant([1.0, *[60.0] * 5, 1000.0])
+    whole = Objective(network, terms)
+    styles = Styles.of(style)
+    grams = styles.mixed([whole.style_grams(style[None].astype(np.float32))])
+    targets = whole.targets(tf.constant(pictures[1]), grams, styles)
+    _, wanted = whole.gradient(tf.constant(pictures[0]), factors, targets)
+    tiled = TiledObjective(network, terms)
+    tiled.parts[0].tile_cells, tiled.parts[1].tile_cells = 160**2, 30**2
+    assert len(list(tiled.parts[1].tiles(29, 34, back=True))) > 1
+    targets = tiled.targets(pictures[1], grams, styles)
+    _, ours = tiled.gradient(pictures[0], factors, targets)
+    print(f"apart by {furthest(ours, wanted):.2g} of the largest gradient")
+    assert furthest(ours, wanted) <= 1e-4
+
+    # Cells of block5_conv1 are 16 pixels wide, and see 58 pixels on each side.
+    mask = np.zeros((233, 277), np.uint8)
+    mask[20:30, 40:60] = 255
+    masks = RegionMasks(np.stack([mask, 255 - mask]))
+    styles = Styles.in_regions([style], masks, (0, -1))
+    guided = Objective(network, dataclasses.replace(terms, regions=1))
+    grams = styles.mixed([whole.style_grams(style[None].astype(np.float32))])
+    targets = guided.targets(tf.constant(pictures[1]), grams, styles)
+    factors = tf.constant([0.0, *[60.0] * 5, 0.0])
+    _, gradient = guided.gradient(tf.constant(pictures[0]), factors, targets)
+    far = np.ones(mask.shape, bool)
+    far[: 32 + 58, : 64 + 58] = False
+    assert not gradient.numpy()[0][far].any()
+    assert gradient.numpy()[0][20:30, 40:60].any()
