@@ -30,7 +30,7 @@ from model.networks.tiling import Tile
 Floats = npt.NDArray[np.float32]
 Sums = npt.NDArray[np.float64]
 
-TILE_BYTES: Final = 640 * 1024**2
+TILE_BYTES: Final = 512 * 1024**2
 
 # Pixels that Adam moves at a time.
 _BAND: Final = 1 << 20
