@@ -94,7 +94,7 @@ def optimize_picture(
             to_uint8(match_colors(to_float(style), to_float(content)))
             for style in pictures
         ]
-    styles = choose_styles(loaded, pictures)
+    styles = choose_styles(loaded.run.styles, loaded.regions, pictures)
     painted = None
     if settings.gatys.init == "adain":
         painted = paint_start(content, styles, settings.gatys.precision)

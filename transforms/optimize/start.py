@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,26 +12,27 @@ from model.gatys.styles import Styles
 from model.networks.regions import RegionMasks
 from model.pixels import Pixels
 from transforms.elements import ImageError, Reason
+from transforms.images.masks import Regions
+from transforms.optimize.runs import StyleUse
 from transforms.optimize.settings import START_BUNDLE
 
-if TYPE_CHECKING:  # It imports this module.
-    from transforms.optimize.handler import LoadedRun
 
-
-def choose_styles(loaded: "LoadedRun", pictures: Sequence[Pixels]) -> Styles:
+def choose_styles(
+    uses: Sequence[StyleUse], regions: Regions | None, pictures: Sequence[Pixels]
+) -> Styles:
     """Return the styles of a run as the optimisation takes them.
 
     Args:
-        loaded: The run and its regions.
-        pictures: The pixels of its styles, each style once.
+        uses: The styles of the run.
+        regions: Where they are; None where all of them are everywhere.
+        pictures: The pixels of the styles, each style once.
     """
-    keys = [use.original.ref.key for use in loaded.run.styles]
+    keys = [use.original.ref.key for use in uses]
     names = list(dict.fromkeys(keys))
     places = [names.index(key) for key in keys]
-    regions = loaded.regions
     if regions is None:
         weights = np.zeros(len(names))
-        np.add.at(weights, places, [use.weight for use in loaded.run.styles])
+        np.add.at(weights, places, [use.weight for use in uses])
         return Styles(pictures, tuple(weights.tolist()))
     masks = RegionMasks(regions.shares, regions.weights)
     owners = [places[place] if place >= 0 else -1 for place in regions.places]

@@ -247,6 +247,7 @@ def test_ids_change_with_every_setting_and_the_network():
         "tv": "isotropic",
         "optimizer": "lbfgs",
         "init": "noise",
+        "pooling": "average",
         "precision": "bfloat16",
         "preserve_color": "luminance",
     }

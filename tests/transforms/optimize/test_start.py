@@ -1,7 +1,5 @@
 """The styles of a run, and the picture that a bundle paints to start from."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -34,27 +32,26 @@ def images(stylizer, picture, monkeypatch):
     ]
 
 
-def loaded(uses, regions=None):
-    """Return a loaded run with styles by their keys, weights and masks."""
-    styles = tuple(
+def uses(*shares):
+    """Return the styles of a run by their keys and weights."""
+    return [
         StyleUse(Original(ImageRef(key, "in", key), "0"), weight)
-        for key, weight in uses
-    )
-    return SimpleNamespace(run=SimpleNamespace(styles=styles), regions=regions)
+        for key, weight in shares
+    ]
 
 
 def test_weights_of_a_style_that_stands_twice_add_up(images):
-    run = loaded([("s", 0.25), ("t", 0.5), ("s", 0.25)])
-    assert choose_styles(run, images[1:]).weights == (0.5, 0.5)
+    run = uses(("s", 0.25), ("t", 0.5), ("s", 0.25))
+    assert choose_styles(run, None, images[1:]).weights == (0.5, 0.5)
 
 
 def test_regions_of_one_style_are_one(images):
     regions = regions_of([LEFT, 255 - LEFT, None], [1, 1, 1], ["s", "t", "s"])
-    styles = choose_styles(loaded([("s", 1), ("t", 1), ("s", 1)], regions), images[1:])
+    styles = choose_styles(uses(("s", 1), ("t", 1), ("s", 1)), regions, images[1:])
     assert styles.places == [0, 1]
     assert styles.regions == 2
     regions = regions_of([LEFT, 255 - LEFT], [1, 1], ["s", "s"])
-    alone = choose_styles(loaded([("s", 1), ("s", 1)], regions), images[1:2])
+    alone = choose_styles(uses(("s", 1), ("s", 1)), regions, images[1:2])
     assert (alone.masks, alone.regions) == (None, 0)
 
 
