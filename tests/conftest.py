@@ -245,7 +245,14 @@ def write_study() -> Callable[..., list[str]]:
     from transforms.elements import ImageRef
     from transforms.images.thumbnails import preview
     from transforms.optimize.optimize_runs import preview_name
-    from transforms.optimize.runs import RUNS_TABLE, Original, Run, VggChoice, write_run
+    from transforms.optimize.runs import (
+        RUNS_TABLE,
+        Original,
+        Run,
+        StyleUse,
+        VggChoice,
+        write_run,
+    )
     from transforms.optimize.settings import RunSettings
     from transforms.storage.folder import OutputFolder
     from transforms.storage.parquet import write_table
@@ -272,7 +279,8 @@ def write_study() -> Callable[..., list[str]]:
                     for key in (content, style)
                 )
                 name = names[index] if names else ""
-                run = Run(content_ref, style_ref, chosen, chosen.id("5a"), name)
+                uses = (StyleUse(style_ref),)
+                run = Run(content_ref, uses, chosen, chosen.id("5a"), name)
                 curve = [
                     SimpleNamespace(
                         step=step,

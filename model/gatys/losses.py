@@ -42,6 +42,31 @@ def gram_matrix(features: tf.Tensor) -> Any:
     return tf.matmul(flat, flat, transpose_a=True), gradient
 
 
+@tf.custom_gradient
+def guided_gram(features: tf.Tensor, guide: tf.Tensor) -> Any:
+    """Return the Gram matrix of marked places: G_ij = Σ_k m_k F_ik F_jk.
+
+    Gatys et al. 2017, section 4, https://arxiv.org/abs/1611.07865, with m_k = (T_k)².
+    With m = 1 everywhere it is `gram_matrix`. Where m is 0 the gradient is exactly 0.
+
+    Args:
+        features: F of one image, `[1, height, width, channels]`, any float dtype.
+        guide: m, float32 `[height, width]`, not negative.
+
+    Returns:
+        float32 `[channels, channels]`, symmetric, not divided by Σ m.
+    """
+    shape, dtype = tf.shape(features), features.dtype
+    flat = tf.cast(tf.reshape(features, (-1, features.shape[-1])), tf.float32)
+    marks = tf.reshape(guide, (-1, 1))
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        moved = marks * tf.matmul(flat, upstream + tf.transpose(upstream))
+        return tf.cast(tf.reshape(moved, shape), dtype), None
+
+    return tf.matmul(flat, marks * flat, transpose_a=True), gradient
+
+
 def places(features: tf.Tensor) -> tf.Tensor:
     """Return M, the places of one image's features, as a float32 scalar."""
     return tf.cast(tf.shape(features)[1] * tf.shape(features)[2], tf.float32)
@@ -87,6 +112,29 @@ def style_loss(
     return 0.25 * tf.reduce_mean(tf.square(apart))
 
 
+def guided_style_loss(
+    gram: tf.Tensor, marked: tf.Tensor, style_gram: tf.Tensor, places: tf.Tensor
+) -> tf.Tensor:
+    """Return how far a region's Gram matrix is from its style's: λ_r E_r.
+
+    E_r is `style_loss` of the region alone. Gatys et al. 2017 leave λ_r open;
+    here it is the region's share M_r / M of all places. So a style pulls at a place as
+    hard as it would without a guide, however small the region is.
+
+    Args:
+        gram: G_r of the picture, float32 `[channels, channels]`, from `guided_gram`.
+        marked: M_r = Σ m, float32 scalar; 0 where the region has no place.
+        style_gram: A / M' of the style, float32 `[channels, channels]`.
+        places: M, how many places there are in all.
+
+    Returns:
+        float32 scalar, not yet weighted by w_l.
+    """
+    # Whatever is not 0: the share of an empty region is 0.
+    safe = tf.maximum(marked, 1e-6)
+    return marked / places * style_loss(gram, safe, style_gram, 1.0)
+
+
 def total_variation(picture: tf.Tensor, form: Variation) -> tf.Tensor:
     """Return the total variation of a picture, a sum over places and colours.
 
@@ -105,11 +153,20 @@ def total_variation(picture: tf.Tensor, form: Variation) -> tf.Tensor:
     Returns:
         float32 scalar, in the unit of the picture.
     """
+    if form == "anisotropic":
+        across = picture[:, :, 1:] - picture[:, :, :-1]
+        down = picture[:, 1:] - picture[:, :-1]
+        return tf.reduce_sum(tf.abs(across)) + tf.reduce_sum(tf.abs(down))
+    return tf.reduce_sum(variation_map(picture, form))
+
+
+def variation_map(picture: tf.Tensor, form: Variation) -> tf.Tensor:
+    """Return what each pixel adds to the total variation, in the picture's shape."""
     across = picture[:, :, 1:] - picture[:, :, :-1]
     down = picture[:, 1:] - picture[:, :-1]
-    if form == "anisotropic":
-        return tf.reduce_sum(tf.abs(across)) + tf.reduce_sum(tf.abs(down))
     across = tf.pad(across, [[0, 0], [0, 0], [0, 1], [0, 0]])
     down = tf.pad(down, [[0, 0], [0, 1], [0, 0], [0, 0]])
+    if form == "anisotropic":
+        return tf.abs(across) + tf.abs(down)
     squares = tf.square(across) + tf.square(down)
-    return tf.reduce_sum(tf.sqrt(squares + TV_EPSILON) - TV_EPSILON**0.5)
+    return tf.sqrt(squares + TV_EPSILON) - TV_EPSILON**0.5

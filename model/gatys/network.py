@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import ConvSpec, Precision
+from model.gatys.settings import Pooling
 from model.networks.encoder import IMAGENET_MEAN_BGR
 from model.networks.keras_network import Arrays, check_arrays
 
@@ -99,32 +100,64 @@ def build_convolutions(
     return tuple(built)
 
 
+def centred(picture: tf.Tensor) -> tf.Tensor:
+    """Return what the first convolution takes of an RGB picture in [0, 255]."""
+    return picture - tf.constant(IMAGENET_MEAN_BGR[::-1], tf.float32)
+
+
 def activations(
-    network: Sequence[Convolution], picture: tf.Tensor
+    network: Sequence[Convolution], features: tf.Tensor, pooling: Pooling = "max"
 ) -> Mapping[str, tf.Tensor]:
-    """Return the activations of every layer of a picture.
+    """Return the activations of every layer.
 
     Args:
-        network: Convolutions of the network, from the first.
-        picture: float32 RGB `[1, height, width, 3]` in [0, 255].
+        network: Convolutions that follow one another.
+        features: What the first of them takes, float32 `[1, height, width, channels]`:
+            a `centred` picture, or maps that are pooled already.
+        pooling: How maps are halved between them.
 
     Returns:
         For each layer `[1, h, w, channels]` of its precision, as Keras's VGG of the
-        preprocessed picture has them.
+        preprocessed picture has them where the pooling is its own, `max`.
     """
-    features = picture - tf.constant(IMAGENET_MEAN_BGR[::-1], tf.float32)
     found = {}
-    for convolution in network:
-        if convolution.spec.pool_before:
-            features = halve(features)
+    for place, convolution in enumerate(network):
+        if convolution.spec.pool_before and place:
+            features = halve(features, pooling)
         features = convolution(features)
         found[convolution.spec.name] = features
     return found
 
 
+def halve(features: tf.Tensor, pooling: Pooling = "max") -> tf.Tensor:
+    """Return 2x2 maxima or means; a last odd row or column is left out.
+
+    Gatys, Ecker & Bethge 2016 found that means give a better flow of gradients and
+    slightly more appealing pictures; the network was trained with maxima.
+    """
+    return _maxima(features) if pooling == "max" else _means(features)
+
+
 @tf.custom_gradient
-def halve(features: tf.Tensor) -> Any:
-    """Return 2x2 maxima; a last odd row or column is left out.
+def _means(features: tf.Tensor) -> Any:
+    """Return 2x2 means; the way back is written out, as for `_maxima`."""
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        size, half = tf.shape(features), tf.shape(upstream)
+        quarter = upstream / 4
+        rows = tf.stack([quarter, quarter], 2)
+        both = tf.stack([rows, rows], 4)
+        channels = features.shape[-1]
+        even = tf.reshape(both, (half[0], 2 * half[1], 2 * half[2], channels))
+        odd = size - 2 * half
+        return tf.pad(even, [[0, 0], [0, odd[1]], [0, odd[2]], [0, 0]])
+
+    return tf.nn.avg_pool2d(features, 2, 2, "VALID"), gradient
+
+
+@tf.custom_gradient
+def _maxima(features: tf.Tensor) -> Any:
+    """Return 2x2 maxima.
 
     A gradient goes to the first of the largest of its four, as TensorFlow's own does,
     whose kernel takes half as long again in float32 and three times as long in

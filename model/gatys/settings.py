@@ -19,7 +19,15 @@ from model.options import (
 
 Variation = Literal["anisotropic", "isotropic"]
 GatysOptimizer = Literal["adam", "lbfgs"]
-Start = Literal["content", "noise", "style"]
+Start = Literal["content", "noise", "style", "adain"]
+Pooling = Literal["max", "average"]
+
+# Larger pictures are optimised in tiles: in one piece a gradient takes 2.3 kB a pixel.
+LARGEST_WHOLE: Final = 1_500_000
+
+# L-BFGS remembers 20 steps and 20 gradients in float64: 1.2 kB a pixel, 14 GB at 12
+# megapixels. Adam's two moments take 24 bytes.
+LARGEST_LBFGS: Final = LARGEST_WHOLE
 
 # The losses are computed in it: a larger weight would be infinite there.
 _LARGEST_FLOAT32: Final = 3.4028234663852886e38
@@ -94,7 +102,16 @@ class GatysSettings:
     steps: int = option(
         300, "updates in all, over all levels of the pyramid", metavar="N"
     )
-    init: Start = option("content", "what the picture is before the first step")
+    pooling: Pooling = option(
+        "max",
+        "how the network halves its maps: by maxima, as it was trained, or by "
+        "averages, as in the paper",
+    )
+    init: Start = option(
+        "content",
+        "what the picture is before the first step; adain is the picture that the "
+        "packaged bundle paints",
+    )
     pyramid: int = option(
         2,
         "how many sizes are worked through from coarse to fine, each half the next; 1 "

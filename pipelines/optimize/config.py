@@ -4,13 +4,18 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
+from typing import Final
 
 from model.config import Network
 from model.options import at_least, option, required
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
+from pipelines.errors import UsageError
 from pipelines.optimize.sweep import check
 from transforms.optimize.settings import RunSettings
+
+# What --pairing may be beside a file of pairs.
+PAIRINGS: Final = ("grid",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +38,20 @@ class OptimizeConfig:
         metavar="D",
         path="written",
     )
+    pairing: str = option(
+        "grid",
+        "how photographs meet paintings: grid (every one with every one), or a .csv or "
+        ".parquet of pairs with the columns content, style, weights, mask: several "
+        "paintings for one picture, and where each of them is",
+        metavar="HOW",
+        path="read",
+        words=PAIRINGS,
+    )
+    outside_masks: bool = option(
+        False,
+        "let a file of pairs name masks anywhere: at URLs, and where paths or links "
+        "lead out of its own folder; only for files that you trust",
+    )
     network: Network = option("vgg16", "network whose features are compared")
     weights: str | None = option(None, flags.WEIGHTS, metavar="W", path="read")
     settings: RunSettings = dataclasses.field(default_factory=RunSettings)
@@ -54,3 +73,7 @@ class OptimizeConfig:
     def __post_init__(self) -> None:
         check(self.settings, self.network, origin="")
         flags.check_ranges(self)
+        if self.outside_masks and self.pairing in PAIRINGS:
+            raise UsageError(
+                "--outside-masks: expected a file of pairs as --pairing beside it."
+            )

@@ -3,25 +3,30 @@
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
+from model.gatys.settings import LARGEST_LBFGS
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
 from pipelines.command.overwrite import Names, unwanted
+from pipelines.command.pairs import read_pairs, tell_bad_pairs
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import check_weights
 from pipelines.errors import UsageError
-from pipelines.optimize.config import OptimizeConfig
+from pipelines.optimize.config import PAIRINGS, OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
-from transforms.elements import Count
+from transforms.elements import Count, ImageError
+from transforms.images.formats import open_image
 from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.reading import read_image
 from transforms.optimize.optimize_runs import (
     CheckImages,
     OptimizeRuns,
     preview_name,
+    preview_names,
     runs_of,
 )
 from transforms.optimize.report import PAGES, REPORT, WriteRunReport
@@ -33,6 +38,7 @@ from transforms.optimize.runs import (
 )
 from transforms.optimize.settings import FORMAT, Setting
 from transforms.steps.outcome import count_failure
+from transforms.steps.pair_table import PairFile, ReadBadPairs, write_pair_table
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
@@ -49,14 +55,16 @@ class OptimizePlan:
     Attributes:
         contents: The contents, as listed.
         styles: The styles, likewise.
-        settings: What is run on every content and style.
-        run_count: How many runs that is at most.
+        settings: What is run on every content and style, or on every pair.
+        pairs: Rows of a file of pairs; None for every content with every style.
+        run_count: How many runs that is at most, with the rows that cannot be used.
         vgg: The network.
     """
 
     contents: Listing
     styles: Listing
     settings: tuple[Setting, ...]
+    pairs: Sequence[dict[str, Any]] | None
     run_count: int
     vgg: VggChoice
 
@@ -77,24 +85,73 @@ def plan(config: OptimizeConfig) -> OptimizePlan:
         sweep = read_sweep(config.sweep, config.settings)
     contents = list_inputs("--content", config.content, config.output)
     styles = list_inputs("--style", config.style, config.output)
-    pairs = contents.count * styles.count
-    run_count = pairs * len(sweep)
+    pairs = _pairs(config, contents, styles)
+    good, bad = contents.count * styles.count, 0
+    met = f"{contents.count} contents × {styles.count} styles"
+    if pairs is not None:
+        good = sum(not row["problem"] for row in pairs)
+        bad = len(pairs) - good
+        met = f"{good} pairs"
+    run_count = good * len(sweep)
     if run_count > config.max_runs:
         raise UsageError(
-            f"--max-runs {config.max_runs}: {contents.count} contents × {styles.count} "
-            f"styles × {len(sweep)} settings are {run_count} runs. Run fewer, or allow "
-            f"them with --max-runs {run_count}."
+            f"--max-runs {config.max_runs}: {met} × {len(sweep)} settings are "
+            f"{run_count} runs. Run fewer, or allow them with --max-runs {run_count}."
         )
     # Equal settings of a sweep are one.
     settings = sweep.settings(config.network)
+    _check_lbfgs(config, contents, settings)
     digest = check_weights(config.network, config.weights)
     return OptimizePlan(
         contents=contents,
         styles=styles,
         settings=settings,
-        run_count=pairs * len(settings),
+        pairs=pairs,
+        run_count=good * len(settings) + bad,
         vgg=VggChoice(config.network, digest, config.weights),
     )
+
+
+def _pairs(
+    config: OptimizeConfig, contents: Listing, styles: Listing
+) -> list[dict[str, Any]] | None:
+    """Return the rows of a file of pairs, if there is one."""
+    if config.pairing in PAIRINGS:
+        return None
+    return read_pairs(
+        # The strength of a style is its weight against the content's.
+        PairFile(config.pairing, config.outside_masks, ("weights", "mask")),
+        PAIRINGS,
+        [ref.key for ref in contents.refs()],
+        [ref.key for ref in styles.refs()],
+        (1.0,),
+        config.output,
+    )
+
+
+def _check_lbfgs(
+    config: OptimizeConfig, contents: Listing, settings: Sequence[Setting]
+) -> None:
+    """Refuse contents that L-BFGS has no memory for, before anything is written."""
+    chosen = [one.settings for one in settings]
+    sizes = {one.size for one in chosen if one.gatys.optimizer == "lbfgs"}
+    if not sizes:
+        return
+    for ref in contents.refs():
+        try:
+            width, height = open_image(read_image(ref)).size
+        except ImageError:
+            continue  # It has no run, and its own row among the failures.
+        for size in sizes:
+            shrink = min(1.0, size / min(width, height)) if size else 1.0
+            if width * height * shrink**2 > LARGEST_LBFGS:
+                file = f" in --sweep {config.sweep}" if config.sweep else ""
+                raise UsageError(
+                    f"--optimizer lbfgs{file}: {ref.key} is {width} x {height} pixels, "
+                    f"and L-BFGS takes at most {LARGEST_LBFGS}, since it remembers 1.2 "
+                    "kB for each. Choose --optimizer adam, which takes any size, or "
+                    "shrink with a smaller --size."
+                )
 
 
 def build(
@@ -121,10 +178,15 @@ def build(
         | "ReadStyles" >> ReadListing(plan.styles.write(output, "styles"))
         | "CheckStyles" >> CheckImages(output, "style")
     )
+    pairs = None if plan.pairs is None else write_pair_table(output, plan.pairs)
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(
+        pairs, Count.RUNS_PLANNED, Count.RUNS_FAILED
+    )
+    styles_there = AsList(styles.originals)
     optimized = (
         contents.originals
         | "MakeRuns"
-        >> beam.FlatMap(runs_of, AsList(styles.originals), plan.settings, plan.vgg)
+        >> beam.FlatMap(runs_of, styles_there, plan.settings, plan.vgg, pairs)
         # Runs take minutes; without this, those of a content stay on one worker.
         | "SpreadRuns" >> beam.Reshuffle()
         | "OptimizeRuns" >> OptimizeRuns(output, plan.vgg, recovered, parts)
@@ -133,13 +195,19 @@ def build(
         contents.counts,
         styles.counts,
         optimized.counts,
+        bad.counts,
     ) | "AllCounts" >> beam.Flatten()
     _ = (
         counts
         | "CompactRuns" >> CompactTable(RUNS_TABLE, output, parts, own=True)
         | "WriteReport" >> WriteRunReport(output)
     )
-    all_failures = contents.failures, styles.failures, optimized.failures
+    all_failures = (
+        contents.failures,
+        styles.failures,
+        optimized.failures,
+        bad.failures,
+    )
     failures = all_failures | "AllFailures" >> beam.Flatten()
     _ = failures | "WriteFailures" >> WriteFailures(
         output, count_parts(plan.image_count)
@@ -179,11 +247,15 @@ def _told_of(plan: OptimizePlan, output: OutputFolder) -> Iterator[str]:
     for row in RUNS_TABLE.all_rows(output):
         yield from (row["path"], row["curve_path"])
         yield from (shot["path"] for shot in row["snapshots"])
-        for role in ("content", "style"):
-            yield preview_name(role, row[f"{role}_id"])
+        yield from preview_names(row)
     for role, listing in (("content", plan.contents), ("style", plan.styles)):
         for ref in listing.refs():
             yield preview_name(role, ref.id)
+
+
+def _begin(config: OptimizeConfig, plan: OptimizePlan) -> int | None:
+    tell_bad_pairs("optimize", config.pairing, plan.pairs or ())
+    return None
 
 
 def balances(plan: OptimizePlan, counts: Mapping[str, int]) -> list[Balance]:
@@ -209,6 +281,7 @@ def run(config: OptimizeConfig, beam_flags: Sequence[str]) -> int:
             identity=lambda config, plan: {},
             unit="runs",
             total=lambda config, plan: plan.run_count,
+            begin=_begin,
             unlisted=lambda plan: plan.contents.unlisted + plan.styles.unlisted,
             build=build,
             balances=balances,

@@ -12,6 +12,7 @@ from model.bundle import PACKAGED, load_bundle
 from pipelines.command.balances import Balance
 from pipelines.command.command_line import command_line, tell_card
 from pipelines.command.job_file import JOB
+from pipelines.command.pairs import tell_bad_pairs
 from pipelines.command.run_job import Command, run_job
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.dry_run import Forecast, dry_run
@@ -49,6 +50,7 @@ from transforms.shards.describe import DescribeOutput
 from transforms.shards.picture_shards import packer_of
 from transforms.shards.tfds_shards import COUNTS, WriteTfdsShards
 from transforms.steps.outcome import count_failure, count_one
+from transforms.steps.pair_table import ReadBadPairs
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
@@ -60,8 +62,7 @@ from transforms.stylize.handler import StylizerModelHandler
 from transforms.stylize.interpolation_sheets import WriteSheets
 from transforms.stylize.manifest import MANIFEST_TABLE
 from transforms.stylize.network import Network, StyleEncoder
-from transforms.stylize.pair_table import ReadBadPairs
-from transforms.stylize.pairing import BlendPairing
+from transforms.stylize.pairing import BlendPairing, TablePairing
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
 from transforms.stylize.stylize_images import StylizeImages
@@ -175,7 +176,8 @@ def build(
     _ = done | "DescribeOutput" >> DescribeOutput(
         output, plan.identity(config), command_line("stylize", config)
     )
-    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(pairing)
+    table = pairing.path if isinstance(pairing, TablePairing) else None
+    bad = pipeline | "ReadBadPairs" >> ReadBadPairs(table)
     all_failures = styles.failures, stylized.failures, bad.failures
     failures = all_failures | "AllFailures" >> beam.Flatten()
     _ = failures | "WriteFailures" >> WriteFailures(output, _failure_parts(plan))
@@ -330,7 +332,7 @@ def _failure_parts(plan: StylizePlan) -> int:
 
 
 def _begin(config: StylizeConfig, plan: StylizePlan) -> int | None:
-    _tell_bad_pairs(config, plan)
+    tell_bad_pairs("stylize", config.pairing, plan.pairs or ())
     if config.dry_run:
         forecast = dry_run(config, plan)
         print(forecast.sentence())
@@ -354,17 +356,6 @@ def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str
     _tell_extra(output)
     tell_card("stylize", output)
     return "gallery/index.html" if config.output_format == "files" else "manifest"
-
-
-def _tell_bad_pairs(config: StylizeConfig, plan: StylizePlan) -> None:
-    """Warn of rows that cannot be used, before a long job rather than after it."""
-    problems = [row["problem"] for row in plan.pairs or () if row["problem"]]
-    if problems:
-        print(
-            f"stylize: {len(problems)} rows of {config.pairing} cannot be used, "
-            f"such as {problems[0]}",
-            file=sys.stderr,
-        )
 
 
 def _tell_extra(output: OutputFolder) -> None:

@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from model.bundle import Bundle, load_bundle
 from model.checksums import DamagedFileError
-from pipelines.command.apart import checker
 from pipelines.command.inputs import Pictures, list_pictures
+from pipelines.command.pairs import read_pairs
 from pipelines.errors import UsageError
 from pipelines.stylize.config import PAIRINGS, StylizeConfig
 from transforms.annotations.annotation_index import read_annotation
@@ -22,16 +21,11 @@ from transforms.annotations.known_of_cells import (
 from transforms.annotations.map_pixels import VOID
 from transforms.inputs.listing import Listing
 from transforms.shards.entries import Names
+from transforms.steps.pair_table import PairFile, write_pair_table, zip_pairs
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 from transforms.stylize.cells import ORIGINAL_ID, StylizeSettings
 from transforms.stylize.earlier_failures import Retry, failed_before
-from transforms.stylize.pair_table import (
-    PairFile,
-    judge_pairs,
-    write_pair_table,
-    zip_pairs,
-)
 from transforms.stylize.pairing import (
     BlendPairing,
     GridPairing,
@@ -169,7 +163,6 @@ def plan(config: StylizeConfig) -> StylizePlan:
     if config.keep_original:
         _check_keys([*(ref.key for ref in styles.refs()), *bank_keys])
     pairs = _pairs(config, contents, styles, bank_keys)
-    _check_masks(config, pairs or ())
     return StylizePlan(
         contents=contents,
         pictures=pictures,
@@ -317,18 +310,14 @@ def _pairs(
     style_keys = [ref.key for ref in styles.refs()] if styles.count else bank_keys
     if config.pairing == "zip":
         return list(zip_pairs(content_keys, style_keys, config.alpha))
-    file = PairFile(config.pairing, config.outside_masks)
-    try:
-        rows = list(judge_pairs(file, set(content_keys), set(style_keys), config.alpha))
-    except (OSError, ValueError, RuntimeError) as error:
-        text = str(error)
-        if not config.pairing.lower().endswith((".csv", ".parquet")):
-            names = ", ".join(PAIRINGS)
-            text = f"neither one of {names} nor a file of pairs: {text}"
-        raise UsageError(f"--pairing {config.pairing}: {text}") from error
-    if not rows:
-        raise UsageError(f"--pairing {config.pairing}: there is no pair in it")
-    return rows
+    return read_pairs(
+        PairFile(config.pairing, config.outside_masks),
+        PAIRINGS,
+        content_keys,
+        style_keys,
+        config.alpha,
+        config.output,
+    )
 
 
 def _rules(
@@ -356,18 +345,6 @@ def _rules(
         return read_rules(config.region_styles, classes, keys)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--region-styles {config.region_styles}: {error}") from error
-
-
-def _check_masks(config: StylizeConfig, pairs: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse masks inside the output."""
-    check = checker(config.output)
-    try:
-        for row in pairs:
-            for share in row["styles"]:
-                if share["mask"]:
-                    check(os.fsdecode(share["mask"]))
-    except ValueError as error:
-        raise UsageError(f"--pairing {config.pairing}: the mask {error}") from error
 
 
 def _retry(config: StylizeConfig) -> Retry:

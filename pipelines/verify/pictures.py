@@ -26,7 +26,7 @@ from transforms.images.thumbnails import (
     write_thumbnail,
 )
 from transforms.optimize import report as run_report
-from transforms.optimize.optimize_runs import preview_name
+from transforms.optimize.optimize_runs import preview_names
 from transforms.optimize.runs import RUNS_TABLE
 from transforms.shards.describe import describe
 from transforms.shards.entries import Names
@@ -188,12 +188,10 @@ def check_optimize(
 ) -> Iterator[Finding]:
     """Yield what is wrong with an output of `optimize`."""
     parts = yield from _committed(output, RUNS_TABLE)
-    for role in ("content", "style"):
-        ids: dict[str, None] = {}
-        for rows in _rows(output, RUNS_TABLE, parts.whole):
-            ids |= dict.fromkeys(row[f"{role}_id"] for row in rows)
-        names = (preview_name(role, image_id) for image_id in ids)
-        yield from preview_findings(output, names)
+    names: dict[str, None] = {}
+    for rows in _rows(output, RUNS_TABLE, parts.whole):
+        names |= dict.fromkeys(name for row in rows for name in preview_names(row))
+    yield from preview_findings(output, names)
 
     def make(folder: OutputFolder) -> None:
         entries = [

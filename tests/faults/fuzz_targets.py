@@ -173,8 +173,8 @@ def _judged(place: Place, path: str) -> list[Mapping[str, Any]] | None:
     from pipelines.command.flags import make_config
     from pipelines.stylize.config import StylizeConfig
     from pipelines.stylize.plan import plan
+    from transforms.steps.pair_table import bad_pairs, write_pair_table
     from transforms.storage.folder import OutputFolder
-    from transforms.stylize.pair_table import bad_pairs, write_pair_table
 
     inputs = place.whole / "inputs"
     values = {

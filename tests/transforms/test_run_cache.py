@@ -2,10 +2,10 @@ import pathlib
 
 from transforms.annotations.coco import read_coco
 from transforms.annotations.sources import read_wikiart_list
+from transforms.images.masks import _read_mask
 from transforms.run_cache import forget_run, kept_for_a_run
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
-from transforms.stylize.masks import _read_mask
 
 _CALLS: list[int] = []
 

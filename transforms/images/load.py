@@ -58,17 +58,18 @@ def load_bytes(ref: ImageRef) -> ImageBytes:
     return ImageBytes(ref, data, hashlib.sha256(data).hexdigest())
 
 
-def load_image(image: ImageBytes, size: int) -> LoadedImage:
+def load_image(image: ImageBytes, size: int, enlarge: bool = False) -> LoadedImage:
     """Decode an image.
 
     Args:
         image: The bytes of the file.
         size: Shortest side in pixels that larger images are shrunk to; 0 keeps all.
+        enlarge: Whether smaller ones are enlarged to it.
 
     Raises:
         ImageError: It cannot be decoded.
     """
-    decoded = decode_image(image.data, size=size or None)
+    decoded = decode_image(image.data, size=size or None, enlarge=enlarge)
     return LoadedImage(
         image.ref,
         image.sha256,

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from transforms.optimize.settings import RunSettings
+from transforms.optimize.settings import RunSettings, values_in
 from transforms.storage.parquet import Row
 
 # Columns of `runs.parquet` that are compared, and what people call them.
@@ -31,6 +31,8 @@ _SPOILS: Final[Mapping[str, frozenset[str]]] = {
     "size": frozenset(TERMS),
     "network": frozenset({"content", "style"}),
     "preserve_color": frozenset({"style"}),
+    "pooling": frozenset({"content", "style"}),
+    "style_scale": frozenset({"style"}),
 }
 
 # Settings that leave what is minimised as it is: with any other the total is the sum of
@@ -58,7 +60,8 @@ SAME: Final = 0.0005
 
 def settings_of(row: Row) -> dict[str, Any]:
     """Return all that may differ between the runs of two images, by name."""
-    values = {k: v for k, v in row["settings"].items() if k not in _IDLE}
+    settings = values_in(row["settings"])
+    values = {k: v for k, v in settings.items() if k not in _IDLE}
     return {**values, "network": f"{row['network']} {row['network_sha256'][:8]}"}
 
 
@@ -108,7 +111,8 @@ def choose_baseline(rows: Sequence[Row]) -> Row:
 
     def rank(row: Row) -> tuple[int, int, str]:
         neighbours = sum(buckets[bucket] - 1 for bucket in _buckets(row))
-        changed = sum(row["settings"][n] != value for n, value in default.items())
+        settings = values_in(row["settings"])
+        changed = sum(settings[n] != value for n, value in default.items())
         return -neighbours, changed, row["path"]
 
     return min(rows, key=rank)

@@ -11,6 +11,7 @@ from model.config import Precision
 from model.networks.vgg import vgg_layers
 from transforms.elements import ImageError
 from transforms.images.load import LoadedImage
+from transforms.images.masks import Regions
 from transforms.optimize.runs import Run, VggChoice
 from transforms.steps.model_handler import BatchHandler, network_error, start_model
 from transforms.steps.tensorflow_start import start_tensorflow
@@ -29,12 +30,14 @@ class LoadedRun:
     Attributes:
         run: The run.
         content: The decoded content.
-        style: The decoded style.
+        styles: The decoded styles of the run, each once.
+        regions: Where they are; None where all of them are everywhere.
     """
 
     run: Run
     content: LoadedImage
-    style: LoadedImage
+    styles: tuple[LoadedImage, ...]
+    regions: Regions | None = None
 
     def __len__(self) -> int:
         """Return the number of runs, which RunInference counts."""
@@ -43,7 +46,8 @@ class LoadedRun:
     @property
     def num_bytes(self) -> int:
         """Bytes of the images' pixels."""
-        return self.content.pixels.nbytes + self.style.pixels.nbytes
+        styles = sum(style.pixels.nbytes for style in self.styles)
+        return self.content.pixels.nbytes + styles
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,10 +57,12 @@ class OptimizedRun:
     Attributes:
         run: The run.
         result: The picture and how it came about, or why there is none.
+        note: What a reader should know of it.
     """
 
     run: Run
     result: "GatysResult | ImageError"
+    note: str | None = None
 
 
 @functools.lru_cache(maxsize=2)  # a sweep may compare precisions
@@ -74,15 +80,25 @@ def optimize_picture(
 
     Raises:
         DivergedError: A loss is not finite.
+        ImageError: The picture to start from is not finite.
     """
     from model.adain.keep_colors import keep_chroma, match_colors
     from model.adain.stylizer import to_float, to_uint8
+    from transforms.optimize.start import choose_styles, paint_start
 
     settings = loaded.run.settings
-    content, style = loaded.content.pixels, loaded.style.pixels
+    content = loaded.content.pixels
+    pictures = [style.pixels for style in loaded.styles]
     if settings.preserve_color == "histogram":
-        style = to_uint8(match_colors(to_float(style), to_float(content)))
-    result = gatys.run(content, style, settings.gatys, on_step)
+        pictures = [
+            to_uint8(match_colors(to_float(style), to_float(content)))
+            for style in pictures
+        ]
+    styles = choose_styles(loaded.run.styles, loaded.regions, pictures)
+    painted = None
+    if settings.gatys.init == "adain":
+        painted = paint_start(content, styles, settings.gatys.precision)
+    result = gatys.run(content, styles, settings.gatys, on_step, painted)
     if settings.preserve_color != "luminance":
         return result
     return dataclasses.replace(
@@ -192,6 +208,9 @@ class OptimizeHandler(BatchHandler[LoadedRun, OptimizedRun, SharedGatys]):
         result: GatysResult | ImageError
         try:
             result = model.optimize(batch)
+        except ImageError as error:
+            result = error
         except (DivergedError, tf.errors.OpError, MemoryError) as error:
             result = network_error(error, "The optimisation failed")
-        yield OptimizedRun(batch.run, result)
+        note = batch.regions.note if batch.regions else None
+        yield OptimizedRun(batch.run, result, note)

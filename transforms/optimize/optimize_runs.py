@@ -5,6 +5,7 @@ optimised and written by the same worker.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -12,24 +13,28 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
+from model.gatys.settings import LARGEST_LBFGS
 from model.networks.vgg import vgg_layers
 from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
-from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.images.load import LoadedImage, load_bytes, load_image
+from transforms.images.masks import Regions, load_mask, regions_of
 from transforms.images.thumbnails import write_preview
 from transforms.optimize.handler import LoadedRun, OptimizedRun, OptimizeHandler
 from transforms.optimize.runs import (
     Original,
     Run,
+    StyleUse,
     VggChoice,
     commit_run,
     done_row,
+    styles_of,
     write_run,
 )
-from transforms.optimize.settings import Setting
+from transforms.optimize.settings import RunSettings, Setting
 from transforms.steps.outcome import Outcome, count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
+from transforms.storage.parquet import Row, read_rows
 from transforms.storage.worker_progress import progress_of
 
 # Tag of the counts inside.
@@ -100,17 +105,50 @@ def preview_name(role: str, image_id: str) -> str:
     return f"report/{role}/{image_id}.jpg"
 
 
+def preview_names(row: Row) -> Iterator[str]:
+    """Yield the names of the pictures of a run's content and styles."""
+    yield preview_name("content", row["content_id"])
+    yield from (preview_name("style", style["id"]) for style in styles_of(row))
+
+
 def runs_of(
     content: Original,
     styles: Sequence[Original],
     settings: Sequence[Setting],
     vgg: VggChoice,
+    pairs: str | None = None,
 ) -> Iterator[Run]:
-    """Yield the runs of a content: every style with every setting."""
-    for style in styles:
+    """Yield the runs of a content: every style, or every pair, with every setting.
+
+    Args:
+        content: The content.
+        styles: The styles that can be decoded. A pair with another one has no run.
+        settings: The settings.
+        vgg: The network.
+        pairs: Path of the table of pairs; None for every style by itself.
+    """
+    if pairs is None:
+        uses: list[tuple[StyleUse, ...]] = [(StyleUse(style),) for style in styles]
+    else:
+        known = {style.ref.key: style for style in styles}
+        rows = read_rows(pairs, content=content.ref.key)
+        uses = [
+            tuple(
+                StyleUse(
+                    known[share["key"]],
+                    share["weight"],
+                    os.fsdecode(share["mask"] or b""),
+                    share["mask_sha256"],
+                )
+                for share in row["styles"]
+            )
+            for row in rows
+            if not row["problem"] and all(s["key"] in known for s in row["styles"])
+        ]
+    for chosen in dict.fromkeys(uses):  # A file of pairs may say one twice.
         for one in settings:
             setting = one.settings.id(vgg.sha256)
-            yield Run(content, style, one.settings, setting, one.name)
+            yield Run(content, chosen, one.settings, setting, one.name)
 
 
 @dataclasses.dataclass
@@ -192,21 +230,61 @@ class _Load:
 
     def __call__(self, run: Run) -> LoadedRun:
         least = run.settings.gatys.least_side(vgg_layers(self.vgg.network))
-        images = []
-        for role, original in (("content", run.content), ("style", run.style)):
-            image = _load(original, run.settings.size)
-            _check_size(role, image, least)
-            images.append(image)
-        return LoadedRun(run, *images)
+        content = _load(run.content, run.settings.size)
+        _check_size("content", content, least)
+        height, width, _ = content.pixels.shape
+        if run.settings.gatys.optimizer == "lbfgs" and height * width > LARGEST_LBFGS:
+            raise ImageError(
+                Reason.OUT_OF_MEMORY,
+                f"the content is {width} x {height} pixels, and L-BFGS takes at most "
+                f"{LARGEST_LBFGS}. Choose --optimizer adam, or a smaller --size.",
+            )
+        # A style that stands twice in a run is one.
+        styles = {}
+        for use in run.styles:
+            if use.original.ref.key not in styles:
+                style = _load_style(use.original, run.settings)
+                _check_size("style", style, least)
+                styles[use.original.ref.key] = style
+        return LoadedRun(run, content, tuple(styles.values()), _regions(run, content))
 
 
-def _load(original: Original, size: int) -> LoadedImage:
+def _load(original: Original, size: int, enlarge: bool = False) -> LoadedImage:
     data = load_bytes(original.ref)
     if data.sha256 != original.sha256:
         raise ImageError(
             Reason.UNREADABLE, f"{original.ref.key} changed while the job was running"
         )
-    return load_image(data, size)
+    return load_image(data, size, enlarge)
+
+
+def _load_style(original: Original, settings: RunSettings) -> LoadedImage:
+    """Return a style in its size, from more pixels where it has them."""
+    style = _load(original, settings.size)
+    if settings.style_scale == 1:
+        return style
+    side = round(min(style.pixels.shape[:2]) * settings.style_scale)
+    return _load(original, max(1, side), enlarge=True)
+
+
+def _regions(run: Run, content: LoadedImage) -> Regions | None:
+    """Return where each style of a run is; None where all are everywhere.
+
+    Raises:
+        ImageError: A mask cannot be used.
+    """
+    if not any(use.mask for use in run.styles):
+        return None
+    found = [
+        load_mask(use.mask, use.mask_sha256, content) if use.mask else (None, None)
+        for use in run.styles
+    ]
+    return regions_of(
+        [mask for mask, _ in found],
+        [use.weight for use in run.styles],
+        [use.original.ref.key for use in run.styles],
+        [note for _, note in found if note],
+    )
 
 
 def _check_size(role: str, image: LoadedImage, least: int) -> None:
@@ -217,12 +295,6 @@ def _check_size(role: str, image: LoadedImage, least: int) -> None:
             f"the {role} is {width} x {height} pixels; these layers and levels of the "
             f"pyramid need at least {least} on each side. Choose a larger --size, "
             "fewer levels (--pyramid) or layers that are less deep.",
-        )
-    if height * width > MAX_GRADIENT_PIXELS:
-        raise ImageError(
-            Reason.OUT_OF_MEMORY,
-            f"the {role} is {width} x {height} pixels, too many for gradients: at most "
-            f"{MAX_GRADIENT_PIXELS} are allowed. Shrink with a smaller --size.",
         )
 
 
@@ -240,7 +312,8 @@ class _WriteDoFn(beam.DoFn):
                 raise optimized.result
             stage = "Write"
             try:
-                row = write_run(self._output, run, self._vgg, optimized.result)
+                result, note = optimized.result, optimized.note
+                row = write_run(self._output, run, self._vgg, result, note)
                 commit_run(self._output, row)
             except OSError as error:
                 raise ImageError(Reason.WRITE_ERROR, str(error)) from error

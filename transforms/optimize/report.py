@@ -21,7 +21,13 @@ from transforms.optimize.comparisons import (
     swept,
 )
 from transforms.optimize.optimize_runs import preview_name
-from transforms.optimize.settings import RunSettings, flag_of, shown_value
+from transforms.optimize.runs import styles_of
+from transforms.optimize.settings import (
+    RunSettings,
+    flag_of,
+    shown_value,
+    values_in,
+)
 from transforms.optimize.wording import (
     common_effects,
     conclusions,
@@ -69,9 +75,10 @@ class PairEntry:
 
     Attributes:
         content_key: Key of the content.
-        style_key: Key of the style.
+        style_key: Key of the style, or those of a mix.
         content_id: Id of the content.
-        style_id: Id of the style.
+        style_id: Id of the style or of the mix.
+        style_names: Key and picture of each style.
         part: Name of the part of the table with its runs.
         runs: How many they are.
         effects: What each change of a setting did.
@@ -82,6 +89,7 @@ class PairEntry:
     style_key: str
     content_id: str
     style_id: str
+    style_names: tuple[tuple[str, str], ...]
     part: str
     runs: int
     effects: tuple[Effect, ...]
@@ -97,11 +105,6 @@ class PairEntry:
         """Name of the picture of the content inside the output folder."""
         return preview_name("content", self.content_id)
 
-    @property
-    def style(self) -> str:
-        """Name of the picture of the style inside the output folder."""
-        return preview_name("style", self.style_id)
-
 
 def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
     """Write the page of each content and style of one part; yield their entries."""
@@ -116,6 +119,7 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
             style_key=first["style_key"],
             content_id=first["content_id"],
             style_id=first["style_id"],
+            style_names=tuple((s["label"], s["path"]) for s in _styles(first)),
             part=part,
             runs=len(rows),
             effects=tuple(find_effects(rows, baseline)),
@@ -128,8 +132,20 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PairEntry]:
         yield entry
 
 
-def _pair(row: Row) -> tuple[str, str]:
-    return row["content_key"], row["style_key"]
+def _pair(row: Row) -> tuple[str, str, str]:
+    # Mixes of the same styles, with other weights or masks, have one key.
+    return row["content_key"], row["style_key"], row["style_id"]
+
+
+def _styles(row: Row) -> list[dict[str, str]]:
+    """Return name, share and picture of each style of a row."""
+    found = []
+    for style in styles_of(row):
+        share = "" if style["weight"] == 1 else f", weight {style['weight']:.3g}"
+        mask = ", where its mask is white" if style["mask_sha256"] else ""
+        label = f"{style['key']}{share}{mask}"
+        found.append({"label": label, "path": preview_name("style", style["id"])})
+    return found
 
 
 def label(row: Row, baseline: Row, names: Sequence[str]) -> str:
@@ -178,7 +194,7 @@ def pair_html(output: OutputFolder, rows: Sequence[Row], root: str) -> bytes:
         root=root,
         row=first,
         content=preview_name("content", first["content_id"]),
-        style=preview_name("style", first["style_id"]),
+        styles=_styles(first),
         terms=TERMS,
         listed=_LISTED,
         runs=[figure(row) for row in ordered[:_DETAILS]],
@@ -287,10 +303,14 @@ def command_of(row: Row) -> str:
     """
     default = RunSettings().to_json()
     words = ["stylebeam", "optimize", "--content", _path(row["content_key"])]
-    words += ["--style", _path(row["style_key"]), "--output", "again"]
+    styles = styles_of(row)
+    keys = dict.fromkeys(_path(style["key"]) for style in styles)
+    words += ["--style", *keys, "--output", "again"]
+    if len(styles) > 1 or styles[0]["mask_sha256"]:
+        words += ["--pairing", "pairs.csv"]
     if row["network"] != "vgg16":
         words += ["--network", row["network"]]
-    for name, value in row["settings"].items():
+    for name, value in values_in(row["settings"]).items():
         if value != default[name]:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             words.append(f"--{flag_of(name)}={text.removesuffix('.0')}")

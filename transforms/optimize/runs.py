@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,11 @@ from model.config import Network, canonical_json
 from model.gatys.sharpness import high_frequency_energy
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef
 from transforms.images.decoder import encode_image
+from transforms.optimize.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 from transforms.optimize.settings import FORMAT, RunSettings
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, table_bytes
-from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 from transforms.storage.stored_file import StoredFile, rows_digest, sha256
 
 if TYPE_CHECKING:  # It imports TensorFlow, which a launcher does without.
@@ -59,6 +59,33 @@ class Original:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StyleUse:
+    """A style of a run, how much of it, and where.
+
+    Attributes:
+        original: The style.
+        weight: Share of the style; 1 where a run has one.
+        mask: Path of the mask; empty where there is none.
+        mask_sha256: The sha256 of the mask's file; None where there is none.
+    """
+
+    original: Original
+    weight: float = 1.0
+    mask: str = ""
+    mask_sha256: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the style as a row of the table has it."""
+        return {
+            "id": self.original.ref.id,
+            "key": self.original.ref.key,
+            "sha256": self.original.sha256,
+            "weight": self.weight,
+            "mask_sha256": self.mask_sha256,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class VggChoice:
     """The network of a job.
 
@@ -79,28 +106,49 @@ class Run:
 
     Attributes:
         content: The content.
-        style: The style.
+        styles: The styles, at least one.
         settings: The settings.
         setting: Id of the settings.
         name: What the sweep file calls the settings; may be empty.
     """
 
     content: Original
-    style: Original
+    styles: tuple[StyleUse, ...]
     settings: RunSettings
     setting: str
     name: str = ""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether one style is for the whole picture."""
+        return len(self.styles) == 1 and self.styles[0].mask_sha256 is None
+
+    @property
+    def styles_id(self) -> str:
+        """Id of the style, or `mix-` and 12 hexadecimal digits, as `stylize` has it."""
+        if self.is_plain:
+            return self.styles[0].original.ref.id
+        made_of = [[u.original.ref.id, u.weight, u.mask_sha256] for u in self.styles]
+        return f"mix-{hashlib.sha256(canonical_json(made_of)).hexdigest()[:12]}"
+
+    @property
+    def styles_sha256(self) -> str:
+        """The sha256 of the style's file, or one over those of a mix."""
+        if self.is_plain:
+            return self.styles[0].original.sha256
+        made_of = [[u.original.sha256, u.weight, u.mask_sha256] for u in self.styles]
+        return hashlib.sha256(canonical_json(made_of)).hexdigest()
+
+    @property
     def pair_id(self) -> str:
-        """16 hexadecimal digits for content and style, the same in every run."""
-        return pair_id(self.content.ref.id, self.style.ref.id)
+        """16 hexadecimal digits for content and styles, the same in every run."""
+        return pair_id(self.content.ref.id, self.styles_id)
 
     @property
     def folder(self) -> str:
         """Where the run's snapshots are; its picture is beside."""
         name = f"{self.settings.slug()}-{self.setting}"
-        return f"runs/{self.content.ref.id}/{self.style.ref.id}/{name}"
+        return f"runs/{self.content.ref.id}/{self.styles_id}/{name}"
 
     @property
     def path(self) -> str:
@@ -126,7 +174,7 @@ class Run:
         made_of = {
             **self.settings.made_of(network_sha256),
             "content_sha256": self.content.sha256,
-            "style_sha256": self.style.sha256,
+            "style_sha256": self.styles_sha256,
         }
         return hashlib.sha256(canonical_json(made_of)).hexdigest()[:16]
 
@@ -156,10 +204,27 @@ def commit_run(output: OutputFolder, row: Row) -> None:
     RUNS_TABLE.commit(output, [row], row["pair_id"], rows_digest([row]))
 
 
+def styles_of(row: Row) -> Sequence[Mapping[str, Any]]:
+    """Return the styles of a row; of an earlier version it has one, and no list."""
+    alone = {name: row[f"style_{name}"] for name in ("id", "key", "sha256")}
+    return row.get("styles") or [{**alone, "weight": 1.0, "mask_sha256": None}]
+
+
 def write_run(
-    output: OutputFolder, run: Run, vgg: VggChoice, result: "GatysResult"
+    output: OutputFolder,
+    run: Run,
+    vgg: VggChoice,
+    result: "GatysResult",
+    note: str | None = None,
 ) -> Row:
     """Write the files of a run, and return its row.
+
+    Args:
+        output: Output folder of the job.
+        run: The run.
+        vgg: The network.
+        result: What came of it.
+        note: What a reader should know of it.
 
     Raises:
         OSError: A file cannot be written.
@@ -180,8 +245,13 @@ def write_run(
         "pair_id": run.pair_id,
         "setting": run.setting,
         "name": run.name,
-        **_original("content", run.content),
-        **_original("style", run.style),
+        "content_id": run.content.ref.id,
+        "content_key": run.content.ref.key,
+        "content_sha256": run.content.sha256,
+        "style_id": run.styles_id,
+        "style_key": " + ".join(use.original.ref.key for use in run.styles),
+        "style_sha256": run.styles_sha256,
+        "styles": [use.to_json() for use in run.styles],
         "network": vgg.network,
         "network_sha256": vgg.sha256,
         "width": width,
@@ -202,6 +272,7 @@ def write_run(
         "curve_path": run.curve_path,
         "curve_sha256": sha256(curve),
         "status": str(CellStatus.DONE),
+        "note": note,
     }
 
 
@@ -211,14 +282,6 @@ def _write_picture(
     data = encode_image(pixels, FORMAT)
     output.write(path, data)
     return data
-
-
-def _original(role: str, original: Original) -> Row:
-    return {
-        f"{role}_id": original.ref.id,
-        f"{role}_key": original.ref.key,
-        f"{role}_sha256": original.sha256,
-    }
 
 
 def _curve(run: Run, run_id: str, curve: "Sequence[StepLosses]") -> pa.Table:

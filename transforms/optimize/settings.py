@@ -4,18 +4,34 @@ Imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from model.bundle import load_bundle
 from model.config import Network, canonical_json
 from model.gatys.settings import GatysSettings
-from model.options import Option, option, options_of, wrong_value, zero_or_at_least
+from model.options import (
+    Option,
+    Range,
+    option,
+    options_of,
+    wrong_value,
+    zero_or_at_least,
+)
 from transforms.elements import PreserveColor
 
 # The format of every picture: a report compares pixels, which JPEG would change.
 FORMAT: Final = "png"
+
+# Settings that came later, and what held before. Where they say that, the names of a
+# run are what they were, so an earlier output is kept.
+_BEFORE: Final[Mapping[str, Any]] = {"pooling": "max", "style_scale": 1.0}
+
+# The packaged bundle that paints the start `adain`.
+START_BUNDLE: Final = "default"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +54,13 @@ class RunSettings:
         "none",
         "keep the content's colours: luminance takes its hues at the end, histogram "
         "recolours the style before the first step",
+    )
+    style_scale: float = option(
+        1.0,
+        "size of the style against what --size makes of it: 2 makes its strokes twice "
+        "as wide",
+        Range(lambda scale: 0.1 <= scale <= 10, "0.1 to 10"),
+        metavar="X",
     )
 
     @classmethod
@@ -96,7 +119,14 @@ class RunSettings:
 
     def made_of(self, network_sha256: str) -> dict[str, Any]:
         """Return all that changes the bytes of a picture, but for its images."""
-        return {**self.to_json(), "network": network_sha256, "format": FORMAT}
+        values = {
+            name: value
+            for name, value in self.to_json().items()
+            if name not in _BEFORE or value != _BEFORE[name]
+        }
+        if self.gatys.init == "adain":
+            values["bundle"] = _start_bundle_id()
+        return {**values, "network": network_sha256, "format": FORMAT}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +143,7 @@ class Setting:
 
 
 _GATYS_FIELDS: Final = dataclasses.fields(GatysSettings)
-_OWN: Final = ("size", "preserve_color")
+_OWN: Final = ("size", "preserve_color", "style_scale")
 
 SETTING_NAMES: Final = (*(f.name for f in _GATYS_FIELDS), *_OWN)
 
@@ -124,6 +154,19 @@ CHOICES: Final[Mapping[str, Sequence[str]]] = {
     for name, about in options_of(group).items()
     if isinstance(about, Option) and about.choices
 }
+
+
+@functools.cache
+def _start_bundle_id() -> str:
+    return load_bundle(START_BUNDLE).bundle_id
+
+
+def values_in(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a row; those that came after it as they were before."""
+    return {
+        name: _BEFORE.get(name) if value is None else value
+        for name, value in settings.items()
+    }
 
 
 def flag_of(name: str) -> str:

@@ -164,7 +164,7 @@ class BlendPairing:
 
 @dataclasses.dataclass(frozen=True)
 class TablePairing:
-    """What a table says (`transforms.stylize.pair_table`).
+    """What a table says (`transforms.steps.pair_table`).
 
     Attributes:
         path: Path of the table.

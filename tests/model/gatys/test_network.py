@@ -1,6 +1,7 @@
 """Activations and gradients of pixels against Keras's VGG and TensorFlow's tape."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import keras
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from model.config import ConvSpec, Precision
-from model.gatys.network import activations, build_convolutions, halve
+from model.gatys.network import activations, build_convolutions, centred, halve
+from model.gatys.settings import Pooling
 from model.networks.keras_network import set_weights
 from model.networks.vgg import vgg_layers
 from model.networks.weights import load_vgg_weights
@@ -44,7 +46,7 @@ def test_vgg16_and_its_gradient_equal_keras(
         return reference(keras.applications.vgg16.preprocess_input(pixels))
 
     def ours(pixels: tf.Tensor) -> list[tf.Tensor]:
-        found = activations(network, pixels)
+        found = activations(network, centred(pixels))
         return [tf.cast(found[tap], tf.float32) for tap in TAPS]
 
     for tap, a, b in zip(TAPS, ours(image), expected(image), strict=True):
@@ -59,21 +61,26 @@ def test_vgg16_and_its_gradient_equal_keras(
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (3, 3), (2, 2)])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("pooling", get_args(Pooling))
 def test_pooling_and_its_gradient_equal_tensorflow(
-    rng: np.random.Generator, size: tuple[int, int], dtype: tf.DType
+    rng: np.random.Generator, size: tuple[int, int], dtype: tf.DType, pooling: Pooling
 ) -> None:
     # Few different values: many ties.
     features = tf.cast(rng.integers(0, 3, (1, *size, 5)), dtype)
 
     def plain(features: tf.Tensor) -> tf.Tensor:
-        return tf.nn.max_pool2d(features, 2, 2, "VALID")
+        pool = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}[pooling]
+        return pool(features, 2, 2, "VALID")
+
+    def ours_of(features: tf.Tensor) -> tf.Tensor:
+        return halve(features, pooling)
 
     pooled = plain(features)
-    np.testing.assert_array_equal(halve(features), pooled)
+    np.testing.assert_array_equal(ours_of(features), pooled)
     weights = tf.cast(rng.normal(size=pooled.shape), dtype)
     ours, expected = (
         gradient_of(lambda x, f=f: tf.reduce_sum(f(x) * weights), features)
-        for f in (halve, plain)
+        for f in (ours_of, plain)
     )
     np.testing.assert_array_equal(ours, expected)
 

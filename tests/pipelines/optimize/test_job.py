@@ -28,8 +28,8 @@ from pipelines.optimize import job as optimize
 from transforms.images.decoder import decode_image
 from transforms.optimize import handler as step
 from transforms.optimize.runs import RUNS_TABLE
+from transforms.optimize.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 from transforms.optimize.settings import RunSettings
-from transforms.storage.schemas import OPTIMIZE_CURVES, OPTIMIZE_RUNS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 

@@ -11,8 +11,8 @@ from pipelines.command.flags import add_flags, make_config
 from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
+from transforms.optimize.schemas import OPTIMIZE_RUNS
 from transforms.optimize.settings import SETTING_NAMES, RunSettings, flag_of
-from transforms.storage.schemas import OPTIMIZE_RUNS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -247,6 +247,7 @@ def test_ids_change_with_every_setting_and_the_network():
         "tv": "isotropic",
         "optimizer": "lbfgs",
         "init": "noise",
+        "pooling": "average",
         "precision": "bfloat16",
         "preserve_color": "luminance",
     }

@@ -3,6 +3,7 @@
 import dataclasses
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
@@ -153,3 +154,27 @@ def test_a_run_that_cannot_be_written_fails(output, run, make_run, listed):
     output.write("runs", b"in the way")
     sums = {Count.RUNS_PLANNED: 1, Count.RUNS_FAILED: 1}
     assert run([one], sums, [(one.path, "Write", "write_error")]) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "shape"),
+    [
+        (0, 1.0, (40, 60)),
+        (0, 1.5, (60, 90)),
+        (32, 0.5, (16, 24)),
+        # From more pixels where the file has them.
+        (32, 1.25, (40, 60)),
+        (32, 2.5, (80, 120)),
+    ],
+)
+def test_style_scale_is_of_the_size_that_the_style_would_have(
+    make_run, listed, size, scale, shape
+):
+    style = listed("s.png", 40, 60, seed=1)
+    run = make_run(listed("a.png", 33, 47), style, size=size, style_scale=scale)
+    (use,) = run.styles
+    loaded = optimize_runs._load_style(use.original, run.settings)
+    assert loaded.pixels.shape == (*shape, 3)
+    if shape == (40, 60):
+        expected = decode_image(load_bytes(style).data).pixels
+        assert np.array_equal(loaded.pixels, expected)

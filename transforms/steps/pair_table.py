@@ -29,12 +29,10 @@ from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row, read_rows, write_table
 from transforms.storage.schemas import PAIRS
 from transforms.storage.text import shown
-from transforms.stylize.pairing import Pairing, TablePairing
 
 PAIR_TABLE: Final = f"{TEMPORARY}/pairs.parquet"
 
 _REQUIRED: Final = ("content", "style")
-_OPTIONAL: Final = ("weights", "alpha", "mask")
 _STAGE: Final = "ReadPairs"
 
 # Of the key of a row that names no content.
@@ -55,10 +53,12 @@ class PairFile:
     Attributes:
         path: Local path or URL, `.csv` or `.parquet`.
         outside_masks: Whether masks may lie outside the folder of the file.
+        optional: Columns that it may have beside `content` and `style`.
     """
 
     path: str
     outside_masks: bool = False
+    optional: tuple[str, ...] = ("weights", "alpha", "mask")
 
     def rows(self) -> Iterator[TableRow]:
         """Yield the rows as they are.
@@ -67,7 +67,7 @@ class PairFile:
             OSError: The file cannot be read.
             ValueError: It is no table with the columns `content` and `style`.
         """
-        return read_table_file(self.path, _REQUIRED, _OPTIONAL)
+        return read_table_file(self.path, _REQUIRED, self.optional)
 
 
 def judge_pairs(
@@ -271,24 +271,30 @@ def write_pair_table(output: OutputFolder, rows: Sequence[Mapping[str, Any]]) ->
 class ReadBadPairs(beam.PTransform[PBegin, Outcome]):
     """Turns the rows of a table of pairs that cannot be used into failures.
 
-    Input: the pipeline. Output: `Outcome`, each row a cell that failed; nothing for
-    other ways of pairing.
+    Input: the pipeline. Output: `Outcome`, each row one that failed; nothing without a
+    table.
 
     Attributes:
-        pairing: How contents meet styles.
+        table: Path of the table; None for other ways of pairing.
+        planned: What a row is counted as: cells or runs that are planned.
+        failed: What it is counted as besides: those that failed.
     """
 
-    pairing: Pairing
+    table: str | None
+    planned: str = Count.CELLS_PLANNED
+    failed: str = Count.CELLS_FAILED
 
     def expand(self, pbegin: PBegin) -> Outcome:
         """Read the table, if there is one."""
-        tables = [self.pairing.path] if isinstance(self.pairing, TablePairing) else []
+        tables = [] if self.table is None else [self.table]
+        names = self.planned, self.failed
         failures = (
             pbegin
             | "Tables" >> beam.Create(tables).with_output_types(str)
             | "BadRows" >> beam.FlatMap(bad_pairs)
         )
-        return Outcome(failures | "Count" >> beam.FlatMap(_bad_counts), failures)
+        counts = failures | "Count" >> beam.FlatMap(_bad_counts, names)
+        return Outcome(counts, failures)
 
 
 def bad_pairs(path: str) -> Iterator[Failure]:
@@ -304,6 +310,5 @@ def bad_pairs(path: str) -> Iterator[Failure]:
             )
 
 
-def _bad_counts(_failure: Failure) -> Iterator[tuple[str, int]]:
-    yield Count.CELLS_PLANNED, 1
-    yield Count.CELLS_FAILED, 1
+def _bad_counts(_failure: Failure, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    return ((name, 1) for name in names)

@@ -10,9 +10,7 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, ImageRef, Reason
-from transforms.storage.folder import OutputFolder
-from transforms.stylize.cells import StyleShare
-from transforms.stylize.pair_table import (
+from transforms.steps.pair_table import (
     PairFile,
     ReadBadPairs,
     bad_pairs,
@@ -20,7 +18,9 @@ from transforms.stylize.pair_table import (
     write_pair_table,
     zip_pairs,
 )
-from transforms.stylize.pairing import GridPairing, RowsPairing, TablePairing
+from transforms.storage.folder import OutputFolder
+from transforms.stylize.cells import StyleShare
+from transforms.stylize.pairing import RowsPairing, TablePairing
 
 CONTENTS, STYLES = {"a.jpg", "b.jpg"}, {"s.png", "t.png"}
 
@@ -311,7 +311,7 @@ def test_bad_rows_are_failed_cells_in_a_pipeline(judge, tmp_path):
     rows = judge("content,style\nc.jpg,s.png\na.jpg,s.png\nb.jpg,\n")
     path = write_pair_table(OutputFolder(str(tmp_path / "out")), rows)
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        bad = pipeline | ReadBadPairs(TablePairing(path))
+        bad = pipeline | ReadBadPairs(path)
         assert_that(
             bad.counts | beam.CombinePerKey(sum),
             equal_to([(Count.CELLS_PLANNED, 2), (Count.CELLS_FAILED, 2)]),
@@ -324,6 +324,6 @@ def test_bad_rows_are_failed_cells_in_a_pipeline(judge, tmp_path):
 
 def test_other_pairings_have_no_bad_rows():
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-        bad = pipeline | ReadBadPairs(GridPairing((1.0,)))
+        bad = pipeline | ReadBadPairs(None)
         assert_that(bad.counts, equal_to([]), "counts")
         assert_that(bad.failures, equal_to([]), "failures")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from transforms.elements import ImageError, ImageRef
 from transforms.images.load import LoadedImage
-from transforms.stylize.masks import load_mask, regions_of
+from transforms.images.masks import load_mask, regions_of
 
 LEFT = np.repeat([[255, 0]], 2, 0).astype(np.uint8)
 NONE = np.zeros((2, 2), np.uint8)
