@@ -16,7 +16,6 @@ from transforms.storage.worker_progress import progress_of
 from transforms.visualize.activation_handler import ActivationHandler, Envisioned
 from transforms.visualize.activation_sheets import draw_activation
 from transforms.visualize.activation_targets import (
-    TargetBatch,
     batches_of,
     targets_of,
 )
@@ -60,7 +59,7 @@ class VisualizeActivations(
             _PlanDoFn(self.output, self.settings, self.parts), AsList(self.recovered)
         ).with_outputs(_COUNTS, main="todo")
         written = (
-            planned.todo.with_output_types(TargetBatch)
+            planned.todo
             # A layer plans minutes of work for every worker.
             | "Share" >> beam.Reshuffle()
             | "Climb" >> RunInference(self.handler)

@@ -107,6 +107,14 @@ class ActivationSettings:
     between: tuple[tuple[int, int], ...] = ()
     seed: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as job.json keeps them."""
+        return {
+            **dataclasses.asdict(self),
+            "excite": [str(one) for one in self.excite],
+            "between": [list(pair) for pair in self.between],
+        }
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ActivationSettings":
         """Return the settings from job.json."""
@@ -170,7 +178,7 @@ class VisualizeSettings:
         Those of feature visualizations are left out where none are made, so that an
         output from before there were any keeps its identity.
         """
-        value = dataclasses.asdict(self)
+        value = {**dataclasses.asdict(self), "activation": self.activation.to_json()}
         if Kind.ACTIVATION not in self.kinds:
             del value["activation"]
         return {
