@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # It imports TensorFlow.
     from model.attribution.feature_visualization import Vision
 
 # What the longest title takes.
-_LEAST_WIDTH: Final = 330
+_LEAST_WIDTH: Final = 420
 
 
 def draw_activation(target: Target, visions: "Sequence[Vision]", raw: bool) -> Sheet:

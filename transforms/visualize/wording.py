@@ -28,7 +28,7 @@ _OLAH: Final = ("Olah et al. 2017", "https://distill.pub/2017/feature-visualizat
 ABOUT: Final[Mapping[str, About]] = {
     "filters": About(
         "The weights of each filter: what the convolution looks for in its 3 × 3 "
-        "neighbourhood. Only those of the first layer are colours; the others weigh the "
+        "neighbourhood. Only those of the first layer are colours; the rest weigh the "
         "channels before them, a small square for each.",
         "Krizhevsky et al. 2012",
         "https://doi.org/10.1145/3065386",
@@ -58,8 +58,8 @@ ABOUT: Final[Mapping[str, About]] = {
         "https://arxiv.org/abs/1412.6806",
     ),
     "smoothgrad": About(
-        "The gradient, averaged over noisy copies of the photograph: what stays is what "
-        "they agree on, and less of the noise of one.",
+        "The gradient, averaged over noisy copies of the photograph: what stays is "
+        "what they agree on, and less of the noise of one.",
         "Smilkov et al. 2017",
         "https://arxiv.org/abs/1706.03825",
     ),
@@ -102,8 +102,8 @@ ABOUT: Final[Mapping[str, About]] = {
     ),
     f"activation-{Excited.CHANNEL}": About(
         "A picture that was made, not found: from almost grey it was changed step by "
-        "step until the channel fired as strongly as possible everywhere. It shows what "
-        "the channel responds to, and not that any photograph has it.",
+        "step until the channel fired as strongly as possible everywhere. It shows "
+        "what the channel responds to, and not that any photograph has it.",
         *_OLAH,
     ),
     f"activation-{Excited.NEURON}": About(
