@@ -4,11 +4,12 @@
 
 `stylebeam visualize` finds the photograph that excites each of 32 channels of a layer
 most, and makes the channel's feature visualization. The crop of the photograph around
-its strongest neuron, as large as the visualization, and the visualization are shifted,
-scaled, turned and saved as JPEG of quality 75, 32 times from one seed. What is compared
-is the mean over the 32 of the activation of the channel's strongest neuron, which is
-what top images are ranked by; it favours the crop, since a visualization is to excite
-all places. Beside them stands the plain loop: ascent on pixels, no waves and no views.
+its strongest neuron (160 pixels: all that the neuron sees, and some around it) and the
+visualization are shifted, scaled, turned and saved as JPEG of quality 75, 32 times from
+one seed. What is compared is the mean over the 32 of the activation of the channel's
+strongest neuron, which is what top images are ranked by; it favours the crop, since a
+visualization is to excite all places. Beside them stands the plain loop: ascent on
+pixels, without waves and views.
 
 The job goes on where it was stopped; give the same command again.
 """
@@ -48,6 +49,7 @@ Pixels = npt.NDArray[np.uint8]
 WANTED, SHARE = 2.0, 0.8
 WANTED_IN = ("block4_conv1", "block5_conv1")
 VIEWS = 32
+CROP = 160
 SIZE_OF_PHOTOS = 224
 
 
@@ -202,8 +204,8 @@ def main() -> None:
     parser.add_argument("--layer", nargs="+", default=["block3_conv1", *WANTED_IN])
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=128)
-    parser.add_argument("--plain-steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--plain-steps", type=int, default=32)
     parser.add_argument("--only", help="compare this layer alone")
     parser.add_argument("--part", choices=["job", "time", "compare"], default="compare")
     args = parser.parse_args()
@@ -225,7 +227,7 @@ def main() -> None:
     seen = Seen(args.work, args.photos)
     for layer in args.layer if args.only is None else [args.only]:
         network = Attribution(layers_to(vgg_layers("vgg16"), layer), arrays)
-        crops = [seen.crop(layer, channel, args.size) for channel in channels]
+        crops = [seen.crop(layer, channel, CROP) for channel in channels]
         best = scores(network, layer, channels, crops)
         made = [seen.visualization(layer, channel) for channel in channels]
         tell("visualize", layer, scores(network, layer, channels, made) / best)

@@ -107,9 +107,8 @@ ABOUT: Final[Mapping[str, About]] = {
         *_OLAH,
     ),
     f"activation-{Excited.NEURON}": About(
-        "A picture that was made, not found: it was changed step by step until one "
-        "neuron, in the middle, fired as strongly as possible. What the neuron cannot "
-        "see stays nearly grey.",
+        "A picture that was made to excite one neuron, in the middle, as strongly as "
+        "possible. What the neuron cannot see stays nearly grey.",
         *_OLAH,
     ),
     f"activation-{Excited.LAYER}": About(
