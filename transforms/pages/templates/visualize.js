@@ -94,7 +94,7 @@
 
   function enlarge({ target }) {
     const element = target.closest(".map");
-    if (!element) return;
+    if (!element || target.closest("a")) return;   // a link leads elsewhere
     const { sheet, tile } = element;
     const facts = ` ${[...factsOf(sheet, tile)].join(" · ")}`;
     const layer = layerOf(sheet, tile);

@@ -60,9 +60,9 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
   // Of each channel the picture it wants, else what excites it most, else its map.
   function faceOf(channel) {
     const lists = [madeOf("channel"), madeOf("neuron"), tops(), seen()];
-    const [face] = lists.flatMap(list => tilesFrom(list, isOf(channel)).slice(0, 1));
-    const [sheet, tile] = face;
-    const link = to({ view: "channel", channel }, cut(make("span", "map"), sheet, tile),
+    const [[sheet, tile]] = lists.flatMap(list => tilesFrom(list, isOf(channel)).slice(0, 1));
+    const face = Object.assign(cut(make("span", "map"), sheet, tile), { sheet, tile });
+    const link = to({ view: "channel", channel }, face,
       make("span", "under", {}, bold(String(channel)), make("span", "", {}, fires(tile))));
     link.classList.add("face");
     link.setAttribute("aria-label", `channel ${channel} of ${state.layer}`);
