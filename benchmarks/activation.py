@@ -4,7 +4,7 @@
 
 `stylebeam visualize` finds the photograph that excites each of 32 channels of a layer
 most, and makes the channel's feature visualization. The crop of the photograph around
-its strongest neuron (160 pixels: all that the neuron sees, and some around it) and the
+its strongest neuron (144 pixels: all that the neuron sees, and some around it) and the
 visualization are shifted, scaled, turned and saved as JPEG of quality 75, 32 times from
 one seed. What is compared is the mean over the 32 of the activation of the channel's
 strongest neuron, which is what top images are ranked by; it favours the crop, since a
@@ -49,8 +49,7 @@ Pixels = npt.NDArray[np.uint8]
 WANTED, SHARE = 2.0, 0.8
 WANTED_IN = ("block4_conv1", "block5_conv1")
 VIEWS = 32
-CROP = 160
-SIZE_OF_PHOTOS = 224
+CROP = 144
 
 
 def robust(pictures: Sequence[Pixels], seed: bytes) -> Iterator[npt.NDArray[Any]]:
@@ -119,11 +118,13 @@ class Seen:
     Args:
         work: Its output folder.
         photos: The folder of the photographs.
+        side: Shortest side that they were shrunk to.
     """
 
-    def __init__(self, work: str, photos: str) -> None:
+    def __init__(self, work: str, photos: str, side: int) -> None:
         self._work = work
         self._photos = photos
+        self._side = side
         self._rows = pq.read_table(f"{work}/maps.parquet").to_pylist()
 
     def visualization(self, layer: str, channel: int) -> Pixels:
@@ -138,7 +139,7 @@ class Seen:
         """Return the square around what excites a channel most in all photographs."""
         key = self._row("top-images", layer, channel)["source_key"]
         data = load_bytes(ImageRef(key, "", os.path.join(self._photos, key)))
-        pixels = load_image(data, SIZE_OF_PHOTOS).pixels
+        pixels = load_image(data, self._side).pixels
         with np.load(f"{self._work}/{scores_path(key)}") as arrays:
             place = [
                 int(arrays[f"{layer}/{part}"][channel]) for part in ("row", "column")
@@ -203,9 +204,11 @@ def main() -> None:
     parser.add_argument("--work", required=True)
     parser.add_argument("--layer", nargs="+", default=["block3_conv1", *WANTED_IN])
     parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--side", type=int, default=224, help="of the photographs")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=48)
     parser.add_argument("--plain-steps", type=int, default=32)
+    parser.add_argument("--plain-channels", type=int, default=32)
     parser.add_argument("--only", help="compare this layer alone")
     parser.add_argument("--part", choices=["job", "time", "compare"], default="compare")
     args = parser.parse_args()
@@ -219,20 +222,22 @@ def main() -> None:
     command = ["visualize", "--input", args.photos, "--output", args.work]
     command += ["--layers", ",".join(args.layer)]
     command += ["--channels", ",".join(map(str, channels))]
-    command += ["--kinds", "top-images,activation", "--size", str(SIZE_OF_PHOTOS)]
+    command += ["--kinds", "top-images,activation", "--size", str(args.side)]
     command += ["--activation-size", str(args.size)]
     command += ["--activation-steps", str(args.steps)]
     if (status := cli.main(command)) or args.part == "job":
         raise SystemExit(status)
-    seen = Seen(args.work, args.photos)
+    seen = Seen(args.work, args.photos, args.side)
     for layer in args.layer if args.only is None else [args.only]:
         network = Attribution(layers_to(vgg_layers("vgg16"), layer), arrays)
         crops = [seen.crop(layer, channel, CROP) for channel in channels]
         best = scores(network, layer, channels, crops)
         made = [seen.visualization(layer, channel) for channel in channels]
         tell("visualize", layer, scores(network, layer, channels, made) / best)
-        plain = plain_loop(layer, channels, args.size, args.plain_steps, arrays)
-        tell("plain loop", layer, scores(network, layer, channels, plain) / best)
+        some = channels[: args.plain_channels]
+        plain = plain_loop(layer, some, args.size, args.plain_steps, arrays)
+        found = scores(network, layer, some, plain) / best[: len(some)]
+        tell("plain loop", layer, found)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def wanted(settings):
 @pytest.fixture
 def run(output):
     """Return a runner of the transform that checks its counts and failures."""
-    activation_handler._load_visualizer.cache_clear()
+    load = activation_handler._load_visualizer
+    load.cache_clear()  # Networks of other weights of the same settings.
 
     def run_once(settings, sums, failures=(), ranked=((LAYER, []),)):
         compact = CompactTable(MAPS_TABLE, output, 1)
@@ -64,7 +65,7 @@ def run(output):
         return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
 
     yield run_once
-    activation_handler._load_visualizer.cache_clear()
+    load.cache_clear()
 
 
 def sheet(name):
@@ -90,7 +91,11 @@ def test_targets_are_made_and_what_is_missing_comes_back_the_same(
     again = run(wanted, {**planned, Count.SHEETS_KEPT: 5, Count.SHEETS_DONE: 2})
     assert {name: output.read(name) for name in before} == before
     assert again == rows
-    monkeypatch.setattr(activation_handler, "_load_visualizer", None)
+
+    def never(*_):
+        raise AssertionError("a network was loaded")
+
+    monkeypatch.setattr(activation_handler, "_load_visualizer", never)
     assert run(wanted, {**planned, Count.SHEETS_KEPT: 7}) == rows
 
 
