@@ -17,7 +17,6 @@ from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import Channels, Kind
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
-
 # Kinds that belong to the whole collection.
 COLLECTED = (Kind.FILTERS, Kind.TOP_IMAGES, Kind.ACTIVATION)
 
