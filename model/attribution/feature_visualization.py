@@ -186,7 +186,7 @@ class FeatureVisualizer:
             kernels.append(all_kernels[..., numbers])
             biases.append(all_biases[numbers])
             own = [weight for _, weight in wish.channels]
-            weights.append(np.float32(own + [0.0] * (most - len(own))))
+            weights.append(np.array(own + [0.0] * (most - len(own)), np.float32))
         return np.stack(kernels), np.stack(biases), np.stack(weights)
 
     def _climb(self, layer: str, whole: bool, several: bool, redirect: bool) -> Any:

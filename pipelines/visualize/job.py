@@ -41,6 +41,7 @@ from transforms.visualize.settings import (
 )
 from transforms.visualize.sheet import SCORES
 from transforms.visualize.top_images import DrawTopImages, RankImages
+from transforms.visualize.top_scores import Winners
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 # What this command writes at the top of its output.
@@ -191,8 +192,10 @@ def build(
         failures.append(top.failures)
     if Kind.ACTIVATION in settings.kinds:
         if settings.channels.listed:
-            layers = [(layer, []) for layer in settings.layers]
-            ranked = pipeline | "ActivationLayers" >> beam.Create(layers)
+            unranked: list[tuple[str, list[Winners]]] = [
+                (layer, []) for layer in settings.layers
+            ]
+            ranked = pipeline | "ActivationLayers" >> beam.Create(unranked)
         activated = ranked | "VisualizeActivations" >> VisualizeActivations(
             output=output,
             settings=settings,

@@ -41,7 +41,7 @@ def boxes_of(
     wanted: dict[str, list[tuple[str, str, int]]] = {}
     for top in tops:
         wanted.setdefault(top[0], []).append(top)
-    boxes = {}
+    boxes: dict[tuple[str, str, int], Box] = {}
     for key, of_one in wanted.items():
         if key in sizes:
             width, height = sizes[key]
