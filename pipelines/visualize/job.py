@@ -27,8 +27,8 @@ from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
-from transforms.visualize.activation_handler import ActivationHandler
-from transforms.visualize.activations import VisualizeActivations
+from transforms.visualize.activation.handler import ActivationHandler
+from transforms.visualize.activation.visualize_activations import VisualizeActivations
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE

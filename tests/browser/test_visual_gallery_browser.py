@@ -14,8 +14,8 @@ from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
-from transforms.visualize.activation_sheets import draw_activation
-from transforms.visualize.activation_targets import FRAMES, Target
+from transforms.visualize.activation.sheets import draw_activation
+from transforms.visualize.activation.targets import FRAMES, Target
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.gallery import write_images, write_index
 from transforms.visualize.handler import Gradient, Look

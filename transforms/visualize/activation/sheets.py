@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.visualize import canvas
-from transforms.visualize.activation_targets import FRAMES, Target
+from transforms.visualize.activation.targets import FRAMES, Target
 from transforms.visualize.canvas import CAPTION, GAP, MARGIN, Canvas
 from transforms.visualize.image_sheets import npz
 from transforms.visualize.settings import Excited, Kind

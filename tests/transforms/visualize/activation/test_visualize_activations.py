@@ -12,9 +12,9 @@ from transforms.elements import Count, ImageRef
 from transforms.steps.vgg_weights import weights_sha256
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
-from transforms.visualize import activation_handler
-from transforms.visualize.activation_handler import ActivationHandler
-from transforms.visualize.activations import VisualizeActivations
+from transforms.visualize.activation import handler
+from transforms.visualize.activation.handler import ActivationHandler
+from transforms.visualize.activation.visualize_activations import VisualizeActivations
 from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import ActivationSettings, Channels, Excited, Kind
 from transforms.visualize.top_scores import Winners
@@ -37,7 +37,7 @@ def wanted(settings):
 @pytest.fixture
 def run(output):
     """Return a runner of the transform that checks its counts and failures."""
-    load = activation_handler._load_visualizer
+    load = handler._load_visualizer
     load.cache_clear()  # Networks of other weights of the same settings.
 
     def run_once(settings, sums, failures=(), ranked=((LAYER, []),)):
@@ -95,7 +95,7 @@ def test_targets_are_made_and_what_is_missing_comes_back_the_same(
     def never(*_):
         raise AssertionError("a network was loaded")
 
-    monkeypatch.setattr(activation_handler, "_load_visualizer", never)
+    monkeypatch.setattr(handler, "_load_visualizer", never)
     assert run(wanted, {**planned, Count.SHEETS_KEPT: 7}) == rows
 
 

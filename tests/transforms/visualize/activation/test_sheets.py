@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from model.attribution.feature_visualization import Vision
-from transforms.visualize.activation_sheets import draw_activation
-from transforms.visualize.activation_targets import FRAMES, Target
+from transforms.visualize.activation.sheets import draw_activation
+from transforms.visualize.activation.targets import FRAMES, Target
 from transforms.visualize.settings import Excited
 
 

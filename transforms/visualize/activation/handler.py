@@ -13,7 +13,7 @@ from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
-from transforms.visualize.activation_targets import FRAMES, Target, TargetBatch
+from transforms.visualize.activation.targets import FRAMES, Target, TargetBatch
 from transforms.visualize.settings import (
     ActivationSettings,
     Excited,

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from transforms.visualize.activation_targets import (
+from transforms.visualize.activation.targets import (
     FRAMES,
     Target,
     batches_of,

@@ -13,9 +13,9 @@ from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import FAILED
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
-from transforms.visualize.activation_handler import ActivationHandler, Envisioned
-from transforms.visualize.activation_sheets import draw_activation
-from transforms.visualize.activation_targets import (
+from transforms.visualize.activation.handler import ActivationHandler, Envisioned
+from transforms.visualize.activation.sheets import draw_activation
+from transforms.visualize.activation.targets import (
     batches_of,
     targets_of,
 )
