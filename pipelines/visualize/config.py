@@ -6,11 +6,24 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import dataclasses
 
 from model.config import Network
-from model.options import option, required, zero_or_at_least
+from model.options import (
+    SEED,
+    at_least,
+    between,
+    option,
+    required,
+    zero_or_at_least,
+)
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
-from transforms.visualize.settings import Channels, Kind
+from transforms.visualize.settings import (
+    DEFAULT_KINDS,
+    ActivationSettings,
+    Channels,
+    Excited,
+    Kind,
+)
 
 ALL_LAYERS = "all"
 
@@ -39,11 +52,15 @@ class VisualizeConfig:
         f"names of layers with commas, or {ALL_LAYERS}",
         metavar="L,…",
     )
-    kinds: str = option(",".join(Kind), "what to show, with commas", metavar="K,…")
+    kinds: str = option(
+        ",".join(DEFAULT_KINDS),
+        f"what to show, with commas: {', '.join(Kind)}",
+        metavar="K,…",
+    )
     channels: str = option(
         "top:16",
-        "channels in feature maps and top images: top:N for the N most active, or "
-        "numbers with commas",
+        "channels in feature maps, top images and feature visualizations: top:N for "
+        "the N most active, or numbers with commas",
         metavar="C",
     )
     gradient_channels: str = option(
@@ -65,6 +82,39 @@ class VisualizeConfig:
         "speed; on unless refused",
     )
     raw: bool = option(False, "keep the maps as numbers too, in .npz files")
+    activation_of: str = option(
+        Excited.CHANNEL,
+        "what feature visualizations (the kind activation) excite, with commas: "
+        "channel, neuron (the middle one of a channel), layer (DeepDream)",
+        metavar="A,…",
+    )
+    activation_size: int = option(
+        160,
+        "side of feature visualizations",
+        between(1, 1024),
+        metavar="PIXELS",
+    )
+    activation_steps: int = option(
+        256,
+        "steps of the ascent to a feature visualization",
+        at_least(1),
+        metavar="N",
+    )
+    activation_diversity: int = option(
+        1,
+        "feature visualizations of each target, kept apart from one another",
+        between(1, 8),
+        metavar="N",
+    )
+    activation_between: str | None = option(
+        None,
+        "pairs of channels, such as 17:42,3:99: five feature visualizations of the way "
+        "from one channel to the other",
+        metavar="A:B,…",
+    )
+    activation_seed: int = option(
+        0, "seed of all feature visualizations", SEED, metavar="N"
+    )
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
     launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
@@ -72,6 +122,7 @@ class VisualizeConfig:
     def __post_init__(self) -> None:
         flags.check_ranges(self)
         self.chosen_kinds()
+        self.activation()
         for flag, value in (
             ("--channels", self.channels),
             ("--gradient-channels", self.gradient_channels),
@@ -96,3 +147,37 @@ class VisualizeConfig:
             f"kinds out of {', '.join(Kind)}, with commas",
         )
         return tuple(kind for kind in Kind if kind in wanted)
+
+    def activation(self) -> ActivationSettings:
+        """Return how feature visualizations are made.
+
+        Raises:
+            UsageError: It cannot be read.
+        """
+        excite = [one.strip() for one in self.activation_of.split(",")]
+        simple = [one for one in Excited if one is not Excited.BETWEEN]
+        unknown = [one for one in excite if one not in simple]
+        flags.require(
+            not unknown,
+            "--activation-of",
+            ",".join(unknown),
+            f"{', '.join(simple)}, with commas",
+        )
+        given = self.activation_between
+        pairs = () if given is None else tuple(map(_pair, given.split(",")))
+        return ActivationSettings(
+            excite=tuple(one for one in simple if one in excite),
+            size=self.activation_size,
+            steps=self.activation_steps,
+            diversity=self.activation_diversity,
+            between=tuple(dict.fromkeys(pairs)),
+            seed=self.activation_seed,
+        )
+
+
+def _pair(text: str) -> tuple[int, int]:
+    ends = text.strip().split(":")
+    fine = len(ends) == 2 and all(end.isascii() and end.isdecimal() for end in ends)
+    expected = "pairs of two channels, such as 17:42,3:99"
+    flags.require(fine and ends[0] != ends[1], "--activation-between", text, expected)
+    return int(ends[0]), int(ends[1])

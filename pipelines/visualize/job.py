@@ -27,12 +27,21 @@ from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
+from transforms.visualize.activation.handler import ActivationHandler
+from transforms.visualize.activation.visualize_activations import VisualizeActivations
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE
-from transforms.visualize.settings import COLLECTION, Channels, Kind, VisualizeSettings
+from transforms.visualize.settings import (
+    COLLECTION,
+    ActivationSettings,
+    Channels,
+    Kind,
+    VisualizeSettings,
+)
 from transforms.visualize.sheet import SCORES
-from transforms.visualize.top_images import FindTopImages
+from transforms.visualize.top_images import DrawTopImages, RankImages
+from transforms.visualize.top_scores import Winners
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 # What this command writes at the top of its output.
@@ -66,17 +75,24 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     gradient_channels = Channels.parse(config.gradient_channels)
     _check_channels("--channels", channels, chosen)
     _check_channels("--gradient-channels", gradient_channels, chosen)
+    activation = config.activation()
+    kinds = config.chosen_kinds()
+    if Kind.ACTIVATION in kinds:
+        ends = Channels(listed=tuple(c for pair in activation.between for c in pair))
+        _check_channels("--activation-between", ends, chosen)
+        _check_extents(activation.size, chosen, network)
     images = list_inputs("--input", config.input, config.output)
     settings = VisualizeSettings(
         network=config.network,
         weights_sha256=check_weights(config.network, config.weights),
         layers=tuple(spec.name for spec in chosen),
-        kinds=config.chosen_kinds(),
+        kinds=kinds,
         channels=channels,
         gradient_channels=gradient_channels,
         size=config.size,
         randomization_check=config.randomization_check,
         raw=config.raw,
+        activation=activation if Kind.ACTIVATION in kinds else ActivationSettings(),
     )
     return VisualizePlan(
         images=images,
@@ -105,6 +121,20 @@ def _check_channels(flag: str, channels: Channels, layers: Sequence[ConvSpec]) -
             raise UsageError(
                 f"{flag} {channels}: {spec.name} has the channels 0 to "
                 f"{spec.out_channels - 1}, not {', '.join(map(str, beyond))}."
+            )
+
+
+def _check_extents(
+    size: int, layers: Sequence[ConvSpec], network: Sequence[ConvSpec]
+) -> None:
+    """Refuse pictures that are too small for a neuron of one of the layers."""
+    halved = 1
+    for spec in network:
+        halved *= 2 if spec.pool_before else 1
+        if spec in layers and size < halved:
+            raise UsageError(
+                f"--activation-size {size}: {spec.name} has no neuron over {size} x "
+                f"{size} pixels. It needs at least {halved} on each side."
             )
 
 
@@ -146,8 +176,10 @@ def build(
     )
     counts = [filters.counts, seen.counts]
     failures = [filters[FAILED], seen.failures]
+    if settings.ranked:
+        ranked = seen.scored | "RankImages" >> RankImages(settings.layers)
     if Kind.TOP_IMAGES in settings.kinds:
-        top = seen.scored | "FindTopImages" >> FindTopImages(
+        top = ranked | "DrawTopImages" >> DrawTopImages(
             output=output,
             settings=settings,
             fields={
@@ -158,6 +190,21 @@ def build(
         )
         counts.append(top.counts)
         failures.append(top.failures)
+    if Kind.ACTIVATION in settings.kinds:
+        if settings.channels.listed:
+            unranked: list[tuple[str, list[Winners]]] = [
+                (layer, []) for layer in settings.layers
+            ]
+            ranked = pipeline | "ActivationLayers" >> beam.Create(unranked)
+        activated = ranked | "VisualizeActivations" >> VisualizeActivations(
+            output=output,
+            settings=settings,
+            handler=ActivationHandler(settings, config.weights, output),
+            recovered=recovered,
+            parts=parts,
+        )
+        counts.append(activated.counts)
+        failures.append(activated.failures)
     all_counts = counts | "AllCounts" >> beam.Flatten()
     _ = (
         all_counts

@@ -5,20 +5,32 @@ import pathlib
 import numpy as np
 import pytest
 
+from model.attribution.feature_visualization import Vision
+from model.attribution.featuremaps import receptive_field
+from model.networks.vgg import vgg_layers
 from transforms.elements import ImageRef, image_id
 from transforms.images.load import LoadedImage
 from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
+from transforms.visualize.activation.sheets import draw_activation
+from transforms.visualize.activation.targets import FRAMES, Target
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.gallery import write_images, write_index
 from transforms.visualize.handler import Gradient, Look
 from transforms.visualize.image_sheets import draw_sheets
 from transforms.visualize.maps_table import MAPS, Owner, write_sheet
-from transforms.visualize.settings import GRADIENTS, Channels, Kind, VisualizeSettings
+from transforms.visualize.settings import (
+    GRADIENTS,
+    Channels,
+    Excited,
+    Kind,
+    VisualizeSettings,
+)
+from transforms.visualize.sheet import scores_path
 from transforms.visualize.top_images import draw_top_images
-from transforms.visualize.top_scores import Excitation
+from transforms.visualize.top_scores import Excitation, pack_scores
 
 pytestmark = pytest.mark.browser
 
@@ -62,6 +74,9 @@ def gallery(tmp_path_factory):
         for sheet in draw_sheets(Look(image, features, gradients), settings):
             rows += write_sheet(output, owner, sheet)
         output.write(f"gallery/content/{image.ref.id}.jpg", preview(pixels))
+        # Every channel's strongest neuron is that in row 3 and column 4.
+        peak = np.ones(64, np.float32), np.full(64, 3), np.full(64, 4)
+        output.write(scores_path(key), pack_scores(dict.fromkeys(LAYERS, peak)))
     for layer in LAYERS:
         kernel = rng.normal(size=(3, 3, 3, 8)).astype(np.float32)
         owner = Owner("c", id=f"collection-filters-{layer}")
@@ -72,6 +87,21 @@ def gallery(tmp_path_factory):
         owner = Owner("c", id=f"collection-top-images-{layer}")
         sheet = draw_top_images(layer, [(6, found)], crops, 9)
         rows += write_sheet(output, owner, sheet)
+        targets = [Target(layer, Excited.CHANNEL, (c,)) for c in (5, 6)]
+        targets += [Target(layer, Excited.LAYER)]
+        targets += [Target(layer, Excited.BETWEEN, (5, 6))]
+        for target in targets:
+            count = FRAMES if target.excited is Excited.BETWEEN else 1
+            visions = [
+                Vision(
+                    rng.integers(0, 255, (32, 32, 3), dtype=np.uint8),
+                    rng.random((4, 4, max(1, len(target.channels))), np.float32),
+                    lost=False,
+                )
+                for _ in range(count)
+            ]
+            owner = target.owner(settings)
+            rows += write_sheet(output, owner, draw_activation(target, visions, False))
     part = f"{MAPS}/part-00000-of-00001.parquet"
     write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
     index = write_index(
@@ -160,6 +190,113 @@ def test_top_images_name_their_source(page):
     page.until("!document.getElementById('bubble').hidden")
     (text,) = page.texts("#bubble")
     assert text == f"block1_conv1 · channel 6{KEYS[0]}place 1 · activation 3.5"
+
+
+def test_a_channel_is_reached_from_an_image_and_left_again(page):
+    """From the image over its layer to the channel, to a top image, and back."""
+    from selenium.webdriver import Keys
+
+    page.click(".pick:nth-child(3)")
+    page.click("[data-value=features]")
+    page.until("document.querySelectorAll('main .map').length === 11")
+    # Caption of the map of channel 5.
+    page.ask(
+        "[...document.querySelectorAll('main figcaption a')]"
+        ".find(a => a.textContent === '5').click()"
+    )
+    page.until("document.querySelector('main h1')")
+    assert page.texts("main h1") == ["Channel 5 of block1_conv1"]
+    assert page.ask("location.hash").endswith("/channel/block1_conv1/5")
+    assert page.texts(".crumbs b") == ["channel 5"]
+    headings = page.ask(
+        "[...document.querySelectorAll('main h2')].map(h => h.firstChild.textContent)"
+    )
+    # No image excites channel 5.
+    assert headings == [
+        "What it wants to see",
+        f"In {sorted(KEYS)[2]}",
+        "From channel 5 to channel 6",
+    ]
+    page.press(Keys.ARROW_RIGHT)
+    page.until("document.querySelector('main h1').textContent.startsWith('Channel 6')")
+    page.click(".top-image:nth-child(1) figcaption a")
+    page.until("document.querySelectorAll('main .map').length === 11")
+    picked = "document.querySelector('[aria-current=true]').title"
+    assert page.ask(picked) == KEYS[0]
+    page.driver.back()
+    page.until("document.querySelector('main h1')?.textContent.startsWith('Channel 6')")
+    page.click(".crumbs a:nth-of-type(2)")
+    page.until("!document.querySelector('main h1')")
+    assert page.texts("#views [aria-pressed=true]") == ["Feature maps"]
+
+
+def test_one_page_has_all_of_a_channel(page, gallery):
+    """What it wants, what excites it and where, its map and its gradients."""
+    page.open(f"{gallery}#{image_id(KEYS[0])}/channel/{LAYERS[1]}/6")
+    shown = "[...document.querySelectorAll('main .map')].map(m => m.sheet.kind)"
+    kinds = page.ask(shown)
+    assert kinds.count("activation") == 1 + FRAMES
+    assert kinds.count("top-images") == 2 * 2  # Crops and photographs.
+    assert kinds.count("features") == 1
+    page.open(f"{gallery}#{image_id(KEYS[0])}/channel/{LAYERS[1]}/5")
+    kinds = page.ask(shown)
+    assert [kinds.count(rule) for rule in GRADIENTS] == [1, 1, 1]
+    # Every section says what one is looking at, and links to the paper.
+    assert page.ask(
+        "[...document.querySelectorAll('main section')]"
+        ".every(s => s.querySelector('.about a[href^=https]'))"
+    )
+
+
+def test_a_top_image_is_shown_as_the_whole_photograph_with_a_box(page, gallery):
+    page.open(f"{gallery}#{image_id(KEYS[0])}/channel/{LAYERS[1]}/6")
+    page.until("document.querySelector('.whole img').naturalWidth === 60")
+    field = receptive_field(vgg_layers("vgg16"), LAYERS[1])
+    top, left, bottom, right = field.box(3, 4, 40, 60)
+    box = page.ask(
+        """(() => {
+          const whole = document.querySelector('.whole').getBoundingClientRect();
+          const box = document.querySelector('.whole .box').getBoundingClientRect();
+          return [(box.top - whole.top) / whole.height * 40,
+            (box.left - whole.left) / whole.width * 60,
+            (box.bottom - whole.top) / whole.height * 40,
+            (box.right - whole.left) / whole.width * 60];
+        })()"""
+    )
+    assert box == pytest.approx([top, left, bottom, right], abs=0.3)
+    page.click(".whole")
+    page.until("document.querySelector('dialog .whole .box')")
+    assert page.texts("dialog .about a") == ["Zeiler & Fergus 2013"]
+    page.click("#light")
+
+
+def test_the_channels_of_a_layer_are_a_wall_of_what_they_want(page):
+    page.click("[data-value=channel]")
+    page.until("document.querySelectorAll('.face').length === 2")
+    assert page.texts(".face b") == ["5", "6"]
+    assert [text.split(" ")[0] for text in page.texts("main h2")] == [
+        "What",
+        "What",
+        "From",
+    ]
+    page.click("#layers [data-value=block2_conv1]")
+    page.until("location.hash.endsWith('/channel/block2_conv1')")
+    page.click(".face")
+    page.until("document.querySelector('main h1')")
+    assert page.texts("main h1") == ["Channel 5 of block2_conv1"]
+    # The view's button leads from a channel to all of them again.
+    page.click("[data-value=channel]")
+    page.until("document.querySelectorAll('.face').length === 2")
+
+
+def test_views_say_what_one_is_looking_at(page):
+    for view, paper in {
+        "features": "Yosinski et al. 2015",
+        "filters": "Krizhevsky et al. 2012",
+        "top-images": "Zeiler & Fergus 2013",
+    }.items():
+        page.click(f"[data-value={view}]")
+        page.until(f"document.querySelector('.about a').textContent === `{paper}`")
 
 
 def test_rules_stand_side_by_side_with_their_correlations(page):

@@ -1,4 +1,5 @@
 """Looking into a network: maps, gradients, filters, top images, their gallery.
 
-This is the room of `stylebeam visualize`. It may import any room that is not a job's.
+This is the room of `stylebeam visualize`; `activation` is a part of it. It may import
+any room that is not a job's.
 """

@@ -9,7 +9,7 @@ browser.
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
@@ -18,8 +18,10 @@ from transforms.pages.render import render
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, stream_rows
 from transforms.visualize.gradient_sheets import CAVEAT
+from transforms.visualize.photograph_boxes import Box, boxes_of
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
 from transforms.visualize.sheet import TITLES
+from transforms.visualize.wording import about_of
 
 IMAGES: Final = "gallery/images"
 
@@ -73,6 +75,8 @@ def _tile(row: Row, strip: bool) -> dict[str, Any]:
     return {
         **{name: row[name] for name in ("left", "top", "width", "height", "channel")},
         **{name: _short(row[name]) for name in numbers},
+        # What a feature visualization was made for.
+        "mean": _short(row["mean"]) if row["kind"] == Kind.ACTIVATION else None,
         "layer": row["layer"] if strip else None,
         "part": row["part"] or None,
         "rank": row["rank"] or None,
@@ -122,6 +126,7 @@ def index_html(
         if e.key
     ]
     data = {
+        "about": about_of(settings.kinds),
         "caveat": CAVEAT,
         "common": [sheet for entry in ordered for sheet in entry.sheets or ()],
         "images": field_table(images),
@@ -140,6 +145,59 @@ def index_html(
     )
 
 
+def with_boxes(
+    entries: Sequence[ImageEntry], output: OutputFolder, settings: VisualizeSettings
+) -> list[ImageEntry]:
+    """Return the entries, their top images with the box of each in its photograph.
+
+    Args:
+        entries: Those of every image and of the collection, in any order.
+        output: Output folder of the job, for the scores of the photographs.
+        settings: What was shown.
+    """
+    sizes = {e.key: (e.width, e.height) for e in entries if e.key}
+    tops = {
+        (tile["source"], sheet["layer"], tile["channel"])
+        for sheet, tile in _top_tiles(entries)
+    }
+    boxes = boxes_of(sorted(tops), sizes, output, settings)
+    return [_with_boxes(entry, boxes) for entry in entries]
+
+
+def _top_tiles(
+    entries: Sequence[ImageEntry],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for entry in entries:
+        for sheet in entry.sheets or ():
+            if sheet["kind"] == Kind.TOP_IMAGES:
+                for tile in _tiles_of(sheet):
+                    yield sheet, tile
+
+
+def _tiles_of(sheet: dict[str, Any]) -> list[dict[str, Any]]:
+    table = sheet["tiles"]
+    return [dict(zip(table["fields"], row, strict=True)) for row in table["rows"]]
+
+
+def _with_boxes(
+    entry: ImageEntry, boxes: Mapping[tuple[str, str, int], Box]
+) -> ImageEntry:
+    sheets = []
+    for sheet in entry.sheets or ():
+        if sheet["kind"] == Kind.TOP_IMAGES:
+            tiles = [
+                {
+                    **tile,
+                    "box": boxes.get((tile["source"], sheet["layer"], tile["channel"])),
+                }
+                for tile in _tiles_of(sheet)
+            ]
+            sheet = {**sheet, "tiles": field_table(tiles)}
+        sheets.append(sheet)
+    found = None if entry.sheets is None else tuple(sheets)
+    return dataclasses.replace(entry, sheets=found)
+
+
 def write_index(
     entries: Sequence[ImageEntry],
     output: OutputFolder,
@@ -147,7 +205,7 @@ def write_index(
     settings: VisualizeSettings,
 ) -> str:
     """Write the index, remove scripts of earlier runs; return the index's name."""
-    html = index_html(title, settings, entries)
+    html = index_html(title, settings, with_boxes(entries, output, settings))
     wanted = [f"{IMAGES}/{entry.id}.js" for entry in entries if entry.key]
     return write_index_page(output, INDEX, html, IMAGES, wanted)
 

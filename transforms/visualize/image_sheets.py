@@ -21,18 +21,19 @@ def draw_sheets(look: Look, settings: VisualizeSettings) -> Iterator[Sheet]:
         yield draw_strip(look, settings)
         for layer in settings.layers:
             features = look.features[layer]
-            raw = _npz(features=features) if settings.raw else None
+            raw = npz(features=features) if settings.raw else None
             yield from draw_features(key, layer, features, settings.channels, raw)
     for (layer, rule), gradients in look.gradients.items():
         raw = None
         if settings.raw:
             channels = [-1 if g.channel is None else g.channel for g in gradients]
             maps = np.stack([gradient.pixels for gradient in gradients])
-            raw = _npz(gradients=maps, channels=np.array(channels, np.int32))
+            raw = npz(gradients=maps, channels=np.array(channels, np.int32))
         yield draw_gradients(look, layer, rule, gradients, raw)
 
 
-def _npz(**arrays: npt.NDArray[Any]) -> bytes:
+def npz(**arrays: npt.NDArray[Any]) -> bytes:
+    """Return arrays as the bytes of an .npz."""
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()

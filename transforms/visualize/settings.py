@@ -25,7 +25,18 @@ class Kind(enum.StrEnum):
     GUIDED = "guided"
     DECONVNET = "deconvnet"
     TOP_IMAGES = "top-images"
+    ACTIVATION = "activation"
 
+
+# What is shown unless something else is asked for.
+DEFAULT_KINDS = (
+    Kind.FILTERS,
+    Kind.FEATURES,
+    Kind.SALIENCY,
+    Kind.GUIDED,
+    Kind.DECONVNET,
+    Kind.TOP_IMAGES,
+)
 
 GRADIENTS = (Kind.SALIENCY, Kind.DECONVNET, Kind.GUIDED)
 
@@ -67,6 +78,51 @@ class Channels:
         return ",".join(map(str, self.listed)) if self.listed else f"top:{self.top}"
 
 
+class Excited(enum.StrEnum):
+    """What a feature visualization excites; part of the names of its pictures."""
+
+    CHANNEL = "channel"
+    NEURON = "neuron"
+    LAYER = "layer"
+    BETWEEN = "between"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ActivationSettings:
+    """How feature visualizations are made.
+
+    Attributes:
+        excite: What is excited: channels, their middle neurons, whole layers.
+        size: Side of the pictures in pixels.
+        steps: Number of steps of the ascent.
+        diversity: Number of pictures of each target, kept apart from one another.
+        between: Pairs of channels with pictures of the way from one to the other.
+        seed: What the starts of all pictures follow from.
+    """
+
+    excite: tuple[Excited, ...] = (Excited.CHANNEL,)
+    size: int = 160
+    steps: int = 256
+    diversity: int = 1
+    between: tuple[tuple[int, int], ...] = ()
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as job.json keeps them."""
+        return {
+            **dataclasses.asdict(self),
+            "excite": [str(one) for one in self.excite],
+            "between": [list(pair) for pair in self.between],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ActivationSettings":
+        """Return the settings from job.json."""
+        excite = tuple(map(Excited, value["excite"]))
+        between = tuple((first, second) for first, second in value["between"])
+        return cls(**{**value, "excite": excite, "between": between})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VisualizeSettings:
     """All that changes the bytes of a visualization: its identity.
@@ -82,6 +138,7 @@ class VisualizeSettings:
         randomization_check: Whether gradients are compared with those of a
             randomised network.
         raw: Whether maps are also kept as numbers.
+        activation: How feature visualizations are made.
     """
 
     network: Network
@@ -93,6 +150,16 @@ class VisualizeSettings:
     size: int
     randomization_check: bool
     raw: bool
+    activation: ActivationSettings = ActivationSettings()
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the images are ranked by how much they excite each channel.
+
+        For top images, and for the choice of the channels that excite most.
+        """
+        chosen = Kind.ACTIVATION in self.kinds and not self.channels.listed
+        return Kind.TOP_IMAGES in self.kinds or chosen
 
     @property
     def rules(self) -> tuple[Kind, ...]:
@@ -106,9 +173,16 @@ class VisualizeSettings:
         return features + len(self.rules) * len(self.layers)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as job.json keeps them."""
+        """Return the settings as job.json keeps them.
+
+        Those of feature visualizations are left out where none are made, so that an
+        output from before there were any keeps its identity.
+        """
+        value = {**dataclasses.asdict(self), "activation": self.activation.to_json()}
+        if Kind.ACTIVATION not in self.kinds:
+            del value["activation"]
         return {
-            **dataclasses.asdict(self),
+            **value,
             "layers": list(self.layers),
             "kinds": [str(kind) for kind in self.kinds],
             "channels": str(self.channels),
@@ -129,6 +203,9 @@ class VisualizeSettings:
                 "kinds": tuple(map(Kind, value["kinds"])),
                 "channels": Channels.parse(value["channels"]),
                 "gradient_channels": Channels.parse(value["gradient_channels"]),
+                "activation": ActivationSettings.from_json(value["activation"])
+                if "activation" in value
+                else ActivationSettings(),
             }
         )
 

@@ -20,6 +20,7 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.DECONVNET: "deconvnet",
     Kind.GUIDED: "guided backpropagation",
     Kind.TOP_IMAGES: "what excites a channel most",
+    Kind.ACTIVATION: "what a channel wants to see",
 }
 
 
@@ -31,7 +32,8 @@ class Tile:
         layer: Layer of the map; empty for the photograph.
         box: Left, top, width and height in pixels of the sheet.
         channel: Number of the feature map; None for the maximum neurons.
-        part: Which view of a gradient it is; empty elsewhere.
+        part: Which view of a gradient it is, or how far a feature visualization is from
+            one channel to another; empty elsewhere.
         minimum: Smallest value of the raw map.
         maximum: Largest value of the raw map.
         mean: Mean of the raw map.
@@ -40,7 +42,8 @@ class Tile:
         rank_correlation: Correlation with the map of the randomised network; None where
             it was not asked for or a map is constant.
         source: Key of the image a top image came from.
-        rank: Place of a top image from 1; 0 elsewhere.
+        rank: Place of a top image, or of one of several feature visualizations, from 1;
+            0 elsewhere.
     """
 
     layer: str
@@ -66,7 +69,7 @@ class Sheet:
         kind: What the sheet shows.
         layer: Layer of the maps; empty where they are from several.
         scale: Whether feature maps share one scale (`layer`) or have each its own
-            (`map`); empty elsewhere.
+            (`map`); what a feature visualization excites; empty elsewhere.
         data: The PNG.
         size: Width and height in pixels.
         tiles: The maps and their places.

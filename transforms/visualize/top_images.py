@@ -36,12 +36,41 @@ Row = tuple[int, list[Excitation]]
 
 
 @dataclasses.dataclass
-class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
-    """Becomes, for each layer, a sheet of the images that excite its channels most.
+class RankImages(
+    beam.PTransform[
+        PCollection[tuple[str, Winners]], PCollection[tuple[str, list[Winners]]]
+    ]
+):
+    """Becomes, for each layer, the images that excite its channels most.
 
-    Input: (layer, `Winners`) of each image of the whole collection. Output: `Outcome`.
-    Only references and scores cross the shuffle, those of the best; the winners are
-    read again where their crops are drawn. Of `top:N` channels those with the highest
+    Input: (layer, `Winners`) of each image of the whole collection. Output: (layer, the
+    one `Winners` of all), with an empty list for a layer that no image was seen by.
+    Only references and scores cross the shuffle, those of the best.
+
+    Attributes:
+        layers: Names of the layers.
+    """
+
+    layers: tuple[str, ...]
+
+    def expand(
+        self, scored: PCollection[tuple[str, Winners]]
+    ) -> PCollection[tuple[str, list[Winners]]]:
+        """Combine the images of each layer."""
+        return (
+            scored
+            | "Best" >> beam.CombinePerKey(WinnersCombineFn())
+            # A layer that nothing excites is drawn too.
+            | "GroupByLayer" >> GroupByKnownKey(self.layers)
+        )
+
+
+@dataclasses.dataclass
+class DrawTopImages(beam.PTransform[PCollection[tuple[str, list[Winners]]], Outcome]):
+    """Turns the winners of each layer into a sheet of crops.
+
+    Input: what `RankImages` gives. Output: `Outcome`. The winners are read again where
+    their crops are drawn. Of `top:N` channels those with the highest
     score anywhere are shown. Idempotent; a sheet whose winners are those of the last
     run and that is intact is kept.
 
@@ -59,23 +88,17 @@ class FindTopImages(beam.PTransform[PCollection[tuple[str, Winners]], Outcome]):
     parts: int
     recovered: PCollection[str]
 
-    def expand(self, scored: PCollection[tuple[str, Winners]]) -> Outcome:
-        """Find the winners of each layer, and draw them."""
+    def expand(self, ranked: PCollection[tuple[str, list[Winners]]]) -> Outcome:
+        """Draw the winners of each layer."""
         draw = beam.ParDo(
-            _DrawTopImagesDoFn(self.output, self.settings, self.fields, self.parts),
+            _DrawDoFn(self.output, self.settings, self.fields, self.parts),
             AsList(self.recovered),
         )
-        drawn = (
-            scored
-            | "Best" >> beam.CombinePerKey(WinnersCombineFn())
-            # A layer that nothing excites is drawn too.
-            | "GroupByLayer" >> GroupByKnownKey(self.settings.layers)
-            | "DrawTopImages" >> draw.with_outputs(FAILED, main="counts")
-        )
+        drawn = ranked | "Draw" >> draw.with_outputs(FAILED, main="counts")
         return Outcome(drawn.counts, drawn[FAILED])
 
 
-class _DrawTopImagesDoFn(beam.DoFn):
+class _DrawDoFn(beam.DoFn):
     def __init__(
         self,
         output: OutputFolder,

@@ -198,7 +198,7 @@ def _decoded_counts(_image: Any, settings: VisualizeSettings) -> Iterator[Any]:
 def _read_scores(
     ref: ImageRef, output: OutputFolder, settings: VisualizeSettings
 ) -> Iterator[tuple[str, Winners]]:
-    if Kind.TOP_IMAGES in settings.kinds:
+    if settings.ranked:
         yield from image_winners(ref, output.read(scores_path(ref.key)), settings)
 
 
@@ -257,7 +257,7 @@ class _WriteDoFn(OneBehindDoFn):
         rows: list[Row] = []
         for sheet in draw_sheets(look, self._settings):
             rows += write_sheet(self._output, owner, sheet)
-        if Kind.TOP_IMAGES in self._settings.kinds:
+        if self._settings.ranked:
             scores = {
                 layer: peaks(look.features[layer]) for layer in self._settings.layers
             }

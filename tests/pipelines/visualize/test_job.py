@@ -34,7 +34,7 @@ from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.visualize import handler as looks
 from transforms.visualize.maps_table import MAPS_TABLE
-from transforms.visualize.settings import Kind
+from transforms.visualize.settings import DEFAULT_KINDS
 from transforms.visualize.top_scores import WINNERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -120,7 +120,7 @@ def test_every_sheet_is_made_committed_and_described(run, inputs):
     assert "4 images = 4 decoded + 0 failed" in err
     assert f"{SHEETS} sheets = {SHEETS} done + 0 kept + 0 failed" in err
     rows = rows_of(folder)
-    assert {row["kind"] for row in rows} == {*Kind, "scores"}
+    assert {row["kind"] for row in rows} == {*DEFAULT_KINDS, "scores"}
     files = {row["path"]: row for row in rows}
     assert len(files) == SHEETS + len(SIZES)
     for path, row in files.items():
@@ -501,6 +501,25 @@ USAGE_ERRORS = {
         "flags": ("--kinds", "filters,dreams")
     },
     "--size 8": {"flags": ("--size", "8")},
+    "--activation-size 15: block5_conv1 has no neuron over 15 x 15 pixels. It needs at "
+    "least 16": {
+        "flags": ("--kinds", "activation", "--activation-size", "15"),
+        "defaults": ("--layers", "block2_conv1,block5_conv1"),
+    },
+    "--activation-steps 0: expected at least 1": {"flags": ("--activation-steps", "0")},
+    "--activation-diversity 0: expected 1 to 8": {
+        "flags": ("--activation-diversity", "0")
+    },
+    "--activation-of dogs: expected channel, neuron, layer": {
+        "flags": ("--activation-of", "layer,dogs")
+    },
+    "--activation-between 7:7: expected pairs of two channels": {
+        "flags": ("--activation-between", "1:2,7:7")
+    },
+    "--activation-between 1: expected pairs": {"flags": ("--activation-between", "1")},
+    "--activation-between 3,64: block1_conv2 has the channels 0 to 63, not 64": {
+        "flags": ("--kinds", "activation", "--activation-between", "3:64")
+    },
     "--max-failure-rate 2.0": {"flags": ("--max-failure-rate", "2")},
     "no-such.h5": {"flags": ("--weights", "no-such.h5")},
     "lies inside --input": {"output": "in/out"},
@@ -532,6 +551,82 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
     assert err.startswith("stylebeam visualize: error: ")
     assert expected in err
     assert files_of(inputs) == before
+
+
+ASKED = (*UNCHECKED, "--kinds", "top-images,activation", "--channels", "top:2")
+SMALL = ("--activation-size", "16", "--activation-steps", "3")
+
+
+@pytest.mark.usefixtures("tiny_vgg")
+def test_channels_are_visualized_beside_their_top_images(run, inputs, files_of):
+    status, _, err = run(*SMALL, "--activation-of", "channel,layer", defaults=ASKED)
+    assert status == 0
+    # Of two layers: top images, two channels, the whole layer.
+    assert "8 sheets = 8 done + 0 kept + 0 failed" in err
+    for layer in LAYERS.split(","):
+        made = rows_of(inputs / "out", kind="activation", layer=layer)
+        channels = {row["channel"] for row in made if row["scale"] == "channel"}
+        tops = rows_of(inputs / "out", kind="top-images", layer=layer)
+        assert channels == {row["channel"] for row in tops}
+        assert {row["scale"] for row in made} == {"channel", "layer"}
+    before = files_of(inputs / "out")
+    # What a kill leaves is a part of it: the rest is made, with the same bytes.
+    lost = rows_of(inputs / "out", kind="activation", scale="channel")[0]
+    (inputs / "out" / lost["path"]).unlink()
+    _, _, err = run(*SMALL, "--activation-of", "channel,layer", defaults=ASKED)
+    assert "8 sheets = 1 done + 7 kept + 0 failed" in err
+    assert files_of(inputs / "out") == before
+    # Verify reads the settings back, and makes the gallery of them again.
+    (inputs / "out" / "gallery" / "index.html").unlink()
+    cli.main(["verify", str(inputs / "out"), "--repair"])
+    assert files_of(inputs / "out") == before
+
+
+@pytest.mark.usefixtures("tiny_vgg")
+def test_listed_channels_are_visualized_without_scores(run, inputs):
+    flags = ("--kinds", "activation", "--channels", "3,1", *SMALL)
+    status, _, err = run(*flags, "--activation-between", "1:3")
+    assert status == 0
+    assert "6 sheets = 6 done + 0 kept + 0 failed" in err
+    assert not (inputs / "out" / "scores").exists()
+    seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
+    assert seen["identity"]["activation"]["between"] == [[1, 3]]
+
+
+def test_settings_of_other_kinds_leave_an_output_its_identity(run, inputs, monkeypatch):
+    """An output from before feature visualization is continued, not refused."""
+    run("--kinds", "filters")
+    seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
+    assert "activation" not in seen["identity"]
+    status, _, err = run("--kinds", "filters", "--activation-steps", "9")
+    assert status == 0
+    assert "2 sheets = 0 done + 2 kept + 0 failed" in err
+
+
+@pytest.mark.slow
+def test_killed_activation_goes_on_where_it_was(run, inputs, files_of):
+    flags = ("--kinds", "activation", "--channels", ",".join(map(str, range(24))))
+    flags += ("--activation-size", "32", "--activation-steps", "12")
+    run(*flags, output="whole", defaults=FLAGS)
+    folder = inputs / "out"
+    journal = folder / MAPS_TABLE.journal
+    process = subprocess.Popen(
+        command(inputs, "out", *flags), cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        while process.poll() is None:
+            # In the middle of a batch of four.
+            if sum("activation" in path.name for path in journal.glob("*")) >= 6:
+                break
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert journal.exists(), "the run ended before it could be killed"
+    status, _, err = run(*flags, defaults=FLAGS)
+    assert status == 0
+    assert "+ 0 kept" not in err
+    assert files_of(folder) == files_of(inputs / "whole")
 
 
 def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):

@@ -13,7 +13,12 @@ from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 from transforms.visualize import top_images
 from transforms.visualize.maps_table import MAPS_TABLE
-from transforms.visualize.top_images import FindTopImages, cut_crops, draw_top_images
+from transforms.visualize.top_images import (
+    DrawTopImages,
+    RankImages,
+    cut_crops,
+    draw_top_images,
+)
 from transforms.visualize.top_scores import Excitation, Winners
 
 
@@ -80,7 +85,8 @@ def find(output, settings):
             found = (
                 pipeline
                 | "Scored" >> beam.Create(scored)
-                | FindTopImages(
+                | RankImages(settings.layers)
+                | DrawTopImages(
                     output=output,
                     settings=settings,
                     fields=dict.fromkeys(settings.layers, field),
@@ -98,6 +104,23 @@ def find(output, settings):
         return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
 
     return run
+
+
+def test_images_are_ranked_layer_by_layer():
+    a, b = (ImageRef(key, "in", "p") for key in "ab")
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        ranked = (
+            pipeline
+            | beam.Create([("x", winners(a, 1, 5)), ("x", winners(b, 2, 4))])
+            | RankImages(("x", "silent"))
+            | beam.MapTuple(
+                lambda layer, several: (
+                    layer,
+                    [[e.ref.key for e in w.excitations(1)] for w in several],
+                )
+            )
+        )
+        assert_that(ranked, equal_to([("x", [["a", "b"]]), ("silent", [])]))
 
 
 def test_each_layer_gets_a_sheet_which_is_kept(output, find, settings, listed):

@@ -17,6 +17,9 @@ from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import Channels, Kind
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
+# Kinds that belong to the whole collection.
+COLLECTED = (Kind.FILTERS, Kind.TOP_IMAGES, Kind.ACTIVATION)
+
 
 @pytest.fixture
 def run(output):
@@ -70,7 +73,7 @@ def test_sheets_are_written_and_kept(output, run, settings, listed, monkeypatch)
     shown = {row["path"] for row in rows if row["path"].endswith(".png")}
     assert len(shown) == sheets
     assert {row["kind"] for row in rows} == {
-        *(str(kind) for kind in Kind if kind not in (Kind.FILTERS, Kind.TOP_IMAGES)),
+        *(str(kind) for kind in Kind if kind not in COLLECTED),
         "scores",
     }
     for path in shown:

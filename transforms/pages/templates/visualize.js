@@ -1,7 +1,7 @@
 // The gallery itself: which image, view and layer are on screen, and the controls.
 (() => {
   const { $, make, message, wordsOf, records, load, fill, press } = stylebeam;
-  const { titleOf, factsOf, cut } = stylebeam.maps;
+  const { titleOf, layerOf, factsOf, cut } = stylebeam.maps;
   const SCALES = [{ value: "layer", text: "One scale a layer" }, { value: "map", text: "A scale each" }];
   const PARTS = [
     { value: "overlay", text: "On the photo" },
@@ -15,9 +15,9 @@
   const { layers } = index;
   const images = records(index.images);
   const loaded = new Map();   // sheets by the id of their image
-  const state = { image: 0, view: "", layer: layers[0], scale: "layer", part: "overlay" };
+  const state = { image: 0, view: "", layer: layers[0], channel: null, scale: "layer", part: "overlay" };
   const views = stylebeam.makeViews({
-    index, state, set,
+    index, state, set, to,
     sheets: () => loaded.get(images[state.image].id),
   });
   const viewOf = value => views.find(view => view.value === value);
@@ -44,10 +44,25 @@
     pressAll();
     const view = viewOf(state.view);
     const drawn = view && (images.length || !view.ofImage) ? view.draw() : message("No images.");
-    $("main").replaceChildren(drawn);
-    const place = [images[state.image]?.id ?? "", state.view, state.layer];
-    history.replaceState(null, "", "#" + place.map(encodeURIComponent).join("/"));
+    $("main").replaceChildren(...stylebeam.aboutView(index, state), drawn);
+    $("across").textContent = onChannel() ? "channels" : "walk the blocks";
+    history.replaceState(null, "", addressOf({}));
   }
+
+  // ---- addresses: #image/view/layer, of a channel #image/channel/layer/number ------
+  function addressOf(changes) {
+    const { image, view, layer, channel } = { ...state, ...changes };
+    const place = [images[image]?.id ?? "", view, layer];
+    if (view === "channel" && channel != null) place.push(channel);
+    return "#" + place.map(encodeURIComponent).join("/");
+  }
+
+  // A link to another place of the gallery, so that the browser's way back works.
+  function to(changes, ...children) {
+    return make("a", "to", { href: addressOf(changes) }, ...children);
+  }
+
+  const onChannel = () => state.view === "channel" && state.channel != null;
 
   function pressAll() {
     press($("views"), state.view);
@@ -79,11 +94,16 @@
 
   function enlarge({ target }) {
     const element = target.closest(".map");
-    if (!element) return;
+    if (!element || target.closest("a")) return;   // a link leads elsewhere
     const { sheet, tile } = element;
     const facts = ` ${[...factsOf(sheet, tile)].join(" · ")}`;
-    $("light").replaceChildren(cut(make("div", "map"), sheet, tile),
-      make("p", "", {}, make("b", "", {}, titleOf(sheet, tile)), facts));
+    const layer = layerOf(sheet, tile);
+    const channels = tile.channel == null || !layers.includes(layer) ? []
+      : [make("p", "", {}, to({ view: "channel", layer, channel: tile.channel }, `All of channel ${tile.channel} →`))];
+    const shown = element.photograph ? element.cloneNode(true) : cut(make("div", "map"), sheet, tile);
+    $("light").replaceChildren(shown,
+      make("p", "", {}, make("b", "", {}, titleOf(sheet, tile)), facts),
+      ...stylebeam.about(index, sheet), ...channels);
     hideBubble();
     $("light").showModal();
   }
@@ -112,6 +132,7 @@
   // From the overview into the blocks, then from block to block.
   function walkLayers(step) {
     const layer = layers[layers.indexOf(state.layer) + step];
+    if (onChannel()) return stylebeam.besideChannel(step)?.click();
     if (state.view === "overview") set({ view: (viewOf("features") ?? viewOf("gradients") ?? views[0]).value });
     else if (layer) set({ layer });
   }
@@ -135,25 +156,32 @@
     event.preventDefault();
   });
 
-  // ---- start: the address is #image/view/layer -----------------------------------
+  // ---- start ---------------------------------------------------------------------
   function wanted() {
     try { return location.hash.slice(1).split("/").map(decodeURIComponent); } catch { return []; }
   }
 
-  function start() {
-    const shortName = layer => layer.replace(/^block(\d+)_conv(\d+)$/, "$1.$2");
-    fill($("views"), views, view => set({ view }));
-    fill($("layers"), layers.map(layer => ({ value: layer, text: shortName(layer) })), layer => set({ layer }));
-    fill($("scales"), SCALES, scale => set({ scale }));
-    fill($("parts"), PARTS, part => set({ part }));
-    $("views").hidden = views.length < 2;
-    $("images").append(...images.map(pickOf));
-    const [id, view, layer] = wanted();
+  function open() {
+    const [id, view, layer, channel] = wanted();
+    $("light").close();
     set({
       image: Math.max(0, images.findIndex(image => image.id === id)),
       view: (viewOf(view) ?? views[0])?.value ?? "",
       layer: layers.includes(layer) ? layer : layers[0],
+      channel: /^\d{1,6}$/.test(channel ?? "") ? Number(channel) : null,
     });
+  }
+
+  function start() {
+    const shortName = layer => layer.replace(/^block(\d+)_conv(\d+)$/, "$1.$2");
+    fill($("views"), views, view => set({ view, channel: null }));
+    fill($("layers"), layers.map(layer => ({ value: layer, text: shortName(layer) })), layer => set({ layer, channel: null }));
+    fill($("scales"), SCALES, scale => set({ scale }));
+    fill($("parts"), PARTS, part => set({ part }));
+    $("views").hidden = views.length < 2;
+    $("images").append(...images.map(pickOf));
+    addEventListener("hashchange", open);
+    open();
   }
   start();
 })();

@@ -7,14 +7,22 @@ stylebeam.maps = (() => {
   const layerOf = (sheet, tile) => tile.layer ?? sheet.layer;
   const range = tile => (isZero(tile) ? "all zero" : `${short(tile.minimum)} to ${short(tile.maximum)}`);
 
-  function nameOf(tile) {
+  const EXCITED = { neuron: "a neuron of channel", channel: "channel", between: "channel" };
+
+  function nameOf(tile, sheet) {
+    if (sheet?.kind === "activation") {
+      if (sheet.scale === "layer") return "the whole layer";
+      return tile.channel == null ? `${tile.part} of the way` : `${EXCITED[sheet.scale]} ${tile.channel}`;
+    }
     if (isPhotograph(tile)) return "the photograph";
     return tile.channel == null ? "maximum neurons" : `channel ${tile.channel}`;
   }
-  const titleOf = (sheet, tile) => [layerOf(sheet, tile), nameOf(tile)].filter(Boolean).join(" · ");
+  const titleOf = (sheet, tile) => [layerOf(sheet, tile), nameOf(tile, sheet)].filter(Boolean).join(" · ");
 
   function* factsOf(sheet, tile) {
-    if (sheet.kind === "top-images") {
+    if (sheet.kind === "activation") {
+      yield isZero(tile) ? "nothing excites it" : `fires ${short(tile.mean)} on average, up to ${short(tile.maximum)}`;
+    } else if (sheet.kind === "top-images") {
       yield tile.source;
       yield `place ${tile.rank} · activation ${short(tile.maximum)}`;
     } else if (!isPhotograph(tile)) {
@@ -37,7 +45,7 @@ stylebeam.maps = (() => {
 
   // A map to click, above what stands below it; `act` takes the place of enlarging.
   function map(sheet, tile, width, caption, act) {
-    const label = [layerOf(sheet, tile), nameOf(tile), tile.part].filter(Boolean).join(", ");
+    const label = [layerOf(sheet, tile), nameOf(tile, sheet), tile.part].filter(Boolean).join(", ");
     const button = cut(make("button", "map", { type: "button", "aria-label": label }), sheet, tile);
     Object.assign(button, { sheet, tile });
     if (act) button.addEventListener("click", event => {
@@ -49,5 +57,5 @@ stylebeam.maps = (() => {
     return figure;
   }
 
-  return { isZero, isPhotograph, range, titleOf, factsOf, cut, map };
+  return { isZero, isPhotograph, range, titleOf, layerOf, factsOf, cut, map };
 })();

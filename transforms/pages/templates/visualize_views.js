@@ -1,5 +1,5 @@
 // What can be seen of one image, and of the whole collection: a function for each view.
-stylebeam.makeViews = ({ index, state, sheets, set }) => {
+stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
   const { make, message, short } = stylebeam;
   const { isZero, isPhotograph, range, map } = stylebeam.maps;
 
@@ -10,8 +10,9 @@ stylebeam.makeViews = ({ index, state, sheets, set }) => {
   const find = (list, kind, layer, scale = "") =>
     list.find(sheet => sheet.kind === kind && sheet.layer === layer && sheet.scale === scale);
   const titleOf = rule => index.titles[rule].replace(/^./, letter => letter.toUpperCase());
+  const channelLink = channel => to({ view: "channel", channel }, make("b", "", {}, String(channel)));
   const numbered = (sheet, tile, width) =>
-    map(sheet, tile, width, [bold(String(tile.channel)), isZero(tile) ? "all zero" : short(tile.maximum)]);
+    map(sheet, tile, width, [channelLink(tile.channel), isZero(tile) ? "all zero" : short(tile.maximum)]);
   const correlation = tile => (tile.rank_correlation == null ? "" : `ρ ${tile.rank_correlation.toFixed(2)}`);
 
   // ---- overview: the columns stay the same from row to row, one layer below the other
@@ -109,7 +110,7 @@ stylebeam.makeViews = ({ index, state, sheets, set }) => {
     if (!sheet) return none();
     const rowOf = channel => {
       const tiles = sheet.tiles.filter(tile => tile.channel === channel);
-      return make("div", "row", {}, bold(String(channel)), tilesOf(...tiles.map(tile => map(sheet, tile, 108, [short(tile.maximum)]))));
+      return make("div", "row", {}, channelLink(channel), tilesOf(...tiles.map(tile => map(sheet, tile, 108, [short(tile.maximum)]))));
     };
     return make("div", "", {},
       heading(`What excites ${state.layer} most`, "a channel a row; what its strongest neuron sees, in all images"),
@@ -123,5 +124,6 @@ stylebeam.makeViews = ({ index, state, sheets, set }) => {
     { value: "gradients", text: "Gradients", draw: gradients, ofImage: true, made: index.rules.length > 0 },
     { value: "filters", text: "Filters", draw: filters, ofImage: false, made: has("filters") },
     { value: "top-images", text: "Top images", draw: topImages, ofImage: false, made: has("top-images") },
+    { value: "channel", text: "Channels", draw: stylebeam.makeChannels({ index, state, sheets, to }), ofImage: index.images.rows.length > 0, made: true },
   ].filter(view => view.made);
 };
