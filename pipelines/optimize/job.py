@@ -17,7 +17,8 @@ from pipelines.errors import UsageError
 from pipelines.optimize.config import OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
 from transforms.elements import Count
-from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.listed import Listing
+from transforms.inputs.listing import ReadListing
 from transforms.optimize.optimize_runs import (
     CheckImages,
     OptimizeRuns,
