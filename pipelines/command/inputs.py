@@ -183,6 +183,8 @@ class Pictures:
         categories: Classes of objects by id.
         segment_categories: Classes of segments by id.
         known: What pictures may have besides: masks, panoptic, metadata.
+        given: How many annotations they have.
+        strays: How many annotations belong to no picture.
     """
 
     listing: Listing
@@ -191,6 +193,8 @@ class Pictures:
     categories: tuple[Category, ...] = ()
     segment_categories: tuple[SegmentCategory, ...] = ()
     known: tuple[str, ...] = ()
+    given: int = 0
+    strays: int = 0
 
     @property
     def has_maps(self) -> bool:
@@ -224,7 +228,16 @@ def list_pictures(
         listing = _listed(list_apart(files, output), *of_sets)
     _check_some(flag, arguments, listing)
     known = index if index.count else None
-    return Pictures(listing, known, tuple(classes), categories, segments, may_have)
+    return Pictures(
+        listing,
+        known,
+        tuple(classes),
+        categories,
+        segments,
+        may_have,
+        index.given,
+        sum(root.found.strays.count for root in sets if isinstance(root, RecordSet)),
+    )
 
 
 def _split_roots(

@@ -1,6 +1,5 @@
 """Each source is a record in a spill file, a rejected row, or passed over."""
 
-
 import apache_beam as beam
 import numpy as np
 from apache_beam.testing import test_pipeline
