@@ -60,8 +60,6 @@ _NAME: Final = re.compile(
     r"\.tfrecord-(?P<shard>\d{5})-of-(?P<shards>\d{5})"
 )
 
-# Columns that are bytes.
-
 _COLUMNS: Final = [
     "cell_id",
     "path",
