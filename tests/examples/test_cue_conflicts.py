@@ -111,31 +111,3 @@ def test_the_set_is_what_stylize_made_with_its_originals(
     features = pictures[:, ::8, ::8].astype(np.float32) / 255
     model = example.train(features, labels, 0)
     assert model.predict(features[:3], verbose=0).shape == (3, 10)
-
-
-PAINTINGS = ("ink-mountains", "stained-glass", "swirling-night", "woodblock-waves")
-
-
-@pytest.mark.slow
-def test_a_stylized_set_moves_decisions_from_the_texture_to_the_shape(
-    example, tmp_path, monkeypatch, capsys
-):
-    # The example in small: a sixth of its pictures, and four of its paintings.
-    paint = example.paintings.main
-    monkeypatch.setattr(
-        example.paintings, "main", lambda argv: paint([*argv, *PAINTINGS])
-    )
-    flags = ["--seeds", "1", "--per-class", "12"]
-    assert example.main(["--output", str(tmp_path), *flags]) == 0
-    rows = {}
-    for line in capsys.readouterr().out.splitlines():
-        _, seed, name, *shares, _ = (cell.strip() for cell in line.split("|"))
-        if seed == "0":
-            rows[name] = [int(share.removesuffix(" %")) for share in shares]
-    accuracy, shape, texture, _ = rows["original"]
-    more_accuracy, more_shape, less_texture, _ = rows["original + stylized"]
-    assert min(accuracy, more_accuracy) >= 80
-    assert more_shape > shape
-    assert less_texture < texture
-    # Where labels say nothing, nothing is learned.
-    assert rows["shuffled labels"][0] < 40
