@@ -1,19 +1,24 @@
 """How long a COCO file takes to be read, and how much memory: files of any size.
 
-    python benchmarks/coco_index.py --mb 400
+    python benchmarks/coco_index.py --mb 4000 --folder /large/disk
 
-It makes an instance file of that size in the temporary folder, reads it as `ingest`
-does, and looks up each of its images. 4 GB need 4 GB of disk for the file, as much for
-the database and as much again for what workers look up.
+It makes an instance file of that size in a folder, reads it as `ingest` does, and looks
+up each of its images, in a process whose memory may not grow by more than `--memory`
+megabytes. Of disk it takes the size of the file, as much for the database and as much
+again for what workers look up; so it looks first whether there is room.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import resource
+import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from transforms.annotations.annotation_index import AnnotationIndex
 from transforms.annotations.coco import read_coco
@@ -22,19 +27,39 @@ from transforms.annotations.sources import AnnotationSource
 _OBJECTS_AN_IMAGE = 7
 _CORNERS = 40
 
+# The file, the database with its indexes, and what workers look up.
+_DISK = 3.5
+
 
 def main() -> None:
     """Print seconds of the processor, seconds of the clock and peak memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, default=400, help="size of the file")
+    parser.add_argument("--folder", help="where to; the temporary folder if left out")
+    parser.add_argument(
+        "--memory", type=int, default=600, help="most megabytes more than at the start"
+    )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        needed, free = _DISK * arguments.mb, shutil.disk_usage(folder).free / 1e6
+        if free < needed:
+            sys.exit(f"{folder} has {free:.0f} MB free, {needed:.0f} MB are needed")
+        # Of what has no name yet, and of SQLite.
+        tempfile.tempdir = os.environ["SQLITE_TMPDIR"] = folder
         path = pathlib.Path(folder) / "instances.json"
         images = _write(path, arguments.mb * 1_000_000)
-        print(f"{path.stat().st_size / 1e6:.0f} MB, {images} images")
+        print(f"{path.stat().st_size / 1e6:.0f} MB, {images} images", flush=True)
+        _limit(arguments.memory)
         _measured("nothing", lambda: None)
         _measured("read", lambda: read_coco(str(path)))
         _measured("look up and write down", lambda: _look_up(str(path), images))
+
+
+def _limit(megabytes: int) -> None:
+    """Let this process ask for so much more memory, and no more."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + megabytes * 1_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _look_up(path: str, images: int) -> None:
@@ -46,12 +71,15 @@ def _look_up(path: str, images: int) -> None:
         index.add(source.unchecked(_key(number)))
 
 
-def _measured(what: str, work) -> None:  # type: ignore[no-untyped-def]
+def _measured(what: str, work: Callable[[], object]) -> None:
     clock, processor = time.perf_counter(), time.process_time()
     work()
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"{what}: {processor:.1f} s of CPU, {clock:.1f} s, peak {peak:.0f} MB")
+    print(
+        f"{what}: {processor:.1f} s of CPU, {clock:.1f} s, peak {peak:.0f} MB",
+        flush=True,
+    )
 
 
 def _key(number: int) -> str:

@@ -27,7 +27,7 @@ from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import StylizePlan
 from pipelines.stylize.plan import plan as plan_of_one
 from transforms.elements import ImageRef
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 
 
 class Scales(PipelineRunner):

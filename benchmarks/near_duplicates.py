@@ -36,7 +36,6 @@ from transforms.annotations.dataset_layout import DatasetSettings
 from transforms.annotations.sources import AnnotationSource
 from transforms.ingest.group_near import WAITING, group_records
 from transforms.ingest.near_duplicates import NEAR_BITS, Hashes, near_duplicates
-from transforms.ingest.spill import Look
 from transforms.ingest.whole_shards import Committed
 from transforms.storage.folder import OutputFolder
 from transforms.storage.segments import Segment, SegmentWriter, merged_rows
@@ -101,7 +100,7 @@ def waiting(output: OutputFolder, hashes: Hashes) -> Iterator[tuple[str, Segment
             "offset": 0,
             "row_length": 0,
             "frame_length": 0,
-            "look": Look(f"{value:016x}", 100 + number % 7, False, ""),
+            "look": (f"{value:016x}", 100 + number % 7, False, ""),
         }
         yield from writer.add(WAITING, row)
     yield from writer.flush()

@@ -2,6 +2,8 @@
 
     python examples/recipes.py coco --images train2017 --instances instances.json \
         --paintings wikiart --output sets/coco
+    python examples/recipes.py voc --images JPEGImages --annotations Annotations \
+        --paintings wikiart --output sets/boxes
     python examples/recipes.py masks --images JPEGImages --masks SegmentationClass \
         --paintings wikiart --output sets/voc
     python examples/recipes.py mixed --images imagenet/train \
@@ -25,6 +27,7 @@ from pipelines import cli
 _PATHS = {
     "images": "folder of pictures",
     "instances": "instances_*.json of COCO",
+    "annotations": "folder of the XML files of Pascal VOC",
     "masks": "folder of maps of classes, PNG, named like the pictures",
     "regions": "which class takes which style, .csv or .parquet",
     "paintings": "folder of paintings",
@@ -32,6 +35,7 @@ _PATHS = {
 }
 _NEEDS = {
     "coco": ("images", "instances", "paintings", "output"),
+    "voc": ("images", "annotations", "paintings", "output"),
     "masks": ("images", "masks", "paintings", "output"),
     "mixed": ("images", "paintings", "output"),
     "regions": ("images", "instances", "regions", "paintings", "output"),
@@ -60,6 +64,8 @@ def commands(recipe: str, paths: dict[str, pathlib.Path]) -> list[list[str]]:
         return [stylize]
     if recipe == "masks":
         ingest += ["--masks", str(paths["masks"])]
+    elif recipe == "voc":
+        ingest += ["--kind", "voc", "--annotations", str(paths["annotations"])]
     else:
         ingest += ["--kind", "coco", "--instances", str(paths["instances"])]
     # COCO and VOC were annotated on the pixels as they are stored.

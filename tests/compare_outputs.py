@@ -15,12 +15,14 @@ import dataclasses
 import fnmatch
 import hashlib
 import html.parser
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,6 +259,22 @@ def draw_inputs(folder: pathlib.Path, contents: int = 5, styles: int = 4) -> Non
     copy.write_bytes((folder / "contents" / "b.png").read_bytes())
     (folder / "contents" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
     (folder / "sweep.toml").write_text("[sweep]\nstyle-weight = [100, 1000]\n")
+
+
+def draw_labelled(path: pathlib.Path, count: int = 3) -> None:
+    """Write a shard of WebDataset: pictures of two classes, each with a box."""
+    with tarfile.open(path, "w") as shard:
+        for index in range(count):
+            name, image = chr(ord("a") + index), io.BytesIO()
+            paint(48, 64, seed=900 + index).save(image, "PNG")
+            box = {"bbox": [4 + index, 8, 20, 16], "category": "wave", "id": 3}
+            about = {"label": ("cat", "dog")[index % 2], "caption": f"picture {name}"}
+            about |= {"objects": [box], "width": 64, "height": 48}
+            parts = {"png": image.getvalue(), "json": json.dumps(about).encode()}
+            for ending, data in parts.items():
+                member = tarfile.TarInfo(f"{name}.{ending}")
+                member.size = len(data)
+                shard.addfile(member, io.BytesIO(data))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from model.config import STYLE_LAYERS, ConvSpec
 from model.networks.decoder import mirror_layers
 from model.networks.family import family_member, narrow_layers
 
-pytest_plugins = ["emulators"]
+pytest_plugins = ["emulators", "quick_beam"]
 
 # The same examples in every run; TensorFlow traces on first use, so no deadline.
 hypothesis.settings.register_profile(

@@ -78,43 +78,50 @@ def masks_of(objects, size):
     ]
 
 
-def read_tfrecord(out, _cache=None):
+def tfds_examples(folder):
+    """Return TFDS's builder of a data set, and the split and values of each picture."""
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(str(out))
+    builder = tfds.builder_from_directory(str(folder))
+    found = []
+    for split, info in builder.info.splits.items():
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split)))
+        assert len(examples) == info.num_examples
+        found += [(split, example) for example in examples]
+    return builder, found
+
+
+def read_tfrecord(out, _cache=None):
+    builder, examples = tfds_examples(out)
     features = builder.info.features
     told = {}
-    for split, info in builder.info.splits.items():
-        count = 0
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            count += 1
-            height, width, _ = example["image"].shape
-            objects = example["objects"]
-            boxes = None
-            if example["objects_known"]:
-                names = features["objects"].feature["label"]
-                pixels = objects["bbox"] * [height, width, height, width]
-                boxes = [
-                    (names.int2str(int(label)), x1, y1, x2 - x1, y2 - y1)
-                    for label, (y1, x1, y2, x2) in zip(
-                        objects["label"], pixels.tolist(), strict=True
-                    )
-                ]
-            label = int(example["label"])
-            key = (
-                example["content_key"].decode(),
-                example["styles"]["artist"][0].decode(),
-            )
-            assert key not in told
-            told[key] = Told(
-                features["label"].int2str(label) if label >= 0 else "",
-                split,
-                (width, height),
-                [caption.decode() for caption in example["captions"]],
-                boxes,
-                masks_of(map(json.loads, objects["coco"]), (width, height)),
-            )
-        assert count == info.num_examples
+    for split, example in examples:
+        height, width, _ = example["image"].shape
+        objects = example["objects"]
+        boxes = None
+        if example["objects_known"]:
+            names = features["objects"].feature["label"]
+            pixels = objects["bbox"] * [height, width, height, width]
+            boxes = [
+                (names.int2str(int(label)), x1, y1, x2 - x1, y2 - y1)
+                for label, (y1, x1, y2, x2) in zip(
+                    objects["label"], pixels.tolist(), strict=True
+                )
+            ]
+        label = int(example["label"])
+        key = (
+            example["content_key"].decode(),
+            example["styles"]["artist"][0].decode(),
+        )
+        assert key not in told
+        told[key] = Told(
+            features["label"].int2str(label) if label >= 0 else "",
+            split,
+            (width, height),
+            [caption.decode() for caption in example["captions"]],
+            boxes,
+            masks_of(map(json.loads, objects["coco"]), (width, height)),
+        )
     return told
 
 

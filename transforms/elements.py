@@ -135,6 +135,7 @@ class Failure:
         stage: Label of the step that failed, such as `DecodeContent`.
         reason: The closed-set cause.
         message: What was found and what was expected.
+        about: Where it stands what is known of the image; not in the row.
     """
 
     key: str
@@ -142,6 +143,7 @@ class Failure:
     stage: str
     reason: Reason
     message: str
+    about: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,7 +188,9 @@ class ImageRef:
 
     def failure(self, stage: str, error: ImageError) -> Failure:
         """Return the failure row for this image."""
-        return Failure(self.key, self.source, stage, error.reason, error.message)
+        return Failure(
+            self.key, self.source, stage, error.reason, error.message, self.about
+        )
 
 
 @functools.lru_cache(maxsize=1024)

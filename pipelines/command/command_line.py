@@ -6,17 +6,15 @@ part alone, so that the same job gives the same text everywhere.
 
 import os
 import posixpath
-import re
 import shlex
 import sys
 from typing import Any, Final
 
 from model.options import Option, options_of
 from pipelines.command.flags import flag_of
-from transforms.annotations.tfds_source import SCHEME
 from transforms.buckets.places import is_remote
 from transforms.descriptions.data_card import README, has_card
-from transforms.inputs.roots import printable
+from transforms.inputs.roots import TFDS, printable, split_name, split_scheme
 from transforms.storage.folder import OutputFolder
 
 # What changes nothing of what is made.
@@ -31,9 +29,6 @@ _LEFT_OUT: Final = frozenset(
         "max_tile_pixels",
     }
 )
-
-# `NAME=PATH`, and how it is read, such as `webdataset:PATH`.
-_NAMED: Final = re.compile(r"((?:[^/=:]+=)?(?:[a-z]+:(?!//))?)(.*)", re.DOTALL)
 
 
 def command_line(command: str, config: Any) -> str:
@@ -70,13 +65,14 @@ def _shown(value: Any, about: Option) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if not about.path or text in about.words:
         return printable(text)
-    match = _NAMED.fullmatch(text)
-    name, place = (match[1], match[2]) if match else ("", text)
-    if name.endswith(SCHEME) and not os.path.isabs(place):
+    name, path = split_name(text)
+    scheme, place = split_scheme(path)
+    if scheme == TFDS and not os.path.isabs(place):
         return text  # The name of a data set.
     # As seen from anywhere: workers know a local path by its whole name.
     place = place if is_remote(place) else os.path.abspath(place)
-    return printable(name + posixpath.basename(place.rstrip("/")))
+    begin = f"{name}={scheme}" if name else scheme
+    return printable(begin + posixpath.basename(place.rstrip("/")))
 
 
 def tell_card(command: str, output: OutputFolder) -> None:

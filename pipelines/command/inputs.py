@@ -1,10 +1,13 @@
 """The inputs of a command: what its arguments name, and what is in there."""
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from pipelines.command.apart import list_apart
 from pipelines.errors import UsageError
@@ -15,26 +18,35 @@ from transforms.annotations.dataset_source import (
     DatasetRoot,
     dataset_root,
 )
-from transforms.annotations.records import parquet, tfds_root, webdataset
+from transforms.annotations.records import parquet, webdataset
 from transforms.annotations.records.record_set import Records, RecordSet
 from transforms.annotations.records.tfds import TfdsPictures
 from transforms.annotations.records.tfds_root import TfdsRoot
+from transforms.elements import ImageRef
 from transforms.inputs.archives import ArchiveKind
 from transforms.inputs.listed import Listing
 from transforms.inputs.parquet_cells import ENDING
-from transforms.inputs.roots import InputRoot, parse_inputs, printable
-
-_SCHEMES = (tfds_root.SCHEME, webdataset.SCHEME, parquet.SCHEME)
+from transforms.inputs.roots import (
+    PARQUET,
+    SCHEMES,
+    TFDS,
+    WEBDATASET,
+    InputRoot,
+    parse_inputs,
+    printable,
+    split_name,
+    split_scheme,
+)
 
 _MAGIC = re.compile(r"[*?[]")
 
 _PATTERN = re.compile(r"[*?\[{]")
 
-_NAMED = re.compile(r"([^/=:]+)=(.*)", re.DOTALL)
-
 
 DataSet = DatasetRoot | RecordSet
 """A root whose pictures come with what is known of them."""
+
+AnyCategory = TypeVar("AnyCategory", bound=Category)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,9 +123,9 @@ def _sorted(
 
 def _own_output(argument: str) -> tuple[str, DataSet] | None:
     """Return the NAME and the root of an output of ours; None where it is none."""
-    label, path = _split_name(argument)
+    label, path = split_name(argument)
     for name, place in (("", argument), (label, path)):
-        if _MAGIC.search(place) or place.startswith(_SCHEMES):
+        if _MAGIC.search(place) or place.startswith(SCHEMES):
             continue
         shown = printable(name or place.rstrip("/").rsplit("/", 1)[-1])
         root = dataset_root(shown, place)
@@ -122,28 +134,19 @@ def _own_output(argument: str) -> tuple[str, DataSet] | None:
     return None
 
 
-def _split_name(argument: str) -> tuple[str, str]:
-    match = _NAMED.fullmatch(argument)
-    if match is None or os.path.lexists(argument):
-        return "", argument
-    return match[1], match[2]
-
-
 def _record_set(argument: str) -> tuple[str, RecordSet] | None:
     """Return the NAME and the root of a data set of records; None where it is none."""
-    label, path = _split_name(argument)
+    label, path = split_name(argument)
+    scheme, place = split_scheme(path)
     records: Records
-    if path.startswith(tfds_root.SCHEME):
-        place, _, split = path.removeprefix(tfds_root.SCHEME).partition("#")
+    if scheme == TFDS:
+        place, _, split = place.partition("#")
         records = TfdsPictures(place, split)
-    elif path.startswith(webdataset.SCHEME):
-        place = path.removeprefix(webdataset.SCHEME)
+    elif scheme == WEBDATASET:
         records = webdataset.WebDataset(place)
-    elif path.startswith(parquet.SCHEME) or path.lower().endswith(ENDING):
-        place = path.removeprefix(parquet.SCHEME)
+    elif scheme == PARQUET or path.lower().endswith(ENDING):
         records = parquet.ParquetPictures(place)
     elif path.lower().endswith(".tar") and _are_webdataset(path):
-        place = path
         records = webdataset.WebDataset(place, bool(_MAGIC.search(place)))
     else:
         return None
@@ -180,6 +183,8 @@ class Pictures:
         categories: Classes of objects by id.
         segment_categories: Classes of segments by id.
         known: What pictures may have besides: masks, panoptic, metadata.
+        given: How many annotations they have.
+        strays: How many annotations belong to no picture.
     """
 
     listing: Listing
@@ -188,6 +193,8 @@ class Pictures:
     categories: tuple[Category, ...] = ()
     segment_categories: tuple[SegmentCategory, ...] = ()
     known: tuple[str, ...] = ()
+    given: int = 0
+    strays: int = 0
 
     @property
     def has_maps(self) -> bool:
@@ -209,33 +216,34 @@ def list_pictures(
     Raises:
         UsageError: An argument cannot be used, or there is no image.
     """
-    listing = Listing()
     index = AnnotationIndex(name)
-    try:
+    with _usage_errors(flag):
         files, sets = _split_roots(arguments)
-        tell_left_out(sets)
         classes = dict.fromkeys(name for root in sets for name in root.classes())
         categories = all_categories(sets)
         segments = all_segment_categories(sets)
         may_have = tuple(n for n in SPECIAL if any(root.has(n) for root in sets))
         numbers = {name: place for place, name in enumerate(classes)}
-        for ref in list_apart(files, output):
-            listing.add(ref)
-        for root in sets:
-            for ref in root.list_pictures(index, numbers):
-                listing.add(ref)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if not listing.count:
-        raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
+        of_sets = (root.list_pictures(index, numbers) for root in sets)
+        listing = _listed(list_apart(files, output), *of_sets)
+    _check_some(flag, arguments, listing)
     known = index if index.count else None
-    return Pictures(listing, known, tuple(classes), categories, segments, may_have)
+    return Pictures(
+        listing,
+        known,
+        tuple(classes),
+        categories,
+        segments,
+        may_have,
+        index.given,
+        sum(root.found.strays.count for root in sets if isinstance(root, RecordSet)),
+    )
 
 
 def _split_roots(
     arguments: Sequence[str],
 ) -> tuple[tuple[InputRoot, ...], list[DataSet]]:
-    """Return the roots of files, and the data sets."""
+    """Return the roots of files, and the data sets; tell what of these is left out."""
     others, found = _sorted(arguments)
     files = parse_inputs(others) if others else ()
     several = len(files) + len(found) > 1
@@ -243,6 +251,7 @@ def _split_roots(
     if several:
         files = tuple(dataclasses.replace(r, prefix=f"{r.name}/") for r in files)
     _check_names(files, sets)
+    tell_left_out(sets)
     return files, sets
 
 
@@ -280,17 +289,7 @@ def all_categories(sets: Sequence[DataSet]) -> tuple[Category, ...]:
     Raises:
         ValueError: Two classes have one id.
     """
-    found: dict[int, Category] = {}
-    for root in sets:
-        for category in root.categories():
-            other = found.setdefault(category.id, category)
-            if other.name != category.name:
-                raise ValueError(
-                    f"the objects of two inputs have other classes under one id: "
-                    f"{category.id} is {other.name!r} and, in {root.path}, "
-                    f"{category.name!r}. Ingest them together"
-                )
-    return tuple(found[key] for key in sorted(found))
+    return _joined("objects", ((root, root.categories()) for root in sets))
 
 
 def all_segment_categories(
@@ -299,15 +298,21 @@ def all_segment_categories(
     """Return the classes of the segments of some data sets, by id.
 
     Raises:
-        ValueError: Two data sets have other classes under one id.
+        ValueError: Two classes have one id.
     """
-    found: dict[int, SegmentCategory] = {}
-    for root in sets:
-        for category in root.segment_categories():
+    return _joined("segments", ((root, root.segment_categories()) for root in sets))
+
+
+def _joined(
+    what: str, categories: Iterable[tuple[DataSet, Iterable[AnyCategory]]]
+) -> tuple[AnyCategory, ...]:
+    found: dict[int, AnyCategory] = {}
+    for root, own in categories:
+        for category in own:
             other = found.setdefault(category.id, category)
             if other.name != category.name:
                 raise ValueError(
-                    f"the segments of two inputs have other classes under one id: "
+                    f"the {what} of two inputs have other classes under one id: "
                     f"{category.id} is {other.name!r} and, in {root.path}, "
                     f"{category.name!r}. Ingest them together"
                 )
@@ -328,22 +333,40 @@ def list_inputs(
     Raises:
         UsageError: An argument cannot be used, or there is no image.
     """
-    listing = Listing()
-    try:
+    with _usage_errors(flag):
         files, sets = _split_roots(arguments)
-        tell_left_out(sets)
-        for ref in list_apart(files, output):
-            listing.add(ref)
-        for root in sets:
-            if held_out and isinstance(root, DatasetRoot) and root.maker == "ingest":
-                root = dataclasses.replace(root, split="val")
-            for ref in root.list_pictures():
-                listing.add(ref)
+        if held_out:
+            sets = list(map(_held_out, sets))
+        of_sets = (root.list_pictures() for root in sets)
+        listing = _listed(list_apart(files, output), *of_sets)
+    _check_some(flag, arguments, listing)
+    return listing
+
+
+def _held_out(root: DataSet) -> DataSet:
+    if isinstance(root, DatasetRoot) and root.maker == "ingest":
+        return dataclasses.replace(root, split="val")
+    return root
+
+
+@contextlib.contextmanager
+def _usage_errors(flag: str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, OSError, RuntimeError) as error:
         raise UsageError(f"{flag}: {error}") from error
+
+
+def _listed(*groups: Iterable[ImageRef]) -> Listing:
+    listing = Listing()
+    for ref in itertools.chain.from_iterable(groups):
+        listing.add(ref)
+    return listing
+
+
+def _check_some(flag: str, arguments: Sequence[str], listing: Listing) -> None:
     if not listing.count:
         raise UsageError(f"{flag} {' '.join(arguments)}: no images found")
-    return listing
 
 
 def _check_names(

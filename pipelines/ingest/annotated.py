@@ -28,15 +28,15 @@ from transforms.annotations.dataset_layout import (
 )
 from transforms.annotations.kinds.annotation_files import AnnotationFiles, joined
 from transforms.annotations.records.record_set import RecordSet
+from transforms.annotations.records.tfds_root import TfdsRoot
 from transforms.annotations.sources import (
     Annotation,
     AnnotationSource,
     Split,
     listed_name,
 )
-from transforms.annotations.tfds_source import TfdsRoot
 from transforms.elements import ImageError, ImageRef
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.inputs.names import composed
 
 INDEX: Final = "inputs"

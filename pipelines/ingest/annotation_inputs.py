@@ -13,7 +13,7 @@ from transforms.annotations.kinds import yolo
 from transforms.annotations.kinds.annotation_files import AnnotationFiles
 from transforms.annotations.sources import BESIDE
 from transforms.elements import ImageRef
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.inputs.roots import InputRoot, parse_inputs
 from transforms.storage.files import read_file
 from transforms.storage.text import decode_text

@@ -31,7 +31,7 @@ from transforms.annotations.dataset_layout import (
     fingerprint_of,
 )
 from transforms.annotations.sources import AnnotationSource
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.storage.files import read_file
 
 

@@ -20,7 +20,8 @@ from pipelines.optimize.config import PAIRINGS, OptimizeConfig
 from pipelines.optimize.sweep import Sweep, read_sweep
 from transforms.elements import Count, ImageError
 from transforms.images.formats import open_image
-from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.listed import Listing
+from transforms.inputs.listing import ReadListing
 from transforms.inputs.reading import read_image
 from transforms.optimize.optimize_runs import (
     CheckImages,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -49,7 +49,7 @@ from transforms.inputs.listing import ReadListing
 from transforms.shards.describe import DescribeOutput
 from transforms.shards.picture_shards import packer_of
 from transforms.shards.tfds_shards import COUNTS, WriteTfdsShards
-from transforms.steps.outcome import count_failure, count_one
+from transforms.steps.outcome import count_failure
 from transforms.steps.pair_table import ReadBadPairs
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
@@ -65,7 +65,7 @@ from transforms.stylize.network import Network, StyleEncoder
 from transforms.stylize.pairing import BlendPairing, TablePairing
 from transforms.stylize.plan import PlanCells
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
-from transforms.stylize.stylize_images import StylizeImages
+from transforms.stylize.stylize_images import StylizeImages, annotation_counts
 
 # What this command writes at the top of its output.
 OUTPUT_NAMES: Final = (
@@ -249,9 +249,12 @@ def _wanted(
         return contents, contents.pipeline | none
     wanted = contents | "KeepFailed" >> beam.Filter(_concerns, retry, True)
     others = contents | "SkipOthers" >> beam.Filter(_concerns, retry, False)
-    return wanted, others | "CountSkipped" >> beam.Map(
-        count_one, Count.CONTENTS_SKIPPED
-    )
+    return wanted, others | "CountSkipped" >> beam.FlatMap(_skipped_counts)
+
+
+def _skipped_counts(ref: ImageRef) -> Iterator[tuple[str, int]]:
+    yield Count.CONTENTS_SKIPPED, 1
+    yield from annotation_counts(ref.about, Count.ANNOTATIONS_LEFT)
 
 
 def _concerns(ref: ImageRef, retry: Retry, wanted: bool) -> bool:
@@ -259,21 +262,34 @@ def _concerns(ref: ImageRef, retry: Retry, wanted: bool) -> bool:
 
 
 def balances(plan: StylizePlan, counts: Mapping[str, int]) -> list[Balance]:
-    """Return what must add up: images listed, and cells planned over the decoded."""
+    """Return what must add up: images, their annotations, and cells planned."""
     decoded = (Count.CONTENTS_DECODED, Count.STYLES_DECODED)
     failed = (Count.CONTENTS_FAILED, Count.STYLES_FAILED)
     images = {"decoded": sum(counts.get(name, 0) for name in decoded)}
     if plan.retry is not None:
         images["skipped"] = counts.get(Count.CONTENTS_SKIPPED, 0)
-    return [
-        Balance(
-            "images",
-            plan.content_count + plan.style_count,
-            images,
-            sum(counts.get(name, 0) for name in failed),
-        ),
-        Balance.of_work("cells", counts),
-    ]
+    of_images = Balance(
+        "images",
+        plan.content_count + plan.style_count,
+        images,
+        sum(counts.get(name, 0) for name in failed),
+    )
+    found = [of_images, *_annotation_balance(plan, counts)]
+    return [*found, Balance.of_work("cells", counts)]
+
+
+def _annotation_balance(
+    plan: StylizePlan, counts: Mapping[str, int]
+) -> Iterator[Balance]:
+    """Yield the balance of the annotations of the contents, where there are any."""
+    strays = plan.pictures.strays
+    if plan.pictures.given or strays:
+        done = {
+            "kept": counts.get(Count.ANNOTATIONS_KEPT, 0),
+            "of images that are left out": counts.get(Count.ANNOTATIONS_LEFT, 0),
+        }
+        failed = strays + counts.get(Count.ANNOTATIONS_FAILED, 0)
+        yield Balance("annotations", plan.pictures.given + strays, done, failed)
 
 
 def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:

@@ -19,7 +19,7 @@ from transforms.annotations.known_of_cells import (
     facts_of,
 )
 from transforms.annotations.map_pixels import VOID
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.shards.entries import Names
 from transforms.steps.pair_table import PairFile, write_pair_table, zip_pairs
 from transforms.storage.files import read_file

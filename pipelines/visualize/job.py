@@ -20,7 +20,8 @@ from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from transforms.elements import Count
 from transforms.images.thumbnails import CONTENT, content_preview_name
-from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.listed import Listing
+from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
 from transforms.steps.write_failures import WriteFailures

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from compare_outputs import differences, paint, tree
+from compare_outputs import differences, draw_labelled, paint, tree
 
 from model.bundle import Bundle
 
@@ -35,6 +35,8 @@ JOBS: Final[Mapping[str, str]] = {
     "--output {output} --bundle {bundle} --alpha 0.5,1",
     "stylize-sample": "stylize --content {inputs}/contents --style {inputs}/styles "
     "--output {output} --bundle {bundle} --pairing sample --styles-per-content 1",
+    "stylize-labelled": "stylize --content {inputs}/labelled.tar --style "
+    "{inputs}/styles --output {output} --bundle {bundle} --output-format tfrecord",
     "visualize": "visualize --input {inputs}/contents --output {output} --size 48 "
     "--layers block1_conv1,block2_conv1 --channels top:2 --gradient-channels top:1",
     "optimize": "optimize --content {inputs}/contents/a.png --style {inputs}/styles "
@@ -56,13 +58,14 @@ def everything() -> bool:
 
 
 def draw_inputs(folder: pathlib.Path) -> None:
-    """Draw two contents and two styles of 48 × 48 px, and many for long jobs."""
+    """Draw contents and styles of 48 × 48 px, many for long jobs, and labelled ones."""
     for role, count in (("contents", 2), ("styles", 2), ("many", 16)):
         (folder / role).mkdir(parents=True)
         for index in range(count):
             name = f"{chr(ord('a') + index)}.png"
             seed = len(role) * 100 + index
             paint(48, 48, seed=seed).save(folder / role / name)
+    draw_labelled(folder / "labelled.tar")
 
 
 def copy_tree(source: pathlib.Path, target: str) -> None:

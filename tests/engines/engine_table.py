@@ -42,7 +42,7 @@ class Engine:
     """
 
     start: Callable[[Site], AbstractContextManager[Started]]
-    ci: tuple[str, ...] = tuple(JOBS)
+    ci: tuple[str, ...] = tuple(job for job in JOBS if job != "stylize-labelled")
 
 
 def prism() -> pathlib.Path:
@@ -211,7 +211,9 @@ ENGINES: Final[Mapping[str, Engine]] = {
     "local-1": Engine(one_process),
     # A process that imports TensorFlow for each job takes most of the time.
     "local-2": Engine(two_processes, ci=("stylize-grid", "ingest")),
-    "portable-loopback": Engine(functools.partial(loopback, job_service)),
+    "portable-loopback": Engine(
+        functools.partial(loopback, job_service), ci=tuple(JOBS)
+    ),
     "portable-external": Engine(
         functools.partial(external, job_service),
         ci=("ingest", "stylize-grid", "optimize"),

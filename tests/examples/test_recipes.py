@@ -4,6 +4,7 @@ import importlib
 import json
 import pathlib
 import sys
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -109,6 +110,38 @@ def test_coco_boxes_are_those_of_the_source(recipes, tree):
             if other["segmentation"]:
                 assert np.array_equal(read.annToMask(item), given.annToMask(other))
     assert seen == {image["id"] for image in source["images"]}
+
+
+VOC = """<annotation><filename>{name}.png</filename>
+<size><width>64</width><height>48</height><depth>3</depth></size>
+<object><name>dog</name><pose>Left</pose><difficult>1</difficult>
+<bndbox><xmin>{left}</xmin><ymin>7</ymin><xmax>64</xmax><ymax>48</ymax></bndbox>
+</object></annotation>"""
+
+
+@pytest.mark.slow
+def test_voc_boxes_are_those_of_the_source(recipes, tree):
+    for left, name in enumerate(NAMES, start=1):
+        path = tree / "Annotations" / f"{name}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(VOC.format(name=name.split("/")[1], left=left))
+    out, rows = run(recipes, tree, "voc", annotations=tree / "Annotations")
+    listed = (out / "annotations/voc_train.txt").read_text().split()
+    assert len(rows) == len(listed) == 3
+    for row in rows:
+        name = row["path"].removeprefix("images/").removesuffix(".png")
+        assert name in listed
+        found = ET.parse(out / "annotations/voc" / f"{name}.xml").getroot()
+        folder, file = (found.findtext(field) for field in ("folder", "filename"))
+        with Image.open(out / "images" / folder / file) as picture:
+            size = [found.findtext(f"size/{side}") for side in ("width", "height")]
+            assert list(map(str, picture.size)) == size == ["64", "48"]
+        (item,) = found.iterfind("object")
+        told = [item.findtext(field) for field in ("name", "pose", "difficult")]
+        assert told == ["dog", "Left", "1"]
+        left = 1 + NAMES.index(row["content_key"].removesuffix(".png"))
+        box = [item.findtext(f"bndbox/{s}") for s in ("xmin", "ymin", "xmax", "ymax")]
+        assert box == [str(left), "7", "64", "48"]
 
 
 @pytest.mark.slow

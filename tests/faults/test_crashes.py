@@ -12,18 +12,24 @@ import signal
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from workplace import WORKS, Workplace, chosen, pick, problems_of, report
+from workplace import MORE, WORKS, Workplace, chosen, pick, problems_of, report
 
 SEED = int(os.environ.get("FAULTS_SEED", "0"))
 LONG = os.environ.get("FAULTS") == "long"
 
 KILLS = 20 if LONG else 2
+KILLED = [
+    (name, number)
+    for name in WORKS
+    for number in range(1 if name in MORE and not LONG else KILLS)
+]
+# Exceptions in what all ways of stylize share are raised in one of them.
+CRASHED = [name for name in WORKS if LONG or name not in MORE]
 # How many boundaries of each command, others in each run. All of them take a day.
 BOUNDARIES = 40 if LONG else 1
 
 
-@pytest.mark.parametrize("number", range(KILLS))
-@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.parametrize(("name", "number"), KILLED)
 def test_killed_command_goes_on_where_it_was(
     workplace: Workplace, name: str, number: int
 ) -> None:
@@ -49,7 +55,7 @@ def boundaries(workplace: Workplace, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["raise", "exit"])
-@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.parametrize("name", CRASHED)
 def test_crash_between_stages_loses_nothing(
     workplace: Workplace, name: str, kind: str
 ) -> None:

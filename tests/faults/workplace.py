@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from compare_outputs import differences, draw_inputs, tree
+from compare_outputs import differences, draw_inputs, draw_labelled, tree
 
 ROOT: Final = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY: Final = ROOT / "build" / "faults.so"
@@ -82,6 +82,16 @@ WORKS: Final[Mapping[str, Work]] = {
         "--output-format webdataset",
         "webdataset",
     ),
+    "tfrecord": Work(
+        "stylize --content inputs/labelled.tar --style inputs/styles --output tfrecord "
+        "--output-format tfrecord",
+        "tfrecord",
+    ),
+    "parquet": Work(
+        "stylize --content inputs/labelled.tar --style inputs/styles --output parquet "
+        "--output-format parquet",
+        "parquet",
+    ),
     "optimize": Work(
         "optimize --content inputs/contents/a.png --style inputs/styles --output "
         "optimize --size 32 --steps 2 --sweep inputs/sweep.toml",
@@ -93,6 +103,9 @@ WORKS: Final[Mapping[str, Work]] = {
         "visualize",
     ),
 }
+
+# Ways of `stylize` to write what it is tried with elsewhere: a case each is enough.
+MORE: Final = frozenset({"tfrecord", "parquet"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +222,7 @@ class Workplace:
         self._whole: dict[str, Ended] = {}
         self._trees: dict[str, dict[str, str]] = {}
         draw_inputs(self.whole_folder / "inputs", contents=3, styles=2)
+        draw_labelled(self.whole_folder / "inputs/labelled.tar")
         # What fails in every run is another matter than what fails for a fault.
         (self.whole_folder / "inputs/contents/broken.jpg").unlink()
         (self.whole_folder / "inputs/sweep.toml").write_text(

@@ -52,7 +52,8 @@ class AnnotationIndex:
     def add(self, annotation: Annotation) -> str:
         """Write down what is known of a picture; return where, for its reference.
 
-        The place ends with a digest of what is known.
+        Behind the place follow how many annotations it has, how many of these cannot be
+        used, and a digest of what is known.
         """
         data = json.dumps(annotation.to_json(), sort_keys=True).encode() + b"\n"
         self._file.write(data)
@@ -61,15 +62,16 @@ class AnnotationIndex:
         place, self._end = self._end, self._end + len(data)
         digest = hashlib.sha256(_told(annotation, data)).hexdigest()[:_DIGITS]
         self._sum = (self._sum + int(digest, 16)) % 16**_DIGITS
-        return f"{self._name}:{place}:{len(data)}:{digest}"
+        counts = f"{annotation.given}:{len(annotation.wrong)}"
+        return f"{self._name}:{place}:{len(data)}:{counts}:{digest}"
 
     def read(self, about: str) -> Annotation:
         """Return what was written down of a picture; nothing where `about` is ''."""
         if not about:
             return Annotation()
-        _, place, length, _ = about.split(":")
-        self._file.seek(int(place))
-        found = Annotation.from_json(json.loads(self._file.read(int(length))))
+        _, place, length = _place_of(about)
+        self._file.seek(place)
+        found = Annotation.from_json(json.loads(self._file.read(length)))
         self._file.seek(0, 2)
         return found
 
@@ -102,16 +104,34 @@ def read_annotation(output: OutputFolder, about: str) -> Annotation:
     """
     if not about:
         return Annotation()
-    name, place, length, _ = about.split(":")
+    name, place, length = _place_of(about)
     with open_file(output.path(f"{_FOLDER}/{name}.jsonl")) as file:
-        file.seek(int(place))
-        return Annotation.from_json(json.loads(file.read(int(length))))
+        file.seek(place)
+        return Annotation.from_json(json.loads(file.read(length)))
+
+
+def _place_of(about: str) -> tuple[str, int, int]:
+    """Return the name of a listing, which may have colons, and a place in its index."""
+    name, place, length, *_ = about.rsplit(":", 5)
+    return name, int(place), int(length)
+
+
+def counts_of(about: str) -> tuple[int, int]:
+    """Return how many annotations a picture has, and how many of them cannot be used.
+
+    >>> counts_of("inputs:0:120:7:2:00ff00ff00ff00ff"), counts_of("")
+    ((7, 2), (0, 0))
+    """
+    if not about:
+        return 0, 0
+    given, wrong = about.split(":")[-3:-1]
+    return int(given), int(wrong)
 
 
 def digest_of(about: str) -> str:
     """Return the digest of what is known of a picture; '' where nothing is.
 
-    >>> digest_of("inputs:0:120:00ff00ff00ff00ff"), digest_of("")
+    >>> digest_of("inputs:0:120:7:2:00ff00ff00ff00ff"), digest_of("")
     ('00ff00ff00ff00ff', '')
     """
     return about.rpartition(":")[2]

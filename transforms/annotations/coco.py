@@ -8,15 +8,10 @@ where none does, those whose whole keys it ends with, as where a folder was left
 
 import sqlite3
 import tempfile
-from typing import Final
 
 from transforms.annotations.coco_index import CocoImages
-from transforms.annotations.json_stream import JsonFile, OddJsonError
+from transforms.annotations.json_stream import OddJsonError, open_json
 from transforms.run_cache import kept_for_a_run
-from transforms.storage.files import open_file
-
-# Bytes that a bucket is asked for at once.
-_PIECE: Final = 1 << 20
 
 
 @kept_for_a_run(maxsize=2)  # once a process, not once an image
@@ -58,23 +53,14 @@ def _read_files(instances: str, captions: str, odd: bool) -> CocoImages:
 
 
 def _add(images: CocoImages, path: str, what: str, needed: str, odd: bool) -> None:
-    """Take in a file, and turn what a wrong shape of it raises into a ValueError."""
     is_instances = what == "instance"
-    try:
-        with open_file(path, _PIECE) as opened:
-            file = JsonFile(opened, odd)
-            images.add_file(file, instances=is_instances)
-            images.sha256[path] = file.sha256
-    except (KeyError, TypeError, AttributeError) as error:
-        found = f"no {error}" if isinstance(error, KeyError) else "other types"
-        other = "caption" if is_instances else "instance"
-        categories = ", `categories`" if is_instances else ""
-        raise ValueError(
-            f"{path} is not a COCO {what} file: it needs `images` with `id` and "
-            f"`file_name`{categories}, and `annotations` with `image_id` and "
-            f"`{needed}` (found {found}). Use {what}s_*.json, not {other}s_*.json"
-        ) from error
-    except OddJsonError as error:
-        raise OddJsonError(f"{path} {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    other = "caption" if is_instances else "instance"
+    categories = ", `categories`" if is_instances else ""
+    expected = (
+        f"a COCO {what} file: it needs `images` with `id` and `file_name`{categories}, "
+        f"and `annotations` with `image_id` and `{needed}`"
+    )
+    hint = f". Use {what}s_*.json, not {other}s_*.json"
+    with open_json(path, odd, expected, hint) as file:
+        images.add_file(file, instances=is_instances)
+        images.sha256[path] = file.sha256

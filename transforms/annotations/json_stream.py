@@ -4,6 +4,7 @@
 before: Python writes NaN and numbers of any length, and half characters.
 """
 
+import contextlib
 import hashlib
 import math
 import re
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, Final
 
 import ijson
 
+from transforms.storage.files import open_file
 from transforms.storage.text import CheckedText
 
 # Bytes that are read at a time.
@@ -156,6 +158,35 @@ class JsonFile:
             self._rest = token + self._rest
             return b""
         return token
+
+
+@contextlib.contextmanager
+def open_json(
+    path: str, odd: bool, expected: str, hint: str = ""
+) -> Iterator[JsonFile]:
+    """Open a file of JSON, and turn what a wrong shape of it raises into a ValueError.
+
+    Args:
+        path: Path or URL of the file.
+        odd: As of `JsonFile`.
+        expected: What it should be, and what that needs, for the message.
+        hint: What to do where it is something else, for the message.
+
+    Raises:
+        OSError: It cannot be read.
+        OddJsonError: It is not JSON, or only a part of it; read as odd, it may be.
+        ValueError: It is something else.
+    """
+    try:
+        with open_file(path, _PIECE) as opened:
+            yield JsonFile(opened, odd)
+    except (KeyError, TypeError, AttributeError) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else "other types"
+        raise ValueError(f"{path} is not {expected} (found {found}){hint}") from error
+    except OddJsonError as error:
+        raise OddJsonError(f"{path} {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _last_whole(text: bytes) -> int:

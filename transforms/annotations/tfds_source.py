@@ -4,9 +4,8 @@ This is the only place where ingest needs TensorFlow, which is imported late.
 """
 
 import dataclasses
-import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -14,23 +13,13 @@ from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.annotations.coco_objects import id_of
 from transforms.annotations.records.tfds_root import (
-    SCHEME,
     TfdsRoot,
     class_names,
     image_feature,
 )
 from transforms.annotations.sources import Annotation, SourceImage
-from transforms.buckets.places import is_remote
 from transforms.elements import ImageRef
-
-__all__ = ["SCHEME", "ReadTfdsImages", "TfdsRoot", "is_dataset_folder"]
-
-_MARK: Final = "ingest.json"
-
-
-def is_dataset_folder(path: str) -> bool:
-    """Return whether a folder holds a data set of ours."""
-    return not is_remote(path) and os.path.isfile(os.path.join(path, _MARK))
+from transforms.inputs.roots import TFDS
 
 
 @dataclasses.dataclass
@@ -103,7 +92,7 @@ def _take(
         coco_id=id_of(_plain(values.get("coco_id", values.get("image/id")))),
         split=split,
     )
-    ref = ImageRef(key, root.name, f"{SCHEME}{root.name}", size=len(data))
+    ref = ImageRef(key, root.name, f"{TFDS}{root.name}", size=len(data))
     return SourceImage(ref, data, annotation)
 
 

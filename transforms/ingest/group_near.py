@@ -187,8 +187,8 @@ def decisions(
         kept, kept_sha256 = named.get(int(groups.kept[place]), (row["key"], ""))
         if kept != row["key"] and kept_sha256 != row["sha256"]:
             change |= {
-                "status": ImageStatus.LEFT_OUT,
-                "reason": Reason.NEAR_DUPLICATE,
+                "status": str(ImageStatus.LEFT_OUT),
+                "reason": str(Reason.NEAR_DUPLICATE),
                 "message": f"looks like {kept!r}, which is kept",
                 "duplicate_of": kept,
             }

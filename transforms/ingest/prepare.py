@@ -108,7 +108,7 @@ def prepare_image(
         **both,
         **(columns_of(annotation) if settings.version > 1 else {}),
         "id": source.ref.id,
-        "status": ImageStatus.ACCEPTED,
+        "status": str(ImageStatus.ACCEPTED),
         "source_bytes": len(data),
         "perceptual_hash": perceptual_hash(decoded.pixels),
         "format": format,
@@ -168,8 +168,8 @@ def rejected_row(ref: ImageRef, data: bytes | None, error: ImageError) -> Row:
         "key": ref.key,
         "id": ref.id,
         "source": ref.source,
-        "status": ImageStatus.LEFT_OUT if left_out else ImageStatus.REJECTED,
-        "reason": error.reason,
+        "status": str(ImageStatus.LEFT_OUT if left_out else ImageStatus.REJECTED),
+        "reason": str(error.reason),
         "message": error.message,
     }
     if data is not None:
@@ -296,7 +296,7 @@ class _PrepareDoFn(beam.DoFn):
         if prepared.look is None:
             shard = shard_of_row(self._settings, prepared.row)
         else:
-            shard, record["look"] = WAITING, prepared.look
+            shard, record["look"] = WAITING, tuple(prepared.look)
         yield from self._records.add(shard, record)
 
     def _annotated(self, source: SourceImage) -> SourceImage:

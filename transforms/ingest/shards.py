@@ -3,9 +3,8 @@
 import dataclasses
 import functools
 import heapq
-import json
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 import apache_beam as beam
@@ -20,7 +19,12 @@ from transforms.storage.files import open_file
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row, writing_rows
 from transforms.storage.parts import GroupByKnownKey, stable_part
-from transforms.storage.segments import Segment, SegmentWriter, merged_rows
+from transforms.storage.segments import (
+    Segment,
+    SegmentWriter,
+    merged_rows,
+    unpack_row,
+)
 from transforms.storage.tfrecords import FRAME_HEAD
 
 # Open files a writer; those of a bundle each may be many.
@@ -76,6 +80,21 @@ class _ShardNames(Iterable[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.settings.shard_names())
+
+
+class _ByPart:
+    """Rows of a shard for the parts of the manifest."""
+
+    def __init__(self, output: OutputFolder, parts: int) -> None:
+        self._writer: SegmentWriter[int] = SegmentWriter(output)
+        self._parts = parts
+        self._written: list[tuple[int, Segment]] = []
+
+    def add(self, row: Row) -> None:
+        self._written += self._writer.add(stable_part(row["key"], self._parts), row)
+
+    def segments(self) -> list[tuple[int, Segment]]:
+        return [*self._written, *self._writer.flush()]
 
 
 @dataclasses.dataclass
@@ -139,17 +158,19 @@ class _WriteShardDoFn(beam.DoFn):
             is_there = shard in self._committed.shards
             if is_there:
                 self._check(shard)
-            write_shard(self._output, self._settings, shard, spilled, is_there)
+            by_part = _ByPart(self._output, self._parts)
+            write_shard(
+                self._output, self._settings, shard, spilled, is_there, by_part.add
+            )
             self._written.inc()
-        else:
-            self._kept.inc()
-        # Else its rows are where they belong.
-        if made or shard not in there.parts:
-            segments: SegmentWriter[int] = SegmentWriter(self._output)
+            yield from by_part.segments()
+            return
+        self._kept.inc()
+        if shard not in there.parts:  # Else its rows are where they belong.
+            by_part = _ByPart(self._output, self._parts)
             for row in committed_rows(self._output, self._settings, shard):
-                part = stable_part(row["key"], self._parts)
-                yield from segments.add(part, row)
-            yield from segments.flush()
+                by_part.add(row)
+            yield from by_part.segments()
 
     def _check(self, shard: str) -> None:
         """Check that the committed rows are those of the shard that is there.
@@ -175,6 +196,7 @@ def write_shard(
     shard: str,
     spilled: Sequence[Segment],
     is_there: bool = False,
+    tell: Callable[[Row], None] = lambda _: None,
 ) -> None:
     """Write one shard whole, or not at all, and commit its rows, sorted by key.
 
@@ -186,6 +208,8 @@ def write_shard(
         shard: Name of the shard.
         spilled: Where it is told where the new records are.
         is_there: Whether the shard is whole: it is merged with what is new.
+        tell: Is told each row, so that nobody need read them again. They are committed
+            when this returns.
 
     Raises:
         OSError: It cannot be written.
@@ -230,9 +254,10 @@ def write_shard(
                 }
                 index, end = index + 1, end + len(frame)
             else:
-                row |= {"status": ImageStatus.DUPLICATE, "duplicate_of": kept}
+                row |= {"status": str(ImageStatus.DUPLICATE), "duplicate_of": kept}
                 row |= {**_NO_PLACE, **dict.fromkeys(_moved(row, 0))}
             journal.add(row)
+            tell(row)
 
 
 def _candidates(
@@ -300,7 +325,7 @@ class _Spills:
         file.seek(record.offset - record.row_length)
         row = record.row
         if row is None:
-            row = json.loads(file.read(record.row_length))
+            row = unpack_row(file.read(record.row_length))
         return row, file.read(record.length)
 
 

@@ -2,12 +2,12 @@
 
 import contextlib
 import dataclasses
-import json
 import uuid
 from typing import IO, NamedTuple
 
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.parquet import Row
+from transforms.storage.segments import pack_row
 
 
 class Look(NamedTuple):
@@ -51,7 +51,7 @@ class SpilledRecord:
         key: Key of the image.
         sha256: The sha256 of the source's bytes.
         path: Path of the spill file.
-        offset: First byte of the row (JSON); the framed record follows it.
+        offset: First byte of the row; the framed record follows it.
         row_length: Bytes of the row.
         frame_length: Bytes of the framed record.
     """
@@ -85,7 +85,7 @@ class SpillFile:
 
     def append(self, image: PreparedImage) -> SpilledRecord:
         """Write a row and its record, and return where they are."""
-        row = json.dumps({**image.row, "image_offset": image.image_offset}).encode()
+        row = pack_row({**image.row, "image_offset": image.image_offset})
         self._file.write(row)
         self._file.write(image.frame)
         start, self._end = self._end, self._end + len(row) + len(image.frame)

@@ -3,6 +3,7 @@
 import array
 import dataclasses
 import heapq
+import itertools
 import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -235,27 +236,27 @@ def accepted_rows(
         numbers: Which of them, counted by key as in `Survey.hashes`.
         columns: Columns wanted, key and status among them.
     """
-    rows = sorted_rows(output, columns)
-    accepted = (row for row in rows if row["status"] == ImageStatus.ACCEPTED)
-    return {
-        number: row
-        for number, row in enumerate(_until(accepted, max(numbers, default=-1) + 1))
-        if number in numbers
-    }
+    rows = sorted_rows(output, ["key", "status"])
+    accepted = (row["key"] for row in rows if row["status"] == ImageStatus.ACCEPTED)
+    first = itertools.islice(accepted, max(numbers, default=-1) + 1)
+    wanted = {key: number for number, key in enumerate(first) if number in numbers}
+    found = sorted_rows(output, columns, wanted) if wanted else ()
+    return {wanted[row["key"]]: row for row in found}
 
 
-def _until(rows: Iterable[Row], count: int) -> Iterator[Row]:
-    yield from (row for _, row in zip(range(count), rows, strict=False))
-
-
-def sorted_rows(output: OutputFolder, columns: Sequence[str]) -> Iterator[Row]:
+def sorted_rows(
+    output: OutputFolder,
+    columns: Sequence[str],
+    keys: Collection[str] | None = None,
+) -> Iterator[Row]:
     """Yield the rows of all parts of the manifest, sorted by key.
 
     Args:
         output: The data set.
         columns: Columns wanted, the key among them.
+        keys: Keys of the rows wanted; None for all.
     """
     names = parts_in(output, MANIFEST)
     held = max(1, _ROWS_HELD // max(1, len(names)))
-    parts = [stream_rows(output.path(name), columns, held) for name in names]
+    parts = [stream_rows(output.path(name), columns, held, keys) for name in names]
     return heapq.merge(*parts, key=operator.itemgetter("key"))

@@ -9,10 +9,8 @@ import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
 from transforms.elements import ImageRef
-from transforms.inputs.listed import Listing, ListingFiles
+from transforms.inputs.listed import ListingFiles
 from transforms.storage.files import open_file
-
-__all__ = ["Listing", "ListingFiles", "ReadListing"]
 
 
 @dataclasses.dataclass

@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from transforms.buckets.places import is_remote, locate
 from transforms.inputs.archives import (
@@ -17,10 +18,14 @@ from transforms.inputs.folders import EVERYTHING, walk_folder
 _MAGIC = re.compile(r"[*?[]")
 
 
-_NAMED = re.compile(r"([^/=]+)=(.*)", re.DOTALL)
+# What an input begins with that is read in a way of its own.
+TFDS: Final = "tfds:"
+WEBDATASET: Final = "webdataset:"
+PARQUET: Final = "parquet:"
+SCHEMES: Final = (TFDS, WEBDATASET, PARQUET)
 
-# Of shards: what follows is a place.
-_SCHEME = re.compile("^(webdataset|parquet):")
+# A name has no scheme: `tfds:a=b` is none of a data set `tfds:a`.
+_NAMED = re.compile(rf"(?!{'|'.join(SCHEMES)})([^/=]+)=(.*)", re.DOTALL)
 
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -68,7 +73,7 @@ def parse_inputs(arguments: Sequence[str]) -> tuple[InputRoot, ...]:
     # (label, path) -> what is wanted of it; a dict keeps the order of first mention.
     wanted: dict[tuple[str, str], list[InputRoot]] = {}
     for argument in arguments:
-        label, path = _split_name(argument)
+        label, path = split_name(argument)
         for part in _locate(argument, path):
             wanted.setdefault((label, part.path), []).append(part)
     roots = []
@@ -92,13 +97,12 @@ def places_of(argument: str) -> tuple[str, ...]:
     Args:
         argument: An argument of the command line.
     """
-    _, path = _split_name(argument)
-    if match := _SCHEME.match(path):
-        path = path[match.end() :]
-        if "{" in path:
-            path = path[: path.index("{")].rpartition("/")[0] or "."
-    elif path.startswith("tfds:/"):
-        path = path.removeprefix("tfds:").partition("#")[0]
+    scheme, path = split_scheme(split_name(argument)[1])
+    if scheme == TFDS:
+        # What is no absolute path is the name of a data set.
+        path = path.partition("#")[0] if path.startswith("/") else scheme + path
+    elif scheme and "{" in path:
+        path = path[: path.index("{")].rpartition("/")[0] or "."
     if is_remote(path):
         return (_fixed_folder(path) if _MAGIC.search(path) else path,)
     if os.path.lexists(path) or not _MAGIC.search(path):
@@ -109,12 +113,21 @@ def places_of(argument: str) -> tuple[str, ...]:
         return ()  # Whoever reads it says so.
 
 
-def _split_name(argument: str) -> tuple[str, str]:
-    """Split `NAME=PATH`; the name is empty where there is none."""
+def split_name(argument: str) -> tuple[str, str]:
+    """Split `NAME=PATH`; the name is empty where there is none.
+
+    An existing path that contains `=` has none.
+    """
     match = _NAMED.fullmatch(argument)
     fixed = _fixed_folder(argument) if _MAGIC.search(argument) else ""
     as_it_is = os.path.lexists(argument) or ("=" in fixed and os.path.lexists(fixed))
     return ("", argument) if match is None or as_it_is else (match[1], match[2])
+
+
+def split_scheme(path: str) -> tuple[str, str]:
+    """Split `SCHEME:PLACE`, its colon with the scheme, which is empty for none."""
+    scheme = next(filter(path.startswith, SCHEMES), "")
+    return scheme, path.removeprefix(scheme)
 
 
 def _fixed_folder(pattern: str) -> str:

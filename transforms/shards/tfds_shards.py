@@ -10,7 +10,6 @@ A picture's shard follows from its key alone. How many shards a split has is dec
 the first run that finds pictures of it, and kept in `tfds_shards.json`.
 """
 
-import base64
 import dataclasses
 import hashlib
 import math
@@ -60,9 +59,6 @@ _NAME: Final = re.compile(
     rf"{SHARDS}/{DATASET_NAME}-(?P<split>\w+)-(?P<digest>[0-9a-f]{{12}})"
     r"\.tfrecord-(?P<shard>\d{5})-of-(?P<shards>\d{5})"
 )
-
-# Columns that are bytes.
-_MAPS: Final = ("mask", "panoptic")
 
 _COLUMNS: Final = [
     "cell_id",
@@ -276,7 +272,7 @@ def _sort(
         if generation is not None:
             key = key_of(row)
             shard = generation.name(stable_part(key, generation.shards))
-            yield from segments.add(shard, {"key": key, "row": _packed(row)})
+            yield from segments.add(shard, {"key": key, "row": row})
     yield from segments.flush()
 
 
@@ -308,16 +304,7 @@ def _write_shard(
 
 
 def _rows(segments: Iterable[Segment]) -> Iterator[Row]:
-    for waiting in merged_rows(segments):
-        row = waiting["row"]
-        maps = {name: base64.b64decode(row[name]) for name in _MAPS if row.get(name)}
-        yield {**row, **maps}
-
-
-def _packed(row: Row) -> Row:
-    """Return a row as JSON holds it."""
-    maps = {n: base64.b64encode(row[n]).decode() for n in _MAPS if row.get(n)}
-    return {**row, **maps}
+    return (waiting["row"] for waiting in merged_rows(segments))
 
 
 def _is_whole(

@@ -61,7 +61,7 @@ def _row(failure: Failure) -> dict[str, str]:
 
     A message may quote a library, and that a name in any bytes or a whole file.
     """
-    row = {name: printable(text) for name, text in dataclasses.asdict(failure).items()}
+    row = {name: printable(getattr(failure, name)) for name in FAILURES.names}
     if len(row["message"]) > _LONGEST_MESSAGE:
         row["message"] = f"{row['message'][:_LONGEST_MESSAGE]}…"
     return row

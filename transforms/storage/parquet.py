@@ -8,10 +8,11 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import IO, Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.checksums import DamagedFileError, check_parquet, seal_parquet
@@ -252,7 +253,10 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def stream_rows(
-    path: str, columns: Sequence[str] | None = None, held: int = 1024
+    path: str,
+    columns: Sequence[str] | None = None,
+    held: int = 1024,
+    keys: Collection[str] | None = None,
 ) -> Iterator[Row]:
     """Yield the rows of a Parquet file, holding some at a time.
 
@@ -260,12 +264,16 @@ def stream_rows(
         path: Path of the file.
         columns: Columns wanted; None for all.
         held: How many rows are held.
+        keys: What the column `key` of rows has that are wanted; None for all.
 
     Raises:
         DamagedFileError: Its bytes are not those that were written.
     """
+    wanted = None if keys is None else pa.array(sorted(keys), pa.string())
     with open_table(path) as file:
         for batch in pq.ParquetFile(file).iter_batches(held, columns=columns):
+            if wanted is not None:
+                batch = batch.filter(pc.is_in(batch["key"], wanted))
             yield from batch.to_pylist()
 
 

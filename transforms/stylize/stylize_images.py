@@ -11,14 +11,15 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsDict, AsList, AsSingleton, PCollection
 
-from transforms.elements import Count, Failure, ImageRef
+from transforms.annotations.annotation_index import counts_of
+from transforms.elements import Count, Failure, ImageRef, Reason
 from transforms.images.load import ImageBytes, load_image
 from transforms.images.thumbnails import (
     content_preview_name,
     write_preview,
 )
 from transforms.steps.equal_bytes import GroupByBytes, read_group, sorted_refs
-from transforms.steps.outcome import Outcome, count_one
+from transforms.steps.outcome import Outcome
 from transforms.steps.try_map import TryMap
 from transforms.stylize.blocks import DecodedContent, split_blocks
 from transforms.stylize.earlier_failures import Retry
@@ -79,7 +80,7 @@ class StylizeImages(beam.PTransform[PCollection[ImageRef], Outcome]):
         counts = (
             written.counts,
             decoded.done | "CountContents" >> beam.FlatMap(_content_counts),
-            failed_images | "CountFailed" >> beam.Map(count_one, Count.CONTENTS_FAILED),
+            failed_images | "CountFailed" >> beam.FlatMap(_failure_counts),
         ) | "Counts" >> beam.Flatten()
         failures = (
             failed_images,
@@ -156,6 +157,30 @@ def _content_counts(content: DecodedContent) -> Iterator[tuple[str, int]]:
         original = (content.image.original_height, content.image.original_width)
         if content.image.pixels.shape[:2] != original:
             yield Count.CONTENTS_RESIZED, len(content.planned.refs)
+
+    for ref in content.planned.refs:
+        yield from annotation_counts(ref.about, Count.ANNOTATIONS_KEPT)
+
+
+def _failure_counts(failure: Failure) -> Iterator[tuple[str, int]]:
+    yield Count.CONTENTS_FAILED, 1
+    unusable = failure.reason is Reason.BAD_ANNOTATION
+    name = Count.ANNOTATIONS_FAILED if unusable else Count.ANNOTATIONS_LEFT
+    yield from annotation_counts(failure.about, name)
+
+
+def annotation_counts(about: str, name: str) -> Iterator[tuple[str, int]]:
+    """Yield how many annotations of an image can be used, and how many cannot.
+
+    Args:
+        about: Where it stands what is known of the image; '' where nothing is.
+        name: What became of those that can be used.
+    """
+    given, wrong = counts_of(about)
+    if given > wrong:
+        yield name, given - wrong
+    if wrong:
+        yield Count.ANNOTATIONS_FAILED, wrong
 
 
 def _unpaired(content: DecodedContent) -> Iterator[Failure]:

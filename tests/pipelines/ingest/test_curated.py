@@ -1,21 +1,19 @@
 """`stylebeam ingest` of the pictures that are wanted, under the classes that are."""
 
+import functools
 import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import small_pictures
 import tensorflow_datasets as tfds
 from PIL import Image
+from read_back import tfds_examples
 
 from pipelines import cli
 
-
-def draw(path, seed, width=80, height=60):
-    """Write a picture unlike any of another seed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3))
-    Image.fromarray(pixels.astype(np.uint8)).save(path, "PNG")
+draw = functools.partial(small_pictures.draw, size=(80, 60))
 
 
 @pytest.fixture
@@ -42,8 +40,8 @@ def about(folder):
 
 def test_what_is_filtered_is_a_row_with_its_reason_and_no_failure(run, tmp_path):
     draw(tmp_path / "in/cat/large.png", 1)
-    draw(tmp_path / "in/cat/small.png", 2, 40, 70)
-    draw(tmp_path / "in/cat/wide.png", 3, 200, 60)
+    draw(tmp_path / "in/cat/small.png", 2, size=(40, 70))
+    draw(tmp_path / "in/cat/wide.png", 3, size=(200, 60))
     draw(tmp_path / "in/dog/large.png", 4)
     (tmp_path / "in/cat/broken.png").write_bytes(b"no picture")
     # Its label tells that it is not wanted: it is not read at all.
@@ -122,7 +120,7 @@ def test_what_is_filtered_is_a_row_with_its_reason_and_no_failure(run, tmp_path)
 
 def test_a_filter_alone_leaves_the_format_as_it_was(run, tmp_path):
     draw(tmp_path / "in/cat/large.png", 1)
-    draw(tmp_path / "in/cat/small.png", 2, 40, 40)
+    draw(tmp_path / "in/cat/small.png", 2, size=(40, 40))
     assert run("--filter", "min-side>=50")[0] == 0
     assert about(tmp_path / "out")["format_version"] == 1
     assert "left_out" not in about(tmp_path / "out")["reasons"]
@@ -199,13 +197,9 @@ def test_labels_become_the_classes_of_the_map_in_its_order(run, tmp_path):
     assert (item["category"], item["category_id"]) == ("cat", 2)
     (bad,) = pq.read_table(tmp_path / "out/bad_annotations.parquet").to_pylist()
     assert bad["message"] == "annotation 8: --class-map has no label 'newt'"
-    builder = tfds.builder_from_directory(str(tmp_path / "out"))
+    builder, found = tfds_examples(tmp_path / "out")
     assert builder.info.features["label"].names == ["dog", "cat"]
-    examples = {
-        example["key"].decode(): example
-        for split in builder.info.splits
-        for example in tfds.as_numpy(builder.as_dataset(split=split))
-    }
+    examples = {example["key"].decode(): example for _, example in found}
     assert examples["manx/3.png"]["label"] == 1
     assert examples["tabby/1.png"]["objects"]["label"].tolist() == [1]
     # A data set as an input has labels, too: those that it was given.

@@ -26,7 +26,7 @@ from pipelines.ingest.config import IngestConfig
 from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.ingest import prepare
-from transforms.inputs import listing
+from transforms.inputs import listed
 from transforms.storage import parts
 from transforms.storage.schemas import INGEST_MANIFEST
 
@@ -202,7 +202,7 @@ def test_two_runs_and_a_shuffled_listing_give_equal_bytes(
 ):
     run("--shards", 3, output="first")
     run("--shards", 3, output="second")
-    written = listing.Listing.write
+    written = listed.Listing.write
 
     def shuffled(self, output):
         lines = self._file.seek(0) or list(self._file)
@@ -211,7 +211,7 @@ def test_two_runs_and_a_shuffled_listing_give_equal_bytes(
         self._file.writelines(lines)
         return written(self, output)
 
-    monkeypatch.setattr(listing.Listing, "write", shuffled)
+    monkeypatch.setattr(listed.Listing, "write", shuffled)
     run("--shards", 3, output="shuffled")
 
     expected = files_of(tmp_path / "first")

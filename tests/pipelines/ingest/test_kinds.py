@@ -7,23 +7,13 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import tensorflow_datasets as tfds
 from PIL import Image
+from read_back import tfds_examples
+from small_pictures import SIZE, draw, pixels_of
 
 from pipelines import cli
 
-WIDTH, HEIGHT = 96, 64
-
-
-def pixels_of(seed, height=HEIGHT, width=WIDTH):
-    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
-
-
-def draw(path, seed, orientation=1, **size):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(pixels_of(seed, **size)).save(path, "PNG", exif=exif)
+WIDTH, HEIGHT = SIZE
 
 
 def voc(name, objects, width=WIDTH, height=HEIGHT, more=""):
@@ -74,12 +64,8 @@ def bad_of(folder):
 
 
 def read_tfds(folder):
-    builder = tfds.builder_from_directory(str(folder))
-    found = {}
-    for split in builder.info.splits:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            found[example["key"].decode()] = example
-    return builder, found
+    builder, examples = tfds_examples(folder)
+    return builder, {example["key"].decode(): example for _, example in examples}
 
 
 LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>
@@ -97,7 +83,7 @@ def test_voc_is_joined_moved_and_told_apart_when_it_is_wrong(run, tmp_path):
     names = ["a", "b/1", "c/1", "turned", "none", "unlisted", "utf16", "bom"]
     broken = ["laughs", "outside", "root", "cut", "latin", "other"]
     for seed, name in enumerate(names + broken):
-        draw(pictures / f"{name}.png", seed, 6 if name == "turned" else 1)
+        draw(pictures / f"{name}.png", seed, orientation=6 if name == "turned" else 1)
     files = tmp_path / "Annotations"
     difficult = {"difficult": "1", "truncated": "0", "occluded": "1", "pose": "Left"}
     objects = [
@@ -202,7 +188,7 @@ def test_yolo_boxes_and_outlines_are_shares_of_the_picture(run, tmp_path):
     root = tmp_path / "in"
     for seed, name in enumerate(("a", "turned", "mirrored", "none", "unlisted")):
         turn = {"turned": 6, "mirrored": 2}.get(name, 1)
-        draw(root / "images/train" / f"{name}.png", seed, turn)
+        draw(root / "images/train" / f"{name}.png", seed, orientation=turn)
     lines = [
         "0 0.25 0.5 0.5 0.25",
         "1 0.25 0.25 0.75 0.25 0.75 0.5",  # an outline
@@ -305,7 +291,7 @@ def test_maps_of_classes_keep_every_value_through_turns_and_sizes(run, tmp_path)
     root = tmp_path / "in"
     expected = {}
     for turn in range(1, 9):
-        draw(root / f"t{turn}.png", turn, turn)
+        draw(root / f"t{turn}.png", turn, orientation=turn)
         values = a_map(turn)
         write(root / f"t{turn}.mask.png", png(values, palette=turn % 2))
         upright = turned(values, turn)
@@ -328,7 +314,7 @@ def test_maps_of_classes_keep_every_value_through_turns_and_sizes(run, tmp_path)
         }.items(),
         start=30,
     ):
-        draw(root / f"{name}.png", seed, 3 if name == "own" else 1)
+        draw(root / f"{name}.png", seed, orientation=3 if name == "own" else 1)
         write(root / f"{name}.mask.png", data)
     draw(root / "unknown.png", 50)
     write(root / "gone.mask.png", png(whole))
@@ -410,7 +396,11 @@ def ids_map(*numbers):
 def test_panoptic_maps_and_their_segments_are_kept_or_told_apart(run, tmp_path):
     names = ["good", "lacks", "unlisted", "size", "gone", "class", "turned"]
     for seed, name in enumerate(names):
-        draw(tmp_path / "in" / f"{name}.png", seed, 6 if name == "turned" else 1)
+        draw(
+            tmp_path / "in" / f"{name}.png",
+            seed,
+            orientation=6 if name == "turned" else 1,
+        )
     # Two labels of one picture, and one of two pictures.
     draw(tmp_path / "in/a/twice.png", 20)
     draw(tmp_path / "in/b/twice.png", 21)

@@ -1,26 +1,21 @@
 """`stylebeam ingest` with classes, objects and splits: format version 2."""
 
+import functools
 import io
 import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import small_pictures
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from PIL import Image
+from read_back import tfds_examples
 
 from model.training.dataset import load_index
 from pipelines import cli
 
-
-def draw(path, seed, orientation=1, width=80, height=60):
-    """Write a picture that EXIF turns; unlike any of another seed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(pixels.astype(np.uint8)).save(path, "PNG", exif=exif)
+draw = functools.partial(small_pictures.draw, size=(80, 60))
 
 
 def write_instances(path, images, annotations, categories=("cat", "dog")):
@@ -69,12 +64,8 @@ def rows_of(folder):
 
 def read_tfds(folder):
     """Return the builder of a data set, and its examples by split and key."""
-    builder = tfds.builder_from_directory(str(folder))
-    found = {}
-    for split in builder.info.splits:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            found[split, example["key"].decode()] = example
-    return builder, found
+    builder, examples = tfds_examples(folder)
+    return builder, {(split, one["key"].decode()): one for split, one in examples}
 
 
 def test_folders_are_classes_and_splits(run, tmp_path):
@@ -162,11 +153,11 @@ def test_version_1_is_what_it_was(run, tmp_path):
 
 def test_objects_reach_the_records_where_the_pixels_went(run, tmp_path):
     masks = pytest.importorskip("pycocotools.mask")
-    size = {"width": 96, "height": 64}
-    draw(tmp_path / "in" / "a.png", 1, **size)
-    draw(tmp_path / "in" / "turned.png", 2, orientation=6, **size)
-    draw(tmp_path / "in" / "none.png", 3, **size)
-    draw(tmp_path / "in" / "unknown.png", 4, **size)
+    size = (96, 64)
+    draw(tmp_path / "in" / "a.png", 1, size=size)
+    draw(tmp_path / "in" / "turned.png", 2, size=size, orientation=6)
+    draw(tmp_path / "in" / "none.png", 3, size=size)
+    draw(tmp_path / "in" / "unknown.png", 4, size=size)
     crowd = {"size": [64, 96], "counts": [64 * 40, 64 * 20, 64 * 36]}
     path = write_instances(
         tmp_path / "i.json",

@@ -1,5 +1,6 @@
 """WebDataset, Parquet and TFDS through `ingest`: classes, boxes, splits, balances."""
 
+import functools
 import io
 import json
 import pickle
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+import small_pictures
 
 from pipelines import cli
 from pipelines.command.inputs import list_pictures
@@ -19,12 +20,7 @@ from transforms.images.decoder import decode_image
 from transforms.inputs.reading import read_image
 from transforms.storage.folder import OutputFolder
 
-
-def picture(seed, width=48, height=40):
-    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+picture = functools.partial(small_pictures.png_of, size=(48, 40))
 
 
 def write_tar(path, members):

@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
+from read_back import tfds_examples
+from small_pictures import SIZE, draw
 
 from pipelines import cli
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.plan import at_end, plan
 from transforms.storage.folder import OutputFolder
 
-WIDTH, HEIGHT = 96, 64
+WIDTH, HEIGHT = SIZE
 ODD = 'a "b", c\nd אב'
 
 # Boxes from 0, left, top, width and height.
@@ -33,13 +35,6 @@ YOLO = {
 NAMES = ["bird", ODD, "cat", "dog"]
 
 METADATA = {"dog/1.png": {"text": ODD, "n": 7}, "cat/1.png": {"text": None, "n": 0.5}}
-
-
-def draw(path, seed, size=(WIDTH, HEIGHT)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (size[1], size[0], 3)
-    pixels = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
-    Image.fromarray(pixels).save(path)
 
 
 def a_map(seed):
@@ -419,43 +414,40 @@ def test_loaders_of_shards_see_what_came_in(stylize, tmp_path):
 
 
 def check_tfds(out, keys):
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(str(out))
+    builder, examples = tfds_examples(out)
     names = builder.info.features["objects"].feature["label"]
     segments = builder.info.features["panoptic"]["segments"].feature["label"]
     seen = []
-    for split in builder.info.splits:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            key = example["content_key"].decode()
-            seen.append(key)
-            mask = example["semantic"]["mask"][..., 0]
-            panoptic = example["panoptic"]
-            check_maps(
-                key,
-                mask if example["semantic"]["known"] else None,
-                panoptic["map"] if panoptic["known"] else None,
+    for _, example in examples:
+        key = example["content_key"].decode()
+        seen.append(key)
+        mask = example["semantic"]["mask"][..., 0]
+        panoptic = example["panoptic"]
+        check_maps(
+            key,
+            mask if example["semantic"]["known"] else None,
+            panoptic["map"] if panoptic["known"] else None,
+        )
+        if not panoptic["known"]:
+            assert not panoptic["map"].any()
+        else:
+            told = zip(
+                panoptic["segments"]["id"].tolist(),
+                map(segments.int2str, panoptic["segments"]["label"].tolist()),
+                strict=True,
             )
-            if not panoptic["known"]:
-                assert not panoptic["map"].any()
-            else:
-                told = zip(
-                    panoptic["segments"]["id"].tolist(),
-                    map(segments.int2str, panoptic["segments"]["label"].tolist()),
-                    strict=True,
-                )
-                assert {number: name for number, name in told if number != 9} == {
-                    7: "sky",
-                    300: "person",
-                    70_000: "person",
-                }
-            labels = [names.int2str(n) for n in example["objects"]["label"].tolist()]
-            # A class whose name has a line break is one line of the file of names.
-            labels = [label.replace("\\n", "\n") for label in labels]
-            assert labels == (labels_of(key) or [])
-            assert bool(example["objects_known"]) == (labels_of(key) is not None)
-            columns = json.loads(example["metadata"].decode() or "null")
-            assert columns == METADATA.get(key.removeprefix("a/"))
+            assert {number: name for number, name in told if number != 9} == {
+                7: "sky",
+                300: "person",
+                70_000: "person",
+            }
+        labels = [names.int2str(n) for n in example["objects"]["label"].tolist()]
+        # A class whose name has a line break is one line of the file of names.
+        labels = [label.replace("\\n", "\n") for label in labels]
+        assert labels == (labels_of(key) or [])
+        assert bool(example["objects_known"]) == (labels_of(key) is not None)
+        columns = json.loads(example["metadata"].decode() or "null")
+        assert columns == METADATA.get(key.removeprefix("a/"))
     assert sorted(seen) == sorted(keys)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from read_back import tfds_examples
+from small_pictures import draw
 
 from pipelines import cli
 
@@ -19,13 +21,6 @@ CONTENTS = {
     "val/cat/2.png": [],
     "val/cat/3.png": None,
 }
-
-
-def draw(path, seed, size=(96, 64)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (size[1], size[0], 3)
-    pixels = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
-    Image.fromarray(pixels).save(path)
 
 
 def write_coco(root, caption="a {name}"):
@@ -111,6 +106,10 @@ def test_a_data_set_is_stylized_and_never_its_preview(stylize, tmp_path):
     status, err = stylize()
     assert status == 0, err
     assert "6 images = 6 decoded + 0 failed" in err
+    # Three boxes, and a caption of each of three pictures.
+    assert "6 annotations = 6 kept + 0 of images that are left out + 0 failed" in err
+    job = json.loads((tmp_path / "out/job.json").read_text())
+    assert job["counts"]["annotations_kept"] == 6
     rows = rows_of(tmp_path / "out")
     assert {row["content_key"] for row in rows} == set(CONTENTS)
     assert len(rows) == 8
@@ -168,7 +167,8 @@ def test_again_nothing_is_done_and_a_changed_caption_is(
 
 
 def test_plain_folders_say_nothing(stylize, tmp_path):
-    assert stylize(content=("in",), style="art")[0] == 0
+    status, err = stylize(content=("in",), style="art")
+    assert (status, "annotations" in err) == (0, False), err
     for row in rows_of(tmp_path / "out"):
         assert row["annotation"] is None
         assert row["style_annotations"] is None
@@ -439,18 +439,14 @@ def _read_webdataset(root):
 
 
 def _read_tfrecord(root):
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(str(root / "out"))
-    for split in builder.info.splits:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            height, width, _ = example["image"].shape
-            boxes = None
-            if example["objects_known"]:
-                corners = example["objects"]["bbox"] * [height, width, height, width]
-                boxes = [(x, y, r - x, b - y) for y, x, b, r in corners.tolist()]
-            said = [caption.decode() for caption in example["captions"]]
-            yield int(example["coco_id"]), (width, height), boxes, said
+    for _, example in tfds_examples(root / "out")[1]:
+        height, width, _ = example["image"].shape
+        boxes = None
+        if example["objects_known"]:
+            corners = example["objects"]["bbox"] * [height, width, height, width]
+            boxes = [(x, y, r - x, b - y) for y, x, b, r in corners.tolist()]
+        said = [caption.decode() for caption in example["captions"]]
+        yield int(example["coco_id"]), (width, height), boxes, said
 
 
 _READERS = {

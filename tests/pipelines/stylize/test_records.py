@@ -1,25 +1,18 @@
 """WebDataset, Parquet and our own shards as contents of `stylize`."""
 
+import functools
 import io
 import json
 import tarfile
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+import small_pictures
 
 from pipelines import cli
 from pipelines.command.inputs import list_inputs, list_pictures
 
-
-def picture(seed, orientation=1, width=48, height=40):
-    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", exif=exif)
-    return buffer.getvalue()
+picture = functools.partial(small_pictures.png_of, size=(48, 40))
 
 
 def write_tar(path, members):
@@ -75,6 +68,9 @@ def test_objects_go_through_and_come_back(world, capfd, format):
     content = world / "in.tar"  # detected: one picture a sample
     status, err = run(world, capfd, content, "--output-format", format)
     assert status == 0, err
+    # That of the picture that would be turned is lost with it.
+    told = "3 annotations = 2 kept + 0 of images that are left out + 1 failed"
+    assert told in err
     failures = pq.read_table(world / "out" / "failures").to_pylist()
     told = {row["key"]: (row["reason"], row["message"]) for row in failures}
     assert set(told) == {"bad.png", "stored.png"}

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from small_pictures import draw
 
 from model.adain.stylizer import Stylizer
 from pipelines import cli
@@ -13,15 +14,6 @@ from transforms.annotations.geometry import encode_mask
 from transforms.images.decoder import resize_image
 
 SIZE = (64, 48)
-
-
-def draw(path, seed, size, exif=1):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (size[1], size[0], 3)
-    pixels = np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
-    about = Image.Exif()
-    about[0x0112] = exif
-    Image.fromarray(pixels).save(path, exif=about)
 
 
 def thing(number, image, category, box, **more):
@@ -45,7 +37,9 @@ def world(tmp_path_factory, tiny_bundle):
     """
     root = tmp_path_factory.mktemp("world")
     for seed, name in enumerate("abcd"):
-        draw(root / "in" / f"{name}.png", seed, SIZE, exif=6 if name == "b" else 1)
+        draw(
+            root / "in" / f"{name}.png", seed, SIZE, orientation=6 if name == "b" else 1
+        )
     for seed, name in enumerate("stu"):
         draw(root / "art" / f"{name}.png", 10 + seed, (40, 40))
     mask = np.zeros((48, 64), np.uint8)

@@ -17,7 +17,7 @@ from PIL import Image
 from model.adain.stylizer import to_uint8
 from model.bundle import RULER_BUNDLE, load_bundle
 from pipelines.command.lock import only_run
-from transforms.inputs import listing
+from transforms.inputs import listed
 from transforms.storage import parts
 from transforms.storage.folder import OutputFolder
 
@@ -49,7 +49,7 @@ def test_sample_is_the_same_map_for_any_listing(
     status, _, err = run(*flags)
     assert status == 0
     assert "6 cells = 6 done + 0 kept + 0 failed" in err
-    written = listing.Listing.write
+    written = listed.Listing.write
 
     def shuffled(self, output, name):
         lines = self._file.seek(0) or list(self._file)
@@ -59,7 +59,7 @@ def test_sample_is_the_same_map_for_any_listing(
         return written(self, output, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(listing.Listing, "write", shuffled)
+        patch.setattr(listed.Listing, "write", shuffled)
         run(*flags, output="shuffled")
     assert files_of(inputs / "shuffled") == files_of(inputs / "out")
     status, _, err = run(*flags[:4], "--seed", "4")

@@ -10,9 +10,10 @@ from apache_beam import Map
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.annotations.tfds_source import ReadTfdsImages, TfdsRoot
+from transforms.annotations.records.tfds_root import TfdsRoot
+from transforms.annotations.tfds_source import ReadTfdsImages
 from transforms.images.decoder import decode_image
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 
 SPLITS = {"train": 3, "test": 1}
 

@@ -12,7 +12,7 @@ from transforms.storage.files import read_file
 from transforms.storage.segments import SegmentWriter
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> DatasetSettings:
     return DatasetSettings(
         name="tiny",

@@ -1,7 +1,5 @@
 """Each source is a record in a spill file, a rejected row, or passed over."""
 
-import json
-
 import apache_beam as beam
 import numpy as np
 from apache_beam.testing import test_pipeline
@@ -13,14 +11,14 @@ from transforms.ingest import prepare
 from transforms.ingest.prepare import PrepareImages, prepare_image
 from transforms.storage.files import open_file
 from transforms.storage.parts import stable_part
-from transforms.storage.segments import merged_rows
+from transforms.storage.segments import merged_rows, unpack_row
 
 
 def row_of(record):
     """Return the row that waits before a record."""
     with open_file(record["path"]) as file:
         file.seek(record["offset"])
-        return json.loads(file.read(record["row_length"]))
+        return unpack_row(file.read(record["row_length"]))
 
 
 def told(shard_and_segment):

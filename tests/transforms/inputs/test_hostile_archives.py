@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from transforms.elements import ImageError, Reason
-from transforms.inputs.listing import Listing
+from transforms.inputs.listed import Listing
 from transforms.inputs.reading import list_images, read_image
 from transforms.inputs.roots import parse_inputs
 

@@ -11,7 +11,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import ImageRef
 from transforms.inputs import listed as module
-from transforms.inputs.listing import Listing, ReadListing
+from transforms.inputs.listed import Listing
+from transforms.inputs.listing import ReadListing
 from transforms.inputs.reading import read_image
 
 ODD_NAME = os.fsdecode(b"caf\xe9.jpg")  # Latin-1 on a UTF-8 system

@@ -1,14 +1,14 @@
 """Rows wait on disk by bucket, and come back sorted, whatever their number."""
 
-import json
 import tracemalloc
 
 import pytest
 
+from transforms.elements import ImageStatus
 from transforms.storage import segments
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
-from transforms.storage.segments import SegmentWriter, merged_rows
+from transforms.storage.segments import SegmentWriter, merged_rows, pack_row, unpack_row
 
 
 @pytest.fixture
@@ -56,7 +56,22 @@ def test_a_file_holds_several_buckets_and_each_knows_its_place(output):
     ((first,), (second,)) = found.values()
     assert first.path == second.path
     data = read_file(first.path)
-    assert json.loads(data[second.start : second.stop]) == {"key": "2"}
+    assert unpack_row(data[second.start + 4 : second.stop]) == {"key": "2"}
+
+
+def test_rows_keep_their_types_and_numbers_their_bits():
+    row = {
+        "key": "é\udcff",
+        "numbers": [0.1 + 0.2, 5e-324, -0.0, 2**63, -1],
+        "known": [True, False, None],
+        "inside": [{"map": b"\0\xff", "none": []}],
+    }
+    assert repr(unpack_row(pack_row(row))) == repr(row)
+
+
+def test_a_value_of_another_type_is_refused():
+    with pytest.raises(ValueError, match="unmarshallable"):
+        pack_row({"key": "a", "status": ImageStatus.ACCEPTED})
 
 
 def test_no_row_is_no_file(output):

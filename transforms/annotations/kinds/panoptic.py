@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import marshal
+import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from transforms.annotations.coco_objects import NO_ID, SegmentCategory, id_of
+from transforms.annotations.json_stream import OddJsonError, open_json
 from transforms.annotations.label_maps import Segment
-from transforms.storage.text import read_text, shown
+from transforms.storage.text import shown
 
 _KNOWN: Final = frozenset({"id", "category_id", "area", "bbox", "iscrowd"})
 
@@ -15,8 +19,27 @@ _KNOWN: Final = frozenset({"id", "category_id", "area", "bbox", "iscrowd"})
 _MOST_ID: Final = 256**3
 
 
+_EXPECTED: Final = (
+    "a COCO panoptic file: it needs `images`, `categories`, and `annotations` with "
+    "`image_id`, `file_name` and `segments_info`"
+)
+
+# The last image of an id is the one that is meant.
+_TABLES: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+DROP TABLE IF EXISTS images;
+DROP TABLE IF EXISTS annotations;
+CREATE TABLE images (id INTEGER PRIMARY KEY, name TEXT);
+CREATE TABLE annotations (about INTEGER, data BLOB);
+"""
+
+
 class PanopticFile:
     """What a panoptic file says.
+
+    It is read piece by piece, and waits in a database on disk without a name, which
+    goes with this object: a file of any size takes little memory.
 
     Attributes:
         categories: The classes of segments, by id.
@@ -30,30 +53,49 @@ class PanopticFile:
             path: Path or URL of `panoptic_*.json`.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or the disk is full.
             ValueError: It is no such file.
         """
-        try:
-            content = json.loads(read_text(path))
-            self.categories = _categories(content["categories"])
-            self._names = {
-                id_of(image["id"]): str(image["file_name"])
-                for image in content["images"]
-            }
-            self._annotations = content["annotations"]
-            for annotation in self._annotations:
-                _ = annotation["image_id"], annotation["file_name"]
-                _ = annotation["segments_info"]
-        except (KeyError, TypeError, AttributeError) as error:
-            found = f"no {error}" if isinstance(error, KeyError) else "other types"
-            raise ValueError(
-                f"{path} is not a COCO panoptic file: it needs `images`, `categories`, "
-                "and `annotations` with `image_id`, `file_name` and `segments_info` "
-                f"(found {found})"
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: {error}") from error
+        self.categories: tuple[SegmentCategory, ...] = ()
         self.strays: list[str] = []
+        self._data = sqlite3.connect("", check_same_thread=False)
+        try:
+            try:
+                self._read(path, odd=False)
+            except OddJsonError:
+                self._read(path, odd=True)
+        except sqlite3.OperationalError as error:
+            raise OSError(
+                f"the index of {path} cannot be written to {tempfile.gettempdir()}: "
+                f"{error}"
+            ) from error
+
+    def __del__(self) -> None:
+        self._data.close()
+
+    def _read(self, path: str, odd: bool) -> None:
+        self._data.executescript(_TABLES)
+        categories = []
+        with open_json(path, odd, _EXPECTED) as file:
+            for name, entry in file.entries():
+                if name == "images":
+                    self._data.execute(
+                        "REPLACE INTO images VALUES (?, ?)",
+                        (id_of(entry["id"]), str(entry["file_name"])),
+                    )
+                elif name == "annotations":
+                    needed = ("image_id", "file_name", "segments_info")
+                    about = {field: entry[field] for field in needed}
+                    self._data.execute(
+                        "INSERT INTO annotations VALUES (?, ?)",
+                        (id_of(entry["image_id"]), marshal.dumps(about)),
+                    )
+                elif name == "categories":
+                    categories.append(entry)
+            for name in ("images", "categories", "annotations"):
+                if name not in file.lists:
+                    raise KeyError(name)
+            self.categories = _categories(categories)
 
     def entries(self) -> Iterator[tuple[str, str, list[Segment], list[str]]]:
         """Yield the image's file name, the map's, segments, and what is wrong.
@@ -61,10 +103,14 @@ class PanopticFile:
         A segment of an unknown class has the class -1, and a note.
         """
         seen = set()
-        for annotation in self._annotations:
-            identifier = id_of(annotation["image_id"])
+        found = self._data.execute(
+            "SELECT about, data, name FROM annotations LEFT JOIN images ON id = about "
+            "ORDER BY annotations.rowid"
+        )
+        for identifier, data, name in found:
+            annotation = marshal.loads(data)
             segments, wrong = self._segments(annotation["segments_info"])
-            if identifier == NO_ID or identifier not in self._names:
+            if identifier == NO_ID or name is None:
                 count = 1 + len(segments) + len(wrong)
                 given = shown(annotation["image_id"])
                 self.strays += [f"the panoptic file has no image {given}"] * count
@@ -74,8 +120,7 @@ class PanopticFile:
                 self.strays += [f"image {identifier} has two panoptic maps"] * count
                 continue
             seen.add(identifier)
-            map_name = str(annotation["file_name"])
-            yield self._names[identifier], map_name, segments, wrong
+            yield name, str(annotation["file_name"]), segments, wrong
 
     def _segments(self, infos: Any) -> tuple[list[Segment], list[str]]:
         found: dict[int, Segment] = {}

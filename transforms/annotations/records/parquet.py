@@ -25,8 +25,6 @@ from transforms.inputs.shards import find_shards
 from transforms.storage.files import open_file
 from transforms.storage.text import shown
 
-SCHEME: Final = "parquet:"
-
 _PICTURES: Final = ("image", "img", "picture", "photo", "jpg", "png", "jpeg", "webp")
 _MASKS: Final = ("mask", "label", "annotation", "segmentation", "seg")
 

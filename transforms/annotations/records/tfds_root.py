@@ -5,11 +5,9 @@ TensorFlow is imported late.
 
 import dataclasses
 import os
-from typing import Any, Final
+from typing import Any
 
 from transforms.inputs.listed import Listing
-
-SCHEME: Final = "tfds:"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

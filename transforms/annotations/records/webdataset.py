@@ -26,8 +26,6 @@ from transforms.inputs.shards import find_shards
 from transforms.storage.files import open_file
 from transforms.storage.text import decode_text, shown
 
-SCHEME: Final = "webdataset:"
-
 _PICTURES: Final = (
     *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"),
     *("avif", "heic", "heif", "jxl", "jp2", "ppm", "pgm", "pbm", "pnm", "psd"),

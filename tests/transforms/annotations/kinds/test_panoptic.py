@@ -1,9 +1,12 @@
 """COCO's panoptic JSON: segments by image, and what is wrong with others."""
 
 import json
+import math
+import tracemalloc
 
 import pytest
 
+from transforms.annotations import json_stream
 from transforms.annotations.kinds.panoptic import PanopticFile, segment_info
 
 GOOD = {
@@ -53,6 +56,37 @@ def test_segments_are_told_and_what_is_wrong_is_counted(tmp_path):
         "iscrowd": 1,
         "score": 0.5,
     }
+
+
+def test_lists_may_come_in_any_order_and_numbers_that_json_has_not(tmp_path):
+    path = tmp_path / "p.json"
+    content = {"annotations": [annotation(2, (7, 3, {"score": math.nan}))]}
+    path.write_bytes(
+        b"\xef\xbb\xbf" + json.dumps({**content, **GOOD | content}).encode()
+    )
+    ((image, _, (segment,), wrong),) = PanopticFile(str(path)).entries()
+    assert (image, segment.category, wrong) == ("b.jpg", "sky", [])
+    assert json.loads(segment.more) == {"score": "NaN"}
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_stream, "_PIECE", 1 << 12)
+
+    def peak(count):
+        segments = [(number, 3, {"area": number}) for number in range(1, 40)]
+        images = [{"id": n, "file_name": f"{n}.jpg"} for n in range(count)]
+        found = [annotation(n, *segments) for n in range(count)]
+        path = write(tmp_path, images=images, annotations=found)
+        del images, found
+        tracemalloc.start()
+        file = PanopticFile(path)
+        assert sum(len(segments) for _, _, segments, _ in file.entries()) == 39 * count
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return held
+
+    peak(10)
+    assert peak(200) < 1.3 * peak(50)
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,20 @@
 """Data sets of records and of our own in a bucket of a real server of its kind."""
 
+import functools
 import io
 import json
 import tarfile
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+import small_pictures
 
 from pipelines import cli
 from pipelines.command.inputs import list_pictures
 from transforms.inputs.reading import read_image
 from transforms.storage.folder import OutputFolder
 
-
-def picture(seed):
-    pixels = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+picture = functools.partial(small_pictures.png_of, size=(48, 40))
 
 
 def write_shards(folder):

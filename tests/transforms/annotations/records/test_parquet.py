@@ -1,5 +1,6 @@
 """Parquet of pictures, as `datasets` writes it and as it should not be."""
 
+import functools
 import io
 import json
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import small_pictures
 from PIL import Image
 
 from transforms.annotations.annotation_index import AnnotationIndex
@@ -15,12 +17,7 @@ from transforms.annotations.records.record_set import RecordSet
 from transforms.elements import ImageError, Reason
 from transforms.inputs.reading import read_image
 
-
-def picture(seed):
-    pixels = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+picture = functools.partial(small_pictures.png_of, size=(48, 40))
 
 
 def write(path, columns, features=None, **more):
