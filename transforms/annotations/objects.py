@@ -75,12 +75,20 @@ class ImageObject:
 
     def to_row(self) -> dict[str, Any]:
         """Return the object as a value of the column `objects`, and as JSON."""
+        # Field by field, as below: a set has millions of objects.
         return {
-            **{name: getattr(self, name) for name in _FIELDS},
+            "id": self.id,
+            "category": self.category,
+            "category_id": self.category_id,
             "box": list(self.box),
+            "area": self.area,
+            "crowd": self.crowd,
             "polygons": [list(polygon) for polygon in self.polygons],
+            "mask": self.mask,
             "keypoints": list(self.keypoints),
             "parts": [{"name": p.name, "box": list(p.box)} for p in self.parts],
+            "more": self.more,
+            "note": self.note,
         }
 
     @classmethod
@@ -88,13 +96,18 @@ class ImageObject:
         """Return the object that `to_row` made a row of."""
         parts = [Part(part["name"], _box(part)) for part in row.get("parts") or ()]
         return cls(
-            **{
-                **{name: row[name] for name in _FIELDS if name in row},
-                "box": _box(row),
-                "polygons": tuple(map(tuple, row["polygons"])),
-                "keypoints": tuple(row["keypoints"]),
-                "parts": tuple(parts),
-            }
+            row["id"],
+            row["category"],
+            row["category_id"],
+            _box(row),
+            row["area"],
+            row.get("crowd", False),
+            tuple(map(tuple, row["polygons"])),
+            row.get("mask", ""),
+            tuple(row["keypoints"]),
+            tuple(parts),
+            row.get("more", ""),
+            row.get("note", ""),
         )
 
     def to_coco(self, height: int, width: int) -> dict[str, Any]:
@@ -126,9 +139,6 @@ class ImageObject:
 def _box(row: Mapping[str, Any]) -> Box:
     left, top, width, height = row["box"]
     return left, top, width, height
-
-
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(ImageObject))
 
 
 def more_of(annotation: Mapping[str, Any]) -> str:

@@ -33,6 +33,9 @@ _OPEN_SPILLS: Final = 64
 # Beside the picture, where there are any.
 _MAP_OFFSETS: Final = ("mask_offset", "panoptic_offset")
 
+# A journal lives no longer than its job, and is not read where that ends well.
+_QUICK: Final = {"compression": "none", "use_dictionary": False}
+
 _NO_PLACE: Final = {
     "record_index": None,
     "byte_offset": None,
@@ -228,6 +231,7 @@ def write_shard(
             output,
             table.journal_name(shard, lease=output.lease),
             table.written_schema,
+            **_QUICK,
         ) as journal,
         output.create(shard) as file,
     ):

@@ -194,19 +194,25 @@ class RowWriter:
 
 @contextlib.contextmanager
 def writing_rows(
-    output: OutputFolder, name: str, schema: pa.Schema
+    output: OutputFolder, name: str, schema: pa.Schema, **settings: Any
 ) -> Iterator[RowWriter]:
     """Open a Parquet file for rows that need not be in memory together.
 
     Equal rows give the bytes that `write_table` gives. The file gets its name only when
     the block succeeds.
 
+    Args:
+        output: Where to.
+        name: Name of the file.
+        schema: Schema of the rows.
+        settings: Other ones than those of `write_table`, as `sealed_writer` takes them.
+
     Raises:
         OSError: The file cannot be written; nothing is left under `name`.
     """
     with (
         output.create(name) as file,
-        sealed_writer(file, schema) as writer,
+        sealed_writer(file, schema, **settings) as writer,
     ):
         rows = RowWriter(writer, schema)
         yield rows
