@@ -154,7 +154,14 @@ def test_no_path_of_anybodys_machine(path: pathlib.Path) -> None:
 
 PYTHON = sorted(
     path
-    for folder in ("model", "transforms", "pipelines", "tests", "examples")
+    for folder in (
+        "model",
+        "transforms",
+        "pipelines",
+        "stylebeam",
+        "tests",
+        "examples",
+    )
     for path in (ROOT / folder).rglob("*.py")
 )
 INFRA = sorted(
@@ -167,7 +174,8 @@ BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 # A path with a placeholder behind it (`pipelines/<command>`) is none.
 _PATH = re.compile(
     r"(?<![\w./<-])"
-    r"((?:model|transforms|pipelines|tests|docs|infra|examples|benchmarks)/[\w./-]*\w)"
+    r"((?:model|transforms|pipelines|stylebeam|tests|docs|infra|examples|benchmarks)"
+    r"/[\w./-]*\w)"
     r"(?!\w*[<*{…])"
 )
 _DOTTED = re.compile(r"(?<![\w./-])((?:model|transforms|pipelines)(?:\.[A-Za-z_]\w*)+)")
