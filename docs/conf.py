@@ -1,4 +1,4 @@
-"""The site: pages and tutorials of docs/, built by `make site`, every warning an error."""
+"""The site: what `make site` builds of docs/, every warning an error."""
 
 import os
 import pathlib

@@ -93,7 +93,7 @@ def stylize(
 
     Args:
         contents: Photographs: folders with all below, globs, files, archives.
-        styles: Paintings, as places of pictures.
+        styles: Paintings: folders, globs, files, archives.
         output: Folder, or gs:// or s3:// URL, for everything made.
         beam_flags: Flags of Beam as they are typed: `["--direct_num_workers=2"]`.
         **options: Flags of the command with underscores: `alpha=[0.5, 1]`,

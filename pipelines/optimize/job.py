@@ -48,7 +48,7 @@ class OptimizePlan:
 
     Attributes:
         contents: The contents, as listed.
-        styles: The styles, likewise.
+        styles: The styles, as listed.
         settings: What is run on every content and style.
         run_count: How many runs that is at most.
         vgg: The network.
