@@ -116,7 +116,10 @@ _PATH = re.compile(
     r"/[\w./-]*\w)"
     r"(?!\w*[<*{…])"
 )
-_DOTTED = re.compile(r"(?<![\w./-])((?:model|transforms|pipelines)(?:\.[A-Za-z_]\w*)+)")
+# `model.py` is a file of somebody.
+_DOTTED = re.compile(
+    r"(?<![\w./-])(?!model\.py\b)((?:model|transforms|pipelines)(?:\.[A-Za-z_]\w*)+)"
+)
 
 
 def prose_of(path: pathlib.Path) -> str:

@@ -28,7 +28,7 @@ def test_form_in_a_text_is_found(text: str, faults: int) -> None:
     [
         ('"""Of a bundle."""', 1),
         ('def f():\n    """Return it.\n\n    Args:\n        a: Of it.\n    """', 5),
-        ('class A:\n    """It.\n\n    Attributes:\n        b: Likewise.\n    """', 5),
+        ('class A:\n    """It.\n\n    Attributes:\n        b: Of it.\n    """', 5),
         ("# Likewise here.", 1),
         ('def f():\n    """Return what is of which kind, and whose name."""', 2),
     ],
