@@ -26,7 +26,8 @@ from pipelines import cli
 SMALL = {
     "optimize": ["--steps", "2", "--size", "64", "--snapshots", "1"],
     "visualize": ["--size", "64"],
-    "train": ["--steps", "2", "--crop", "32", "--batch-size", "2"],
+    # A network of its own would be normalised over photographs, more than are here.
+    "train": ["--steps", "2", "--crop", "32", "--batch-size", "2", "--init", "default"],
     "evaluate": ["--size", "64"],
     # Of so few pictures the usual share may leave none to judge by.
     "ingest": ["--val-fraction", "0.5"],
