@@ -112,7 +112,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 # A path with a placeholder behind it (`pipelines/<command>`) is none.
 _PATH = re.compile(
     r"(?<![\w./<-])"
-    r"((?:model|transforms|pipelines|stylebeam|tests|docs|infra|examples|benchmarks)"
+    r"((?:model|transforms|pipelines|tests|docs|infra|examples|benchmarks)"
     r"/[\w./-]*\w)"
     r"(?!\w*[<*{…])"
 )
