@@ -138,7 +138,7 @@ def tree(tmp_path_factory) -> pathlib.Path:
         *("pets/train/cat/1.png", "pets/train/dog/2.png", "pets/val/cat/3.png"),
         *(f"wikiart/Cubism/juan-gris_guitar-{number}.jpg" for number in range(6)),
         *(f"train2014/COCO_{number}.jpg" for number in range(6)),
-        "train2017/1.jpg",
+        *("train2017/1.jpg", "in/1.jpg"),
         *("folder/a.jpg", "folder/b.jpg"),
     ):
         draw(name)
