@@ -42,7 +42,8 @@ def vgg_weights(
         FileNotFoundError: `source` is not there.
         ValueError: The file has not the weights of this network.
     """
-    return vgg_layers(network), _loaded(network, source and os.fspath(source))
+    path = None if source is None else os.fspath(source)
+    return vgg_layers(network), _loaded(network, path)
 
 
 @functools.lru_cache(maxsize=1)
