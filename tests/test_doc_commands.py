@@ -243,8 +243,8 @@ def _small(words: list[str]) -> list[str]:
     return SMALL.get(words[0], [])
 
 
-# Their commands follow one another; those of other documents are alternatives, each in
-# a fresh copy of the tree. They make what is named here, which must not be there before.
+# Their commands follow one another; those of other documents are alternatives, each
+# in a fresh copy of the tree. They make what is named here, so it must not be there.
 SEQUENCES = {"README.md": ["data", "grid"], "docs/train.md": ["data", "W", "BUNDLE"]}
 
 
