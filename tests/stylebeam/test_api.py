@@ -68,12 +68,14 @@ def test_public_names_come_when_asked_for() -> None:
 
 
 class TestStylize:
+    @pytest.mark.slow
     def test_rows_are_those_of_the_manifest(self, grid) -> None:
         table = pq.read_table(f"{grid.folder}/manifest").to_pylist()
 
         assert list(grid.rows()) == table
         assert grid.counts["cells_done"] == 1
 
+    @pytest.mark.slow
     def test_stylizer_makes_the_picture_of_the_job(self, grid, painted) -> None:
         (row,) = grid.rows()
         with Image.open(f"{grid.folder}/{row['path']}") as written:
