@@ -9,8 +9,8 @@ NETWORK ?= vgg16
 WEIGHTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo course site format lint types prose check test test-slow test-docs test-faults engines \
-  test-engines test-engines-all test-airflow prism golden docs
+.PHONY: help install demo course site format lint types prose check test test-docs \
+  test-slow test-faults engines test-engines test-engines-all test-airflow prism golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
