@@ -44,7 +44,7 @@ demo: $(VENV)/.demo-installed ## one photograph in 25 styles; prints the gallery
 
 course: $(VENV)/.docs-installed ## every figure of the course on one page; minutes
 	$(BIN)/python examples/course.py --output $(COURSE) --network $(NETWORK) \
-	  $(if $(WEIGHTS),--weights $(WEIGHTS))
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)')
 
 site: $(VENV)/.docs-installed ## build/site: docs/ with its notebooks run; minutes
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d build/doctrees \
