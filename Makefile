@@ -3,10 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+COURSE ?= course
+# The course's network, which is not packaged: make course NETWORK=vgg19 WEIGHTS=FILE
+NETWORK ?= vgg16
+WEIGHTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults engines \
-  test-engines test-engines-all test-airflow prism golden docs
+.PHONY: help install demo course site format lint types prose check test test-docs \
+  test-slow test-faults engines test-engines test-engines-all test-airflow prism golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -29,10 +33,22 @@ $(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable ".[demo,dev]"
 	@touch $@ $(VENV)/.demo-installed
 
+$(VENV)/.docs-installed: $(VENV)/.dev-installed
+	$(BIN)/pip install --quiet --editable ".[demo,dev,docs]"
+	@touch $@
+
 install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
 
 demo: $(VENV)/.demo-installed ## one photograph in 25 styles; prints the gallery's path
 	$(BIN)/python examples/demo.py --output $(DEMO)
+
+course: $(VENV)/.docs-installed ## every figure of the course on one page; minutes
+	$(BIN)/python examples/course.py --output $(COURSE) --network $(NETWORK) \
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+
+site: $(VENV)/.docs-installed ## build/site: docs/ with its notebooks run; minutes
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d build/doctrees \
+	  docs build/site
 
 format: $(VENV)/.dev-installed ## rewrite the code in the house style
 	$(BIN)/ruff format .
@@ -46,13 +62,20 @@ lint: $(VENV)/.dev-installed ## style and import contracts
 types: $(VENV)/.dev-installed ## mypy, strict
 	$(BIN)/mypy
 
-check: lint types ## what pre-commit and CI check
+prose: $(VENV)/.dev-installed ## spelling, links between pages, forms we do not write
+	$(BIN)/codespell
+	$(BIN)/python tests/check_prose.py
+
+check: lint types prose ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -n auto -m "not slow and not faults and not engines"
+	$(BIN)/pytest -n auto -m "not slow and not faults and not engines and not docs"
+
+test-docs: $(VENV)/.docs-installed ## every command of the docs, the page of the course
+	$(BIN)/pytest -n auto -m docs
 
 test-slow: $(VENV)/.dev-installed ## the slow tests only
-	$(BIN)/pytest -n auto -m "slow and not faults and not engines"
+	$(BIN)/pytest -n auto -m "slow and not faults and not engines and not docs"
 
 # Storage that fails and functions that crash on purpose, preloaded into a process.
 build/faults.so: tests/faults/storage_shim.c tests/faults/return_hook.c

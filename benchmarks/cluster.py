@@ -42,7 +42,7 @@ def job_seconds(
     Args:
         root: Folder of the inputs and outputs.
         name: Name of the output.
-        flags: Of Beam.
+        flags: Flags of Beam.
         only: Glob of the contents and styles; empty for all.
     """
     command = [sys.executable, "-m", "pipelines", "stylize", "--bundle", "default"]

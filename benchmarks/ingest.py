@@ -50,7 +50,7 @@ class Sample(NamedTuple):
 
     Attributes:
         seconds: On the clock, without start-up.
-        cpu: Of all its processes, with start-up.
+        cpu: Processor time of all its processes, with start-up.
     """
 
     seconds: float

@@ -257,8 +257,8 @@ def job_seconds(bundle: str, precision: str, contents: int, styles: int) -> Any:
     """Return seconds a cell of the running job, and CPU seconds of the whole job.
 
     Args:
-        bundle: Of the networks.
-        precision: Of the convolutions.
+        bundle: Bundle of the networks.
+        precision: Type of the convolutions.
         contents: How many photographs.
         styles: How many styles; 0 for one of its own for each photograph.
     """

@@ -45,7 +45,7 @@ class Cost(NamedTuple):
 
     Attributes:
         seconds: On the clock.
-        cpu: Of all its processes.
+        cpu: Processor time of all its processes.
         launcher: Peak memory of the launcher in MB.
         worker: Peak memory of the largest worker process; that of the launcher where it
             works itself.

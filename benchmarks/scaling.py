@@ -70,12 +70,15 @@ class Stages(NamedTuple):
     """CPU seconds of each stage.
 
     Attributes:
-        alone: Of a process that is launcher and worker in one, whatever it does.
-        launch: Of a launcher with other workers, whatever they do.
-        start: Of such a worker, before its first picture: imports, networks, tracing.
+        alone: Seconds of a process that is launcher and worker in one, whatever it
+            does.
+        launch: Seconds of a launcher with other workers, whatever they do.
+        start: Seconds of such a worker, before its first picture: imports, networks,
+            tracing.
         picture: A style or a content, read and encoded.
         cell: A cell, painted and written.
-        told: Of a launcher with other workers, a cell: plan, references, counts.
+        told: Seconds of a launcher with other workers, a cell: plan, references,
+            counts.
     """
 
     alone: float
@@ -91,7 +94,7 @@ class Replay(NamedTuple):
 
     Attributes:
         seconds: From the start of the launcher to its end.
-        worked: Of all processes.
+        worked: Seconds of all processes.
         busiest: CPU seconds of the busiest worker.
         busy: CPU seconds of each worker.
         limits: Seconds of the way from start to end, by what they were spent on.

@@ -176,7 +176,7 @@ class Bundle:
 
     @property
     def decoder(self) -> Arrays:
-        """The decoder's weights, likewise."""
+        """The decoder's weights by name, read anew each time."""
         return read_npz(self.files["decoder.npz"])
 
     def save(self, folder: str | pathlib.Path) -> None:

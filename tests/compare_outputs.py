@@ -187,7 +187,7 @@ def comparable(name: str, data: bytes, pages: str = "bytes") -> bytes | None:
     """Return what is compared of a file; None where nothing is.
 
     Args:
-        name: Of the file, relative to the folder of the runs.
+        name: Name of the file, relative to the folder of the runs.
         data: Its bytes.
         pages: `bytes`, or `rows`: of pages only their rows and pictures, between two
             revisions whose pages look different.
@@ -204,8 +204,8 @@ def tree(folder: pathlib.Path, *names: str, pages: str = "bytes") -> dict[str, s
     """Return the sha256 of what is compared of each file in some folders.
 
     Args:
-        folder: Of the runs; the paths are relative to it.
-        names: Of folders inside it.
+        folder: Folder of the runs; the paths are relative to it.
+        names: Names of folders inside it.
         pages: How pages are compared, as in `comparable`.
     """
     found = {}

@@ -46,7 +46,7 @@ class Emulator:
     """A server that runs, behind its proxy.
 
     Attributes:
-        scheme: Of its URLs: `gs` or `s3`.
+        scheme: Scheme of its URLs: `gs` or `s3`.
         address: `http://127.0.0.1:PORT` of the proxy.
         upstream: `http://127.0.0.1:PORT` of the server itself, without faults.
         environment: What leads clients of a process to it.

@@ -156,7 +156,7 @@ class FaultProxy:
         """Draw a fault for a share of the requests, in their order.
 
         Args:
-            seed: Of the drawing.
+            seed: Seed of the drawing.
             rate: Share of the requests, in [0, 1].
             faults: Each as likely as another.
         """

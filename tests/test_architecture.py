@@ -17,7 +17,7 @@ import model
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-PACKAGES = ("model", "pipelines", "transforms")
+PACKAGES = ("model", "pipelines", "stylebeam", "transforms")
 
 LINT_IMPORTS = pathlib.Path(sysconfig.get_path("scripts"), "lint-imports")
 
@@ -130,6 +130,12 @@ class TestImportCost:
         with pytest.raises(AttributeError, match="has no attribute 'stylizer_of_cats'"):
             _ = model.stylizer_of_cats
 
+    def test_jobs_of_a_notebook_import_no_package_with_a_common_name(self) -> None:
+        # A notebook may have a `model.py` beside it.
+        modules = modules_after("import stylebeam\nstylebeam.stylize")
+
+        assert not modules & {"model", "transforms", "pipelines"}
+
     def test_launcher_of_a_job_imports_no_tensorflow(self) -> None:
         assert "tensorflow" not in modules_after("import pipelines.stylize.job")
 
@@ -168,6 +174,7 @@ class TestContracts:
             ("model/bad.py", "import apache_beam", "model knows nothing of Beam"),
             ("model/bad.py", "import transforms", "pipelines -> transforms -> model"),
             ("transforms/bad.py", "import pipelines", "transforms -> model"),
+            ("pipelines/bad.py", "import stylebeam.jobs", "stylebeam -> pipelines"),
             ("model/networks/bad.py", "import model.adain.losses", "rooms of model"),
             ("model/gatys/bad.py", "import model.training", "rooms of model"),
             ("model/bad.py", "", "rooms of model"),

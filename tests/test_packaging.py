@@ -23,13 +23,15 @@ SHIPPED: set[str] = {
     ),
     "pipelines/__main__.py",
     "pipelines/py.typed",
+    "stylebeam/__init__.py",
+    "stylebeam/py.typed",
     "transforms/py.typed",
     *(
         f"transforms/pages/templates/{path.name}"
         for path in (ROOT / "transforms" / "pages" / "templates").iterdir()
     ),
 }
-PACKAGES = {"model", "pipelines", "transforms"}
+PACKAGES = {"model", "pipelines", "stylebeam", "transforms"}
 
 # Run in a folder of its own with the installed files alone on the path.
 USE = """
@@ -37,12 +39,13 @@ import pathlib, sys
 from model.bundle import load_bundle
 from model.networks.weights import load_vgg_weights
 from transforms.stylize.gallery import index_html
-import model, pipelines.stylize, transforms
-for package in (model, pipelines, transforms):
+import model, pipelines.stylize, stylebeam, transforms
+for package in (model, pipelines, stylebeam, transforms):
     assert pathlib.Path(package.__file__).is_relative_to(sys.argv[1]), package
 assert load_bundle().bundle_id != load_bundle("paper").bundle_id
 assert len(load_vgg_weights("vgg16")) == 26
 assert b"<html" in index_html("title", "bundle", [])
+assert stylebeam.Stylizer.__module__ == "stylebeam.stylizing"
 """
 
 

@@ -191,8 +191,8 @@ def paint_over(
         reference: float32 [height, width, 3], what is depicted.
         angles: float32 [height, width], directions in radians.
         spacing: Distance between strokes in pixels.
-        length: Of a stroke; each differs by up to 40 %.
-        width: Of a stroke; each differs by up to 30 %.
+        length: Length of a stroke; each differs by up to 40 %.
+        width: Width of a stroke; each differs by up to 30 %.
         jitter: How much a stroke's colour departs from the reference.
         wander: How much its direction departs, in radians.
         where: Optional [height, width] probability that a stroke is laid.

@@ -75,9 +75,9 @@ def adain_line(
 
     Args:
         mean: mu(x), float32 `[batch or 1, channels]`.
-        std: sigma(x), likewise.
+        std: sigma(x), float32 `[batch or 1, channels]`.
         style_mean: mu(y), float32 `[batch, channels]`.
-        style_std: sigma(y), likewise.
+        style_std: sigma(y), float32 `[batch, channels]`.
         alpha: Strength, a scalar or `[batch]`.
 
     Returns:

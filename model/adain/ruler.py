@@ -43,10 +43,10 @@ class Measurement:
 
     Attributes:
         content_loss: mean((f(T) − t)²) at the deepest tap.
-        style_losses: Of each tap; none where no style was asked for.
+        style_losses: Style loss of each tap; none where no style was asked for.
         ssim: Structural similarity of the result to the content, in [-1, 1].
         rmse: Root mean square difference to the content, in grey levels of 255.
-        mae: Mean absolute difference to the content, likewise.
+        mae: Mean absolute difference to the content, in grey levels of 255.
         photo_loss: mean((f(T) − f(c))²) at the deepest tap: against the photograph
             itself, fair to pictures that were made without AdaIN.
     """
@@ -78,8 +78,8 @@ class Seen:
         masks: Its regions; None for one of all.
         deepest: `[1, h, w, channels]` at the deepest tap; None where the picture is
             too large and each tile is encoded when it is needed.
-        moments: Of every tap, region by region.
-        shares: Of each region in the picture, which add up to 1.
+        moments: Moments of every tap, region by region.
+        shares: Share of each region in the picture, which add up to 1.
     """
 
     image: Pictures
@@ -94,7 +94,7 @@ class Goal:
     """What a picture should look like, region by region.
 
     Attributes:
-        moments: Of the style of each region, at every tap.
+        moments: Moments of the style of each region, at every tap.
         alpha: Strength in [0, 1]; a scalar or `[regions]`.
         styled: Whether each region has a style; None for all. The others should stay
             as the content is, and have strength 0.
@@ -125,7 +125,7 @@ class Ruler:
     Args:
         bundle: Whose encoder it is: that of `model.bundle.RULER_BUNDLE`, to be
             comparable.
-        precision: Of the convolutions.
+        precision: Type of the convolutions.
         max_tile_pixels: Larger pictures are measured in tiles, halo included.
     """
 

@@ -51,9 +51,9 @@ class Content:
 
     Attributes:
         images: The padded pictures, as given.
-        maps: Of each tap, `[batch, h, w, map channels]`, on the padded picture; None
-            where it is too large and each tile is encoded when it is needed.
-        mean: Of each channel that AdaIN aligns, float32 `[batch, channels]`.
+        maps: Maps of each tap, `[batch, h, w, map channels]`, on the padded picture;
+            None where it is too large and each tile is encoded when it is needed.
+        mean: Mean of each channel that AdaIN aligns, float32 `[batch, channels]`.
         std: Standard deviation of the same, float32 `[batch, channels]`.
         height: Height of the picture in pixels, before padding.
         width: Width of the picture in pixels, before padding.
@@ -78,7 +78,7 @@ class Stylizer:
 
     Args:
         bundle: What to build.
-        precision: Of the convolutions; all else is float32 always.
+        precision: Type of the convolutions; all else is float32 always.
         max_tile_pixels: Larger pictures are encoded and decoded in tiles of at most so
             many pixels, halo included; the result is the same. By default as many as
             `tile_pixels` allows the network.
@@ -270,7 +270,7 @@ class Stylizer:
 
         Args:
             content: RGB `[batch, height, width, 3]`, float32 in [0, 1] or uint8.
-            style: RGB `[batch, any height, any width, 3]`, likewise.
+            style: RGB `[batch, any height, any width, 3]`, float32 in [0, 1] or uint8.
             alpha: Strength in [0, 1]; a scalar or `[batch]`.
 
         Returns:

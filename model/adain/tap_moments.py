@@ -45,7 +45,7 @@ class TapMoments:
         """Return mean and biased variance, float64 `[batch, channels of all taps]`.
 
         Args:
-            maps: Of each tap, `[batch, h, w, map channels]`.
+            maps: Maps of each tap, `[batch, h, w, map channels]`.
         """
         found = []
         for features, projection in zip(maps, self._projections, strict=True):
@@ -64,7 +64,7 @@ class TapMoments:
         """Return weight, mean and biased variance of each region.
 
         Args:
-            maps: Of one picture, `[1, h, w, map channels]`.
+            maps: Maps of one picture, `[1, h, w, map channels]`.
             masks: float32 `[regions, h, w]` of each tap.
 
         Returns:

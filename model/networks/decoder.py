@@ -62,8 +62,8 @@ def build_decoder(
     Args:
         layers: Its convolutions.
         arrays: Their weights; freshly initialised when None (for training).
-        precision: Of weights and activations (mixed_bfloat16: of activations only);
-            the picture itself is float32.
+        precision: Type of weights and activations (mixed_bfloat16: of activations
+            only); the picture itself is float32.
 
     Returns:
         A model from `[batch, h, w, channels]` to float32 RGB
@@ -90,7 +90,7 @@ def fresh_weights(
 
     Args:
         layers: The convolutions.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     # The 4 keeps them apart from the draws of the data.
     rng = np.random.default_rng([seed, 4])

@@ -75,7 +75,7 @@ def build_encoder(
         layers: Its convolutions; the first takes 3 channels.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
         taps: Layers (poolings too) whose activations are wanted; the last by default.
-        precision: Of weights and activations.
+        precision: Type of weights and activations.
         name: Name of the Keras model.
 
     Returns:
@@ -115,7 +115,7 @@ def build_vgg(
             VGG-19) and the poolings between them.
         padding: `zero` is the network as it was trained, for looking inside; `reflect`
             leaves no dark rims in stylized pictures.
-        precision: Of weights and activations.
+        precision: Type of weights and activations.
 
     Returns:
         A frozen model, as `build_encoder`.

@@ -21,7 +21,7 @@ def narrow_layers(
 
     Args:
         layers: An encoder's convolutions.
-        channels: Of each block, the picture's end first.
+        channels: Channels of each block, the picture's end first.
 
     Raises:
         ValueError: There are not as many widths as blocks.
@@ -68,8 +68,8 @@ def family_member(
         decoder_channels: Widths of the decoder from its deepest block to the picture's,
             one fewer than the encoder has blocks; by default those of the encoder.
         tap_channels: Channels of a 1x1 projection at each tap; none without it.
-        tap_activation: Of these projections.
-        input_divisor: Of the encoder.
+        tap_activation: Activation of these projections.
+        input_divisor: Divisor of the encoder.
 
     Raises:
         ValueError: The parts do not fit one another.
@@ -146,7 +146,7 @@ def bundle_of_arrays(
         vgg: Whose encoder is taken where the arrays have none, and whose layer list is
             the encoder's in any case.
         about: What else bundle.json says.
-        tap_activation: Of the projections, which arrays do not tell.
+        tap_activation: Activation of the projections, which arrays do not tell.
 
     Raises:
         ValueError: The arrays are not of this kind, or do not fit one another.

@@ -53,7 +53,7 @@ def fast_encoder(
     Args:
         layers: Its convolutions; the first takes 3 channels.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
-        precision: Of weights and activations.
+        precision: Type of weights and activations.
         taps: Names of convolutions whose activations are wanted; none for the last.
         input_divisor: What the preprocessed picture is divided by.
 
@@ -100,8 +100,8 @@ class FastDecoder:
     Args:
         layers: Its convolutions; the last gives 3 channels.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`.
-        precision: Of weights and activations. The last bias, which holds the mean of
-            the picture, is added in float32.
+        precision: Type of weights and activations. The last bias, which holds the mean
+            of the picture, is added in float32.
         skips_to: The layers that something is added to.
 
     Raises:

@@ -66,9 +66,9 @@ def build_network(
         layers: The convolutions, in order.
         taps: Names of the layers whose output is wanted; the last layer when None.
         preprocessing: First layer, computed in float32.
-        precision: Of weights and features, save for the first and the last convolution
-            of an RGB picture, which stay in float32: they cost 1 % of the work and
-            hold the picture's own precision.
+        precision: Type of weights and features, save for the first and the last
+            convolution of an RGB picture, which stay in float32: they cost 1 % of the
+            work and hold the picture's own precision.
         name: Name of the Keras model.
 
     Returns:

@@ -28,7 +28,7 @@ def fast_level_encoder(
     Args:
         network: What it is made of.
         arrays: The encoder's weights and those of the taps' projections.
-        precision: Of weights and activations.
+        precision: Type of weights and activations.
 
     Returns:
         A function from float32 RGB `[batch, height, width, 3]` in [0, 1] to a list of
@@ -75,8 +75,8 @@ class LevelDecoder:
         network: What it is made of.
         encoder: The encoder's weights, for the taps' projections.
         decoder: The decoder's weights and the skips'.
-        precision: Of the decoder's convolutions; AdaIN and what is folded into it are
-            float32.
+        precision: Type of the decoder's convolutions; AdaIN and what is folded into it
+            are float32.
 
     Raises:
         ValueError: The arrays are not those of the layers.
@@ -119,7 +119,7 @@ class LevelDecoder:
         """Return float32 RGB `[styles, height, width, 3]`, not clipped.
 
         Args:
-            maps: Of one content for all the styles, or of one for each.
+            maps: Maps of one content for all the styles, or of one for each.
             scale: float32 `[styles, channels of all taps]`.
             shift: float32 of the same shape.
         """
@@ -146,7 +146,7 @@ class LevelDecoder:
         P (sum_r m_r (a_r p + d_r)) = sum_r m_r (P diag(a_r) p + P d_r).
 
         Args:
-            maps: Of one content.
+            maps: Maps of one content.
             masks: float32 `[regions, h, w]` of each tap, which add up to 1.
             scale: float32 `[regions, channels of all taps]`.
             shift: float32 of the same shape.

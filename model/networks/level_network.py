@@ -32,7 +32,7 @@ def build_level_encoder(
     Args:
         network: What it is made of.
         arrays: Its weights and those of the taps' projections.
-        precision: Of weights and activations.
+        precision: Type of weights and activations.
         trainable: Whether it learns.
 
     Returns:
@@ -75,7 +75,7 @@ def build_level_decoder(
     Args:
         network: What it is made of.
         arrays: Its weights and those of the skips; freshly initialised when None.
-        precision: Of weights and activations; the picture itself is float32.
+        precision: Type of weights and activations; the picture itself is float32.
 
     Returns:
         A model from a list of `[batch, h, w, channels]`, one a tap, or from the bare

@@ -18,8 +18,8 @@ def fold_upsampling(kernel: Kernel) -> Kernel:
     """Fold nearest x2 upsampling into a 3x3 kernel.
 
     Row 2i of the result sees rows i-1 (once) and i (twice) of the small features, row
-    2i-1 sees i-1 (twice) and i (once); columns likewise. So one 2x2 window gives the
-    four pixels around its centre.
+    2i-1 sees i-1 (twice) and i (once); so it is with columns. One 2x2 window then gives
+    the four pixels around its centre.
 
     Args:
         kernel: float64 `[3, 3, in, out]`.

@@ -100,8 +100,8 @@ def plan_tiles(
     what the whole picture gets too.
 
     Args:
-        height: Of the picture, a multiple of `align`.
-        width: Of the picture, a multiple of `align`.
+        height: Height of the picture, a multiple of `align`.
+        width: Width of the picture, a multiple of `align`.
         max_pixels: Most pixels of a tile, halo included.
         halo: Pixels around a tile that the network sees, a multiple of `align`.
         align: Where tiles may begin: the stride of the encoder.

@@ -188,7 +188,7 @@ def latest_weights(
     """Return what learnt up to the latest checkpoint that is whole, and its step.
 
     Args:
-        folder: Of the checkpoints.
+        folder: Folder of the checkpoints.
         start: What the training started from.
         encoder: Whether the encoder learnt too.
         averaged: Whether the training averaged its weights: then the averages.

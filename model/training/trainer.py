@@ -206,7 +206,7 @@ class Trainer:
 
         Args:
             content: float32 RGB `[batch, height, width, 3]` in [0, 1].
-            style: Of the same shape.
+            style: Paintings of that shape.
         """
         return self._losses_against(content, style, *self._look(content, style))
 

@@ -120,11 +120,11 @@ def _check_same(
     """Compare a version with that of each worker.
 
     Args:
-        client: Of the cluster.
-        name: Of what the version is.
+        client: Client of the cluster.
+        name: Name of what the version is.
         ours: Version here.
         function: One of Python's own: a worker may not have our code.
-        arguments: Of the function.
+        arguments: Arguments of the function.
     """
     found = client.run(function, *arguments, on_error="return")
     for worker, theirs in sorted(found.items()):

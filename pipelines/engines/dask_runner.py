@@ -148,7 +148,7 @@ class DaskRun(PipelineResult):
     """A pipeline on its way.
 
     Args:
-        client: Of the cluster; closed when the pipeline has come to its end.
+        client: Client of the cluster; closed when the pipeline has come to its end.
         stages: The pipeline.
     """
 

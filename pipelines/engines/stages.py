@@ -38,7 +38,7 @@ class Blob(NamedTuple):
     """Elements on their way between stages.
 
     Attributes:
-        bucket: Of their keys; 0 where they are not grouped.
+        bucket: Bucket of their keys; 0 where they are not grouped.
         elements: How many.
         data: The elements, pickled.
     """
@@ -66,7 +66,7 @@ class Step:
         function: What it does with each element.
         arguments: Further arguments of the function, and those with names.
         sides: What stands in for side inputs among the arguments.
-        windowing: Of its collection: the global window.
+        windowing: Windowing of its collection: the global window.
         outputs: Numbers of the collections it gives, by tag; None for the main one.
     """
 
@@ -247,7 +247,8 @@ class _Keeper:
     """Keeps the elements of a collection.
 
     Args:
-        coder: Of the keys that they will be grouped by; None where they will not be.
+        coder: Coder of the keys that they will be grouped by; None where they will not
+            be.
     """
 
     def __init__(self, coder: coders.Coder | None) -> None:

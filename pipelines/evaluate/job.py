@@ -159,7 +159,7 @@ def evaluate(
 
     Args:
         output: Where to.
-        grid: Of the styles.
+        grid: Grid of the styles.
         pictures: The contents that can be read, taken from `contents`.
         contents: The contents.
         styles: The styles, read.

@@ -42,7 +42,7 @@ class IngestPlan:
     Attributes:
         inputs: The input roots.
         listing: Every image of them.
-        settings: Of the data set.
+        settings: Settings of the data set.
         identity: What decides its bytes, by the names of the flags.
         annotated: What there is besides the pictures.
     """

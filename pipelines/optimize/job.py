@@ -55,7 +55,7 @@ class OptimizePlan:
 
     Attributes:
         contents: The contents, as listed.
-        styles: The styles, likewise.
+        styles: The styles, as listed.
         settings: What is run on every content and style, or on every pair.
         pairs: Rows of a file of pairs; None for every content with every style.
         run_count: How many runs that is at most, with the rows that cannot be used.

@@ -33,7 +33,7 @@ class Forecast:
         to_do: Cells to make.
         there: Cells that are there and intact.
         unreadable: Images that cannot be read.
-        bytes: Of the pictures to make, about.
+        bytes: Size of the pictures to make, about.
         seconds: That it would take, about.
         basis: What bytes and seconds are derived from.
     """

@@ -96,7 +96,7 @@ def worker_pool(
 
     Args:
         site: It gets the log.
-        flags: Of the pool.
+        flags: Flags of the pool.
         python: Interpreter of the pool.
         programs: Folder of the `python` of its workers; that of its own if None.
         path: Their PYTHONPATH.

@@ -20,7 +20,7 @@ class MapFile:
     Attributes:
         ref: Where the file is; None where its bytes are here.
         data: The bytes.
-        sha256: Of the bytes; '' where nobody looked at them yet.
+        sha256: The sha256 of the bytes; '' where nobody looked at them yet.
     """
 
     ref: ImageRef | None = None

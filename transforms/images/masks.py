@@ -24,9 +24,10 @@ class Regions:
     """The regions of a content, those that are not empty.
 
     Attributes:
-        shares: Of each region in a pixel, uint8 [regions, height, width], 255 for all.
+        shares: Share of each region in a pixel, uint8 [regions, height, width], 255 for
+            all.
         weights: What scales the shares of each region, float32 [regions].
-        places: Of the style of each region, -1 for the content itself.
+        places: Place of the style of each region, -1 for the content itself.
         note: What a reader should know: whose region is empty, which way was up.
     """
 
@@ -45,8 +46,8 @@ def load_mask(
     resized without mixing its values (nearest).
 
     Args:
-        path: Of its file.
-        sha256: Of its bytes when the job was planned; None for any.
+        path: Path of its file.
+        sha256: The sha256 of its bytes when the job was planned; None for any.
         content: What it is for.
 
     Returns:

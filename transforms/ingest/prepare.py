@@ -206,7 +206,7 @@ class PrepareImages(beam.PTransform[PCollection[SourceImage], Prepared]):
 
     Attributes:
         output: The data set.
-        settings: Of the data set.
+        settings: Settings of the data set.
         committed: Names of the shards that are whole.
         parts: How many parts the manifest has.
     """

@@ -156,8 +156,9 @@ class OptimizeRuns(beam.PTransform[PCollection[Run], Outcome]):
     """Turns each run into its pictures and losses, written and committed.
 
     Input: `Run`, shuffled. Output: `Outcome`. A run that is committed and intact is
-    kept. Idempotent. Failures: a run whose images are too small or too large for its
-    settings, whose losses are not finite, or whose files cannot be written.
+    kept. Idempotent. Failures: a run where images are too small or too
+    large for its settings, where losses are not finite, or where a file cannot be
+    written.
 
     Attributes:
         output: Output folder of the job.

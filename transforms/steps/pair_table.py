@@ -301,7 +301,7 @@ def bad_pairs(path: str) -> Iterator[Failure]:
     """Yield the failures of the rows of a table that cannot be used.
 
     Args:
-        path: Of the table.
+        path: Path of the table.
     """
     for row in read_rows(path):
         if row["problem"]:

@@ -77,7 +77,8 @@ def sealed_writer(
     Args:
         file: Where to; it need not be seekable.
         schema: Schema of the table.
-        settings: Of `pyarrow.parquet.ParquetWriter`, beside those of all tables.
+        settings: Settings of `pyarrow.parquet.ParquetWriter`, beside those of all
+            tables.
     """
     sealing = _Sealing(file)
     writer = pq.ParquetWriter(

@@ -64,7 +64,7 @@ class StyleShare:
     Attributes:
         id: Id of the style.
         key: Key of the style.
-        sha256: Of its file.
+        sha256: The sha256 of its file.
         weight: Share of the style; 1 where a cell has one style.
         mask_sha256: The sha256 of the style's mask; None where there is none.
     """

@@ -32,7 +32,7 @@ class Network:
     Attributes:
         bundle: Name of a packaged bundle, or the folder of another one.
         bundle_id: Which must be found there.
-        precision: Of the convolutions.
+        precision: Type of the convolutions.
         max_tile_pixels: Larger pictures go through in tiles; None for as many as fit.
     """
 

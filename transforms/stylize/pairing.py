@@ -75,7 +75,7 @@ class Pairing(Protocol):
 
         Args:
             content: The content.
-            content_sha256: Of its bytes.
+            content_sha256: The sha256 of its bytes.
             styles: The bank, in the order of its keys.
 
         Raises:
@@ -303,7 +303,7 @@ def sample_styles(
 
     Args:
         seed: Any integer.
-        content_sha256: Of the content's bytes.
+        content_sha256: The sha256 of the content's bytes.
         styles: uint64 `[styles]`, from `style_digests`.
         count: How many are wanted, at most as many as there are.
     """

@@ -76,7 +76,7 @@ class PlannedContent:
     """A content and those of its cells that are not there yet.
 
     Attributes:
-        sha256: Of the bytes of the content.
+        sha256: The sha256 of the bytes of the content.
         refs: All contents with these bytes, in the order of their keys.
         paintings: The pictures to make.
         kept: How many cells are there already.
@@ -109,8 +109,8 @@ class PlanCells:
         output: Whose manifest.
         settings: The identity of the output.
         pairing: Which styles it meets.
-        layout: Of the pictures' paths.
-        output_format: Of the pictures' files.
+        layout: Layout of the pictures' paths.
+        output_format: Format of the pictures' files.
         metrics_fraction: Share of the cells whose quality is wanted.
         manifest_parts: How many parts the manifest has.
         dry: Whether nothing may be written.
@@ -137,7 +137,7 @@ class PlanCells:
         """Return what is left to do.
 
         Args:
-            sha256: Of the bytes of a content.
+            sha256: The sha256 of the bytes of a content.
             refs: All contents with these bytes.
             styles: The bank.
             only_styles: Keys of the styles whose cells are looked at; None for all.

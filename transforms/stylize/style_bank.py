@@ -44,12 +44,12 @@ class BankSettings:
     """What a style bank is bound to.
 
     Attributes:
-        encoder_sha256: Of the encoder's weights.
+        encoder_sha256: The sha256 of the encoder's weights.
         style_size: Shortest side of the styles in pixels; 0 for their own size.
-        precision: Of the encoder's convolutions.
+        precision: Type of the encoder's convolutions.
         taps: Whose statistics the vectors are, in order; empty, and missing in the
             file, for relu4_1 alone.
-        network_sha256: Of what an encoder with several taps is made of.
+        network_sha256: The sha256 of what an encoder with several taps is made of.
     """
 
     encoder_sha256: str
@@ -115,8 +115,9 @@ class BankFile:
     """Where the bank is: what crosses to the content stage instead of the vectors.
 
     Attributes:
-        path: Of the Parquet file.
-        sha256: Of its bytes, so that no process uses an older one it has in memory.
+        path: Path of the Parquet file.
+        sha256: The sha256 of its bytes, so that no process uses an older one it has in
+            memory.
     """
 
     path: str
@@ -127,7 +128,7 @@ def load_bank(path: str, settings: BankSettings | None = None) -> StyleBank | No
     """Load a style bank; None where there is none or it has other settings.
 
     Args:
-        path: Of the Parquet file.
+        path: Path of the Parquet file.
         settings: What it must be bound to; None takes any.
 
     Raises:

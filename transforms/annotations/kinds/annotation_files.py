@@ -82,7 +82,7 @@ class AnnotationFiles:
 
         Args:
             ref: The input.
-            beside: Of `objects`, `masks` and `metadata`: whether they are among the
+            beside: What of `objects`, `masks` and `metadata` is among the
                 inputs.
         """
         name = ref.key.lower()
