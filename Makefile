@@ -21,18 +21,18 @@ $(BIN)/pip:
 	$(BIN)/pip install --quiet --upgrade pip
 
 # The stamp holds the extras already installed, so that a second call is instant.
-$(VENV)/.demo-installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable ".[demo]"
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable ".[demo,dev]"
-	@touch $@ $(VENV)/.demo-installed
+	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
 
-demo: $(VENV)/.demo-installed ## one photograph in 25 styles; prints the gallery's path
-	$(BIN)/python examples/demo.py --output $(DEMO)
+demo: $(VENV)/.installed ## one photograph in 25 styles; prints the gallery's path
+	$(BIN)/stylebeam demo --output $(DEMO)
 
 format: $(VENV)/.dev-installed ## rewrite the code in the house style
 	$(BIN)/ruff format .
