@@ -86,7 +86,7 @@ class Job:
         run_id: Name of this run.
         runs_on: What runs its steps.
         command_line: The command line, as far as it decides what is made.
-        launch: How it was launched, where that was told: `beam_flags`, and
+        launched: How it was launched, where that was told: `beam_flags`, and
             `shared_filesystem`.
     """
 
@@ -107,7 +107,7 @@ class Job:
     run_id: str = dataclasses.field(default_factory=new_run_id)
     runs_on: Engine = IN_PROCESS
     command_line: str = ""
-    launch: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    launched: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -244,7 +244,7 @@ class Job:
             **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
             **({"command_line": self.command_line} if self.command_line else {}),
             "config": clean_json(self.config),
-            **({"launch": clean_json(self.launch)} if self.launch else {}),
+            **({"launch": clean_json(self.launched)} if self.launched else {}),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": versions(),

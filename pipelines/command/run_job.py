@@ -236,7 +236,7 @@ def run_job(
         run_id=run_id,
         runs_on=engine_of(options),
         command_line=command_line(command.name, asked),
-        launch=launch_of(beam_flags, shared=config.launch.shared_filesystem),
+        launched=launch_of(beam_flags, shared=config.launch.shared_filesystem),
     )
     job.check_output()
     if not config.overwrite:

@@ -90,7 +90,9 @@ def _memory() -> Finding:
     text += f"; {available / _GIB:.1f} GiB are free"
     if available < _LEAST_MEMORY:
         least = f"{_LEAST_MEMORY / _GIB:g}"
-        return Finding("note", "memory", f"{text}; a process of a job takes up to {least}")
+        return Finding(
+            "note", "memory", f"{text}; a process of a job takes up to {least}"
+        )
     return Finding("ok", "memory", text)
 
 

@@ -70,7 +70,9 @@ def _accelerators() -> Finding:
     import tensorflow as tf
 
     names = [
-        tf.config.experimental.get_device_details(device).get("device_name", device.name)
+        tf.config.experimental.get_device_details(device).get(
+            "device_name", device.name
+        )
         for device in tf.config.list_physical_devices("GPU")
     ]
     if names:
@@ -104,7 +106,9 @@ def _bfloat16() -> Finding:
         seconds[kind.name] = min(times)
     factor = seconds["float32"] / seconds["bfloat16"]
     if factor >= _PAYS:
-        text = f"pays: a convolution is {factor:.1f} times as fast; --precision bfloat16"
+        text = (
+            f"pays: a convolution is {factor:.1f} times as fast; --precision bfloat16"
+        )
     elif factor > 1 / _PAYS:
         text = "does not pay: a convolution is as fast as in float32"
     else:
@@ -119,9 +123,13 @@ def _weights() -> Iterator[Finding]:
     for name in PACKAGED:
         try:
             bundle = load_bundle(name)
-            yield Finding("ok", f"bundle {name}", f"whole, bundle_id {bundle.bundle_id}")
+            yield Finding(
+                "ok", f"bundle {name}", f"whole, bundle_id {bundle.bundle_id}"
+            )
         except (OSError, ValueError) as error:
-            yield Finding("wrong", f"bundle {name}", f"{error} Install stylebeam again.")
+            yield Finding(
+                "wrong", f"bundle {name}", f"{error} Install stylebeam again."
+            )
     try:
         load_vgg_weights("vgg16")
         yield Finding("ok", "weights of vgg16", "whole")

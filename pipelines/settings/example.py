@@ -61,9 +61,7 @@ def _option(name: str, about: Option) -> Iterator[str]:
         text += f"; one of {', '.join(about.choices)}"
     if about.required:
         text += "; must be given"
-    yield from textwrap.wrap(
-        text, _WIDTH, initial_indent="# ", subsequent_indent="# "
-    )
+    yield from textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     key = flag_of(name).removeprefix("--")
     yield f"# {key} = {_value(about)}"
 

@@ -69,7 +69,9 @@ def read_settings(path: str, command: str) -> Settings:
             return reader.of_job(json.loads(text))
         return reader.of_table(tomllib.loads(text))
     except IsADirectoryError as error:
-        raise reader.error(f"is a folder. Name a file, such as {path}/{JOB}.") from error
+        raise reader.error(
+            f"is a folder. Name a file, such as {path}/{JOB}."
+        ) from error
     except RecursionError as error:
         raise reader.error("is nested too deeply.") from error
     except UsageError:
@@ -100,7 +102,8 @@ class _Reader:
         beam = table.get(_BEAM, {})
         if not isinstance(beam, dict):
             raise self.error(
-                f"{_BEAM} is {shown(beam)}, expected a table that begins with [{_BEAM}]."
+                f"{_BEAM} is {shown(beam)}, expected a table that begins with "
+                f"[{_BEAM}]."
             )
         values = {}
         for key, value in table.items():
@@ -164,7 +167,10 @@ class _Reader:
             if not about.many:
                 return self._one(key, about, value, _kind(about))
             values = value if isinstance(value, list) else [value]
-            return [self._one(key, about, one, f"{_kind(about)}, or a list") for one in values]
+            return [
+                self._one(key, about, one, f"{_kind(about)}, or a list")
+                for one in values
+            ]
         if isinstance(value, str):
             return value
         # Written as it is typed: whoever reads the flag reads this too.

@@ -119,8 +119,8 @@ class Workdir:
             return  # It tells of a run and decides nothing; this run writes it anew.
         if isinstance(job, dict) and job.get("command", TRAIN) != TRAIN:
             raise UsageError(
-                f"--workdir {self.root}: belongs to `stylebeam {short(job['command'])}`. "
-                "Choose another folder."
+                f"--workdir {self.root}: belongs to `stylebeam "
+                f"{short(job['command'])}`. Choose another folder."
             )
 
     def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:

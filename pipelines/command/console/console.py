@@ -186,7 +186,7 @@ class Console(io.TextIOBase):
     def _json(self, event: str, fields: Mapping[str, Any]) -> str:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         told = {"event": event, "time": now, "command": self._command, **fields}
-        # ASCII: half a character of a file's name is an escape, and any stream takes it.
+        # ASCII, which any stream takes; half a character of a name is an escape.
         return json.dumps(told)
 
     def _say(self, line: str) -> None:
