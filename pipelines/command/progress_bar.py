@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import tqdm
@@ -40,7 +40,7 @@ def shown_progress(
         total: How many of them there are at most.
     """
     if console().tells_events:
-        follow = _follow_with_events
+        follow: Callable[..., None] = _follow_with_events
     elif not console().shows_progress:
         yield
         return

@@ -61,18 +61,18 @@ def _environment() -> Iterator[Finding]:
         yield Finding(
             "note",
             "keras settings",
-            f"{', '.join(asked)}: for other programs; stylebeam's commands set it aside, "
-            "a program of yours that imports keras before stylebeam's model would fail",
+            f"{', '.join(asked)}: for other programs; stylebeam's commands set it "
+            "aside; a program of yours that imports keras before stylebeam's model "
+            "would fail",
         )
 
 
 def _accelerators() -> Finding:
     import tensorflow as tf
 
+    details = tf.config.experimental.get_device_details
     names = [
-        tf.config.experimental.get_device_details(device).get(
-            "device_name", device.name
-        )
+        details(device).get("device_name", device.name)
         for device in tf.config.list_physical_devices("GPU")
     ]
     if names:
@@ -96,7 +96,7 @@ def _bfloat16() -> Finding:
         picture = tf.ones((1, _SIDE, _SIDE, _CHANNELS), kind)
         kernel = tf.ones((3, 3, _CHANNELS, _CHANNELS), kind)
         tf.nn.conv2d(picture, kernel, 1, "SAME").numpy()  # the first one starts up
-        times = []
+        times: list[float] = []
         end = time.monotonic() + _SECONDS_A_TYPE
         while time.monotonic() < end or len(times) < 3:
             began = time.perf_counter()
@@ -107,7 +107,7 @@ def _bfloat16() -> Finding:
     factor = seconds["float32"] / seconds["bfloat16"]
     if factor >= _PAYS:
         text = (
-            f"pays: a convolution is {factor:.1f} times as fast; --precision bfloat16"
+            f"pays: convolutions are {factor:.1f} times as fast; --precision bfloat16"
         )
     elif factor > 1 / _PAYS:
         text = "does not pay: a convolution is as fast as in float32"

@@ -28,8 +28,8 @@ def script(shell: str) -> str:
         shell: One of those that shtab knows.
     """
     parser = build_parser()
-    (commands,) = (a for a in parser._actions if isinstance(a.choices, dict))
-    for name, command in commands.choices.items():
+    (parsers,) = (a.choices for a in parser._actions if isinstance(a.choices, dict))
+    for name, command in parsers.items():
         paths = {
             option if about.positional else flag_of(option)
             for option, about in all_options(COMMANDS[name].config).items()

@@ -45,7 +45,7 @@ def example(command: str) -> str:
     for name, about in all_options(ConsoleConfig).items():
         if name != "config":
             lines += ["", *_option(name, about)]
-    if "launch" in config.__dataclass_fields__:
+    if "verbose" in all_options(config):
         lines += [
             "",
             "# Flags of Beam's pipeline options, by their own names.",
