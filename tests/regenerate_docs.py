@@ -90,6 +90,7 @@ _PAGES = {
     "all": "commands",
     "demo": "commands",
     "config": "commands",
+    "doctor": "commands",
     "completion": "commands",
 }
 

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from pipelines.settings.parser import build_parser, config_from_args
 from pipelines.engines.options import pipeline_options
+from pipelines.settings.parser import build_parser, config_from_args
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

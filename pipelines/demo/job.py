@@ -14,7 +14,7 @@ from pipelines.demo.sheet import contact_sheet
 from pipelines.errors import UsageError
 from pipelines.stylize.config import StylizeConfig
 from pipelines.stylize.job import run as stylize
-from transforms.storage.folder import OutputFolder
+from transforms.storage.folder import TEMPORARY, OutputFolder
 
 _PICTURES: Final = pathlib.Path(__file__).parent / "pictures"
 
@@ -44,6 +44,7 @@ def run(config: DemoConfig, beam_flags: Sequence[str]) -> int:
         data = io.BytesIO()
         sheet.save(data, "JPEG", quality=90)
         output.write(SHEET, data.getvalue())
+        output.delete(TEMPORARY)
         print(f"demo: a sheet of all of them is {output.path(SHEET)}", file=sys.stderr)
     return status
 
@@ -59,6 +60,7 @@ def _copy_pictures(output: OutputFolder) -> None:
             name = f"{path.parent.name}/{path.name}"
             if not output.exists(name):
                 output.write(name, path.read_bytes())
+        output.delete(TEMPORARY)
     except OSError as error:
         raise UsageError(
             f"--output {output.root}: {error.strerror}. Choose a folder that can be "

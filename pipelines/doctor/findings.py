@@ -4,6 +4,8 @@ import dataclasses
 import os
 from typing import Literal
 
+from pipelines.command.console.redaction import without_secrets
+
 # ok: as it should be. note: worth knowing, breaks nothing. wrong: would break a run.
 Mark = Literal["ok", "note", "wrong"]
 
@@ -23,9 +25,9 @@ class Finding:
     text: str
 
     def line(self) -> str:
-        """Return the line, without the name of the user."""
+        """Return the line, without the name of the user and without secrets."""
         home = os.path.expanduser("~")
-        text = " ".join(self.text.split())
+        text = without_secrets(" ".join(self.text.split()))
         # A report goes to strangers. Of root's home everything would be below.
         if len(home) > 1:
             text = text.replace(home, "~")

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from model.options import Option
 from pipelines.command.console.config import ConsoleConfig
-from pipelines.command.flags import all_options, flag_of
+from pipelines.command.flags import all_options, flag_of, typed_default
 from pipelines.command.job_file import JOB, wrong_job
 from pipelines.errors import UsageError
 from pipelines.settings.commands import COMMANDS
@@ -128,6 +128,12 @@ class _Reader:
         values = dict(self._flat(job["config"]))
         if launch.get("shared_filesystem"):
             values["shared_filesystem"] = True
+        # It has the defaults, too: one that another option takes the place of was none.
+        for name, about in self._options.items():
+            other = about.instead_of
+            if name in values and other in values:
+                plain = values[name] == typed_default(about)
+                del values[name if plain else other]
         for text in (*_texts(values), *flags):
             if _LEFT_OUT in text and "://" in text:
                 raise self.error(

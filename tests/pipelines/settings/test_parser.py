@@ -146,7 +146,7 @@ WRONG = {
     "content = {a = 1}": "content is .*, expected a text, or a list",
     "alpha = [[1]]": r"alpha is \[1\], expected a number, or a list",
     "alpha = nan": "alpha is nan, expected a number",
-    f"max-failure-rate = 1{'0' * 400}": "max-failure-rate is 1000+.*, expected a number",
+    f"max-failure-rate = 1{'0' * 400}": "max-failure-rate is 10+.*, expected a number",
     "format = 'gif'": "format is 'gif', expected one of ",
     "command = 'ingest'": "is of `stylebeam 'ingest'`, not of `stylebeam stylize`",
     "beam = 1": r"beam is 1, expected a table that begins with \[beam\]",
