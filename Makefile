@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo format lint types check test test-slow test-faults engines \
+.PHONY: help install demo wheel format lint types check test test-slow test-faults engines \
   test-engines test-engines-all test-airflow prism golden docs
 
 help: ## this menu
@@ -33,6 +33,11 @@ install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tool
 
 demo: $(VENV)/.installed ## one photograph in 25 styles; prints the gallery's path
 	$(BIN)/stylebeam demo --output $(DEMO)
+
+# Without build/, where setuptools would find modules of the day before.
+wheel: $(VENV)/.dev-installed ## dist/….whl, with networks and the demo's pictures
+	rm -rf build/lib dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
 format: $(VENV)/.dev-installed ## rewrite the code in the house style
 	$(BIN)/ruff format .
