@@ -1,4 +1,4 @@
-"""One number of the version, the notes of a release, and the image of the command line."""
+"""One number of the version, notes of a release, an image of the command line."""
 
 import importlib.metadata
 import importlib.util
@@ -45,16 +45,18 @@ CHANGELOG = """# Changelog
 def test_notes_are_a_section_of_the_changelog(release) -> None:
     assert release.notes(CHANGELOG, "Unreleased") == "- new\n"
     assert release.notes(CHANGELOG, "0.2.0") == "### Added\n\n- a thing\n"
-    with pytest.raises(ValueError, match="no section 0.3.0, only Unreleased, 0.2.0"):
+    with pytest.raises(
+        ValueError, match=r"no section 0\.3\.0, only Unreleased, 0\.2\.0"
+    ):
         release.notes(CHANGELOG, "0.3.0")
-    with pytest.raises(ValueError, match="0.1.0 of CHANGELOG.md is empty"):
+    with pytest.raises(ValueError, match=r"0\.1\.0 of CHANGELOG\.md is empty"):
         release.notes(CHANGELOG, "0.1.0")
 
 
 def test_version_stands_in_one_place(release, capsys) -> None:
     release.check_version(VERSION)
     assert importlib.metadata.version("stylebeam") == VERSION
-    with pytest.raises(ValueError, match="pyproject.toml has version"):
+    with pytest.raises(ValueError, match=r"pyproject\.toml has version"):
         release.check_version("99.0")
     assert release.main([]) == 0
     assert capsys.readouterr().out.startswith("### Added")
