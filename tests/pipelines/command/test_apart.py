@@ -72,7 +72,10 @@ def places(tmp_path: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def checked(command: str, flags: str, places: dict[str, pathlib.Path]) -> None:
-    words = [word.format(**places) for word in f"{NEEDED[command]} {flags}".split()]
+    needed = NEEDED[command]
+    if command == "export" and "--bundle" in flags:
+        needed = needed.replace("--workdir {far} ", "")
+    words = [word.format(**places) for word in f"{needed} {flags}".split()]
     args, _ = cli.build_parser().parse_known_args([command, *words])
     check_apart(cli.config_from_args(args))
 
