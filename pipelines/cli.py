@@ -17,7 +17,6 @@ from typing import Final
 from pipelines.command.apart import check_apart
 from pipelines.command.console.config import ConsoleConfig
 from pipelines.command.console.console import (
-    Console,
     ConsoleHandler,
     close_console,
     console,
@@ -87,7 +86,7 @@ def _run(argv: Sequence[str] | None) -> int:
     status = 1
     try:
         opened.event("begin", version=importlib.metadata.version("stylebeam"))
-        status = _run_command(args, beam_flags, opened)
+        status = _run_command(args, beam_flags)
     except SystemExit as end:  # a training that was asked to stop
         status = end.code if isinstance(end.code, int) else 1
         raise
@@ -99,12 +98,10 @@ def _run(argv: Sequence[str] | None) -> int:
     return status
 
 
-def _run_command(
-    args: argparse.Namespace, beam_flags: Sequence[str], opened: Console
-) -> int:
+def _run_command(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     # Of others only errors: Beam warns of optional packages that are not installed.
     verbose = getattr(args, "verbose", False)
-    handler = ConsoleHandler(opened)
+    handler = ConsoleHandler()
     if not verbose:
         handler.addFilter(QuietFilter())
     level = logging.INFO if verbose else logging.ERROR

@@ -39,7 +39,7 @@ class Console(io.TextIOBase):
     """A stream in the place of stderr, and the events beside it; thread-safe.
 
     Args:
-        stream: The real stderr.
+        stream: The real stderr; None for whatever stderr is when something is said.
         command: Name of the command.
         quiet: Whether what is said waits for the end.
         progress: How progress is told.
@@ -48,14 +48,14 @@ class Console(io.TextIOBase):
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: TextIO | None,
         command: str = "",
         *,
         quiet: bool = False,
         progress: Progress = "auto",
         log_format: LogFormat = "text",
     ) -> None:
-        self._stream = stream
+        self._given = stream
         self._command = command
         self._quiet = quiet
         self._is_json = log_format == "json"
@@ -65,6 +65,10 @@ class Console(io.TextIOBase):
         self._result: dict[str, Any] = {}
         self._ended = False
         self._lock = threading.RLock()
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self._given is None else self._given
 
     @property
     def is_plain(self) -> bool:
@@ -205,26 +209,21 @@ def _traceback(error: BaseException) -> str:
 
 
 class ConsoleHandler(logging.Handler):
-    """Hands log records to the console.
+    """Hands log records to the console that is open when they come."""
 
-    Args:
-        console: The console.
-    """
-
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._console = console
         self.setFormatter(CleanFormatter("%(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say a record."""
         try:
-            self._console.record(record, self.format(record))
+            console().record(record, self.format(record))
         except Exception:
             self.handleError(record)
 
 
-_PLAIN: Final = Console(sys.__stderr__ or io.StringIO())
+_PLAIN: Final = Console(None)
 _current = _PLAIN
 
 

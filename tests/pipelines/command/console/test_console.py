@@ -91,10 +91,12 @@ class TestJson:
         assert second == {**about, "level": "ERROR", "message": error}
 
     def test_records_have_their_level_and_their_traceback(
-        self, stream: io.StringIO
+        self, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         log = logging.Logger("model.x")
-        log.addHandler(ConsoleHandler(Console(stream, "train", log_format="json")))
+        log.addHandler(ConsoleHandler())
+        spoken = Console(stream, "train", log_format="json")
+        monkeypatch.setattr(consoles, "_current", spoken)
         log.warning("%s is %d", SECRET, 1)
         try:
             raise ValueError(SECRET)
