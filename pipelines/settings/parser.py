@@ -93,7 +93,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     command = typed["command"]
     options = {**all_options(COMMANDS[command].config), **all_options(ConsoleConfig)}
     found = read_settings(typed["config"], command)
-    _check_exclusive(found.values, options)
+    _check_exclusive(typed["config"], found.values, options)
     values = {
         **{name: typed_default(about) for name, about in options.items()},
         **_without_excluded(found.values, typed, options),
@@ -158,10 +158,12 @@ def _without_excluded(
     return {name: value for name, value in found.items() if name not in excluded}
 
 
-def _check_exclusive(found: Mapping[str, Any], options: Mapping[str, Option]) -> None:
+def _check_exclusive(
+    path: str, found: Mapping[str, Any], options: Mapping[str, Option]
+) -> None:
     for name, about in options.items():
         if name in found and about.instead_of in found:
             raise UsageError(
-                f"{_CONFIG}: has both {flag_of(about.instead_of)} and {flag_of(name)}, "
-                "of which only one may be given."
+                f"{_CONFIG} {path}: has both {flag_of(about.instead_of)} and "
+                f"{flag_of(name)}, of which only one may be given."
             )

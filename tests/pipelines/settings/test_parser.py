@@ -287,6 +287,32 @@ class TestJob:
         assert config_of(job("train", command="train", config=saved)) == config
 
 
+# What each command that writes a job.json can be asked, beside what it must be.
+ASKED = {
+    "ingest": "--input a b --name n --output o --near-duplicates drop --shards 3 "
+    "--size 64",
+    "train": "--content a --style b --workdir w --init paper --ema 0.5 --crop 64",
+    "evaluate": "--content a --style b --output o --bundle paper --size 64",
+    "stylize": "--content a --style b c --output o --alpha 0,0.125 --metrics "
+    "--max-tile-pixels 300000 --format png",
+    "optimize": "--content a --style b --output o --content-layers block5_conv2 "
+    "--steps 9 --tv-weight 0.25",
+    "visualize": "--input a --output o --layers block1_conv1,block4_conv1 "
+    "--no-randomization-check",
+}
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_job_of_every_command_repeats_it(command: str, tmp_path: pathlib.Path) -> None:
+    config = config_of([command, *ASKED[command].split()])
+    saved = dataclasses.asdict(config)
+    saved.pop("launch", None)
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({"command": command, "config": saved}), "utf-8")
+
+    assert config_of([command, "--config", str(path)]) == config
+
+
 @pytest.mark.parametrize("command", get_args(Configurable))
 class TestEveryCommand:
     def test_example_changes_nothing(self, command: str, written: Write) -> None:
