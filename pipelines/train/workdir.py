@@ -117,10 +117,11 @@ class Workdir:
             job = self.output.read_json(JOB)
         except (OSError, ValueError):
             return  # It tells of a run and decides nothing; this run writes it anew.
-        if isinstance(job, dict) and job.get("command", TRAIN) != TRAIN:
+        command = job.get("command") if isinstance(job, dict) else None
+        if isinstance(command, str) and command != TRAIN:
             raise UsageError(
-                f"--workdir {self.root}: belongs to `stylebeam "
-                f"{short(job['command'])}`. Choose another folder."
+                f"--workdir {self.root}: belongs to `stylebeam {short(command)}`. "
+                "Choose another folder."
             )
 
     def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:

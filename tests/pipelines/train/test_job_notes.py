@@ -1,7 +1,6 @@
 """The job.json of a training: what it was asked, so that it can be asked again."""
 
 import json
-import shutil
 
 import pytest
 
@@ -84,5 +83,5 @@ def test_damaged_one_is_named_and_written_anew(
     (finding,) = find(str(copied), repair=False)
     assert finding.name == "job.json"
     monkeypatch.setattr(job, "_train", lambda *_: 0)
-    assert cli.main(train_command(copied, *("--steps", "3"))) in (0, 2)
-    shutil.rmtree(copied)
+    assert cli.main(train_command(copied, "--steps", "3")) == 0
+    assert told(copied)["status"] == "done"
