@@ -66,6 +66,7 @@ class JobNotes:
             if self._workdir.has(JOB):
                 state = _STATUSES.get(status, "failed")
                 self._write(status=state, **result, **clean_json(told))
+                self._workdir.clear_temporaries()
 
     @contextlib.contextmanager
     def failure_told(self) -> Iterator[None]:
