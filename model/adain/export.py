@@ -143,8 +143,8 @@ class PlainStylizer(tf.Module):
     def _stylize_files(
         self, content: tf.Tensor, style: tf.Tensor, alpha: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        images = [_decode_file(file)[None] for file in (content, style)]
-        image = self._stylize_image(*images, alpha)["image"][0]
+        picture, painting = _decode_file(content)[None], _decode_file(style)[None]
+        image = self._stylize_image(picture, painting, alpha)["image"][0]
         pixels = tf.cast(tf.round(image * 255.0), tf.uint8)
         return {"image": tf.io.encode_png(pixels)}
 
