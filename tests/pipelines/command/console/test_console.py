@@ -210,12 +210,9 @@ def test_a_job_speaks_as_it_is_asked(spoken, inputs) -> None:
     told = events(err)
     assert status == 0
     assert out == f"{inputs}/out/gallery/index.html\n"
-    assert [one["event"] for one in told if one["event"] != "log"] == [
-        "begin",
-        "job",
-        "progress",
-        "end",
-    ]
+    # On a slow machine there is more than one of progress.
+    named = [one["event"] for one in told if one["event"] != "log"]
+    assert (named[:2], named[-2:]) == (["begin", "job"], ["progress", "end"])
     job = json.loads((inputs / "out" / "job.json").read_text())
     by_name = {one["event"]: one for one in told}
     assert by_name["begin"]["version"] == job["versions"]["stylebeam"]
