@@ -9,8 +9,9 @@ NETWORK ?= vgg16
 WEIGHTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo course site format lint types prose check test test-docs \
-  test-slow test-faults engines test-engines test-engines-all test-airflow prism golden docs
+.PHONY: help install demo wheel course site format lint types prose check test \
+  test-docs test-slow test-faults engines test-engines test-engines-all test-airflow \
+  prism golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -25,13 +26,13 @@ $(BIN)/pip:
 	$(BIN)/pip install --quiet --upgrade pip
 
 # The stamp holds the extras already installed, so that a second call is instant.
-$(VENV)/.demo-installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable ".[demo]"
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable ".[demo,dev]"
-	@touch $@ $(VENV)/.demo-installed
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.docs-installed: $(VENV)/.dev-installed
 	$(BIN)/pip install --quiet --editable ".[demo,dev,docs]"
@@ -39,8 +40,13 @@ $(VENV)/.docs-installed: $(VENV)/.dev-installed
 
 install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
 
-demo: $(VENV)/.demo-installed ## one photograph in 25 styles; prints the gallery's path
-	$(BIN)/python examples/demo.py --output $(DEMO)
+demo: $(VENV)/.installed ## one photograph in 25 styles; prints the gallery's path
+	$(BIN)/stylebeam demo --output $(DEMO)
+
+# Without build/, where setuptools would find modules of the day before.
+wheel: $(VENV)/.dev-installed ## dist/….whl, with networks and the demo's pictures
+	rm -rf build/lib dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
 course: $(VENV)/.docs-installed ## every figure of the course on one page; minutes
 	$(BIN)/python examples/course.py --output $(COURSE) --network $(NETWORK) \

@@ -39,8 +39,7 @@ class Run:
     """Some command lines that belong together.
 
     Attributes:
-        commands: Each an argument list; `stylebeam` and `examples/demo.py` are found in
-            the worktree.
+        commands: Each an argument list; `stylebeam` is that of the worktree.
         needs: Runs whose outputs it reads.
         outputs: The folders that it writes; named like the run where not given.
     """
@@ -56,7 +55,7 @@ _STYLIZE: Final = (
 )
 
 RUNS: Final[Mapping[str, Run]] = {
-    "demo": Run(("examples/demo.py --output demo",)),
+    "demo": Run(("stylebeam demo --output demo",)),
     "ingest": Run(
         (
             "stylebeam ingest --input inputs/contents --output ingest/contents "

@@ -10,8 +10,12 @@ import pathlib
 import re
 
 from pipelines.cli import build_parser
+from pipelines.command.console.config import ConsoleConfig
+from pipelines.command.flags import add_flags, all_options
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
+
+SHARED = frozenset(all_options(ConsoleConfig))
 
 _TABLE = re.compile(r"(<!-- options: ([\w-]+) -->\n).*?(<!-- /options -->)", re.DOTALL)
 
@@ -26,11 +30,20 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     return dict(action.choices)
 
 
-def options_table(command: argparse.ArgumentParser) -> str:
+def shared_options() -> argparse.ArgumentParser:
+    """Return a parser of the options that all commands have, and of no other."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser, ConsoleConfig)
+    return parser
+
+
+def options_table(
+    command: argparse.ArgumentParser, left_out: frozenset[str] = SHARED
+) -> str:
     """Return the options of a command as a Markdown table."""
     lines = ["| option | default | |", "|---|---|---|"]
     for action in command._actions:
-        if action.dest == "help":
+        if action.dest == "help" or action.dest in left_out:
             continue
         name = " ".join(
             [
@@ -65,18 +78,31 @@ def _default(action: argparse.Action) -> str:
 
 def with_tables(text: str) -> str:
     """Return a document with its tables of options as they should be."""
-    parsers = commands()
-    return _TABLE.sub(lambda m: f"{m[1]}{options_table(parsers[m[2]])}{m[3]}", text)
+    tables = {name: options_table(parser) for name, parser in commands().items()}
+    # What all commands have stands once.
+    tables["all"] = options_table(shared_options(), frozenset())
+    return _TABLE.sub(lambda m: f"{m[1]}{tables[m[2]]}{m[3]}", text)
+
+
+# Commands without a page of their own.
+_PAGES = {
+    "export": "train",
+    "all": "commands",
+    "demo": "commands",
+    "config": "commands",
+    "doctor": "commands",
+    "completion": "commands",
+}
 
 
 def page_of(command: str) -> pathlib.Path:
-    """Return the page of a command; `export` stands on that of `train`."""
-    return DOCS / f"{'train' if command == 'export' else command}.md"
+    """Return the page of a command."""
+    return DOCS / f"{_PAGES.get(command, command)}.md"
 
 
 def main() -> None:
     """Rewrite the pages of the commands."""
-    for page in sorted({page_of(command) for command in commands()}):
+    for page in sorted({page_of(command) for command in (*commands(), "all")}):
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 
 

@@ -13,6 +13,8 @@ import pathlib
 from typing import Any, Final
 
 from pipelines.cli import build_parser
+from pipelines.command.console.config import ConsoleConfig
+from pipelines.command.flags import all_options
 
 FOLDER: Final = pathlib.Path(__file__).parents[1] / "infra" / "dataflow"
 
@@ -21,7 +23,10 @@ COMMANDS: Final = ("ingest", "stylize", "visualize", "optimize")
 
 # What a template does without: these speak to a person before a terminal, or of a
 # machine that has disks of its own.
-NOT_PARAMETERS: Final = ("help", "dry_run", "shared_filesystem", "verbose")
+NOT_PARAMETERS: Final = (
+    *("help", "dry_run", "shared_filesystem", "verbose"),
+    *all_options(ConsoleConfig),
+)
 
 # Beam's flags that have no place of their own in the request for a launch.
 BEAMS: Final = (

@@ -22,6 +22,8 @@ SHIPPED: set[str] = {
         for file in ("bundle.json", "decoder.npz", "encoder.npz")
     ),
     "pipelines/__main__.py",
+    "pipelines/demo/pictures/content/chelsea.png",
+    "pipelines/demo/pictures/styles/woodblock-waves.jpg",
     "pipelines/py.typed",
     "stylebeam/__init__.py",
     "stylebeam/py.typed",
@@ -31,6 +33,8 @@ SHIPPED: set[str] = {
         for path in (ROOT / "transforms" / "pages" / "templates").iterdir()
     ),
 }
+# What README says of it.
+LARGEST_WHEEL = 46_000_000
 PACKAGES = {"model", "pipelines", "stylebeam", "transforms"}
 
 # Run in a folder of its own with the installed files alone on the path.
@@ -44,6 +48,8 @@ for package in (model, pipelines, stylebeam, transforms):
     assert pathlib.Path(package.__file__).is_relative_to(sys.argv[1]), package
 assert load_bundle().bundle_id != load_bundle("paper").bundle_id
 assert len(load_vgg_weights("vgg16")) == 26
+import pipelines.demo.job as demo
+assert len(list(demo._PICTURES.glob("styles/*.jpg"))) == 25
 assert b"<html" in index_html("title", "bundle", [])
 assert stylebeam.Stylizer.__module__ == "stylebeam.stylizing"
 """
@@ -110,6 +116,9 @@ def test_wheel_has_the_three_packages_and_nothing_else(wheel: pathlib.Path) -> N
         names = archive.namelist()
 
     assert SHIPPED - set(names) == set()
+    assert sum("/pictures/styles/" in name for name in names) == 25
+    assert wheel.stat().st_size < LARGEST_WHEEL
+    assert f"{LARGEST_WHEEL // 1_000_000} MB" in (ROOT / "README.md").read_text("utf-8")
     assert {n.partition("/")[0] for n in without_metadata(names)} == PACKAGES
     ours = {
         str(path.relative_to(ROOT))

@@ -55,6 +55,9 @@ def save_saved_model(bundle: Bundle, folder: str) -> None:
       `[batch or 1, channels]`, alpha a scalar in [0, 1]
     - `stylize_image(content, style, alpha)` → `image` of the content's size; the style
       of any size, `[batch or 1, height, width, 3]`
+    - `serving_default(content, style, alpha)` → `image`: the bytes of files, JPEG or
+      PNG in, PNG out, each a scalar string. Neither EXIF's orientation nor colour
+      profiles count, alpha is dropped, and no picture is shrunk
     """
     module = PlainStylizer(bundle)
     # TensorFlow would make these folders without the user's umask.
@@ -84,6 +87,7 @@ class PlainStylizer(tf.Module):
         image = tf.TensorSpec(_IMAGES, tf.float32)
         moments = tf.TensorSpec((None, sum(self._network.channels)), tf.float32)
         scalar = tf.TensorSpec((), tf.float32)
+        file = tf.TensorSpec((), tf.string)
         functions = {
             "encode_style": (self._encode_style, {"image": image}),
             "stylize": (
@@ -93,6 +97,10 @@ class PlainStylizer(tf.Module):
             "stylize_image": (
                 self._stylize_image,
                 {"content": image, "style": image, "alpha": scalar},
+            ),
+            "serving_default": (
+                self._stylize_files,
+                {"content": file, "style": file, "alpha": scalar},
             ),
         }
         concrete = {}
@@ -131,6 +139,14 @@ class PlainStylizer(tf.Module):
     ) -> dict[str, tf.Tensor]:
         moments = self._encode_style(style)
         return self._stylize(content, moments["mean"], moments["std"], alpha)
+
+    def _stylize_files(
+        self, content: tf.Tensor, style: tf.Tensor, alpha: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        picture, painting = _decode_file(content)[None], _decode_file(style)[None]
+        image = self._stylize_image(picture, painting, alpha)["image"][0]
+        pixels = tf.cast(tf.round(image * 255.0), tf.uint8)
+        return {"image": tf.io.encode_png(pixels)}
 
     def _encode(self, image: tf.Tensor) -> list[tf.Tensor]:
         """Return what AdaIN aligns, tap by tap."""
@@ -172,6 +188,18 @@ class PlainStylizer(tf.Module):
                 added = _convolve(skip.projection, weights, target)
             features = _convolve(layer, weights, features, added)
         return features
+
+
+def _decode_file(file: tf.Tensor) -> tf.Tensor:
+    """Return the picture of a JPEG or PNG file, float32 RGB [height, width, 3], [0, 1].
+
+    Args:
+        file: Its bytes, a scalar string.
+    """
+    # It takes PNG too. As Pillow decodes: the default of TensorFlow is up to five
+    # levels off.
+    pixels = tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.cast(pixels, tf.float32) / 255.0
 
 
 def _variables(arrays: Arrays) -> dict[str, tf.Variable]:

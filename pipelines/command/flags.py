@@ -80,21 +80,43 @@ def refuse_beam_flags(flags: Sequence[str]) -> None:
         raise UsageError(f"unrecognized arguments: {' '.join(flags)}")
 
 
-def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
-    """Add a flag for each option of a configuration, in the order of its fields."""
-    options = dict(_options(config))
+def add_flags(
+    parser: argparse.ArgumentParser,
+    config: type,
+    *,
+    title: str | None = None,
+    typed_only: bool = False,
+) -> None:
+    """Add a flag for each option of a configuration, in the order of its fields.
+
+    Args:
+        parser: Gets them.
+        config: Dataclass of options.
+        title: Title of a group of their own in the help; by default they have none.
+        typed_only: Whether the parser is to tell only what was typed: then nothing is
+            required or has a default, and every switch knows `--no-FLAG`.
+    """
+    options = all_options(config)
+    main: Any = parser.add_argument_group(title) if title else parser
     groups: dict[str, Any] = {}
     for name, about in options.items():
         if other := about.instead_of:
             groups[name] = groups[other] = parser.add_mutually_exclusive_group()
     for name, about in options.items():
-        _add_flag(groups.get(name, parser), name, about)
-    # After all are added: argparse itself tells defaults in one of its actions.
-    parser.set_defaults(**{name: _shown(about) for name, about in options.items()})
+        _add_flag(groups.get(name, main), name, about, typed_only)
+    if not typed_only:
+        # After all are added: argparse itself tells defaults in one of its actions.
+        parser.set_defaults(
+            **{name: typed_default(about) for name, about in options.items()}
+        )
+
+
+def all_options(config: type) -> dict[str, Option]:
+    """Return the options of a configuration and of its groups, by name."""
+    return dict(_options(config))
 
 
 def _options(config: type) -> Iterator[tuple[str, Option]]:
-    """Yield the options of a configuration and of its groups, by name."""
     for name, about in options_of(config).items():
         if isinstance(about, Option):
             yield name, about
@@ -113,7 +135,7 @@ class _Collect(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Add the values behind the flag to those of before."""
-        before = getattr(namespace, self.dest)
+        before = getattr(namespace, self.dest, None)
         given = before if isinstance(before, _Given) else _Given()
         setattr(namespace, self.dest, _Given([*given, *values]))
 
@@ -122,13 +144,20 @@ class _Given(list[Any]):
     """Values that were given, and no default."""
 
 
-def _add_flag(parser: Any, name: str, about: Option) -> None:
+def _add_flag(parser: Any, name: str, about: Option, typed_only: bool) -> None:
+    told: dict[str, Any] = {"help": about.text}
+    if typed_only:
+        told["default"] = argparse.SUPPRESS
     if about.positional:
-        parser.add_argument(name, metavar=about.metavar, help=about.text)
+        # No place on the command line is left for what a file may say.
+        told |= {"nargs": "?"} if typed_only else {}
+        choices = about.choices or None
+        parser.add_argument(name, metavar=about.metavar, choices=choices, **told)
         return
     if about.type is bool:
-        action = argparse.BooleanOptionalAction if about.default else "store_true"
-        parser.add_argument(flag_of(name), action=action, help=about.text)
+        either = about.default or typed_only
+        action = argparse.BooleanOptionalAction if either else "store_true"
+        parser.add_argument(flag_of(name), action=action, **told)
         return
     several = about.many and about.read is None
     parser.add_argument(
@@ -137,14 +166,14 @@ def _add_flag(parser: Any, name: str, about: Option) -> None:
         type=None if about.read or about.type is str else about.type,
         nargs="+" if several else None,
         choices=about.choices or None,
-        required=about.required,
+        required=about.required and not typed_only,
         metavar=about.metavar,
-        help=about.text,
+        **told,
     )
 
 
-def _shown(about: Option) -> Any:
-    """Return a default as it is typed, for the help."""
+def typed_default(about: Option) -> Any:
+    """Return the default of an option as it is typed, for the help."""
     if about.many and about.read:
         return ",".join(
             f"{value:g}" if about.type is float else value for value in about.default

@@ -7,15 +7,15 @@ import contextlib
 import dataclasses
 import datetime
 import functools
-import importlib.metadata
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipelines.command.balances import Balance
+from pipelines.command.console.console import console
+from pipelines.command.console.redaction import clean_json
 from pipelines.command.job_end import JobEnd
 from pipelines.command.job_file import JOB, no_job, short, wrong_job
 from pipelines.command.lock import OutputLock, only_run
@@ -28,12 +28,11 @@ from pipelines.command.overwrite import (
     state_of,
 )
 from pipelines.command.progress_bar import shown_progress
-from pipelines.command.redaction import clean_json
 from pipelines.command.storage_errors import storage_errors
 from pipelines.command.worker_death import describe, interrupt_ends_at_once
 from pipelines.engines.engine import IN_PROCESS, Engine
 from pipelines.engines.run_id import new_run_id
-from pipelines.engines.versions import PACKAGES
+from pipelines.engines.versions import versions
 from pipelines.errors import UsageError
 from transforms.buckets.places import UnreachableError, is_remote
 from transforms.images.crash_notes import noting
@@ -87,6 +86,8 @@ class Job:
         run_id: Name of this run.
         runs_on: What runs its steps.
         command_line: The command line, as far as it decides what is made.
+        launched: How it was launched, where that was told: `beam_flags`, and
+            `shared_filesystem`.
     """
 
     command: str
@@ -106,6 +107,7 @@ class Job:
     run_id: str = dataclasses.field(default_factory=new_run_id)
     runs_on: Engine = IN_PROCESS
     command_line: str = ""
+    launched: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def check_output(self) -> None:
         """Check that this job may write its folder; writes nothing.
@@ -242,10 +244,18 @@ class Job:
             **({} if self.runs_on.is_local else {"engine": self.runs_on.runner}),
             **({"command_line": self.command_line} if self.command_line else {}),
             "config": clean_json(self.config),
+            **({"launch": clean_json(self.launched)} if self.launched else {}),
             "identity": dict(self.identity),
             "started": datetime.datetime.now(datetime.UTC).isoformat(),
-            "versions": _versions(),
+            "versions": versions(),
         }
+        console().event(
+            "job",
+            run_id=self.run_id,
+            output=self.output.root,
+            unit=self.unit,
+            total=self.total,
+        )
         if lock.lease is not None:
             about["lease"] = _numbers(lock.lease)
         return JobEnd(
@@ -361,11 +371,3 @@ def _check_writable(root: str) -> None:
 def _numbers(lease: Lease) -> dict[str, int]:
     """Return what the next run must know of the lease of this one."""
     return {"number": lease.number, "since": lease.since}
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipelines.command.balances import Balance, tell_reasons, tell_unlisted
+from pipelines.command.console.console import console
 from pipelines.command.job_file import JOB
 from pipelines.command.overwrite import STATE, delete_leftovers
 from transforms.storage.folder import TEMPORARY, OutputFolder
@@ -171,6 +172,11 @@ class JobEnd:
     def _report(
         self, balances: Sequence[Balance], counts: Mapping[str, int], seconds: float
     ) -> None:
+        console().result(
+            counts=dict(counts),
+            balances=[balance.to_json() for balance in balances],
+            seconds=round(seconds, 3),
+        )
         tell_reasons(self.command, counts)
         print(
             f"{self.command}: {_sentence(balances)}; {seconds:.1f} s", file=sys.stderr

@@ -1,14 +1,15 @@
-"""Shows how far a job is: a bar on a terminal, plain lines elsewhere."""
+"""Shows how far a job is: a bar on a terminal, plain lines elsewhere, or events."""
 
 import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import tqdm
 
+from pipelines.command.console.console import console
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import (
     read_doing,
@@ -20,6 +21,9 @@ _SECONDS_BETWEEN_LOOKS: Final = 0.25
 # Looking into a bucket takes a request for every worker.
 _SECONDS_BETWEEN_REMOTE_LOOKS: Final = 20.0
 _SECONDS_BETWEEN_LINES: Final = 30.0
+
+SECONDS_BETWEEN_EVENTS: Final = 5.0
+"""How often a program is told how far a job is."""
 
 
 @contextlib.contextmanager
@@ -35,8 +39,14 @@ def shown_progress(
             `_part`, the share of those on their way that is done.
         total: How many of them there are at most.
     """
+    if console().tells_events:
+        follow: Callable[..., None] = _follow_with_events
+    elif not console().shows_progress:
+        yield
+        return
+    else:
+        follow = _follow_with_bar if sys.stderr.isatty() else _follow_with_lines
     over = threading.Event()
-    follow = _follow_with_bar if sys.stderr.isatty() else _follow_with_lines
     thread = threading.Thread(
         target=follow, args=(over, output, command, unit, total), daemon=True
     )
@@ -87,6 +97,32 @@ def _follow_with_lines(
             line += f", {encoded} styles encoded"
         line = "; ".join([line, *read_doing(output)])
         print(line, file=sys.stderr, flush=True)
+
+
+def _follow_with_events(
+    over: threading.Event, output: OutputFolder, _command: str, unit: str, total: int
+) -> None:
+    started = written = time.monotonic()
+    finished = False
+    while not finished:
+        finished = over.wait(_pause(output))
+        now = time.monotonic()
+        # The last one tells of all that was done, in the shortest of jobs too.
+        if not finished and now - written < SECONDS_BETWEEN_EVENTS:
+            continue
+        written = now
+        totals = read_progress(output)
+        done, kept, failed = _amounts(totals, unit)
+        console().event(
+            "progress",
+            unit=unit,
+            total=total,
+            done=done,
+            kept=kept,
+            failed=failed,
+            seconds=round(now - started, 3),
+            doing=[*read_doing(output)],
+        )
 
 
 def _pause(output: OutputFolder) -> float:

@@ -236,6 +236,7 @@ def run_job(
         run_id=run_id,
         runs_on=engine_of(options),
         command_line=command_line(command.name, asked),
+        launched=launch_of(beam_flags, shared=config.launch.shared_filesystem),
     )
     job.check_output()
     if not config.overwrite:
@@ -301,6 +302,21 @@ def check_places(config: JobConfig, engine: str) -> None:
             "on others. Use a bucket, or say --shared-filesystem where all workers "
             "see it under the same path."
         )
+
+
+def launch_of(beam_flags: Sequence[str], *, shared: bool) -> dict[str, Any]:
+    """Return how a job was launched, as `job.json` keeps it; empty where nothing was.
+
+    Flags with secrets are refused before.
+
+    Args:
+        beam_flags: Flags of Beam's.
+        shared: Whether all workers see the folders of this machine.
+    """
+    return {
+        **({"beam_flags": list(beam_flags)} if beam_flags else {}),
+        **({"shared_filesystem": True} if shared else {}),
+    }
 
 
 def _settings(config: JobConfig) -> dict[str, Any]:

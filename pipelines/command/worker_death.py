@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from pipelines.command.console.console import console
 from transforms.images.crash_notes import count_deaths, forget_notes
 
 # Names of the threads of Beam that wait for a worker process, and that read from it;
@@ -59,6 +60,7 @@ def worker_death_ends_the_job(command: str) -> Iterator[None]:
                 file=sys.stderr,
                 flush=True,
             )
+            console().end(_FAILED)
             os._exit(_FAILED)
         # The end of a channel is told where the job is awaited.
         kinds = {kind.__name__ for kind in what.exc_type.__mro__}
@@ -88,8 +90,8 @@ def interrupt_ends_at_once(command: str, tell: Callable[[str], None]) -> Iterato
 
     def end(_signal: int, _frame: object) -> None:
         forget_notes()  # Nothing died of a picture.
-        message = f"\n{command}: interrupted; the same command goes on from here\n"
-        os.write(2, message.encode())
+        message = f"{command}: interrupted; the same command goes on from here"
+        console().last_words(message, _INTERRUPTED)
         # Beside this thread, which may hold a lock of whatever it was doing.
         thread = threading.Thread(target=tell, args=("interrupted",), daemon=True)
         thread.start()

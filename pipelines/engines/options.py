@@ -1,6 +1,7 @@
 """Beam's options from the flags that are not ours, and the engine that they name."""
 
 import contextlib
+import difflib
 import importlib
 import io
 import logging
@@ -52,6 +53,9 @@ _MODULES: Final = {
         "apache_beam.runners.dataflow.dataflow_runner",
     ),
 }
+
+# How much alike two names of flags are that are told to be near.
+_NEAR: Final = 0.8
 
 # A worker is a process with TensorFlow. More than these for each core only wait.
 _MOST_WORKERS_A_CORE: Final = 16
@@ -230,10 +234,14 @@ def _check_flags(beam_flags: Sequence[str], runner: str) -> None:
     with _complaints():
         _, unknown = parser.parse_known_args(list(beam_flags))
     if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        first = unknown[0].partition("=")[0]
+        near = difflib.get_close_matches(first, known, 1, _NEAR)
+        hint = f"; did you mean {near[0]}?" if near else ""
         # Some of them may be flags of the runner that is not there.
         raise missing or UsageError(
             f"unrecognized arguments: {' '.join(unknown)} (known neither to stylebeam "
-            "nor to Beam)"
+            f"nor to Beam{hint})"
         )
 
 

@@ -5,6 +5,7 @@ stylebeam or Beam would run other code under the same names, and another Python 
 read what was pickled.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import platform
@@ -15,6 +16,15 @@ _PACKAGES: Final = ("stylebeam", "apache-beam")
 
 PACKAGES: Final = (*_PACKAGES, "tensorflow", "keras", "numpy", "pillow", "pyarrow")
 """What decides the bytes of the pictures."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of these packages, as `job.json` keeps them."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 @functools.cache

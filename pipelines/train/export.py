@@ -1,4 +1,4 @@
-"""`stylebeam export`: a training's decoder, as a bundle and in TensorFlow's forms."""
+"""`stylebeam export`: a decoder, as a bundle and in TensorFlow's forms."""
 
 import pathlib
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import BEST, Workdir
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.storage.bundle_folder import local_path, save_bundle
+from transforms.storage.files import read_file
 from transforms.storage.lease import Lease
 
 
@@ -21,7 +22,7 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
     """Run the command; returns the exit status.
 
     Raises:
-        UsageError: There is no such training, or it has nothing to export yet.
+        UsageError: There is no such training or bundle, or it has nothing to export.
     """
     refuse_beam_flags(beam_flags)
     for flag, path in (
@@ -59,18 +60,32 @@ def find_bundle(config: ExportConfig) -> Bundle:
     Raises:
         UsageError: There is none.
     """
-    workdir = Workdir(pathlib.Path(config.workdir))
+    if config.bundle is not None:
+        try:
+            return load_bundle(config.bundle, read_file)
+        except (ValueError, RuntimeError, OSError) as error:
+            raise UsageError(f"--bundle {config.bundle}: {error}") from error
+    return _trained(str(config.workdir), config.which)
+
+
+def _trained(folder: str, which: str) -> Bundle:
+    """Return a decoder of a training.
+
+    Raises:
+        UsageError: There is none.
+    """
+    workdir = Workdir(pathlib.Path(folder))
     about = workdir.read_config()
     if about is None:
         raise UsageError(
-            f"--workdir {config.workdir}: holds no training. Give the --workdir of "
+            f"--workdir {folder}: holds no training. Give the --workdir of "
             "`stylebeam train`."
         )
     try:
-        if config.which == "best":
+        if which == "best":
             if not workdir.has(f"{BEST}/bundle.json"):
                 raise UsageError(
-                    f"--workdir {config.workdir}: was not evaluated yet, so there is "
+                    f"--workdir {folder}: was not evaluated yet, so there is "
                     "no best decoder. Train on, or take --which latest."
                 )
             return load_bundle(str(workdir.root / BEST))
@@ -86,4 +101,4 @@ def find_bundle(config: ExportConfig) -> Bundle:
             start, weights, workdir.bundle_about(start, identity, step)
         )
     except (BundleError, CheckpointError) as error:
-        raise UsageError(f"--workdir {config.workdir}: {error}") from error
+        raise UsageError(f"--workdir {folder}: {error}") from error

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from pipelines.command.flags import refuse_beam_flags
-from pipelines.command.lock import only_run
+from pipelines.command.lock import OutputLock, only_run
 from pipelines.errors import UsageError
 from pipelines.train.cluster import Cluster, cluster_from_environment
 from pipelines.train.config import TrainConfig
+from pipelines.train.job_notes import JobNotes
 from pipelines.train.plan import TrainPlan, plan
 from pipelines.train.processes import PREEMPTED, run_workers
 from pipelines.train.workdir import Workdir
@@ -45,21 +46,35 @@ def _run(config: TrainConfig) -> int:
     with only_run("--workdir", config.workdir) as lock:
         workdir = Workdir(pathlib.Path(config.workdir))
         # Again: another training may have ended meanwhile.
-        resumed = workdir.check(planned.identity)
-        if config.local_workers > 1 and not cluster.addresses:
-            command = [sys.executable, "-m", "pipelines", *sys.argv[1:]]
-            # They inherit the lock: it holds until the last of them has ended.
-            return run_workers(
-                command,
-                config.local_workers,
-                workdir.latest_step,
-                lock.descriptors,
-            )
-        planned = dataclasses.replace(planned, resumed=resumed)
-        status = _train(config, planned, cluster)
-        if status == 1:
-            lock.check()  # The cause, where the workdir is gone.
+        planned = dataclasses.replace(planned, resumed=workdir.check(planned.identity))
+        notes = JobNotes(workdir, config)
+        notes.begin()
+        with notes.failure_told():
+            status = _work(config, planned, cluster, workdir, lock)
+        notes.end(status)
         return status
+
+
+def _work(
+    config: TrainConfig,
+    planned: TrainPlan,
+    cluster: Cluster,
+    workdir: Workdir,
+    lock: OutputLock,
+) -> int:
+    if config.local_workers > 1 and not cluster.addresses:
+        command = [sys.executable, "-m", "pipelines", *sys.argv[1:]]
+        # They inherit the lock: it holds until the last of them has ended.
+        return run_workers(
+            command,
+            config.local_workers,
+            workdir.latest_step,
+            lock.descriptors,
+        )
+    status = _train(config, planned, cluster)
+    if status == 1:
+        lock.check()  # The cause, where the workdir is gone.
+    return status
 
 
 def _train(config: TrainConfig, planned: TrainPlan, cluster: Cluster) -> int:

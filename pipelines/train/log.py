@@ -14,6 +14,8 @@ import tqdm
 from PIL import Image
 
 from model.training.trainer import StepResult
+from pipelines.command.console.console import console
+from pipelines.command.progress_bar import SECONDS_BETWEEN_EVENTS
 from pipelines.train.tensorboard import EventWriter
 from pipelines.train.workdir import METRICS, Workdir
 
@@ -115,6 +117,8 @@ class _Progress:
         # evaluations tell how fast the rest will be.
         self._seconds: collections.deque[float] = collections.deque(maxlen=50)
         self._bar = None
+        self._first = first
+        self._began = time.monotonic()
         if sys.stderr.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=first, desc="train", unit=" steps"
@@ -130,13 +134,30 @@ class _Progress:
             **{name: f"{losses[name]:.3f}" for name in _SHOWN if name in losses},
             "left": str(left),
         }
-        if self._bar is not None:
+        if console().tells_events:
+            if step == self._steps or now - self._written >= SECONDS_BETWEEN_EVENTS:
+                self._written = now
+                self._tell(step, losses)
+        elif self._bar is not None:
             self._bar.set_postfix(numbers, refresh=False)
             self._bar.update(step - self._bar.n)
         elif now - self._written >= _SECONDS_BETWEEN_LINES or step == self._steps:
             self._written = now
             text = ", ".join(f"{name} {value}" for name, value in numbers.items())
             self.say(f"step {step} of {self._steps}, {text}")
+
+    def _tell(self, step: int, losses: Mapping[str, float]) -> None:
+        console().event(
+            "progress",
+            unit="steps",
+            total=self._steps,
+            done=step - self._first,
+            kept=self._first,
+            failed=0,
+            seconds=round(time.monotonic() - self._began, 3),
+            doing=[],
+            losses=dict(losses),
+        )
 
     def say(self, text: str) -> None:
         if self._bar is not None:

@@ -12,11 +12,13 @@ from model.bundle import Bundle, BundleError, load_bundle
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
 from pipelines.command.flags import flag_of
+from pipelines.command.job_file import JOB, short
 from pipelines.errors import UsageError
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
 CONFIG: Final = "config.json"
 METRICS: Final = "metrics.jsonl"
+TRAIN: Final = "train"
 START: Final = "start"
 BEST: Final = "bundle"
 
@@ -90,6 +92,7 @@ class Workdir:
             UsageError: The training here has another identity; the message names the
                 option.
         """
+        self._check_job()
         found = self.read_config()
         if found is None:
             return False
@@ -103,6 +106,23 @@ class Workdir:
                     "Use the same value, or another --workdir."
                 )
         return True
+
+    def _check_job(self) -> None:
+        """Check that no other command wrote the folder.
+
+        Raises:
+            UsageError: One did.
+        """
+        try:
+            job = self.output.read_json(JOB)
+        except (OSError, ValueError):
+            return  # It tells of a run and decides nothing; this run writes it anew.
+        command = job.get("command") if isinstance(job, dict) else None
+        if isinstance(command, str) and command != TRAIN:
+            raise UsageError(
+                f"--workdir {self.root}: belongs to `stylebeam {short(command)}`. "
+                "Choose another folder."
+            )
 
     def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:
         """Write the start and, last, the configuration, which seals the start."""

@@ -32,6 +32,9 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "evaluate": check_evaluate,
 }
 
+# What is checked by its own files, and not by its job.json.
+_TRAIN: Final = "train"
+
 _PARQUET: Final = ".parquet"
 
 
@@ -107,8 +110,17 @@ def _of_job(output: OutputFolder, repair: bool) -> Iterator[Finding]:
         wrong = wrong_job(job)
     except ValueError as error:
         wrong = str(error)
-    if wrong is None and job["command"] not in _CHECKS:
+    if wrong is None and job["command"] not in (*_CHECKS, _TRAIN):
         wrong = f"command is {job['command']!r}, which writes none"
+    if wrong is not None and output.exists(CONFIG):
+        cut = " ".join(wrong.split())[:200]
+        yield Finding(JOB, f"cannot be used ({cut})", "the next run writes it anew")
+        yield from check_training(output)
+        return
+    if wrong is None and job["command"] == _TRAIN:
+        # A training that was stopped is as it should be.
+        yield from check_training(output)
+        return
     if wrong is not None:
         yield Finding(
             JOB,

@@ -68,9 +68,9 @@ def load_everything(bundle: str, widths: tuple[int, ...]) -> None:
 
     import model.bundle
     from model.networks import vgg, weights
-    from pipelines import cli
+    from pipelines.settings.commands import COMMANDS
 
-    for command in cli._COMMANDS.values():
+    for command in COMMANDS.values():
         importlib.import_module(command.job)
     for name in model.bundle.PACKAGED:
         model.bundle.PACKAGED[name] = bundle

@@ -252,6 +252,10 @@ class TestBeamOptions:
 
         assert options["direct_running_mode"] == "multi_threading"
 
+    def test_nearest_flag_of_beam_is_named(self) -> None:
+        with pytest.raises(UsageError, match=r"did you mean --direct_num_workers\?"):
+            pipeline_options(["--direct_num_worker=2"])
+
     def test_flag_of_nobody_is_refused(self) -> None:
         with pytest.raises(UsageError, match="--alhpa=1"):
             pipeline_options(["--alhpa=1"])

@@ -1,8 +1,15 @@
 """`stylebeam export`: the best or the latest decoder of a workdir, in three forms."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from model.adain.export import save_saved_model
+from model.adain.stylizer import Stylizer, to_uint8
 from model.bundle import Bundle, load_bundle
 from model.networks.decoder import fresh_weights
 from model.training.checkpoints import Checkpoints
@@ -75,3 +82,69 @@ def test_name_that_keras_does_not_take_is_refused(tmp_path, capfd):
     command += ["--output", str(tmp_path / "b")]
     assert cli.main([*command, "--weights-h5", "decoder.h5"]) == 2
     assert "--weights-h5 decoder.h5: expected" in capfd.readouterr().err
+
+
+def test_bundle_is_exported_without_a_training(tiny_bundle, tmp_path, capfd):
+    tiny_bundle.save(tmp_path / "tiny")
+    command = ["export", "--bundle", str(tmp_path / "tiny")]
+    command += ["--output", str(tmp_path / "b"), "--saved-model", str(tmp_path / "sm")]
+    assert cli.main(command) == 0
+    assert load_bundle(str(tmp_path / "b")).bundle_id == tiny_bundle.bundle_id
+    assert (tmp_path / "sm" / "saved_model.pb").exists()
+    packaged = ["export", "--bundle", "default", "--output", str(tmp_path / "d")]
+    assert cli.main(packaged) == 0
+    assert load_bundle(str(tmp_path / "d")).bundle_id == load_bundle().bundle_id
+    capfd.readouterr()
+    wrong = {
+        ("--bundle", "nowhere"): "--bundle nowhere: ",
+        (): "expected one of the two",
+        ("--bundle", "paper", "--which", "latest"): "a bundle has one decoder",
+    }
+    for flags, said in wrong.items():
+        assert cli.main(["export", *flags, "--output", str(tmp_path / "x")]) == 2
+        assert said in capfd.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+# Run where no stylebeam and no Keras can be imported.
+SERVE = """
+import pathlib, sys
+for name in ("model", "pipelines", "transforms", "keras"):
+    sys.modules[name] = None
+import tensorflow as tf
+folder = pathlib.Path(sys.argv[1])
+serve = tf.saved_model.load(str(folder / "sm")).signatures["serving_default"]
+for content in ("content.png", "content.jpg"):
+    found = serve(
+        content=tf.constant((folder / content).read_bytes()),
+        style=tf.constant((folder / "style.jpg").read_bytes()),
+        alpha=tf.constant(0.75),
+    )
+    (folder / f"{content}.made.png").write_bytes(found["image"].numpy())
+"""
+
+
+def test_saved_model_serves_files_without_stylebeam(tiny_bundle, picture, tmp_path):
+    save_saved_model(tiny_bundle, str(tmp_path / "sm"))
+    for name, size, seed in (
+        ("content.png", (45, 61), 1),
+        ("content.jpg", (45, 61), 1),
+        ("style.jpg", (50, 40), 2),
+    ):
+        image = Image.fromarray(to_uint8(picture(*size, seed=seed)))
+        image.save(tmp_path / name, quality=95)
+    command = [sys.executable, "-c", SERVE, str(tmp_path)]
+    environment = {"PATH": os.environ["PATH"], "TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+
+    stylizer = Stylizer(tiny_bundle)
+    pixels = {
+        name: np.asarray(Image.open(tmp_path / name).convert("RGB"), np.float32) / 255
+        for name in ("content.png", "content.jpg", "style.jpg")
+    }
+    for name in ("content.png", "content.jpg"):
+        made = stylizer.stylize(pixels[name][None], pixels["style.jpg"][None], 0.75)
+        ours = to_uint8(made[0])
+        served = np.asarray(Image.open(tmp_path / f"{name}.made.png"))
+        assert served.shape == ours.shape
+        assert np.abs(served.astype(int) - ours.astype(int)).max() <= 1

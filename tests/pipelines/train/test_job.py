@@ -26,6 +26,7 @@ def rows(workdir):
 def test_workdir_has_what_the_design_says(trained):
     assert {path.name for path in trained.iterdir()} == {
         "config.json",
+        "job.json",
         "start",
         "checkpoints",
         "logs",

@@ -4,7 +4,11 @@ import logging
 
 import pytest
 
-from pipelines.command.redaction import CleanFormatter, clean_json, without_secrets
+from pipelines.command.console.redaction import (
+    CleanFormatter,
+    clean_json,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
