@@ -8,8 +8,10 @@ from PIL import Image
 
 from model.config import Network
 from model.gatys.settings import GatysSettings
+from model.pixels import Pixels
 from stylebeam.pictures import Picture, pixels_of
 from stylebeam.weights import network_of, vgg_weights
+from transforms.elements import ImageError
 
 if TYPE_CHECKING:  # It imports TensorFlow.
     from model.gatys.run import StepLosses
@@ -64,7 +66,8 @@ def optimize(
         on_step: Called with the losses at the start and after each step.
         **settings: Fields of `model.gatys.settings.GatysSettings`, such as
             `steps=300`, `content_layers=["block4_conv2"]`, `style_weight=300.0`,
-            `tv_weight=1000.0`, `tv="isotropic"`, `optimizer="lbfgs"`, `init="noise"`.
+            `tv_weight=1000.0`, `tv="isotropic"`, `optimizer="lbfgs"`, `init="noise"`;
+            `init="adain"` starts from the picture that `Stylizer` paints.
 
     Returns:
         The picture and how it came about.
@@ -72,7 +75,7 @@ def optimize(
     Raises:
         ConnectionError: The weights had to be downloaded and could not be.
         FileNotFoundError: There is no such picture, or no such file of weights.
-        RuntimeError: A loss is not finite.
+        RuntimeError: A loss is not finite, or the picture to start from.
         TypeError: There is no such setting, or a picture is no picture.
         ValueError: A setting is out of its range, or a picture cannot be used.
 
@@ -91,13 +94,34 @@ def optimize(
     from model.gatys.run import Gatys
 
     gatys = Gatys(layers, arrays, chosen.precision)
-    result = gatys.run(photograph, painting, chosen, on_step)
+    painted = _painted(photograph, painting, chosen)
+    result = gatys.run(photograph, painting, chosen, on_step, painted)
     return Optimized(
         Image.fromarray(result.picture),
         tuple((step, Image.fromarray(one)) for step, one in result.snapshots),
         result.curve,
         chosen,
     )
+
+
+def _painted(
+    photograph: Pixels, painting: Pixels, settings: GatysSettings
+) -> Pixels | None:
+    """Return the picture to start from where one is painted, as the command does it.
+
+    Raises:
+        RuntimeError: It is not finite.
+    """
+    if settings.init != "adain":
+        return None
+    # Late: they import TensorFlow and Beam.
+    from model.gatys.styles import Styles
+    from transforms.optimize.start import paint_start
+
+    try:
+        return paint_start(photograph, Styles.of(painting), settings.precision)
+    except ImageError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _settings(given: dict[str, Any], network: Network) -> GatysSettings:

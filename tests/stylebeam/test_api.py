@@ -170,6 +170,16 @@ class TestLookAndOptimize:
         with pytest.raises(ValueError, match="`network` must be one of vgg16, vgg19"):
             stylebeam.optimize(*two, network="resnet")
 
+    def test_start_adain_is_the_picture_of_the_stylizer(self, painted) -> None:
+        two = (painted["photograph"], painted["painting"])
+        settings = {"steps": 1, "pyramid": 1, "snapshots": 0}
+
+        # One step of a hundredth of a grey level, which is rounded away.
+        made = stylebeam.optimize(*two, init="adain", learning_rate=0.01, **settings)
+
+        start = stylebeam.Stylizer()(*two)
+        np.testing.assert_array_equal(np.asarray(made.picture), np.asarray(start))
+
     def test_notebook_is_shown_pictures(self, painted) -> None:
         seen = stylebeam.look(painted["photograph"], "block1_conv1")
 
