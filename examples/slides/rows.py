@@ -111,8 +111,11 @@ ROWS: Final[Sequence[Row]] = (
         "wishes",
         _SEES,
         "What a channel would like to see",
-        "A picture that excites one channel most, found by changing its pixels.",
-        missing="Feature visualization is not in this version.",
+        "Pictures that excite one channel most, found by changing pixels that are "
+        "almost grey at first. Deeper layers want larger things.",
+        seeing.wishes,
+        command="stylebeam visualize --input photos --output wanted --kinds activation",
+        columns=3,
     ),
     Row(
         "rebuilt",

@@ -1,16 +1,17 @@
-"""Figures of what the network sees: feature maps, and what moves them."""
+"""Figures of what the network sees: feature maps, what moves them, what they want."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from model.attribution.feature_visualization import FeatureVisualizer, Wish
 from model.attribution.featuremaps import most_active
 from model.attribution.gradients import RULES, Attribution, Rule
 from model.config import ConvSpec
 from model.networks.encoder import IMAGENET_MEAN_BGR
 from slides.classroom import BLOCKS, Classroom
-from slides.figure import Figure, Picture, Table
+from slides.figure import Figure, NotDrawnError, Picture, Table
 from transforms.visualize.canvas import viridis
 from transforms.visualize.gradient_sheets import gradient_views
 
@@ -20,6 +21,8 @@ _NAMES = {
     "guided": "guided backpropagation",
 }
 _LAYER = BLOCKS[4]
+# A side in pixels: such pictures are made in hundreds of steps.
+_WISHED = 128
 
 # Springenberg et al. 2014, figure 1: what comes into a ReLU on the way forward, and
 # what arrives at it on the way back.
@@ -50,6 +53,30 @@ def gradients(room: Classroom) -> Sequence[Figure]:
             gradient = room.seen.gradients(room.activations, _LAYER, rule, [channel])
             shown = gradient_views(room.small, gradient[0, 0])["gradient"]
             found.append(Picture(shown, f"{name} of {_LAYER}, {_NAMES[rule]}"))
+    return found
+
+
+def wishes(room: Classroom) -> Sequence[Figure]:
+    """Draw what the busiest maps of two layers would like to see."""
+    visualizer = FeatureVisualizer(room.layers, room.arrays)
+    size = min(_WISHED, room.size)
+    found: list[Figure] = []
+    for layer in (BLOCKS[2], BLOCKS[4]):
+        busiest = most_active(room.activations[layer].numpy()[0], 3)
+        asked = [
+            # Each in a group of its own: they need not differ from one another.
+            Wish(
+                channels=((channel, 1.0),),
+                seed=f"{layer} {channel}".encode(),
+                group=place,
+            )
+            for place, channel in enumerate(busiest)
+        ]
+        visions = visualizer.visions(layer, asked, size, room.steps)
+        if any(vision.lost for vision in visions):
+            raise NotDrawnError(f"A number on the way to {layer} was not finite.")
+        for channel, vision in zip(busiest, visions, strict=True):
+            found.append(Picture(vision.picture, f"{layer}, what map {channel} wants"))
     return found
 
 

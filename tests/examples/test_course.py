@@ -20,7 +20,7 @@ ROWS = (
     "layers",
 )
 # What comes with a later version; a row leaves this list when it has a figure.
-WITHOUT = ("class", "wishes")
+WITHOUT = ("class",)
 
 
 @pytest.fixture(scope="module")
