@@ -4,6 +4,7 @@ They run as a reader types them, in a folder of their own. What cannot run here 
 in `NOT_RUN`, each with its reason.
 """
 
+import contextlib
 import csv
 import json
 import pathlib
@@ -25,7 +26,7 @@ from pipelines import cli
 # it takes. The last of a flag that is given twice counts.
 SMALL = {
     "optimize": ["--steps", "2", "--size", "64", "--snapshots", "1"],
-    "visualize": ["--size", "64"],
+    "visualize": ["--size", "64", "--activation-size", "48", "--activation-steps", "2"],
     # A network of its own would be normalised over photographs, more than are here.
     "train": ["--steps", "2", "--crop", "32", "--batch-size", "2", "--init", "default"],
     "evaluate": ["--size", "64"],
@@ -39,8 +40,24 @@ _LABELS = "needs such a data set: tests/pipelines/ingest draws one and reads it"
 
 # What a command of a document begins with -> why it is not run.
 NOT_RUN = {
+    "docs/commands.md": {
+        "stylebeam stylize --config job.toml --alpha 0.5 --direct_num_workers": (
+            "starts processes: tests/pipelines/settings lays flags over a file"
+        ),
+        "stylebeam completion": (
+            "writes into one's home: tests/pipelines/settings runs it"
+        ),
+        "stylebeam doctor --check": (
+            "needs a bucket: tests/pipelines/doctor asks a double"
+        ),
+    },
     "docs/dask.md": {"stylebeam stylize --content /data": _CLUSTER},
     "docs/engines.md": {"stylebeam stylize --content photos": _CLUSTER},
+    "docs/operations.md": {
+        "stylebeam stylize --content photos": (
+            "needs bash and jq: tests/pipelines/command/console reads the events"
+        ),
+    },
     "docs/running-at-scale.md": {"stylebeam stylize --content gs://": _CLUSTER},
     "infra/dataflow/README.md": {"stylebeam stylize --content gs://": _CLUSTER},
     "docs/import-weights.md": {
@@ -133,7 +150,7 @@ def tree(tmp_path_factory) -> pathlib.Path:
         *("cat.png", "photo.jpg", "starry.jpg", "waves.png"),
         *("a.jpg", "b.jpg", "c.jpg", "d.jpg", "holiday/beach.jpg", "more/hut.webp"),
         *("monday/photos/1.jpg", "tuesday/photos/1.jpg"),
-        *("demo/content/chelsea.png", "demo/styles/woodblock-waves.png"),
+        *("demo/content/chelsea.png", "demo/styles/woodblock-waves.jpg"),
         *(f"demo/styles/{number}.png" for number in range(5)),
         *(f"wikiart/Cubism/juan-gris_guitar-{number}.jpg" for number in range(6)),
         *(f"train2014/COCO_{number}.jpg" for number in range(6)),
@@ -163,6 +180,9 @@ def tree(tmp_path_factory) -> pathlib.Path:
     _write_records(root)
     with (root / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["content", "style"], ["1.jpg", "2.png"]])
+    (root / "job.toml").write_text(
+        'content = ["photos"]\nstyle = ["paintings"]\noutput = "out"\n', "utf-8"
+    )
     (root / "pets.csv").write_text("label,class\ncat,cat\ndog,dog\n", "utf-8")
     sweep = root / "examples/sweeps/course.toml"
     sweep.parent.mkdir(parents=True)
@@ -250,10 +270,15 @@ SEQUENCES = {"README.md": ["data", "grid"], "docs/train.md": ["data", "W", "BUND
 
 def _run(line: str) -> int:
     words = shlex.split(line, comments=True)[1:]
-    try:
-        return cli.main([*words, *_small(words)])
-    except SystemExit as ended:  # --help
-        return int(ended.code or 0)
+    with contextlib.ExitStack() as until:
+        if words[-2:-1] == [">"]:
+            *words, _, name = words
+            file = until.enter_context(pathlib.Path(name).open("w", encoding="utf-8"))
+            until.enter_context(contextlib.redirect_stdout(file))
+        try:
+            return cli.main([*words, *_small(words)])
+        except SystemExit as ended:  # --help
+            return int(ended.code or 0)
 
 
 def _clear(folder: pathlib.Path, line: str) -> None:
