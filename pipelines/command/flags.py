@@ -204,7 +204,7 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 
 
 def _value(name: str, about: Option, value: Any) -> Any:
-    if name in _MADE and not _is_utf8(value):
+    if name in _MADE and value is not None and not _is_utf8(value):
         require(False, flag_of(name), ascii(value), "a name in UTF-8")
     if about.path:
         value = _plain(name, value)
