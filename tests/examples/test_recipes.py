@@ -39,7 +39,7 @@ def tree(tmp_path, tiny_bundle):
     for seed, name in enumerate(NAMES):
         draw(tmp_path / "photos" / f"{name}.png", seed)
     for seed, name in enumerate(("ink-mountains", "stained-glass")):
-        draw(tmp_path / "art" / f"{name}.png", 10 + seed)
+        draw(tmp_path / "art" / f"{name}.jpg", 10 + seed)
     tiny_bundle.save(tmp_path / "bundle")
     return tmp_path
 
@@ -177,15 +177,15 @@ def test_a_mixed_set_keeps_classes_and_half_of_the_originals(recipes, tree):
 @pytest.mark.slow
 def test_the_file_of_regions_in_examples_is_one(recipes, tree):
     for seed, name in enumerate(("swirling-night", "pointillist-sunset")):
-        draw(tree / "art" / f"{name}.png", 20 + seed)
+        draw(tree / "art" / f"{name}.jpg", 20 + seed)
     write_coco(tree / "instances.json")
     files = {"instances": tree / "instances.json", "regions": EXAMPLES / "regions.csv"}
     _, rows = run(recipes, tree, "regions", **files)
     used = {row["content_key"]: [s["key"] for s in row["styles"]] for row in rows}
     assert used == {
-        "a/1.png": ["swirling-night.png", "ink-mountains.png"],
-        "a/2.png": ["ink-mountains.png"],
-        "b/1.png": ["swirling-night.png", "ink-mountains.png"],
+        "a/1.png": ["swirling-night.jpg", "ink-mountains.jpg"],
+        "a/2.png": ["ink-mountains.jpg"],
+        "b/1.png": ["swirling-night.jpg", "ink-mountains.jpg"],
     }
 
 

@@ -20,6 +20,8 @@ from pipelines.stylize.config import StylizeConfig
 
 # Options whose text is no path.
 NO_PATHS = {
+    "activation_between",
+    "activation_of",
     "channels",
     "check",
     "filter",
