@@ -19,6 +19,8 @@ from pipelines.stylize.config import StylizeConfig
 
 # Options whose text is no path.
 NO_PATHS = {
+    "activation_between",
+    "activation_of",
     "channels",
     "filter",
     "gradient_channels",
