@@ -8,6 +8,7 @@
     { value: "gradient", text: "Gradient" },
     { value: "positive", text: "Positive" },
     { value: "negative", text: "Negative" },
+    ...(stylebeam.index().curves ? [{ value: "curves", text: "Curves" }] : []),
   ];
   const readSheet = sheet => ({ ...sheet, tiles: records(sheet.tiles) });
   const index = stylebeam.index();
@@ -54,7 +55,7 @@
     press($("layers"), state.layer);
     press($("scales"), state.scale);
     press($("parts"), state.part);
-    $("layers").hidden = layers.length < 2 || state.view === "overview";
+    $("layers").hidden = layers.length < 2 || ["overview", "classes"].includes(state.view);
     $("scales").hidden = state.view !== "features";
     $("parts").hidden = state.view !== "gradients";
     [...$("images").children].forEach((pick, image) => pick.setAttribute("aria-current", ofImage() && image === state.image));
