@@ -32,9 +32,9 @@ def grad_cam_plus_plus(
     """Return the Grad-CAM++ of each target: float [targets, h, w], not negative.
 
     wₖ = Σ_yx αₖ ReLU(gₖ) with αₖ = gₖ² / (2 gₖ² + Σ_ab Aₖ gₖ³), 0 where gₖ is; the map
-    is ReLU(Σₖ wₖ Aₖ). That is equation 19 of the paper for the score exp(F), whose factor
-    exp(F) is left out: it scales all of a map. The sum of the paper's code over α is
-    not made 1, which the paper does not do either.
+    is ReLU(Σₖ wₖ Aₖ). That is equation 19 of the paper for the score exp(F), whose
+    factor exp(F) is left out: it scales all of a map. As in the paper, the α of a
+    channel are not scaled to the sum 1, which the authors' code does.
 
     Args:
         features: A, float [h, w, channels], behind the ReLU.

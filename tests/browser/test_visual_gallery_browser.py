@@ -16,7 +16,12 @@ from transforms.visualize.gallery import write_images, write_index
 from transforms.visualize.handler import Gradient, Look
 from transforms.visualize.image_sheets import draw_sheets
 from transforms.visualize.maps_table import MAPS, Owner, write_sheet
-from transforms.visualize.settings import GRADIENTS, Channels, Kind, VisualizeSettings
+from transforms.visualize.settings import (
+    DEFAULT_KINDS,
+    GRADIENTS,
+    Channels,
+    VisualizeSettings,
+)
 from transforms.visualize.top_images import draw_top_images
 from transforms.visualize.top_scores import Excitation
 
@@ -37,7 +42,7 @@ def gallery(tmp_path_factory):
         network="vgg16",
         weights_sha256="0",
         layers=LAYERS,
-        kinds=tuple(Kind),
+        kinds=DEFAULT_KINDS,
         channels=Channels(top=3),
         gradient_channels=Channels(top=1),
         size=224,

@@ -48,6 +48,7 @@ def small(
         arrays[f"{spec.name}/bias"] += np.float32(0.7)
 
     def outputs(images: np.ndarray) -> dict[str, np.ndarray]:
+        images = images.astype(np.float64)
         return numpy_network(layers, arrays, images[..., ::-1] * 255 - MEAN_BGR)
 
     network = Attribution(layers, arrays, "float64")

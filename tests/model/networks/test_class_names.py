@@ -39,7 +39,7 @@ def test_names_of_a_file_are_its_lines(tmp_path):
     path.write_text("crane, large bird\nüber\n", "utf-8")
     assert read_names(str(path)) == ("crane, large bird", "über")
     path.write_text("a\n , \nb\n", "utf-8")
-    with pytest.raises(ValueError, match="line 2 of .*names.txt has no name"):
+    with pytest.raises(ValueError, match=r"line 2 of .*names.txt has no name"):
         read_names(str(path))
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="is no text in UTF-8"):
@@ -52,7 +52,7 @@ def test_imagenet_has_a_thousand_names():
     assert len(names) == 1000
     assert class_number(names, "tench") == 0
     assert class_number(names, "Egyptian cat") == 285
-    with pytest.raises(ValueError, match="134 .*517"):
+    with pytest.raises(ValueError, match=r"134 .*517"):
         class_number(names, "crane")
 
 

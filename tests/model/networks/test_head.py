@@ -45,7 +45,8 @@ def test_scores_are_those_of_dense_layers_at_each_place(dense, rng):
     assert scores.shape == (3, 5, 9)
     for y, x in np.ndindex(3, 5):
         window = features[2 * y : 2 * y + 14, 2 * x : 2 * x + 14]
-        np.testing.assert_allclose(scores[y, x], scores_of(dense, window), rtol=1e-4)
+        expected = scores_of(dense, window)
+        np.testing.assert_allclose(scores[y, x], expected, rtol=1e-4, atol=1e-5)
     mean = network.objectives(seen, "predictions", [4, None])
     np.testing.assert_allclose(mean[0, 0], scores[..., 4].mean(), rtol=1e-5)
     np.testing.assert_allclose(mean[0, 1], scores.max(-1).mean(), rtol=1e-5)

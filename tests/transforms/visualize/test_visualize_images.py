@@ -14,7 +14,7 @@ from transforms.storage.parquet import read_rows
 from transforms.visualize import visualize_images
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS_TABLE
-from transforms.visualize.settings import Channels, Kind
+from transforms.visualize.settings import DEFAULT_KINDS, Channels, Kind
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 
@@ -70,7 +70,11 @@ def test_sheets_are_written_and_kept(output, run, settings, listed, monkeypatch)
     shown = {row["path"] for row in rows if row["path"].endswith(".png")}
     assert len(shown) == sheets
     assert {row["kind"] for row in rows} == {
-        *(str(kind) for kind in Kind if kind not in (Kind.FILTERS, Kind.TOP_IMAGES)),
+        *(
+            str(kind)
+            for kind in DEFAULT_KINDS
+            if kind not in (Kind.FILTERS, Kind.TOP_IMAGES)
+        ),
         "scores",
     }
     for path in shown:

@@ -1,0 +1,436 @@
+"""`stylebeam visualize` with the methods that need more than a layer and a channel.
+
+One run of all of them, with a narrow network and its head, stands behind most tests.
+"""
+
+import json
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from model.adain.stylizer import to_uint8
+from model.attribution.gradients import Attribution
+from model.attribution.smoothgrad import smoothgrad
+from model.networks import vgg
+from model.networks.head import head_of, probabilities
+from pipelines import cli
+from transforms.visualize import handler as looks
+from transforms.visualize.settings import (
+    BASELINES,
+    CAMS,
+    DEFAULT_KINDS,
+    EXPLANATIONS,
+    Kind,
+    Methods,
+    VisualizeSettings,
+)
+
+NAMES = ("heron, grey heron", "crane, large bird", "crane", "tabby, tabby cat")
+LAYERS = ("block1_conv2", "block3_conv1")
+SIZES = {"a.png": (224, 224), "wide.png": (225, 300)}
+
+
+class Made(NamedTuple):
+    """What a run left, and what it was made with."""
+
+    root: pathlib.Path
+    argv: list[str]
+    arrays: dict[str, Any]
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return self.root / "out"
+
+    def rows(self, **values: object) -> list[dict[str, Any]]:
+        rows = pq.read_table(self.folder / "maps.parquet").to_pylist()
+        return [r for r in rows if all(r[n] == v for n, v in values.items())]
+
+    def facts(self, key: str) -> dict[str, Any]:
+        (row,) = self.rows(kind="facts", image_key=key)
+        return json.loads((self.folder / row["path"]).read_text("utf-8"))
+
+
+def narrow_arrays(random_arrays):
+    """Return the weights of a narrow VGG-16, its channels being patched, with a head."""
+    trunk = vgg.vgg_layers("vgg16")
+    arrays = random_arrays(trunk, seed=3)
+    rng = np.random.default_rng(9)
+    channels = 7 * 7 * trunk[-1].out_channels
+    for name, width in (("fc1", 6), ("fc2", 5), ("predictions", len(NAMES))):
+        kernel = rng.normal(0, (2 / channels) ** 0.5, (channels, width))
+        arrays[f"{name}/kernel"] = kernel.astype(np.float32)
+        arrays[f"{name}/bias"] = rng.normal(0, 0.1, width).astype(np.float32)
+        channels = width
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """VGG is narrow while this module's tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg, "_CHANNELS", (4, 6, 8, 8, 8))
+        yield
+    looks._load_networks.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def made(narrow, tmp_path_factory, picture, random_arrays):
+    root = tmp_path_factory.mktemp("methods")
+    (root / "in").mkdir()
+    for index, (name, size) in enumerate(SIZES.items()):
+        pixels = to_uint8(picture(*size, seed=index))
+        Image.fromarray(pixels).save(root / "in" / name)
+    arrays = narrow_arrays(random_arrays)
+    np.savez(root / "w.npz", **arrays)
+    (root / "names.txt").write_text("\n".join(NAMES), "utf-8")
+    argv = ["visualize", "--input", str(root / "in"), "--weights", str(root / "w.npz")]
+    argv += ["--layers", ",".join(LAYERS), "--gradient-channels", "top:1"]
+    argv += ["--kinds", ",".join([*EXPLANATIONS, "classes"]), "--raw"]
+    argv += ["--classes", "top:2", "--class-names", str(root / "names.txt")]
+    argv += ["--samples", "2", "--window", "112", "--baselines", ",".join(BASELINES)]
+    argv += ["--curves"]
+    assert cli.main([*argv, "--output", str(root / "out")]) == 0
+    return Made(root, argv, arrays)
+
+
+# Of each of three targets: three rules, SmoothGrad, three baselines, occlusion. Of the
+# deeper layer and the classes: two kinds of Grad-CAM. And the classes.
+SHEETS = len(SIZES) * (3 * (3 + 1 + 3 + 1) + 2 * 2 + 1)
+
+
+def test_every_kind_has_its_sheets(made):
+    job = json.loads((made.folder / "job.json").read_text("utf-8"))
+    _, sheets = job["balances"]
+    assert sheets["done"] == {"done": SHEETS, "kept": 0}
+    for kind in (*EXPLANATIONS, Kind.CLASSES):
+        rows = made.rows(kind=str(kind), image_key="a.png")
+        layers = {row["layer"] for row in rows if row["layer"]}
+        if kind is Kind.CLASSES:
+            assert layers == {"predictions"}
+        elif kind in CAMS:  # The first block has no layer before.
+            assert layers == {"block3_conv1", "predictions"}
+        else:
+            assert layers == {*LAYERS, "predictions"}
+        scales = {row["scale"] for row in rows}
+        assert scales == (set(BASELINES) if kind is Kind.INTEGRATED else {""})
+        if kind is not Kind.CLASSES:
+            own = [row for row in rows if row["layer"] == "predictions"]
+            assert len({row["channel"] for row in own}) == 2
+            assert {row["part"] for row in own} >= {"overlay", "curves"}
+    for row in made.rows():
+        if row["path"].endswith(".png"):
+            with Image.open(made.folder / row["path"]) as image:
+                assert image.size == (row["sheet_width"], row["sheet_height"])
+            assert row["left"] + row["width"] <= row["sheet_width"]
+            assert row["top"] + row["height"] <= row["sheet_height"]
+
+
+def test_every_map_is_checked_against_a_randomised_network(made):
+    for kind in EXPLANATIONS:
+        ranks = [row["rank_correlation"] for row in made.rows(kind=str(kind))]
+        assert any(rank is not None for rank in ranks)
+        assert all(rank is None or -1 <= rank <= 1 for rank in ranks)
+
+
+def raw_maps(made, kind, layer, key="a.png", scale=""):
+    row = made.rows(kind=str(kind), layer=layer, image_key=key, scale=scale)[0]
+    with np.load(made.folder / row["raw_path"]) as arrays:
+        return arrays["gradients"], [
+            None if c < 0 else int(c) for c in arrays["channels"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def network(made):
+    trunk = vgg.vgg_layers("vgg16")
+    head, dense = head_of(made.arrays, trunk[-1], origin="w.npz")
+    return Attribution((*trunk, *head), {**made.arrays, **dense})
+
+
+def test_maps_are_those_of_the_methods(made, network):
+    with Image.open(made.root / "in" / "a.png") as image:
+        pixels = np.asarray(image)[None].astype(np.float32) / np.float32(255)
+    maps, targets = raw_maps(made, Kind.SMOOTHGRAD, "block3_conv1")
+    assert targets[0] is None
+    import hashlib
+
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    seed = list(hashlib.sha256(f"smoothgrad 0 {digest}".encode()).digest())
+    expected = smoothgrad(
+        network, pixels, "block3_conv1", targets, samples=2, noise=0.15, seed=seed
+    )
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+    seen = network.activations(pixels)
+    for layer in ("block3_conv1", "predictions"):
+        maps, targets = raw_maps(made, Kind.SALIENCY, layer)
+        expected = network.gradients(seen, layer, "saliency", targets)[0]
+        np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+    # Grad-CAM is a value a pixel, and never against its target.
+    maps, _ = raw_maps(made, Kind.GRAD_CAM, "predictions")
+    assert maps.shape == (2, 224, 224, 1)
+    assert maps.min() >= 0
+
+
+def test_integrated_gradients_are_complete_or_say_not(made):
+    for key in SIZES:
+        for path, entries in made.facts(key).items():
+            if "integrated" not in path:
+                continue
+            with np.load(made.folder / path.replace(".png", ".npz")) as arrays:
+                maps = arrays["gradients"].astype(np.float64)
+            assert len(entries) == len(maps)
+            for fact, map_ in zip(entries, maps, strict=True):
+                missed = abs(map_.sum() - fact["change"]) / abs(fact["change"])
+                assert fact["incomplete"] == pytest.approx(missed, abs=1e-3)
+                complete = fact["incomplete"] <= 0.01
+                assert complete or fact["steps"] == 1024
+                assert ("not complete" in fact["notes"][0]) is not complete
+                assert f"{fact['steps']} steps" in fact["notes"][0]
+
+
+def test_classes_have_names_and_probabilities_at_any_size(made, network):
+    for key in SIZES:
+        with Image.open(made.root / "in" / key) as image:
+            pixels = np.asarray(image)[None].astype(np.float32) / np.float32(255)
+        scores = network.activations(pixels)["predictions"].numpy()[0]
+        known = probabilities(scores.mean((0, 1)))
+        best = np.argsort(-known)[:2].tolist()
+        (entries,) = (f for p, f in made.facts(key).items() if "classes-" in p)
+        assert [fact["channel"] for fact in entries] == best
+        for fact in entries:
+            assert fact["name"] == NAMES[fact["channel"]].partition(",")[0]
+            assert fact["probability"] == pytest.approx(
+                known[fact["channel"]], rel=1e-3
+            )
+    assert scores.shape[:2] == (1, 3)
+
+
+def test_curves_stand_beside_a_random_map_and_a_spot_in_the_middle(made):
+    facts = made.facts("a.png")
+    for kind in EXPLANATIONS:
+        (path,) = (
+            (p for p in facts if p.endswith(f"/{kind}-predictions.png"))
+            if (kind is not Kind.INTEGRATED)
+            else (p for p in facts if p.endswith("/integrated-predictions-grey.png"))
+        )
+        for fact in facts[path]:
+            ends = set()
+            for name in ("curves", "random", "centre"):
+                insertion, deletion = (fact[name][n] for n in ("insertion", "deletion"))
+                assert len(insertion) == len(deletion) == 17
+                ends |= {round(insertion[-1], 5), round(deletion[0], 5)}
+            assert ends == {round(fact["probability"], 5)}
+            assert fact["notes"][-2].startswith("insertion ")
+            assert fact["notes"][-1].startswith("deletion ")
+
+
+def test_a_damaged_map_is_made_again_with_the_same_bytes(made, files_of, capfd):
+    """What a killed run leaves: one image is not done, and others are kept."""
+    again = made.root / "again"
+    shutil.copytree(made.folder, again)
+    (row,) = made.rows(kind="facts", image_key="a.png")
+    (again / row["path"]).write_bytes(b"{}")
+    assert cli.main([*made.argv, "--output", str(again)]) == 0
+    half = SHEETS // 2
+    assert f"{SHEETS} sheets = {half} done + {half} kept" in capfd.readouterr().err
+    assert files_of(again) == files_of(made.folder)
+    assert cli.main(["verify", str(again)]) == 0
+
+
+def test_gallery_tells_what_is_under_the_maps(made):
+    scripts = list((made.folder / "gallery" / "images").glob("a-png-*.js"))
+    text = scripts[0].read_text("utf-8")
+    assert "the sum misses F(x) - F(black)" in text
+    assert '"crane"' in text or '"tabby"' in text or '"heron"' in text
+
+
+def run(made, output, *flags):
+    argv = list(made.argv)
+    return cli.main([*argv, "--output", str(made.root / output), *flags])
+
+
+def test_a_small_picture_has_no_class_and_fails_alone(made, capfd, picture):
+    (made.root / "mixed").mkdir()
+    shutil.copy(made.root / "in" / "a.png", made.root / "mixed")
+    small = to_uint8(picture(100, 300, seed=5))
+    Image.fromarray(small).save(made.root / "mixed" / "small.png")
+    mixed = ("--input", str(made.root / "mixed"), "--kinds", "classes,occlusion")
+    status = run(made, "few", *mixed, "--max-failure-rate", "1", "--window", "112")
+    assert status == 0
+    assert (
+        run(made, "window", *mixed, "--max-failure-rate", "1", "--window", "101") == 0
+    )
+    reasons = {}
+    for name in ("few", "window"):
+        (row,) = pq.read_table(made.root / name / "failures").to_pylist()
+        assert (row["key"], row["reason"]) == ("small.png", "too_small")
+        reasons[name] = row["message"]
+    assert "the window of 112 pixels is larger than the picture" in reasons["few"]
+    assert "101" in reasons["window"]
+    status = run(made, "head", *mixed, "--max-failure-rate", "1", "--window", "16")
+    (row,) = pq.read_table(made.root / "head" / "failures").to_pylist()
+    assert "predictions has no neuron below 224" in row["message"]
+    capfd.readouterr()
+
+
+def test_numbers_that_are_not_finite_fail_their_image_alone(made, capfd, monkeypatch):
+    from model.attribution import smoothgrad as module
+
+    def broken(network, pixels, *rest, **named):
+        maps = smoothgrad(network, pixels, *rest, **named)
+        return maps * np.nan if pixels.shape[2] == 300 else maps
+
+    monkeypatch.setattr(module, "smoothgrad", broken)
+    flags = ("--kinds", "smoothgrad", "--max-failure-rate", "0.5")
+    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
+    assert cli.main([*argv, "--output", str(made.root / "nan"), *flags]) == 0
+    (row,) = pq.read_table(made.root / "nan" / "failures").to_pylist()
+    assert (row["key"], row["stage"], row["reason"]) == (
+        "wide.png",
+        "Look",
+        "model_error",
+    )
+    assert "by smoothgrad is not finite" in row["message"]
+    assert "3 sheets" in capfd.readouterr().err
+
+
+def test_cascade_randomises_one_layer_more_at_a_time(made, capfd):
+    argv = [a for a in made.argv if a != "--curves"]
+    flags = ("--kinds", "saliency,occlusion,grad-cam", "--cascade")
+    assert cli.main([*argv, "--output", str(made.root / "deep"), *flags]) == 0
+    capfd.readouterr()
+    rows = pq.read_table(made.root / "deep" / "maps.parquet").to_pylist()
+    (row,) = (r for r in rows if r["kind"] == "facts" and r["image_key"] == "a.png")
+    facts = json.loads((made.root / "deep" / row["path"]).read_text("utf-8"))
+    depths = {"block1_conv2": 2, "block3_conv1": 5, "predictions": 16}
+    for path, entries in facts.items():
+        layer = path.rpartition("/")[2].removesuffix(".png").rpartition("-")[2]
+        for fact in entries:
+            assert len(fact["cascade"]) == depths[layer]
+    # The third is what the check alone says.
+    plain = made.rows(kind="saliency", layer="block3_conv1", image_key="a.png")[0]
+    own = facts[plain["path"]][0]["cascade"]
+    assert own[2] == pytest.approx(plain["rank_correlation"], abs=1e-6)
+
+
+USAGE_ERRORS = {
+    "--samples 0: expected at least 1": ("--samples", "0"),
+    "--noise 1.5: expected 0 to 1": ("--noise", "1.5"),
+    "--window 0: expected at least 1": ("--window", "0"),
+    "--window 300: larger than the pictures": ("--window", "300", "--size", "224"),
+    "--size 100: predictions has no neuron below 224": ("--size", "100"),
+    "--baselines white: expected some of black, grey, blurred": (
+        "--baselines",
+        "black,white",
+    ),
+    "--cam-layer block3_conv1: Grad-CAM looks before its target, and block1_conv2 is": (
+        "--cam-layer",
+        "block3_conv1",
+    ),
+    "block3_conv1 is that layer. What a layer shows of itself": (
+        "--cam-layer",
+        "block3_conv1",
+        "--layers",
+        "block3_conv1",
+    ),
+    "--cam-layer block9: no such layer": ("--cam-layer", "block9"),
+    "--classes 'crane': several classes have this name; give a number: 1 (crane)": (
+        "--classes",
+        "crane",
+    ),
+    "--classes 'taby': no class has this name; close ones are tabby (3)": (
+        "--classes",
+        "taby",
+    ),
+    "--classes 4: the classes are 0 to 3": ("--classes", "4"),
+    "--classes top:9: expected top:1 to top:4": ("--classes", "top:9"),
+    "names.txt: it has 4 lines, and the head tells 3": ("--weights", "three.npz"),
+    "w2.npz has no head (fc1, fc2, predictions), which would give names": (
+        "--weights",
+        "w2.npz",
+    ),
+    "w3.npz does not fit: fc1/kernel has the shape (98, 6), but 7 x 7 x 8": (
+        "--weights",
+        "w3.npz",
+    ),
+    "--cascade --no-randomization-check: expected the check": (
+        "--cascade",
+        "--no-randomization-check",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def other_weights(made):
+    arrays = made.arrays
+    trunk = {n: a for n, a in arrays.items() if n.startswith("block")}
+    np.savez(made.root / "w2.npz", **trunk)
+    np.savez(made.root / "w3.npz", **(arrays | {"fc1/kernel": np.zeros((98, 6), "f4")}))
+    three = {"predictions/kernel": arrays["predictions/kernel"][:, :3]}
+    three |= {"predictions/bias": arrays["predictions/bias"][:3]}
+    np.savez(made.root / "three.npz", **(arrays | three))
+
+
+@pytest.mark.usefixtures("other_weights")
+@pytest.mark.parametrize("expected", USAGE_ERRORS)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    made, capfd, expected
+):
+    flags = [
+        str(made.root / flag) if flag.endswith(".npz") else flag
+        for flag in USAGE_ERRORS[expected]
+    ]
+    assert run(made, "refused", *flags) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert expected in err
+    assert err.count("\n") == 1
+    assert not (made.root / "refused").exists()
+
+
+def test_classes_by_number_need_no_names(made, capfd):
+    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
+    place = argv.index("--class-names")
+    del argv[place : place + 2]
+    flags = ["--classes", "3", "1", "--kinds", "classes,saliency"]
+    assert cli.main([*argv, "--output", str(made.root / "plain"), *flags]) == 0
+    rows = pq.read_table(made.root / "plain" / "maps.parquet").to_pylist()
+    (row,) = (r for r in rows if r["kind"] == "facts" and r["image_key"] == "a.png")
+    facts = json.loads((made.root / "plain" / row["path"]).read_text("utf-8"))
+    assert {f["name"] for entries in facts.values() for f in entries} == {
+        "class 1",
+        "class 3",
+    }
+    assert (
+        cli.main([*argv, "--output", str(made.root / "no"), "--classes", "tabby"]) == 2
+    )
+    assert "pip install 'stylebeam[classes]'" in capfd.readouterr().err
+
+
+def test_first_block_alone_has_no_grad_cam(made, capfd):
+    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
+    place = argv.index("--classes")
+    del argv[place : place + 4]
+    flags = ["--layers", "block1_conv1,block1_conv2", "--kinds", "grad-cam"]
+    assert cli.main([*argv, "--output", str(made.root / "no"), *flags]) == 2
+    assert "has none before. Ask for block2_conv1 or deeper" in capfd.readouterr().err
+    flags = ["--kinds", "classes"]
+    assert cli.main([*argv, "--output", str(made.root / "no"), *flags]) == 2
+    assert "--classes says which, such as --classes top:5" in capfd.readouterr().err
+
+
+def test_an_output_from_before_the_methods_keeps_its_identity(made):
+    identity = json.loads((made.folder / "job.json").read_text("utf-8"))["identity"]
+    settings = VisualizeSettings.from_json(identity)
+    assert settings.to_json() == identity
+    assert settings.methods.classes.top == 2
+    old = {n: v for n, v in identity.items() if n != "methods"}
+    old["kinds"] = [str(kind) for kind in DEFAULT_KINDS]
+    before = VisualizeSettings.from_json(old)
+    assert before.methods == Methods()
+    assert before.to_json() == old
