@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from model.adain.stylizer import to_uint8
+from model.attribution import fidelity, integrated
 from model.attribution.gradients import Attribution
 from model.attribution.smoothgrad import smoothgrad
 from model.networks import vgg
@@ -21,8 +22,6 @@ from model.networks.head import head_of, probabilities
 from pipelines import cli
 from transforms.visualize import handler as looks
 from transforms.visualize.settings import (
-    BASELINES,
-    CAMS,
     DEFAULT_KINDS,
     EXPLANATIONS,
     Kind,
@@ -31,8 +30,14 @@ from transforms.visualize.settings import (
 )
 
 NAMES = ("heron, grey heron", "crane, large bird", "crane", "tabby, tabby cat")
-LAYERS = ("block1_conv2", "block3_conv1")
-SIZES = {"a.png": (224, 224), "wide.png": (225, 300)}
+LAYERS = ("block3_conv1",)
+SIZES = {"a.png": (224, 224), "wide.png": (224, 260)}
+
+FROM = ("black", "blurred")
+
+# Fewer than are taken in earnest.
+MOST_STEPS = 32
+CURVE_STEPS = 4
 
 
 class Made(NamedTuple):
@@ -56,7 +61,7 @@ class Made(NamedTuple):
 
 
 def narrow_arrays(random_arrays):
-    """Return the weights of a narrow VGG-16, its channels being patched, with a head."""
+    """Return the weights of a VGG-16 whose channels are patched, with a head."""
     trunk = vgg.vgg_layers("vgg16")
     arrays = random_arrays(trunk, seed=3)
     rng = np.random.default_rng(9)
@@ -73,7 +78,9 @@ def narrow_arrays(random_arrays):
 def narrow():
     """VGG is narrow while this module's tests run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vgg, "_CHANNELS", (4, 6, 8, 8, 8))
+        patch.setattr(vgg, "_CHANNELS", (2, 3, 4, 6, 8))
+        patch.setattr(integrated, "MOST_STEPS", MOST_STEPS)
+        patch.setattr(fidelity, "STEPS", CURVE_STEPS)
         yield
     looks._load_networks.cache_clear()
 
@@ -92,15 +99,15 @@ def made(narrow, tmp_path_factory, picture, random_arrays):
     argv += ["--layers", ",".join(LAYERS), "--gradient-channels", "top:1"]
     argv += ["--kinds", ",".join([*EXPLANATIONS, "classes"]), "--raw"]
     argv += ["--classes", "top:2", "--class-names", str(root / "names.txt")]
-    argv += ["--samples", "2", "--window", "112", "--baselines", ",".join(BASELINES)]
+    argv += ["--samples", "2", "--window", "112", "--baselines", ",".join(FROM)]
     argv += ["--curves"]
     assert cli.main([*argv, "--output", str(root / "out")]) == 0
     return Made(root, argv, arrays)
 
 
-# Of each of three targets: three rules, SmoothGrad, three baselines, occlusion. Of the
-# deeper layer and the classes: two kinds of Grad-CAM. And the classes.
-SHEETS = len(SIZES) * (3 * (3 + 1 + 3 + 1) + 2 * 2 + 1)
+# Of the layer and of the classes: three rules, SmoothGrad, two baselines, occlusion,
+# two kinds of Grad-CAM. And the classes.
+SHEETS = len(SIZES) * (2 * (3 + 1 + 2 + 1 + 2) + 1)
 
 
 def test_every_kind_has_its_sheets(made):
@@ -112,12 +119,10 @@ def test_every_kind_has_its_sheets(made):
         layers = {row["layer"] for row in rows if row["layer"]}
         if kind is Kind.CLASSES:
             assert layers == {"predictions"}
-        elif kind in CAMS:  # The first block has no layer before.
-            assert layers == {"block3_conv1", "predictions"}
         else:
             assert layers == {*LAYERS, "predictions"}
         scales = {row["scale"] for row in rows}
-        assert scales == (set(BASELINES) if kind is Kind.INTEGRATED else {""})
+        assert scales == (set(FROM) if kind is Kind.INTEGRATED else {""})
         if kind is not Kind.CLASSES:
             own = [row for row in rows if row["layer"] == "predictions"]
             assert len({row["channel"] for row in own}) == 2
@@ -188,7 +193,7 @@ def test_integrated_gradients_are_complete_or_say_not(made):
                 missed = abs(map_.sum() - fact["change"]) / abs(fact["change"])
                 assert fact["incomplete"] == pytest.approx(missed, abs=1e-3)
                 complete = fact["incomplete"] <= 0.01
-                assert complete or fact["steps"] == 1024
+                assert complete or fact["steps"] == MOST_STEPS
                 assert ("not complete" in fact["notes"][0]) is not complete
                 assert f"{fact['steps']} steps" in fact["notes"][0]
 
@@ -207,7 +212,7 @@ def test_classes_have_names_and_probabilities_at_any_size(made, network):
             assert fact["probability"] == pytest.approx(
                 known[fact["channel"]], rel=1e-3
             )
-    assert scores.shape[:2] == (1, 3)
+    assert scores.shape[:2] == (1, 2)
 
 
 def test_curves_stand_beside_a_random_map_and_a_spot_in_the_middle(made):
@@ -216,13 +221,13 @@ def test_curves_stand_beside_a_random_map_and_a_spot_in_the_middle(made):
         (path,) = (
             (p for p in facts if p.endswith(f"/{kind}-predictions.png"))
             if (kind is not Kind.INTEGRATED)
-            else (p for p in facts if p.endswith("/integrated-predictions-grey.png"))
+            else (p for p in facts if p.endswith("/integrated-predictions-blurred.png"))
         )
         for fact in facts[path]:
             ends = set()
             for name in ("curves", "random", "centre"):
                 insertion, deletion = (fact[name][n] for n in ("insertion", "deletion"))
-                assert len(insertion) == len(deletion) == 17
+                assert len(insertion) == len(deletion) == CURVE_STEPS + 1
                 ends |= {round(insertion[-1], 5), round(deletion[0], 5)}
             assert ends == {round(fact["probability"], 5)}
             assert fact["notes"][-2].startswith("insertion ")
@@ -283,7 +288,7 @@ def test_numbers_that_are_not_finite_fail_their_image_alone(made, capfd, monkeyp
 
     def broken(network, pixels, *rest, **named):
         maps = smoothgrad(network, pixels, *rest, **named)
-        return maps * np.nan if pixels.shape[2] == 300 else maps
+        return maps * np.nan if pixels.shape[2] == 260 else maps
 
     monkeypatch.setattr(module, "smoothgrad", broken)
     flags = ("--kinds", "smoothgrad", "--max-failure-rate", "0.5")
@@ -296,18 +301,18 @@ def test_numbers_that_are_not_finite_fail_their_image_alone(made, capfd, monkeyp
         "model_error",
     )
     assert "by smoothgrad is not finite" in row["message"]
-    assert "3 sheets" in capfd.readouterr().err
+    assert "4 sheets" in capfd.readouterr().err
 
 
 def test_cascade_randomises_one_layer_more_at_a_time(made, capfd):
     argv = [a for a in made.argv if a != "--curves"]
-    flags = ("--kinds", "saliency,occlusion,grad-cam", "--cascade")
+    flags = ("--kinds", "saliency,grad-cam", "--cascade")
     assert cli.main([*argv, "--output", str(made.root / "deep"), *flags]) == 0
     capfd.readouterr()
     rows = pq.read_table(made.root / "deep" / "maps.parquet").to_pylist()
     (row,) = (r for r in rows if r["kind"] == "facts" and r["image_key"] == "a.png")
     facts = json.loads((made.root / "deep" / row["path"]).read_text("utf-8"))
-    depths = {"block1_conv2": 2, "block3_conv1": 5, "predictions": 16}
+    depths = {"block3_conv1": 5, "predictions": 16}
     for path, entries in facts.items():
         layer = path.rpartition("/")[2].removesuffix(".png").rpartition("-")[2]
         for fact in entries:
@@ -328,14 +333,12 @@ USAGE_ERRORS = {
         "--baselines",
         "black,white",
     ),
-    "--cam-layer block3_conv1: Grad-CAM looks before its target, and block1_conv2 is": (
+    "--cam-layer block4_conv1: Grad-CAM looks before its target, and block3_conv1 is": (
         "--cam-layer",
-        "block3_conv1",
+        "block4_conv1",
     ),
     "block3_conv1 is that layer. What a layer shows of itself": (
         "--cam-layer",
-        "block3_conv1",
-        "--layers",
         "block3_conv1",
     ),
     "--cam-layer block9: no such layer": ("--cam-layer", "block9"),
