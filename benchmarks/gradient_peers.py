@@ -61,9 +61,7 @@ def our_maps(pixels: np.ndarray) -> tuple[Maps, int]:
     (channel,) = most_active(seen[LAYER].numpy()[0], 1)
     targets = [channel]
     ask = (network, pixels)
-    maps = {
-        rule: network.gradients(seen, LAYER, rule, targets)[0, 0] for rule in RULES
-    }
+    maps = {rule: network.gradients(seen, LAYER, rule, targets)[0, 0] for rule in RULES}
     maps["smoothgrad"] = smoothgrad(
         *ask, LAYER, targets, samples=SAMPLES, noise=NOISE, seed=[1]
     )[0]
@@ -124,7 +122,12 @@ def captum_maps(pixels: np.ndarray, channel: int, weights: Any) -> Maps:
         "deconvnet": attr.Deconvolution(net).attribute(x, **ask),
         "guided": attr.GuidedBackprop(net).attribute(x, **ask),
         "smoothgrad": attr.NoiseTunnel(saliency).attribute(
-            x, nt_samples=SAMPLES, nt_samples_batch_size=4, stdevs=sigma, abs=False, **ask
+            x,
+            nt_samples=SAMPLES,
+            nt_samples_batch_size=4,
+            stdevs=sigma,
+            abs=False,
+            **ask,
         ),
         "integrated": attr.IntegratedGradients(net).attribute(
             x,
@@ -219,7 +222,9 @@ def main() -> None:
     pixels = square_picture(data, args.size)[None]
     maps, channel = our_maps(pixels)
     print(f"command: python benchmarks/gradient_peers.py {' '.join(sys.argv[1:])}")
-    print(f"channel {channel} of {LAYER}, {args.size} px\n\n| kind | peer | correlation |")
+    print(
+        f"channel {channel} of {LAYER}, {args.size} px\n\n| kind | peer | correlation |"
+    )
     print("|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

@@ -6,7 +6,8 @@ For each photograph the target is the busiest channel of a layer. Printed are ho
 integrated gradients are complete within 1 %, and for each kind the areas under the
 curves of insertion and deletion (Petsiuk et al. 2018), as shares of what the whole
 photograph gives, beside those of a random map and of a spot in the middle: in how many
-photographs, and in the mean, a map is better than both. An interval is of the mean, 95 %.
+photographs, and in the mean, a map is better than both. The intervals are those of the
+mean, 95 %.
 """
 
 import argparse
@@ -88,7 +89,9 @@ def report(facts: list[dict[str, Any]]) -> None:
                 f"others say so; worst {max(m or 0 for m in missed):.2%}; steps: median "
                 f"{int(np.median(steps))}, most {max(steps)}"
             )
-    print("\n| kind | insertion | deletion | insertion beats both | deletion beats both |")
+    print(
+        "\n| kind | insertion | deletion | insertion beats both | deletion beats both |"
+    )
     print("|---|---|---|---|---|")
     own = {n: np.array([_areas(f[n]["curves"]) for f in facts]) for n in facts[0]}
     first = next(iter(facts[0]))
