@@ -148,6 +148,11 @@ def _chosen(wanted: Sequence[str], names: Sequence[str], count: int) -> Channels
         if not 1 <= chosen.top <= count:
             raise UsageError(f"--classes {wanted[0]}: expected top:1 to top:{count}.")
         return chosen
+    if several := [word for word in wanted if word.startswith("top:")]:
+        raise UsageError(
+            f"--classes {' '.join(wanted)}: {several[0]} stands alone, without names, "
+            "numbers or another top:N."
+        )
     found = [_number(word, names, count) for word in wanted]
     return Channels(listed=tuple(dict.fromkeys(found)))
 

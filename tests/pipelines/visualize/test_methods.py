@@ -31,7 +31,7 @@ from transforms.visualize.settings import (
 
 NAMES = ("heron, grey heron", "crane, large bird", "crane", "tabby, tabby cat")
 LAYERS = ("block3_conv1",)
-SIZES = {"a.png": (224, 224), "wide.png": (224, 260)}
+SIZES = {"a.png": (40, 56), "wide.png": (48, 80)}
 
 FROM = ("black", "blurred")
 
@@ -41,7 +41,7 @@ CURVE_STEPS = 4
 
 
 class Made(NamedTuple):
-    """What a run left, and what it was made with."""
+    """What runs left, and what they were made with."""
 
     root: pathlib.Path
     argv: list[str]
@@ -55,9 +55,10 @@ class Made(NamedTuple):
         rows = pq.read_table(self.folder / "maps.parquet").to_pylist()
         return [r for r in rows if all(r[n] == v for n, v in values.items())]
 
-    def facts(self, key: str) -> dict[str, Any]:
-        (row,) = self.rows(kind="facts", image_key=key)
-        return json.loads((self.folder / row["path"]).read_text("utf-8"))
+    def facts(self, key: str, out: str = "out") -> dict[str, Any]:
+        rows = pq.read_table(self.root / out / "maps.parquet").to_pylist()
+        (row,) = (r for r in rows if (r["kind"], r["image_key"]) == ("facts", key))
+        return json.loads((self.root / out / row["path"]).read_text("utf-8"))
 
 
 def narrow_arrays(random_arrays):
@@ -88,45 +89,54 @@ def narrow():
 @pytest.fixture(scope="module")
 def made(narrow, tmp_path_factory, picture, random_arrays):
     root = tmp_path_factory.mktemp("methods")
-    (root / "in").mkdir()
-    for index, (name, size) in enumerate(SIZES.items()):
+    sizes = {f"in/{name}": size for name, size in SIZES.items()}
+    sizes |= {"named/a.png": (224, 260), "mixed/a.png": (224, 224)}
+    for index, (name, size) in enumerate((sizes | {"mixed/b.png": (100, 300)}).items()):
+        (root / name).parent.mkdir(exist_ok=True)
         pixels = to_uint8(picture(*size, seed=index))
-        Image.fromarray(pixels).save(root / "in" / name)
+        Image.fromarray(pixels).save(root / name)
     arrays = narrow_arrays(random_arrays)
     np.savez(root / "w.npz", **arrays)
     (root / "names.txt").write_text("\n".join(NAMES), "utf-8")
-    argv = ["visualize", "--input", str(root / "in"), "--weights", str(root / "w.npz")]
+    argv = ["visualize", "--weights", str(root / "w.npz")]
     argv += ["--layers", ",".join(LAYERS), "--gradient-channels", "top:1"]
-    argv += ["--kinds", ",".join([*EXPLANATIONS, "classes"]), "--raw"]
-    argv += ["--classes", "top:2", "--class-names", str(root / "names.txt")]
-    argv += ["--samples", "2", "--window", "112", "--baselines", ",".join(FROM)]
-    argv += ["--curves"]
-    assert cli.main([*argv, "--output", str(root / "out")]) == 0
-    return Made(root, argv, arrays)
+    argv += ["--samples", "2", "--window", "16", "--baselines", ",".join(FROM)]
+    made = Made(root, argv, arrays)
+    kinds = ",".join(EXPLANATIONS)
+    assert run(made, "out", "--kinds", kinds, "--raw", "--curves") == 0
+    return made
 
 
-# Of the layer and of the classes: three rules, SmoothGrad, two baselines, occlusion,
-# two kinds of Grad-CAM. And the classes.
-SHEETS = len(SIZES) * (2 * (3 + 1 + 2 + 1 + 2) + 1)
+def run(made, output, *flags, folder="in"):
+    argv = [*made.argv, "--input", str(made.root / folder)]
+    return cli.main([*argv, "--output", str(made.root / output), *flags])
+
+
+@pytest.fixture(scope="module")
+def named(made):
+    """What a run with classes left."""
+    flags = ("--kinds", "classes,grad-cam,saliency", "--classes", "top:2", "--raw")
+    flags += ("--class-names", str(made.root / "names.txt"), "--curves")
+    flags += ("--no-randomization-check",)
+    assert run(made, "classes", *flags, folder="named") == 0
+    return made.root / "classes"
+
+
+# Three rules, SmoothGrad, two baselines, occlusion, two kinds of Grad-CAM.
+SHEETS = len(SIZES) * (3 + 1 + 2 + 1 + 2)
 
 
 def test_every_kind_has_its_sheets(made):
     job = json.loads((made.folder / "job.json").read_text("utf-8"))
     _, sheets = job["balances"]
     assert sheets["done"] == {"done": SHEETS, "kept": 0}
-    for kind in (*EXPLANATIONS, Kind.CLASSES):
+    for kind in EXPLANATIONS:
         rows = made.rows(kind=str(kind), image_key="a.png")
-        layers = {row["layer"] for row in rows if row["layer"]}
-        if kind is Kind.CLASSES:
-            assert layers == {"predictions"}
-        else:
-            assert layers == {*LAYERS, "predictions"}
+        assert {row["layer"] for row in rows} == {*LAYERS}
         scales = {row["scale"] for row in rows}
         assert scales == (set(FROM) if kind is Kind.INTEGRATED else {""})
-        if kind is not Kind.CLASSES:
-            own = [row for row in rows if row["layer"] == "predictions"]
-            assert len({row["channel"] for row in own}) == 2
-            assert {row["part"] for row in own} >= {"overlay", "curves"}
+        assert len({row["channel"] for row in rows}) == 2
+        assert {row["part"] for row in rows} >= {"overlay", "curves"}
     for row in made.rows():
         if row["path"].endswith(".png"):
             with Image.open(made.folder / row["path"]) as image:
@@ -171,13 +181,12 @@ def test_maps_are_those_of_the_methods(made, network):
     )
     np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
     seen = network.activations(pixels)
-    for layer in ("block3_conv1", "predictions"):
-        maps, targets = raw_maps(made, Kind.SALIENCY, layer)
-        expected = network.gradients(seen, layer, "saliency", targets)[0]
-        np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+    maps, targets = raw_maps(made, Kind.SALIENCY, "block3_conv1")
+    expected = network.gradients(seen, "block3_conv1", "saliency", targets)[0]
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
     # Grad-CAM is a value a pixel, and never against its target.
-    maps, _ = raw_maps(made, Kind.GRAD_CAM, "predictions")
-    assert maps.shape == (2, 224, 224, 1)
+    maps, _ = raw_maps(made, Kind.GRAD_CAM, "block3_conv1")
+    assert maps.shape == (2, 40, 56, 1)
     assert maps.min() >= 0
 
 
@@ -198,38 +207,49 @@ def test_integrated_gradients_are_complete_or_say_not(made):
                 assert f"{fact['steps']} steps" in fact["notes"][0]
 
 
-def test_classes_have_names_and_probabilities_at_any_size(made, network):
-    for key in SIZES:
-        with Image.open(made.root / "in" / key) as image:
-            pixels = np.asarray(image)[None].astype(np.float32) / np.float32(255)
-        scores = network.activations(pixels)["predictions"].numpy()[0]
-        known = probabilities(scores.mean((0, 1)))
-        best = np.argsort(-known)[:2].tolist()
-        (entries,) = (f for p, f in made.facts(key).items() if "classes-" in p)
-        assert [fact["channel"] for fact in entries] == best
-        for fact in entries:
-            assert fact["name"] == NAMES[fact["channel"]].partition(",")[0]
-            assert fact["probability"] == pytest.approx(
-                known[fact["channel"]], rel=1e-3
-            )
+def test_classes_have_names_and_probabilities_at_any_size(made, named, network):
+    with Image.open(made.root / "named" / "a.png") as image:
+        pixels = np.asarray(image)[None].astype(np.float32) / np.float32(255)
+    seen = network.activations(pixels)
+    scores = seen["predictions"].numpy()[0]
     assert scores.shape[:2] == (1, 2)
+    known = probabilities(scores.mean((0, 1)))
+    best = np.argsort(-known)[:2].tolist()
+    facts = made.facts("a.png", "classes")
+    # Of a layer saliency has curves alone, of classes their names, too.
+    for kind in ("classes", "saliency", "grad-cam"):
+        (path,) = (p for p in facts if f"/{kind}-predictions" in p)
+        assert [fact["channel"] for fact in facts[path]] == best
+        for fact in facts[path]:
+            number = fact["channel"]
+            assert fact["name"] == NAMES[number].partition(",")[0]
+            assert fact["probability"] == pytest.approx(known[number], rel=1e-3)
+    for fact in facts[path]:
+        assert fact["curves"]["deletion"][0] == pytest.approx(fact["probability"])
+    rows = pq.read_table(named / "maps.parquet").to_pylist()
+    (row, *_) = (r for r in rows if r["kind"] == "saliency" and r["raw_path"])
+    layers = {r["layer"] for r in rows if r["kind"] == "grad-cam"}
+    assert layers == {*LAYERS, "predictions"}
+    raw = named / row["raw_path"].replace(row["layer"], "predictions")
+    with np.load(raw) as arrays:
+        maps, targets = arrays["gradients"], arrays["channels"].tolist()
+    expected = network.gradients(seen, "predictions", "saliency", targets)[0]
+    np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
+    scripts = list((named / "gallery" / "images").glob("a-png-*.js"))
+    assert f'"{fact["name"]}"' in scripts[0].read_text("utf-8")
 
 
 def test_curves_stand_beside_a_random_map_and_a_spot_in_the_middle(made):
     facts = made.facts("a.png")
-    for kind in EXPLANATIONS:
-        (path,) = (
-            (p for p in facts if p.endswith(f"/{kind}-predictions.png"))
-            if (kind is not Kind.INTEGRATED)
-            else (p for p in facts if p.endswith("/integrated-predictions-blurred.png"))
-        )
-        for fact in facts[path]:
-            ends = set()
+    assert len(facts) == SHEETS / 2
+    for entries in facts.values():
+        for fact in entries:
             for name in ("curves", "random", "centre"):
                 insertion, deletion = (fact[name][n] for n in ("insertion", "deletion"))
                 assert len(insertion) == len(deletion) == CURVE_STEPS + 1
-                ends |= {round(insertion[-1], 5), round(deletion[0], 5)}
-            assert ends == {round(fact["probability"], 5)}
+                # Shares of what the whole picture gives.
+                assert insertion[-1] == pytest.approx(1, abs=1e-4)
+                assert deletion[0] == pytest.approx(1, abs=1e-4)
             assert fact["notes"][-2].startswith("insertion ")
             assert fact["notes"][-1].startswith("deletion ")
 
@@ -240,7 +260,8 @@ def test_a_damaged_map_is_made_again_with_the_same_bytes(made, files_of, capfd):
     shutil.copytree(made.folder, again)
     (row,) = made.rows(kind="facts", image_key="a.png")
     (again / row["path"]).write_bytes(b"{}")
-    assert cli.main([*made.argv, "--output", str(again)]) == 0
+    kinds = ",".join(EXPLANATIONS)
+    assert run(made, "again", "--kinds", kinds, "--raw", "--curves") == 0
     half = SHEETS // 2
     assert f"{SHEETS} sheets = {half} done + {half} kept" in capfd.readouterr().err
     assert files_of(again) == files_of(made.folder)
@@ -251,84 +272,70 @@ def test_gallery_tells_what_is_under_the_maps(made):
     scripts = list((made.folder / "gallery" / "images").glob("a-png-*.js"))
     text = scripts[0].read_text("utf-8")
     assert "the sum misses F(x) - F(black)" in text
-    assert '"crane"' in text or '"tabby"' in text or '"heron"' in text
 
 
-def run(made, output, *flags):
-    argv = list(made.argv)
-    return cli.main([*argv, "--output", str(made.root / output), *flags])
+CASES = {
+    "the window of 112 pixels is larger than the picture": (
+        "occlusion",
+        "--window",
+        "112",
+    ),
+    "predictions has no neuron below 224": ("saliency", "--classes", "1"),
+}
 
 
-def test_a_small_picture_has_no_class_and_fails_alone(made, capfd, picture):
-    (made.root / "mixed").mkdir()
-    shutil.copy(made.root / "in" / "a.png", made.root / "mixed")
-    small = to_uint8(picture(100, 300, seed=5))
-    Image.fromarray(small).save(made.root / "mixed" / "small.png")
-    mixed = ("--input", str(made.root / "mixed"), "--kinds", "classes,occlusion")
-    status = run(made, "few", *mixed, "--max-failure-rate", "1", "--window", "112")
-    assert status == 0
-    assert (
-        run(made, "window", *mixed, "--max-failure-rate", "1", "--window", "101") == 0
-    )
-    reasons = {}
-    for name in ("few", "window"):
-        (row,) = pq.read_table(made.root / name / "failures").to_pylist()
-        assert (row["key"], row["reason"]) == ("small.png", "too_small")
-        reasons[name] = row["message"]
-    assert "the window of 112 pixels is larger than the picture" in reasons["few"]
-    assert "101" in reasons["window"]
-    status = run(made, "head", *mixed, "--max-failure-rate", "1", "--window", "16")
-    (row,) = pq.read_table(made.root / "head" / "failures").to_pylist()
-    assert "predictions has no neuron below 224" in row["message"]
-    capfd.readouterr()
+@pytest.mark.parametrize("message", CASES)
+def test_a_picture_that_is_too_small_fails_alone(made, message):
+    kind, *flags = CASES[message]
+    flags += ("--kinds", kind, "--max-failure-rate", "0.5", "--overwrite")
+    flags += ("--no-randomization-check",)
+    assert run(made, "mix", *flags, folder="mixed") == 0
+    (row,) = pq.read_table(made.root / "mix" / "failures").to_pylist()
+    assert (row["key"], row["reason"]) == ("b.png", "too_small")
+    assert message in row["message"]
 
 
-def test_numbers_that_are_not_finite_fail_their_image_alone(made, capfd, monkeypatch):
+def test_numbers_that_are_not_finite_fail_their_image_alone(made, monkeypatch):
     from model.attribution import smoothgrad as module
 
     def broken(network, pixels, *rest, **named):
         maps = smoothgrad(network, pixels, *rest, **named)
-        return maps * np.nan if pixels.shape[2] == 260 else maps
+        return maps * np.nan if pixels.shape[2] == 80 else maps
 
     monkeypatch.setattr(module, "smoothgrad", broken)
     flags = ("--kinds", "smoothgrad", "--max-failure-rate", "0.5")
-    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
-    assert cli.main([*argv, "--output", str(made.root / "nan"), *flags]) == 0
+    assert run(made, "nan", *flags) == 0
     (row,) = pq.read_table(made.root / "nan" / "failures").to_pylist()
-    assert (row["key"], row["stage"], row["reason"]) == (
-        "wide.png",
-        "Look",
-        "model_error",
-    )
+    stage = row["stage"], row["reason"]
+    assert (row["key"], *stage) == ("wide.png", "Look", "model_error")
     assert "by smoothgrad is not finite" in row["message"]
-    assert "4 sheets" in capfd.readouterr().err
 
 
-def test_cascade_randomises_one_layer_more_at_a_time(made, capfd):
-    argv = [a for a in made.argv if a != "--curves"]
-    flags = ("--kinds", "saliency,grad-cam", "--cascade")
-    assert cli.main([*argv, "--output", str(made.root / "deep"), *flags]) == 0
-    capfd.readouterr()
-    rows = pq.read_table(made.root / "deep" / "maps.parquet").to_pylist()
-    (row,) = (r for r in rows if r["kind"] == "facts" and r["image_key"] == "a.png")
-    facts = json.loads((made.root / "deep" / row["path"]).read_text("utf-8"))
-    depths = {"block3_conv1": 5, "predictions": 16}
-    for path, entries in facts.items():
-        layer = path.rpartition("/")[2].removesuffix(".png").rpartition("-")[2]
+def test_cascade_randomises_one_layer_more_at_a_time(made):
+    assert run(made, "deep", "--kinds", "saliency,grad-cam", "--cascade") == 0
+    facts = made.facts("a.png", "deep")
+    for entries in facts.values():
         for fact in entries:
-            assert len(fact["cascade"]) == depths[layer]
+            assert len(fact["cascade"]) == 5
+            assert "convolutions randomised: " in fact["notes"][0]
     # The third is what the check alone says.
-    plain = made.rows(kind="saliency", layer="block3_conv1", image_key="a.png")[0]
+    plain = made.rows(kind="saliency", image_key="a.png")[0]
     own = facts[plain["path"]][0]["cascade"]
     assert own[2] == pytest.approx(plain["rank_correlation"], abs=1e-6)
+    assert len({round(rank, 6) for rank in own}) == 5
 
 
 USAGE_ERRORS = {
     "--samples 0: expected at least 1": ("--samples", "0"),
     "--noise 1.5: expected 0 to 1": ("--noise", "1.5"),
     "--window 0: expected at least 1": ("--window", "0"),
-    "--window 300: larger than the pictures": ("--window", "300", "--size", "224"),
-    "--size 100: predictions has no neuron below 224": ("--size", "100"),
+    "--window 300: larger than the pictures": ("--window", "300"),
+    "--size 100: predictions has no neuron below 224": (
+        "--size",
+        "100",
+        "--classes",
+        "top:1",
+    ),
     "--baselines white: expected some of black, grey, blurred": (
         "--baselines",
         "black,white",
@@ -352,14 +359,34 @@ USAGE_ERRORS = {
     ),
     "--classes 4: the classes are 0 to 3": ("--classes", "4"),
     "--classes top:9: expected top:1 to top:4": ("--classes", "top:9"),
-    "names.txt: it has 4 lines, and the head tells 3": ("--weights", "three.npz"),
+    "top:1 tabby: top:1 stands alone": ("--classes", "top:1", "tabby"),
+    "names.txt: it has 4 lines, and the head tells 3": (
+        "--classes",
+        "1",
+        "--weights",
+        "three.npz",
+    ),
     "w2.npz has no head (fc1, fc2, predictions), which would give names": (
+        "--classes",
+        "1",
         "--weights",
         "w2.npz",
     ),
     "w3.npz does not fit: fc1/kernel has the shape (98, 6), but 7 x 7 x 8": (
+        "--classes",
+        "1",
         "--weights",
         "w3.npz",
+    ),
+    "--kinds classes: --classes says which, such as --classes top:5": (
+        "--kinds",
+        "classes",
+    ),
+    "has none before. Ask for block2_conv1 or deeper": (
+        "--kinds",
+        "grad-cam",
+        "--layers",
+        "block1_conv1,block1_conv2",
     ),
     "--cascade --no-randomization-check: expected the check": (
         "--cascade",
@@ -388,6 +415,10 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
         str(made.root / flag) if flag.endswith(".npz") else flag
         for flag in USAGE_ERRORS[expected]
     ]
+    if "--classes" in flags:
+        flags += ["--class-names", str(made.root / "names.txt")]
+    if "--kinds" not in flags:
+        flags += ["--kinds", "grad-cam,occlusion"]
     assert run(made, "refused", *flags) == 2
     out, err = capfd.readouterr()
     assert out == ""
@@ -396,42 +427,20 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert not (made.root / "refused").exists()
 
 
-def test_classes_by_number_need_no_names(made, capfd):
-    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
-    place = argv.index("--class-names")
-    del argv[place : place + 2]
-    flags = ["--classes", "3", "1", "--kinds", "classes,saliency"]
-    assert cli.main([*argv, "--output", str(made.root / "plain"), *flags]) == 0
-    rows = pq.read_table(made.root / "plain" / "maps.parquet").to_pylist()
-    (row,) = (r for r in rows if r["kind"] == "facts" and r["image_key"] == "a.png")
-    facts = json.loads((made.root / "plain" / row["path"]).read_text("utf-8"))
-    assert {f["name"] for entries in facts.values() for f in entries} == {
-        "class 1",
-        "class 3",
-    }
-    assert (
-        cli.main([*argv, "--output", str(made.root / "no"), "--classes", "tabby"]) == 2
-    )
+def test_classes_by_number_need_no_names(made, named, capfd):
+    flags = ("--kinds", "classes", "--no-randomization-check")
+    assert run(made, "plain", *flags, "--classes", "3", "1", folder="named") == 0
+    (entries,) = made.facts("a.png", "plain").values()
+    assert [fact["name"] for fact in entries] == ["class 3", "class 1"]
+    assert run(made, "no", *flags, "--classes", "tabby", folder="named") == 2
     assert "pip install 'stylebeam[classes]'" in capfd.readouterr().err
-
-
-def test_first_block_alone_has_no_grad_cam(made, capfd):
-    argv = [a for a in made.argv if a not in ("--curves", "--raw")]
-    place = argv.index("--classes")
-    del argv[place : place + 4]
-    flags = ["--layers", "block1_conv1,block1_conv2", "--kinds", "grad-cam"]
-    assert cli.main([*argv, "--output", str(made.root / "no"), *flags]) == 2
-    assert "has none before. Ask for block2_conv1 or deeper" in capfd.readouterr().err
-    flags = ["--kinds", "classes"]
-    assert cli.main([*argv, "--output", str(made.root / "no"), *flags]) == 2
-    assert "--classes says which, such as --classes top:5" in capfd.readouterr().err
 
 
 def test_an_output_from_before_the_methods_keeps_its_identity(made):
     identity = json.loads((made.folder / "job.json").read_text("utf-8"))["identity"]
     settings = VisualizeSettings.from_json(identity)
     assert settings.to_json() == identity
-    assert settings.methods.classes.top == 2
+    assert settings.methods.curves
     old = {n: v for n, v in identity.items() if n != "methods"}
     old["kinds"] = [str(kind) for kind in DEFAULT_KINDS]
     before = VisualizeSettings.from_json(old)
