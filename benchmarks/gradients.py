@@ -84,9 +84,10 @@ def report(facts: list[dict[str, Any]]) -> None:
         if steps:
             missed = [f[name]["incomplete"] for f in facts]
             whole = sum(m is not None and m <= COMPLETE for m in missed)
+            worst = max(m or 0 for m in missed)
             print(
                 f"{name}: {whole} of {len(missed)} complete within {COMPLETE:.0%}, "
-                f"the others say so; worst {max(m or 0 for m in missed):.2%}; steps: median "
+                f"the others say so; worst {worst:.2%}; steps: median "
                 f"{int(np.median(steps))}, most {max(steps)}"
             )
     print(
