@@ -3,6 +3,7 @@
 One run of all of them, with a narrow network and its head, stands behind most tests.
 """
 
+import hashlib
 import json
 import pathlib
 import shutil
@@ -170,19 +171,18 @@ def network(made):
 def test_maps_are_those_of_the_methods(made, network):
     with Image.open(made.root / "in" / "a.png") as image:
         pixels = np.asarray(image)[None].astype(np.float32) / np.float32(255)
+    upto = network.to_layer("block3_conv1", {})
     maps, targets = raw_maps(made, Kind.SMOOTHGRAD, "block3_conv1")
     assert targets[0] is None
-    import hashlib
-
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     seed = list(hashlib.sha256(f"smoothgrad 0 {digest}".encode()).digest())
     expected = smoothgrad(
-        network, pixels, "block3_conv1", targets, samples=2, noise=0.15, seed=seed
+        upto, pixels, "block3_conv1", targets, samples=2, noise=0.15, seed=seed
     )
     np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
-    seen = network.activations(pixels)
+    seen = upto.activations(pixels)
     maps, targets = raw_maps(made, Kind.SALIENCY, "block3_conv1")
-    expected = network.gradients(seen, "block3_conv1", "saliency", targets)[0]
+    expected = upto.gradients(seen, "block3_conv1", "saliency", targets)[0]
     np.testing.assert_allclose(maps, expected, atol=1e-5 * np.abs(expected).max())
     # Grad-CAM is a value a pixel, and never against its target.
     maps, _ = raw_maps(made, Kind.GRAD_CAM, "block3_conv1")
