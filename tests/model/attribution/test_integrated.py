@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from model.attribution.featuremaps import most_active
+from model.attribution.gradients import Attribution
 from model.attribution.integrated import COMPLETE, integrated_gradients
+from model.networks.encoder import layers_to, vgg_layers
+from model.networks.weights import load_vgg_weights
 
 LAYER = "block3_conv1"
 TARGETS = [None, 2, 5]
@@ -61,3 +66,27 @@ def test_objective_that_does_not_change_has_no_share(small, pixels):
     found = integrated_gradients(small.network, pixels, pixels, LAYER, [2])
     assert not found.maps.any()
     assert found.incomplete == [0.0]
+
+
+@pytest.mark.slow
+def test_three_photographs_through_vgg16_are_complete_or_say_not(shared):
+    """The sum of a map is taken here, not believed."""
+    layer = "block4_conv1"
+    arrays = load_vgg_weights("vgg16")
+    network = Attribution(layers_to(vgg_layers("vgg16"), layer), arrays)
+    paths = sorted((shared / "data" / "photos").glob("*.jpg"))[:3]
+    assert len(paths) == 3
+    for path in paths:
+        with Image.open(path) as image:
+            small = np.asarray(image.convert("RGB").resize((96, 72)))
+        pixels = small[None].astype(np.float32) / np.float32(255)
+        features = network.activations(pixels)[layer].numpy()[0]
+        targets = [None, *most_active(features, 1)]
+        baseline = np.zeros_like(pixels)
+        found = integrated_gradients(network, pixels, baseline, layer, targets)
+        ends = np.concatenate([baseline, pixels])
+        low, high = network.objectives(network.activations(ends), layer, targets)
+        missed = np.abs(found.maps.sum(axis=(1, 2, 3), dtype=np.float64) - high + low)
+        shares = missed / np.abs(high - low)
+        np.testing.assert_allclose(found.incomplete, shares, atol=1e-4)
+        assert ((shares <= COMPLETE + 1e-4) | (found.steps == 1024)).all()
