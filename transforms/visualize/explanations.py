@@ -105,6 +105,7 @@ class _Picture:
         self._settings = settings
         at_a_time = _PIXELS_AT_A_TIME // (pixels.shape[1] * pixels.shape[2])
         self._at_a_time = max(1, min(_MAPS_AT_A_TIME, at_a_time))
+        self._twin_seen: tuple[tuple[str, int], Activations] = ("", 0), {}
         self._digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         self._targets = {
             layer: chosen_targets(layer, activations[layer].numpy()[0], settings)
@@ -195,7 +196,7 @@ class _Picture:
         else:
             activations = self._own
             if place is not None:
-                activations = network.activations(self._pixels, self._own)
+                activations = self._twin_activations(network, layer, place)
             if kind in CAMS:
                 maps = self._cam(network, activations, layer, kind)
             else:
@@ -205,6 +206,15 @@ class _Picture:
                     activations, layer, rule, targets, self._at_a_time
                 )[0]
         return maps, facts
+
+    def _twin_activations(
+        self, twin: "Attribution", layer: str, place: int
+    ) -> "Activations":
+        """Return the activations of a twin; the last are kept for the next kind."""
+        if self._twin_seen[0] != (layer, place):
+            seen = twin.activations(self._pixels, self._own)
+            self._twin_seen = (layer, place), seen
+        return self._twin_seen[1]
 
     def _integrated(
         self, network: "Attribution", layer: str, variant: str, steps: int
