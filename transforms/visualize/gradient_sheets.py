@@ -186,7 +186,7 @@ def explanation_notes(facts: Mapping[str, Any]) -> list[str]:
             good = (
                 own > max(random, centre) if place == 0 else own < min(random, centre)
             )
-            verdict = "better than both" if good else "no better than both"
+            verdict = "better than both" if good else "not better than both"
             notes.append(
                 f"{what} {own:.2f}, {verdict}: random {random:.2f}, "
                 f"a spot in the middle {centre:.2f}"
