@@ -61,6 +61,17 @@ def records(table):
     return [dict(zip(table["fields"], values, strict=True)) for values in table["rows"]]
 
 
+def test_what_is_known_beyond_the_rows_is_told_of_every_tile_of_its_channel():
+    rows = [row(part=part, channel=c) for c in (7, 8) for part in ("overlay", "curves")]
+    fact = {"channel": 7, "name": "tabby", "probability": 0.123456, "notes": ["a"]}
+    data = sheet_data(rows, {rows[0]["path"]: [fact], "another": [{"channel": 8}]})
+    tiles = records(data["tiles"])
+    told = [(t["name"], t["probability"], t["notes"]) for t in tiles]
+    assert told == [("tabby", 0.1235, ["a"])] * 2 + [(None, None, None)] * 2
+    # A sheet without facts is as before.
+    assert "notes" not in sheet_data(rows)["tiles"]["fields"]
+
+
 def test_a_sheet_has_its_size_and_tiles_by_name():
     data = sheet_data([row(), row(channel=8, left=50)])
 
