@@ -63,6 +63,7 @@ TEXTS = {
     "max-tile-pixels": "1048576",
     "shards": "4",
     "layer-weights": "1,1,1,1,1",
+    "activation-between": "17:42",
     "number_of_worker_harness_threads": "2",
     "filter": '["min-side>=256"]',
 }
@@ -72,6 +73,7 @@ BESIDE = {
     ("stylize", "seed"): ["--pairing=sample"],
     ("stylize", "corner-steps"): ["--pairing=corners"],
     ("stylize", "outside-masks"): ["--pairing=gs://b/pairs.csv"],
+    ("optimize", "outside-masks"): ["--pairing=gs://b/pairs.csv"],
     ("ingest", "captions"): ["--kind=coco"],
     ("ingest", "instances"): ["--kind=coco"],
     ("ingest", "panoptic"): ["--kind=coco"],
