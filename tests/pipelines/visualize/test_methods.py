@@ -254,6 +254,7 @@ def test_curves_stand_beside_a_random_map_and_a_spot_in_the_middle(made):
             assert fact["notes"][-1].startswith("deletion ")
 
 
+@pytest.mark.slow
 def test_a_damaged_map_is_made_again_with_the_same_bytes(made, files_of, capfd):
     """What a killed run leaves: one image is not done, and others are kept."""
     again = made.root / "again"
@@ -284,6 +285,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", CASES)
 def test_a_picture_that_is_too_small_fails_alone(made, message):
     kind, *flags = CASES[message]
@@ -295,6 +297,7 @@ def test_a_picture_that_is_too_small_fails_alone(made, message):
     assert message in row["message"]
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_fail_their_image_alone(made, monkeypatch):
     from model.attribution import smoothgrad as module
 
@@ -311,6 +314,7 @@ def test_numbers_that_are_not_finite_fail_their_image_alone(made, monkeypatch):
     assert "by smoothgrad is not finite" in row["message"]
 
 
+@pytest.mark.slow
 def test_cascade_randomises_one_layer_more_at_a_time(made):
     assert run(made, "deep", "--kinds", "saliency,grad-cam", "--cascade") == 0
     facts = made.facts("a.png", "deep")
@@ -427,6 +431,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert not (made.root / "refused").exists()
 
 
+@pytest.mark.slow
 def test_classes_by_number_need_no_names(made, named, capfd):
     flags = ("--kinds", "classes", "--no-randomization-check")
     assert run(made, "plain", *flags, "--classes", "3", "1", folder="named") == 0
