@@ -68,10 +68,12 @@ def sheet_data(rows: Sequence[Row], facts: Facts | None = None) -> dict[str, Any
     told = {fact["channel"]: fact for fact in (facts or {}).get(first["path"], ())}
     # Of several layers, so each tile says its own.
     strip = first["scale"] == "strip"
+    # The photograph, where it is the first, is of none.
+    layer = "" if strip else max(row["layer"] for row in rows)
     return {
         "path": first["path"],
         "kind": first["kind"],
-        "layer": "" if strip else first["layer"],
+        "layer": layer,
         "scale": first["scale"],
         "width": first["sheet_width"],
         "height": first["sheet_height"],

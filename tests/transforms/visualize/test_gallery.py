@@ -103,6 +103,13 @@ def test_a_strip_has_a_layer_for_each_tile():
     ]
 
 
+def test_a_sheet_that_begins_with_the_photograph_has_its_layer():
+    data = sheet_data([row(layer="", channel=None), row()])
+
+    assert data["layer"] == LAYER
+    assert "layer" not in data["tiles"]["fields"]
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
