@@ -591,6 +591,7 @@ def test_listed_channels_are_visualized_without_scores(run, inputs):
     assert not (inputs / "out" / "scores").exists()
     seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
     assert seen["identity"]["activation"]["between"] == [[1, 3]]
+    assert "methods" not in seen["identity"]
 
 
 def test_settings_of_other_kinds_leave_an_output_its_identity(run, inputs):

@@ -111,7 +111,7 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
       const other = numbers[place + step];
       if (place < 0 || other == null) return make("span", "soft", {}, text);
       const link = to({ channel: other }, text);
-      link.setAttribute("aria-label", `${label} channel, ${other}`);
+      link.setAttribute("aria-label", `${label} ${isHead() ? "class" : "channel"}, ${other}`);
       link.dataset.step = step;
       return link;
     };

@@ -92,7 +92,8 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
     for (const channel of new Set(found.flatMap(sheet => sheet.tiles.map(tile => tile.channel)))) {
       const { name } = found[0].tiles.find(tile => tile.channel === channel) ?? {};
       const target = channel == null ? "the maximum neurons" : name ? `${name} (${channel})` : `feature map ${channel}`;
-      table.append(make("h3", "", {}, `${target} of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
+      const linked = channel == null ? target : to({ view: "channel", channel }, bold(target));
+      table.append(make("h3", "", {}, linked, ` of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
     }
     const caveat = `${index.caveat} Deconvnet and guided maps: read them beside plain saliency.`;
     const told = new Map(found.map(sheet => [sheet.kind, sheet]));
