@@ -16,7 +16,7 @@ from model.pixels import to_float
 from transforms.elements import ImageRef
 from transforms.images.load import load_bytes, load_image
 
-LAYER, SIZE = "block3_conv1", 64
+LAYER, SIZE, STEPS = "block4_conv1", 96, 64
 CHANNELS = (3, 17, 42, 99)
 PHOTOS = 40
 
@@ -56,7 +56,7 @@ def best_crops(network, folder):
 
 
 @pytest.mark.slow
-def test_visualizations_excite_more_than_any_photograph_and_plain_ascent_fails(
+def test_visualizations_excite_more_than_any_photograph_and_than_plain_ascent(
     activation, shared
 ):
     arrays = load_vgg_weights("vgg16")
@@ -67,11 +67,11 @@ def test_visualizations_excite_more_than_any_photograph_and_plain_ascent_fails(
         for i, c in enumerate(CHANNELS)
     ]
     visualizer = FeatureVisualizer(vgg_layers("vgg16"), arrays)
-    made = [v.picture for v in visualizer.visions(LAYER, wishes, SIZE, 40)]
-    plain = activation.plain_loop(LAYER, CHANNELS, SIZE, 40, arrays)
+    made = [v.picture for v in visualizer.visions(LAYER, wishes, SIZE, STEPS)]
+    plain = activation.plain_loop(LAYER, CHANNELS, SIZE, STEPS, arrays)
     best, seen, noise = (
         activation.scores(network, LAYER, CHANNELS, pictures)[:, 0]
         for pictures in (crops, made, plain)
     )
     assert np.mean(seen / best >= activation.WANTED) >= activation.SHARE
-    assert np.mean(noise / best >= activation.WANTED) < activation.SHARE
+    assert np.mean(seen > noise) >= activation.SHARE

@@ -63,7 +63,7 @@ TEXTS = {
     "max-tile-pixels": "1048576",
     "shards": "4",
     "layer-weights": "1,1,1,1,1",
-    "activation-between": "17:42",
+    "activation-between": "17:42,3:99",
     "number_of_worker_harness_threads": "2",
     "filter": '["min-side>=256"]',
 }
