@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 Network = Literal["vgg16", "vgg19"]
-Padding = Literal["reflect", "zero"]
+Padding = Literal["reflect", "zero", "none"]
 Activation = Literal["relu", "linear"]
 Precision = Literal["float32", "bfloat16"]
 # Keras's dtype policies; the mixed one trains, with float32 weights.
@@ -52,7 +52,8 @@ class ConvSpec:
         pool_before: Whether a 2x2 max pooling of stride 2 comes first.
         upsample_before: Whether a nearest ×2 upsampling comes first.
         padding: How the borders are filled so that the size stays: by reflection
-            (without the border pixel itself) or with zeros.
+            (without the border pixel itself) or with zeros; or `none`, and the size
+            shrinks by `kernel` - 1, as in the head of a VGG. No bundle has that.
     """
 
     name: str
@@ -72,7 +73,9 @@ class ConvSpec:
         if self.activation not in get_args(Activation):
             raise ValueError(f"`activation` must be relu or linear. Received: {self}")
         if self.padding not in get_args(Padding):
-            raise ValueError(f"`padding` must be reflect or zero. Received: {self}")
+            raise ValueError(
+                f"`padding` must be reflect or zero, or none. Received: {self}"
+            )
         if self.pool_before and self.upsample_before:
             raise ValueError(f"A layer cannot both pool and upsample. Received: {self}")
 
@@ -116,6 +119,8 @@ class ConvSpec:
                     f"Layer property {name!r} must be {kind.__name__}. "
                     f"Received: {value}"
                 )
+        if value["padding"] == "none":
+            raise ValueError(f"`padding` must be reflect or zero. Received: {value}")
         return cls(
             name=value["name"],
             in_channels=value["in"],

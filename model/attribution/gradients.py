@@ -4,25 +4,26 @@ Simonyan et al. 2013, https://arxiv.org/abs/1312.6034 (saliency); Zeiler & Fergu
 https://arxiv.org/abs/1311.2901 (deconvnet); Springenberg et al. 2014,
 https://arxiv.org/abs/1412.6806 (guided backpropagation).
 
-The way back is written out instead of asked of a tape: one forward pass serves every
-layer, rule and map, the maps go back as one batch, and a rule is an argument, so there
-is no activation to swap and nothing that an already traced function could keep.
+The way back is written out (`model.attribution.passes`) instead of asked of a tape:
+there is no activation to swap and nothing that an already traced function could keep.
 """
 
 import copy
-import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from model.attribution.passes import (
+    Rule,
+    Weights,
+    backward_function,
+    forward_function,
+)
 from model.config import ConvSpec
-from model.networks.encoder import VggPreprocessing
 from model.networks.keras_network import Arrays, check_arrays
-
-Rule = Literal["saliency", "deconvnet", "guided"]
 
 RULES: Final = get_args(Rule)
 
@@ -35,7 +36,8 @@ class Attribution:
     Immutable once built; any number of threads may use it.
 
     Args:
-        layers: Zero-padded convolutions with ReLU, in order; the first takes RGB.
+        layers: Zero-padded convolutions with ReLU, in order; the first takes RGB. A
+            head may follow: convolutions without padding, the last of them linear.
         arrays: Their weights, `<name>/kernel` and `<name>/bias`, for the input of
             `VggPreprocessing`.
         dtype: Type of all numbers; `float64` is for comparing with finite differences.
@@ -52,7 +54,10 @@ class Attribution:
     ) -> None:
         check_arrays(layers, arrays, origin="the weights")
         for spec in layers:
-            if (spec.padding, spec.activation) != ("zero", "relu"):
+            linear_end = spec is layers[-1] and spec.padding == "none"
+            if spec.padding == "reflect" or not (
+                spec.activation == "relu" or linear_end
+            ):
                 raise ValueError(
                     "Gradients are of networks with zero padding and ReLU. "
                     f"Received: {spec}"
@@ -60,7 +65,7 @@ class Attribution:
             if spec.upsample_before:
                 raise ValueError(f"Gradients know no upsampling. Received: {spec}")
         self._layers = {spec.name: spec for spec in layers}
-        self._weights = {n: _Weights.of(n, arrays, dtype) for n in self._layers}
+        self._weights = {s.name: Weights.of(s, arrays, dtype) for s in layers}
         self._dtype = dtype
         self._first_changed = 0
 
@@ -82,7 +87,7 @@ class Attribution:
         )
         twin._layers = {name: self._layers[name] for name in kept}
         twin._weights = {
-            name: _Weights.of(name, changed, self._dtype)
+            name: Weights.of(self._layers[name], changed, self._dtype)
             if f"{name}/kernel" in changed
             else self._weights[name]
             for name in kept
@@ -112,7 +117,7 @@ class Attribution:
         start = 0 if original is None else self._first_changed
         names = list(self._layers)
         shared = {name: original[name] for name in names[:start]} if original else {}
-        forward = _forward_function(self.layers[start:], self._dtype)
+        forward = forward_function(self.layers[start:], self._dtype)
         weights = tuple(self._weights.values())[start:]
         outputs = forward(
             shared[names[start - 1]] if start else tf.constant(images, self._dtype),
@@ -160,151 +165,96 @@ class Attribution:
         Raises:
             ValueError: An unknown layer, rule or channel.
         """
+        if rule not in RULES:
+            raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
+        depth = self._checked_depth(layer, targets)
+        backward = backward_function(self.layers[:depth], rule, self._dtype)
+        names = list(self._layers)[:depth]
+        if not targets:
+            batch, height, width, _ = activations[names[0]].shape
+            return np.zeros((batch, 0, height, width, 3), self._dtype)
+        return self._back(backward, activations, names, targets, maps_at_a_time)
+
+    def gradients_at(
+        self,
+        activations: Activations,
+        layer: str,
+        targets: Sequence[int | None],
+        at: str,
+        maps_at_a_time: int = 8,
+    ) -> npt.NDArray[Any]:
+        """Return the gradient of a layer's objectives in an earlier layer.
+
+        Args:
+            activations: What `activations` returned.
+            layer: The layer of the objective.
+            targets: Channels, or None for the maximum neurons, at least one.
+            at: The earlier layer.
+            maps_at_a_time: How many maps go back together.
+
+        Returns:
+            float [batch, targets, h, w, channels]: d objective / d activation of `at`,
+            behind its ReLU.
+
+        Raises:
+            ValueError: An unknown layer or channel, or `at` is not before `layer`.
+        """
+        depth = self._checked_depth(layer, targets)
+        names = list(self._layers)
+        if at not in names[: depth - 1]:
+            raise ValueError(f"{at!r} is not a layer before {layer!r}.")
+        start = names.index(at)
+        backward = backward_function(
+            self.layers[start:depth], "saliency", self._dtype, to_pixels=False
+        )
+        between = names[start:depth]
+        return self._back(backward, activations, between, targets, maps_at_a_time)
+
+    def objectives(
+        self, activations: Activations, layer: str, targets: Sequence[int | None]
+    ) -> npt.NDArray[np.float64]:
+        """Return what `gradients` are the gradients of: float64 [batch, targets].
+
+        The sum over places of a channel (None: of the strongest one at each place); of
+        a linear head the mean over places, which is the score of a class.
+        """
+        self._checked_depth(layer, targets)
+        features = activations[layer].numpy().astype(np.float64)
+        linear = self._layers[layer].activation == "linear"
+        reduce = np.mean if linear else np.sum
+        chosen = [
+            features.max(axis=-1) if c is None else features[..., c] for c in targets
+        ]
+        found = [reduce(one, axis=(1, 2)) for one in chosen]
+        return np.stack(found, axis=1) if found else np.zeros((len(features), 0))
+
+    def _checked_depth(self, layer: str, targets: Sequence[int | None]) -> int:
         if layer not in self._layers:
             raise ValueError(
                 f"Unknown layer {layer!r}. The layers are: {', '.join(self._layers)}"
             )
-        if rule not in RULES:
-            raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
         channels = self._layers[layer].out_channels
         if any(c is not None and not 0 <= c < channels for c in targets):
             raise ValueError(
                 f"Layer {layer} has the channels 0 to {channels - 1}. "
                 f"Received: targets={list(targets)}"
             )
-        depth = list(self._layers).index(layer) + 1
-        chain = tuple(activations[spec.name] for spec in self.layers[:depth])
-        back = tuple(one.kernel_back for one in self._weights.values())[:depth]
-        backward = _backward_function(self.layers[:depth], rule, self._dtype)
+        return list(self._layers).index(layer) + 1
+
+    def _back(
+        self,
+        backward: Any,
+        activations: Activations,
+        names: Sequence[str],
+        targets: Sequence[int | None],
+        maps_at_a_time: int,
+    ) -> npt.NDArray[Any]:
+        chain = tuple(activations[name] for name in names)
+        back = tuple(self._weights[name].kernel_back for name in names)
         # -1 stands for the maximum neurons.
         codes = np.array([-1 if c is None else c for c in targets], np.int32)
         found = [
             backward(chain, tf.constant(codes[i : i + maps_at_a_time]), back)
             for i in range(0, len(codes), maps_at_a_time)
         ]
-        if not found:
-            batch, height, width, _ = chain[0].shape
-            return np.zeros((batch, 0, height, width, 3), self._dtype)
         return np.concatenate([part.numpy() for part in found], axis=1)
-
-
-class _Weights(NamedTuple):
-    """Weights of one convolution, forward and on the way back."""
-
-    kernel: tf.Tensor
-    kernel_back: tf.Tensor
-    bias: tf.Tensor
-
-    @classmethod
-    def of(cls, name: str, arrays: Arrays, dtype: str) -> "_Weights":
-        kernel = np.asarray(arrays[f"{name}/kernel"], dtype)
-        # The gradient of a convolution with zero padding and stride 1 is one with the
-        # kernel turned by 180 degrees, its two channel axes exchanged.
-        back = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
-        bias = np.asarray(arrays[f"{name}/bias"], dtype)
-        return cls(tf.constant(kernel), tf.constant(back), tf.constant(bias))
-
-
-# Weights are arguments, so that a network and its twins share every trace. Input
-# signatures leave batch and size open: images of any size share it too.
-@functools.cache
-def _forward_function(specs: tuple[ConvSpec, ...], dtype: str) -> Any:
-    def forward(
-        inputs: tf.Tensor, kernels: Sequence[tf.Tensor], biases: Sequence[tf.Tensor]
-    ) -> tuple[tf.Tensor, ...]:
-        features = preprocessing(inputs) if channels == 3 else inputs
-        outputs = []
-        for spec, kernel, bias in zip(specs, kernels, biases, strict=True):
-            if spec.pool_before:
-                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
-            features = tf.nn.conv2d(features, kernel, 1, "SAME")
-            features = tf.nn.relu(tf.nn.bias_add(features, bias))
-            outputs.append(features)
-        return tuple(outputs)
-
-    preprocessing = VggPreprocessing(dtype=dtype)
-    channels = specs[0].in_channels  # 3: images; else what the layer before gives.
-    signature = [
-        tf.TensorSpec((None, None, None, channels), dtype),
-        tuple(tf.TensorSpec(spec.kernel_shape, dtype) for spec in specs),
-        tuple(tf.TensorSpec((spec.out_channels,), dtype) for spec in specs),
-    ]
-    return tf.function(forward, input_signature=signature).get_concrete_function()
-
-
-@functools.cache
-def _backward_function(specs: tuple[ConvSpec, ...], rule: Rule, dtype: str) -> Any:
-    def backward(
-        chain: Sequence[tf.Tensor], codes: tf.Tensor, kernels_back: Sequence[tf.Tensor]
-    ) -> tf.Tensor:
-        maps = tf.shape(codes)[0]
-        # Maps of one image lie next to each other: [batch * maps, h, w, channels].
-        gradient = _flat(_seeds(chain[-1], codes))
-        for index in reversed(range(len(specs))):
-            if rule != "saliency":
-                gradient = tf.nn.relu(gradient)
-            if rule != "deconvnet":
-                gradient = _masked(gradient, chain[index] > 0, maps)
-            gradient = tf.nn.conv2d(gradient, kernels_back[index], 1, "SAME")
-            if specs[index].pool_before:
-                gradient = _unpooled(gradient, chain[index - 1], maps)
-        gradient = tf.reverse(gradient, axis=[-1]) * 255.0  # Undoes VggPreprocessing.
-        return _by_image(gradient, maps)
-
-    back_shapes = [
-        (*spec.kernel_shape[:2], *spec.kernel_shape[:1:-1]) for spec in specs
-    ]
-    signature = [
-        tuple(tf.TensorSpec((None, None, None, s.out_channels), dtype) for s in specs),
-        tf.TensorSpec((None,), tf.int32),
-        tuple(tf.TensorSpec(shape, dtype) for shape in back_shapes),
-    ]
-    return tf.function(backward, input_signature=signature).get_concrete_function()
-
-
-def _seeds(features: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-    """Return where each objective begins: [batch, maps, h, w, channels], 0 or 1."""
-    channels = tf.shape(features)[-1]
-    most = tf.argmax(features, axis=-1, output_type=tf.int32)[:, None]
-    wanted = tf.where(codes[:, None, None] < 0, most, codes[:, None, None])
-    chosen = tf.one_hot(wanted, channels, dtype=features.dtype)
-    return chosen * tf.cast(features > 0, features.dtype)[:, None]
-
-
-def _flat(gradient: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(gradient, tf.concat([[-1], tf.shape(gradient)[2:]], 0))
-
-
-def _by_image(gradient: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(gradient, tf.concat([[-1, maps], tf.shape(gradient)[1:]], 0))
-
-
-def _masked(gradient: tf.Tensor, mask: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    """Return the gradients of all maps where the mask of their image is true."""
-    kept = tf.cast(mask, gradient.dtype)[:, None]
-    shape = tf.shape(gradient)
-    return tf.reshape(_by_image(gradient, maps) * kept, shape)
-
-
-def _unpooled(gradient: tf.Tensor, before: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    """Return the gradient before a 2x2 max pooling of stride 2.
-
-    Each value goes to the first largest of its four inputs (upper left, upper right,
-    lower left, lower right); a last odd row or column was not pooled and gets nothing.
-    """
-    pooled = tf.shape(gradient)[1:3]
-    size = tf.shape(before)[1:3]
-    window = before[:, : 2 * pooled[0], : 2 * pooled[1]]
-    corners = [window[:, y::2, x::2] for y in (0, 1) for x in (0, 1)]
-    largest = tf.reduce_max(tf.stack(corners), axis=0)
-    free = tf.ones_like(largest, tf.bool)
-    first = []
-    for corner in corners:
-        first.append(free & (corner == largest))
-        free &= ~first[-1]
-    rows = [tf.stack(first[i : i + 2], axis=3) for i in (0, 2)]
-    route = tf.reshape(tf.stack(rows, axis=2), tf.shape(window))
-    grown = tf.raw_ops.ResizeNearestNeighbor(images=gradient, size=2 * pooled)
-    odd = size - 2 * pooled
-    borders = [[0, 0], [0, odd[0]], [0, odd[1]], [0, 0]]
-    return tf.pad(_masked(grown, route, maps), borders)

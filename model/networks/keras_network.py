@@ -116,7 +116,7 @@ def build_network(
 def convolve(spec: ConvSpec, features: Any, precision: Policy) -> Any:
     """Return features behind a convolution and its activation, as `build_network`."""
     dtype = "float32" if 3 in (spec.in_channels, spec.out_channels) else precision
-    padding = "same"
+    padding = "valid" if spec.padding == "none" else "same"
     if spec.padding == "reflect" and spec.kernel > 1:
         padding = "valid"
         features = ReflectionPadding2D(
@@ -185,7 +185,8 @@ def get_weights(network: keras.Model) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weights of a network as `set_weights` takes them, in float32."""
     arrays = {}
     for layer in network.layers:
-        if isinstance(layer, keras.layers.Conv2D):
+        # A VGG with its head has dense layers, too.
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
             for part in ("kernel", "bias"):
                 # Not convert_to_numpy: NumPy 2 warns of its __array__ on variables.
                 value = keras.ops.cast(getattr(layer, part), "float32")

@@ -10,6 +10,14 @@ from typing import Final
 
 from model.config import ConvSpec, Network, Padding
 
+# The last layer of the head: a channel is a class.
+PREDICTIONS: Final = "predictions"
+
+# The head takes so many neurons along a side, and the layers and the pooling before it
+# make one out of 32 pixels. A smaller picture has no class.
+HEAD_SIDE: Final = 7
+SMALLEST_SIDE: Final = 32 * HEAD_SIDE
+
 _CHANNELS: Final = (64, 128, 256, 512, 512)
 _CONVOLUTIONS: Final[Mapping[Network, tuple[int, ...]]] = {
     "vgg16": (2, 2, 3, 3, 3),

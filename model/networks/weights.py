@@ -20,17 +20,23 @@ PRETRAINED: Final = pathlib.Path(__file__).parents[1] / "pretrained"
 Float32Arrays = dict[str, npt.NDArray[np.float32]]
 
 
-def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arrays:
+def load_vgg_weights(
+    network: Network, source: str | None = None, head: bool = False
+) -> Float32Arrays:
     """Load the ImageNet weights of a VGG network.
 
     Args:
         network: `vgg16` or `vgg19`.
-        source: Path of a Keras `notop` `.h5` or of an `.npz`. When None: the weights
-            shipped with the package for vgg16, Keras's download for vgg19.
+        source: Path of a Keras `.h5` or of an `.npz`, with the head or without it. When
+            None: the weights shipped with the package for vgg16, Keras's download for
+            vgg19.
+        head: Whether the classifier is wanted, too: Keras's download has it for both
+            networks, the package for none.
 
     Returns:
         `<layer>/kernel` float32 [height, width, in, out] and `<layer>/bias` [out] of
-        every convolution. The kernel of `block1_conv1` takes BGR in 0..255 less
+        every convolution; a head as it is in the file, which `model.networks.head`
+        turns into convolutions. The kernel of `block1_conv1` takes BGR in 0..255 less
         `model.networks.encoder.IMAGENET_MEAN_BGR`.
 
     Raises:
@@ -57,9 +63,9 @@ def load_vgg_weights(network: Network, source: str | None = None) -> Float32Arra
             )
         _check_network(network, arrays, origin=repr(source))
         return arrays
-    if network == "vgg16":
+    if network == "vgg16" and not head:
         return _packaged_vgg16()
-    return _downloaded(network, layers)
+    return _downloaded(network, layers, head)
 
 
 def _check_network(network: Network, arrays: Float32Arrays, *, origin: str) -> None:
@@ -100,7 +106,7 @@ def _read_npz(data: bytes, *, origin: str) -> Float32Arrays:
 
 
 def _read_keras_h5(path: pathlib.Path) -> Float32Arrays:
-    """Read a Keras `notop` file: groups of layers, `weight_names` kernel then bias."""
+    """Read a Keras weights file: groups of layers, `weight_names` kernel then bias."""
     import h5py
 
     found: dict[str, Any] = {}
@@ -129,21 +135,24 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _downloaded(network: Network, layers: Sequence[ConvSpec]) -> Float32Arrays:
+def _downloaded(
+    network: Network, layers: Sequence[ConvSpec], head: bool
+) -> Float32Arrays:
     from model.networks.keras_network import get_weights
     from model.tensorflow_keras import keras
 
     build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
     try:
-        model = build[network](weights="imagenet", include_top=False)
+        model = build[network](weights="imagenet", include_top=head)
     except Exception as error:  # Keras wraps every network error in a bare Exception.
         raise ConnectionError(
-            f"The {network} weights are not shipped with stylebeam and could not be "
-            f"downloaded ({error}). On a machine with internet access run: python -c "
+            f"The {network} weights {'with their head ' if head else ''}are not "
+            f"shipped with stylebeam and could not be downloaded ({error}). On a "
+            "machine with internet access run: python -c "
             f'"import keras; keras.applications.{network.upper()}'
-            '(include_top=False)", copy ~/.keras/models/'
-            f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5 here and give its "
-            "path with --weights."
+            f'({"" if head else "include_top=False"})", copy ~/.keras/models/'
+            f"{network}_weights_tf_dim_ordering_tf_kernels"
+            f"{'' if head else '_notop'}.h5 here and give its path with --weights."
         ) from error
     arrays = get_weights(model)
     check_arrays(layers, arrays, origin=f"keras.applications.{network.upper()}")

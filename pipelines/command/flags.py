@@ -17,7 +17,7 @@ IMAGES: Final = (
     "ingest and stylize, webdataset:P, parquet:P, tfds:NAME; NAME=P names an input"
 )
 WEIGHTS: Final = (
-    "file of the network's weights, a Keras notop .h5 or an .npz (default: vgg16 is "
+    "file of the network's weights, a Keras .h5 or an .npz (default: vgg16 is "
     "packaged, vgg19 is downloaded by Keras)"
 )
 

@@ -12,12 +12,14 @@ from model.options import (
     between,
     option,
     required,
+    words,
     zero_or_at_least,
 )
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
 from transforms.visualize.settings import (
+    BASELINES,
     DEFAULT_KINDS,
     ActivationSettings,
     Channels,
@@ -54,7 +56,7 @@ class VisualizeConfig:
     )
     kinds: str = option(
         ",".join(DEFAULT_KINDS),
-        f"what to show, with commas: {', '.join(Kind)}",
+        f"what to show, with commas, out of {', '.join(Kind)}",
         metavar="K,…",
     )
     channels: str = option(
@@ -68,6 +70,61 @@ class VisualizeConfig:
         "channels whose gradients are shown one by one: top:N for the N most active, "
         "top:0 for none, or numbers with commas",
         metavar="C",
+    )
+    classes: tuple[str, ...] = option(
+        (),
+        "classes whose gradients are shown, too: top:N for the N likeliest of each "
+        "image, or names or numbers; they need weights with the head",
+        metavar="C",
+    )
+    class_names: str | None = option(
+        None,
+        "text file with the names of the classes, a line each (default: those of "
+        "ImageNet with the extra classes, else numbers)",
+        metavar="FILE",
+        path="read",
+        launcher=True,
+    )
+    samples: int = option(
+        25, "noisy pictures that SmoothGrad takes the mean of", at_least(1), metavar="N"
+    )
+    noise: float = option(
+        0.15,
+        "spread of the noise of SmoothGrad, as a share of the picture's range",
+        between(0, 1),
+        metavar="SIGMA",
+    )
+    seed: int = option(
+        0, "what the noise of SmoothGrad and of random maps is drawn from", SEED
+    )
+    baselines: tuple[str, ...] = option(
+        ("black",),
+        "pictures that integrated gradients begin with, with commas, out of "
+        f"{', '.join(BASELINES)}",
+        metavar="B,…",
+        read=words,
+    )
+    cam_layer: str | None = option(
+        None,
+        "layer where Grad-CAM looks, before all of --layers (default: the last of the "
+        "block before each)",
+        metavar="L",
+    )
+    window: int = option(
+        32,
+        "side of the window that occlusion covers",
+        at_least(1),
+        metavar="PIXELS",
+    )
+    cascade: bool = option(
+        False,
+        "repeat the randomisation check with the last one, two, … all convolutions "
+        "randomised",
+    )
+    curves: bool = option(
+        False,
+        "measure each map by insertion and deletion, beside a random map and a spot in "
+        "the middle",
     )
     # What VGG was trained at; larger pictures show no more in a sheet.
     size: int = option(
@@ -123,6 +180,23 @@ class VisualizeConfig:
         flags.check_ranges(self)
         self.chosen_kinds()
         self.activation()
+        wrong = [b for b in self.baselines if b not in BASELINES]
+        flags.require(
+            bool(self.baselines) and not wrong,
+            "--baselines",
+            ",".join(wrong),
+            f"some of {', '.join(BASELINES)}, with commas",
+        )
+        flags.require(
+            self.randomization_check or not self.cascade,
+            "--cascade",
+            "--no-randomization-check",
+            "the check, which the cascade repeats",
+        )
+        if Kind.CLASSES in self.chosen_kinds() and not self.classes:
+            raise UsageError(
+                "--kinds classes: --classes says which, such as --classes top:5."
+            )
         for flag, value in (
             ("--channels", self.channels),
             ("--gradient-channels", self.gradient_channels),

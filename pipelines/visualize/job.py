@@ -15,15 +15,17 @@ from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
 from pipelines.command.overwrite import Names, unwanted
 from pipelines.command.run_job import Command, run_job
-from pipelines.command.vgg_choice import check_weights
+from pipelines.command.vgg_choice import usable_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
+from pipelines.visualize.methods import names_sha256, plan_classes, plan_methods
 from transforms.elements import Count
 from transforms.images.thumbnails import CONTENT, content_preview_name
 from transforms.inputs.listed import Listing
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
+from transforms.steps.vgg_weights import weights_sha256
 from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable, merged_journal
 from transforms.storage.folder import OutputFolder
@@ -40,13 +42,13 @@ from transforms.visualize.settings import (
     Kind,
     VisualizeSettings,
 )
-from transforms.visualize.sheet import SCORES
+from transforms.visualize.sheet import FACTS, SCORES
 from transforms.visualize.top_images import DrawTopImages, RankImages
 from transforms.visualize.top_scores import Winners
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
 
 # What this command writes at the top of its output.
-OUTPUT_NAMES: Final = ("sheets", SCORES, MAPS, "failures", "gallery")
+OUTPUT_NAMES: Final = ("sheets", SCORES, FACTS, MAPS, "failures", "gallery")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +59,13 @@ class VisualizePlan:
         images: The inputs.
         settings: The identity of the output.
         layers: The convolutions of the network.
+        class_names: Names of the classes; none where no class is wanted, or known.
     """
 
     images: Listing
     settings: VisualizeSettings
     layers: tuple[ConvSpec, ...]
+    class_names: tuple[str, ...]
 
 
 def plan(config: VisualizeConfig) -> VisualizePlan:
@@ -76,6 +80,7 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
     gradient_channels = Channels.parse(config.gradient_channels)
     _check_channels("--channels", channels, chosen)
     _check_channels("--gradient-channels", gradient_channels, chosen)
+    methods = plan_methods(config, chosen, network)
     activation = config.activation()
     kinds = config.chosen_kinds()
     if Kind.ACTIVATION in kinds:
@@ -83,9 +88,11 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
         _check_channels("--activation-between", ends, chosen)
         _check_extents(activation.size, chosen, network)
     images = list_inputs("--input", config.input, config.output)
+    weights = usable_weights(config.network, config.weights, bool(config.classes))
+    classes, names = plan_classes(config, weights, network[-1])
     settings = VisualizeSettings(
         network=config.network,
-        weights_sha256=check_weights(config.network, config.weights),
+        weights_sha256=weights_sha256(weights),
         layers=tuple(spec.name for spec in chosen),
         kinds=kinds,
         channels=channels,
@@ -93,12 +100,16 @@ def plan(config: VisualizeConfig) -> VisualizePlan:
         size=config.size,
         randomization_check=config.randomization_check,
         raw=config.raw,
+        methods=dataclasses.replace(
+            methods, classes=classes, class_names_sha256=names_sha256(names)
+        ),
         activation=activation if Kind.ACTIVATION in kinds else ActivationSettings(),
     )
     return VisualizePlan(
         images=images,
         settings=settings,
         layers=network,
+        class_names=names,
     )
 
 
@@ -170,7 +181,7 @@ def build(
         >> VisualizeImages(
             output=output,
             settings=settings,
-            handler=LookHandler(settings, config.weights, output),
+            handler=LookHandler(settings, config.weights, output, plan.class_names),
             recovered=recovered,
             parts=parts,
         )
@@ -233,6 +244,7 @@ def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
 _FORMS: Final = re.compile(
     rf"sheets/(?:[a-z0-9-]*[0-9a-f]{{12}}|{COLLECTION})/[a-z0-9_-]+\.(?:png|npz)"
     rf"|{SCORES}/[a-z0-9-]*[0-9a-f]{{12}}\.npz"
+    rf"|{FACTS}/[a-z0-9-]*[0-9a-f]{{12}}\.json"
     rf"|{CONTENT}/[a-z0-9-]*[0-9a-f]{{12}}\.jpg"
 )
 
@@ -247,7 +259,7 @@ def _leftovers(
     yield from merged_journal(MAPS_TABLE, output)
     if everything:
         told = Names(_told_of(plan, output))
-        yield from unwanted(output, ["sheets", SCORES, "gallery"], _FORMS, told)
+        yield from unwanted(output, ["sheets", SCORES, FACTS, "gallery"], _FORMS, told)
 
 
 def _told_of(plan: VisualizePlan, output: OutputFolder) -> Iterator[str]:

@@ -22,6 +22,7 @@ from transforms.visualize.handler import Gradient, Look
 from transforms.visualize.image_sheets import draw_sheets
 from transforms.visualize.maps_table import MAPS, Owner, write_sheet
 from transforms.visualize.settings import (
+    DEFAULT_KINDS,
     GRADIENTS,
     Channels,
     Excited,
@@ -49,7 +50,7 @@ def gallery(tmp_path_factory):
         network="vgg16",
         weights_sha256="0",
         layers=LAYERS,
-        kinds=tuple(Kind),
+        kinds=(*DEFAULT_KINDS, Kind.ACTIVATION),
         channels=Channels(top=3),
         gradient_channels=Channels(top=1),
         size=224,

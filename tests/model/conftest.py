@@ -45,7 +45,7 @@ def numpy_network() -> Callable[..., dict[str, np.ndarray]]:
                 outputs[layer.name + "<"] = x
             if layer.upsample_before:
                 x = x.repeat(2, axis=1).repeat(2, axis=2)
-            side = layer.kernel // 2
+            side = 0 if layer.padding == "none" else layer.kernel // 2
             mode = "reflect" if layer.padding == "reflect" else "constant"
             x = np.pad(x, ((0, 0), (side, side), (side, side), (0, 0)), mode=mode)
             windows = np.lib.stride_tricks.sliding_window_view(

@@ -76,7 +76,7 @@ URLS = [
 PLACES = {
     "ingest": ("--input", "--output", "--captions"),
     "stylize": ("--content", "--style", "--output", "--bundle", "--style-bank"),
-    "visualize": ("--input", "--output", "--weights"),
+    "visualize": ("--input", "--output", "--weights", "--class-names"),
     "optimize": ("--content", "--style", "--output", "--sweep", "--weights"),
     "evaluate": ("--content", "--style", "--output", "--bundle"),
     "train": ("--content", "--style", "--workdir", "--init", "--weights"),

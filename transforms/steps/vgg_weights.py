@@ -12,13 +12,14 @@ from transforms.steps.tensorflow_start import without_greeting
 
 
 def load_arrays(
-    network: Network, source: str | None, wanted_sha256: str
+    network: Network, source: str | None, wanted_sha256: str, head: bool = False
 ) -> Mapping[str, npt.NDArray[np.float32]]:
     """Load the weights that the job was started with.
 
     Args:
         network: Which VGG.
         source: Path of the weights, or None.
+        head: Whether the classifier is wanted, too.
         wanted_sha256: What `weights_sha256` gave when the job was started.
 
     Raises:
@@ -27,7 +28,7 @@ def load_arrays(
     with without_greeting():
         from model.networks.weights import load_vgg_weights
 
-    arrays = load_vgg_weights(network, source)
+    arrays = load_vgg_weights(network, source, head)
     if weights_sha256(arrays) != wanted_sha256:
         raise ValueError(
             f"The weights {source or network!r} changed since the job was started. "

@@ -7,7 +7,8 @@ import numpy as np
 
 from transforms.visualize import canvas
 from transforms.visualize.canvas import CAPTION, GAP, MARGIN, Canvas
-from transforms.visualize.handler import Look, Map, chosen_channels
+from transforms.visualize.handler import Look
+from transforms.visualize.networks import Map, chosen_channels
 from transforms.visualize.settings import Channels, Kind, VisualizeSettings
 from transforms.visualize.sheet import Sheet, Tile, sheet_path, statistics
 

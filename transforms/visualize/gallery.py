@@ -6,12 +6,15 @@ when the image is picked. A sheet is shown tile by tile, cut out of its PNG by t
 browser.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from model.networks.vgg import PREDICTIONS
 from transforms.pages.gallery_pages import INDEX, WritePages, write_index_page
 from transforms.pages.page_data import data_script, field_table
 from transforms.pages.render import render
@@ -20,7 +23,7 @@ from transforms.storage.parquet import Row, stream_rows
 from transforms.visualize.gradient_sheets import CAVEAT
 from transforms.visualize.photograph_boxes import Box, boxes_of
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
-from transforms.visualize.sheet import TITLES
+from transforms.visualize.sheet import FACTS, TITLES
 from transforms.visualize.wording import about_of
 
 IMAGES: Final = "gallery/images"
@@ -47,7 +50,10 @@ class ImageEntry:
     sheets: tuple[dict[str, Any], ...] | None = None
 
 
-def sheet_data(rows: Sequence[Row]) -> dict[str, Any]:
+Facts = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def sheet_data(rows: Sequence[Row], facts: Facts | None = None) -> dict[str, Any]:
     """Return what the gallery needs of one sheet: what it shows, and its tiles.
 
     Tiles name their fields once, and only those that one of them has. A tile without
@@ -55,22 +61,29 @@ def sheet_data(rows: Sequence[Row]) -> dict[str, Any]:
 
     Args:
         rows: Rows of VISUALIZE_MAPS with one path.
+        facts: What is known beyond the rows, by path; what is told of a channel is told
+            of each of its tiles.
     """
     first = rows[0]
+    told = {fact["channel"]: fact for fact in (facts or {}).get(first["path"], ())}
     # Of several layers, so each tile says its own.
     strip = first["scale"] == "strip"
+    # The photograph, where it is the first, is of none.
+    layer = "" if strip else max(row["layer"] for row in rows)
     return {
         "path": first["path"],
         "kind": first["kind"],
-        "layer": "" if strip else first["layer"],
+        "layer": layer,
         "scale": first["scale"],
         "width": first["sheet_width"],
         "height": first["sheet_height"],
-        "tiles": field_table([_tile(row, strip) for row in rows]),
+        "tiles": field_table(
+            [_tile(row, strip, told.get(row["channel"], {})) for row in rows]
+        ),
     }
 
 
-def _tile(row: Row, strip: bool) -> dict[str, Any]:
+def _tile(row: Row, strip: bool, fact: Mapping[str, Any]) -> dict[str, Any]:
     numbers = ("minimum", "maximum", "l2", "rank_correlation")
     return {
         **{name: row[name] for name in ("left", "top", "width", "height", "channel")},
@@ -81,7 +94,20 @@ def _tile(row: Row, strip: bool) -> dict[str, Any]:
         "part": row["part"] or None,
         "rank": row["rank"] or None,
         "source": row["source_key"] or None,
+        "name": fact.get("name"),
+        "probability": _short(fact.get("probability")),
+        "notes": fact.get("notes") or None,
     }
+
+
+def _facts_of(rows: Sequence[Row], output: OutputFolder) -> Facts:
+    for row in rows:
+        if row["kind"] == FACTS:
+            # One that is damaged is found by its sha256, not here.
+            with contextlib.suppress(OSError, ValueError):
+                found: Facts = json.loads(output.read(row["path"]))
+                return found
+    return {}
 
 
 def _short(value: float | None) -> float | None:
@@ -97,8 +123,9 @@ def write_images(part: str, output: OutputFolder) -> Iterator[ImageEntry]:
         rows = list(owned)
         # A file that is no sheet (scores) has no size.
         shown = [row for row in rows if row["sheet_width"]]
+        facts = _facts_of(rows, output)
         sheets = [
-            sheet_data(list(tiles))
+            sheet_data(list(tiles), facts)
             for _, tiles in itertools.groupby(shown, key=lambda row: row["path"])
         ]
         if image_id.startswith(f"{COLLECTION}-") and not rows[0]["image_key"]:
@@ -128,10 +155,13 @@ def index_html(
     data = {
         "about": about_of(settings.kinds),
         "caveat": CAVEAT,
+        "curves": settings.methods.curves,
         "common": [sheet for entry in ordered for sheet in entry.sheets or ()],
+        # The layer whose channels are classes.
+        "head": PREDICTIONS if settings.methods.wants_classes else None,
         "images": field_table(images),
         "kinds": [str(kind) for kind in settings.kinds],
-        "layers": list(settings.layers),
+        "layers": list(settings.targets),
         "rules": [str(rule) for rule in settings.rules],
         "titles": {str(kind): TITLES[kind] for kind in Kind},
     }

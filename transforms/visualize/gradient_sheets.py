@@ -1,14 +1,17 @@
-"""The sheets of gradients: four views a map, and what scaling hides."""
+"""The sheets of what moves a target: four views a map, and what scaling hides."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from transforms.visualize import canvas
 from transforms.visualize.canvas import CAPTION, GAP, MARGIN, Canvas, Pixels
-from transforms.visualize.handler import Gradient, Look, Map
-from transforms.visualize.settings import Kind
+from transforms.visualize.curve_panel import draw_curves
+from transforms.visualize.explanations import CONTROLS, Gradient
+from transforms.visualize.handler import Look
+from transforms.visualize.networks import Map
+from transforms.visualize.settings import CAMS, Kind
 from transforms.visualize.sheet import TITLES, Sheet, Tile, sheet_path, statistics
 
 _GRADIENT: Final = 160
@@ -21,12 +24,21 @@ _VIEW_TITLES: Final = (
     "on the photograph",
 )
 
+# A fifth view, where insertion and deletion were measured.
+CURVES: Final = "curves"
+
+# Kinds that show the picture more than the network.
+_CAVEATS: Final = (Kind.DECONVNET, Kind.GUIDED)
+
 # Adebayo et al. 2018, https://arxiv.org/abs/1810.03292; Nie et al. 2018,
 # https://arxiv.org/abs/1805.07039.
 CAVEAT: Final = (
     "Caveat: such maps largely restore the picture's own edges, and hardly change "
     "when the network is randomised (Adebayo 2018)."
 )
+
+# The sum of integrated gradients may miss the change of F by this share.
+COMPLETE: Final = 0.01
 
 # A few extreme pixels must not darken the rest: the scale ends at this share of them.
 _SHARE_IN_SCALE: Final = 0.997
@@ -39,12 +51,13 @@ def gradient_views(pixels: Pixels, gradient: Map) -> dict[str, Pixels]:
 
     Args:
         pixels: uint8 [height, width, 3], the photograph.
-        gradient: float [height, width, 3], signed.
+        gradient: float [height, width, 3] or [height, width, 1], signed.
 
     Returns:
         `gradient` (grey is 0), `positive` and `negative` (black is 0), and `overlay`:
         the largest |gradient| of the colours as glow on the darkened photograph.
     """
+    gradient = np.broadcast_to(gradient, pixels.shape)
     strength = np.abs(gradient)
     scale = (
         float(np.quantile(strength, _SHARE_IN_SCALE)) or float(strength.max()) or 1.0
@@ -68,30 +81,37 @@ def _posterized(pixels: Pixels) -> Pixels:
 
 
 def draw_gradients(
-    look: Look, layer: str, rule: Kind, gradients: Sequence[Gradient], raw: bytes | None
+    look: Look, layer: str, kind: Kind, gradients: Sequence[Gradient], raw: bytes | None
 ) -> Sheet:
-    """Draw the gradients of one layer by one rule, a row each."""
+    """Draw the maps of one layer by one kind and variant, a row each."""
     pixels = look.image.pixels
     # A portrait gets narrower tiles, so that its sheet is no larger than others.
     aspect = pixels.shape[1] / pixels.shape[0]
     across = min(_GRADIENT, max(96, round(_GRADIENT * (aspect * 3 / 4) ** 0.5)))
     width, height = canvas.map_size(pixels, across)
-    row_height = height + CAPTION + GAP + 6
-    foot = 20 if rule is not Kind.SALIENCY else 0
+    notes = [explanation_notes(gradient.facts) for gradient in gradients]
+    lines = 1 + max(map(len, notes))
+    row_height = height + lines * CAPTION + GAP + 6
+    foot = 20 if kind in _CAVEATS else 0
+    columns = len(VIEWS) + any(CURVES in gradient.facts for gradient in gradients)
     sheet = Canvas(
-        max(_CAPTION_WIDTH, 2 * MARGIN + 4 * (width + GAP) - GAP),
+        max(_CAPTION_WIDTH, 2 * MARGIN + columns * (width + GAP) - GAP),
         MARGIN + 46 + len(gradients) * row_height + foot + 4,
     )
-    sheet.write(f"{layer}: {TITLES[rule]}", MARGIN, MARGIN - 2, 15)
-    for column, title in enumerate(_VIEW_TITLES):
+    variant = gradients[0].variant
+    since = f", from {variant}" if variant else ""
+    sheet.write(f"{layer}: {TITLES[kind]}{since}", MARGIN, MARGIN - 2, 15)
+    titles = (*_VIEW_TITLES, "insertion and deletion")[:columns]
+    for column, title in enumerate(titles):
         left = MARGIN + column * (width + GAP)
-        sheet.write(title, left, MARGIN + 24, 11, canvas.SOFT)
+        shown = "map" if kind in (*CAMS, Kind.OCCLUSION) else title
+        sheet.write(title if column else shown, left, MARGIN + 24, 11, canvas.SOFT)
     tiles = []
     for row, gradient in enumerate(gradients):
         facts = statistics(gradient.pixels)
         views = gradient_views(pixels, gradient.pixels)
         top = MARGIN + 42 + row * row_height
-        for column, view in enumerate(VIEWS):
+        for column, view in enumerate((*VIEWS, CURVES)[:columns]):
             box = (MARGIN + column * (width + GAP), top, width, height)
             tile = Tile(
                 layer,
@@ -102,24 +122,91 @@ def draw_gradients(
                 rank_correlation=gradient.rank_correlation,
             )
             tiles.append(tile)
-            if tile.zero:
+            if view == CURVES:
+                draw_curves(sheet, box, gradient.facts)
+            elif tile.zero:
                 sheet.cross_out(box, "all zero")
             else:
-                shown = canvas.fitted(views[view], width, height)
-                sheet.paste(_posterized(shown), box[0], box[1])
-        sheet.write(gradient_caption(tiles[-1]), MARGIN, top + height + 2, 11)
+                shown_pixels = canvas.fitted(views[view], width, height)
+                sheet.paste(_posterized(shown_pixels), box[0], box[1])
+        caption = gradient_caption(tiles[-1], gradient.facts)
+        for line, text in enumerate((caption, *notes[row])):
+            colour = canvas.SOFT if line else canvas.INK
+            under = top + height + 2 + line * CAPTION
+            sheet.write(text, MARGIN, under, 11, colour)
     if foot:
         sheet.write(CAVEAT, MARGIN, sheet.size[1] - foot - 2, 10, canvas.ACCENT)
-    path = sheet_path(look.image.ref.key, rule, layer)
-    return Sheet(path, rule, layer, "", sheet.png(), sheet.size, tiles, raw)
+    path = sheet_path(look.image.ref.key, kind, layer, variant)
+    return Sheet(
+        path,
+        kind,
+        layer,
+        variant,
+        sheet.png(),
+        sheet.size,
+        tiles,
+        raw,
+        [
+            {"channel": g.channel, **g.facts, "notes": own}
+            for g, own in zip(gradients, notes, strict=True)
+            if g.facts
+        ],
+    )
 
 
-def gradient_caption(tile: Tile) -> str:
+def gradient_caption(tile: Tile, facts: Mapping[str, Any] | None = None) -> str:
     """Return what stands under a gradient: the numbers that scaling hides."""
     what = "maximum neurons" if tile.channel is None else f"feature map {tile.channel}"
+    if facts and "name" in facts:
+        what = f"{facts['name']} ({tile.channel}), {facts['probability']:.1%}"
     text = f"{what} · {tile.minimum:.3g} to {tile.maximum:.3g} · L2 {tile.l2:.3g}"
     if tile.rank_correlation is not None:
         text += (
             f" · rank correlation with a randomised network {tile.rank_correlation:.2f}"
         )
     return text
+
+
+def explanation_notes(facts: Mapping[str, Any]) -> list[str]:
+    """Return what else is to be said of a map, a line each.
+
+    Args:
+        facts: Those of a `Gradient`.
+    """
+    notes = []
+    if "steps" in facts:
+        notes.append(_completeness(facts))
+    if "cascade" in facts:
+        ranks = " ".join("-" if r is None else f"{r:.2f}" for r in facts["cascade"])
+        notes.append(f"with the last 1, 2, … convolutions randomised: {ranks}")
+    if CURVES in facts:
+        areas = {name: _areas(facts[name]) for name in (CURVES, *CONTROLS)}
+        for place, what in enumerate(("insertion", "deletion")):
+            own, random, centre = (found[place] for found in areas.values())
+            good = (
+                own > max(random, centre) if place == 0 else own < min(random, centre)
+            )
+            verdict = "better than both" if good else "not better than both"
+            notes.append(
+                f"{what} {own:.2f}, {verdict}: random {random:.2f}, "
+                f"a spot in the middle {centre:.2f}"
+            )
+    return notes
+
+
+def _completeness(facts: Mapping[str, Any]) -> str:
+    missed, steps = facts["incomplete"], facts["steps"]
+    if missed is None:
+        return f"F does not change from {facts['baseline']} to the picture"
+    text = (
+        f"the sum misses F(x) - F({facts['baseline']}) by {missed:.2%}, {steps} steps"
+    )
+    return text if missed <= COMPLETE else f"{text}: not complete"
+
+
+def _areas(curves: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """Return the mean score while pixels are inserted, and while they are deleted."""
+    insertion, deletion = (np.asarray(curves[n]) for n in ("insertion", "deletion"))
+    return tuple(  # type: ignore[return-value]
+        float((c[1:] + c[:-1]).mean() / 2) for c in (insertion, deletion)
+    )

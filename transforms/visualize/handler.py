@@ -3,42 +3,19 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from transforms.elements import ImageError
 from transforms.images.load import LoadedImage
 from transforms.steps.model_handler import BatchHandler, network_error, start_model
-from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
-from transforms.visualize.settings import Channels, Kind, VisualizeSettings
-
-Map = npt.NDArray[np.float32]
-
-# Maps of about 224 x 300 pixels that go back at a time; more is no faster on a CPU.
-_MAPS_AT_A_TIME = 8
-_PIXELS_AT_A_TIME = _MAPS_AT_A_TIME * 300 * 300
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Gradient:
-    """What one target of one layer sends back to the pixels by one rule.
-
-    Attributes:
-        channel: The feature map; None for the maximum neurons.
-        pixels: float32 [height, width, 3], d objective / d RGB in [0, 1].
-        rank_correlation: Correlation of its magnitude with that of the randomised
-            network; None where it was not asked for or a map is constant.
-    """
-
-    channel: int | None
-    pixels: Map
-    rank_correlation: float | None
+from transforms.visualize.explanations import Gradient, explain
+from transforms.visualize.networks import Map, Networks
+from transforms.visualize.settings import Kind, VisualizeSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,14 +44,17 @@ class Look:
 
     Attributes:
         image: The image.
-        features: float32 [h, w, channels] of each layer wanted.
-        gradients: For each layer and rule wanted, its gradients; the first is that of
-            the maximum neurons.
+        features: float32 [h, w, channels] of each layer wanted; of the head the scores
+            of all classes.
+        gradients: For each layer and kind wanted, its maps; the first is that of the
+            maximum neurons.
+        class_names: Names of the classes; may be none.
     """
 
     image: LoadedImage
     features: Mapping[str, Map]
     gradients: Mapping[tuple[str, Kind], list[Gradient]]
+    class_names: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,86 +70,31 @@ class Unseen:
     error: ImageError
 
 
-class Networks:
-    """The network of a process and its randomised twins, built once.
-
-    Args:
-        settings: What is asked of them.
-        source: Path of the weights; None for those of the package or of Keras.
-
-    Raises:
-        ValueError: The weights are not those that the job was started with.
-    """
-
-    def __init__(self, settings: VisualizeSettings, source: str | None) -> None:
-        # Late, because a run without work and the launcher of a remote job do without
-        # TensorFlow.
-        start_tensorflow()
-        from model.attribution.gradients import Attribution
-        from model.attribution.randomization_check import randomized_weights
-        from model.networks.encoder import layers_to, vgg_layers
-
-        arrays = load_arrays(settings.network, source, settings.weights_sha256)
-        layers = layers_to(vgg_layers(settings.network), settings.layers[-1])
-        self.network = Attribution(layers, arrays)
-        self.randomized: dict[str, Attribution] = {}
-        if settings.randomization_check and settings.rules:
-            self.randomized = {
-                name: self.network.to_layer(name, randomized_weights(layers, name))
-                for name in settings.layers
-            }
-
-
-def chosen_channels(channels: Channels, features: Map) -> list[int]:
-    """Return the channels of an image's layer that are wanted.
-
-    Args:
-        channels: The numbers wanted, or how many of the most active.
-        features: float32 [h, w, channels].
-    """
-    from model.attribution.featuremaps import most_active
-
-    return list(channels.listed) or most_active(features, channels.top)
-
-
 def look_at(
     image: LoadedImage, networks: Networks, settings: VisualizeSettings
 ) -> Look:
-    """Look at one image: one forward pass, one batch of gradients a layer and rule."""
+    """Look at one image: one forward pass, then what explains its targets.
+
+    Raises:
+        FloatingPointError: The network's numbers are not finite.
+    """
     from model.adain.stylizer import to_float
-    from model.attribution.randomization_check import magnitude, rank_correlation
 
     pixels = to_float(image.pixels)[None]
     activations = networks.network.activations(pixels)
-    features = {name: activations[name].numpy()[0] for name in settings.layers}
-    at_a_time = max(1, _PIXELS_AT_A_TIME // (pixels.shape[1] * pixels.shape[2]))
-    at_a_time = min(_MAPS_AT_A_TIME, at_a_time)
-    gradients: dict[tuple[str, Kind], list[Gradient]] = {}
-    for layer in settings.layers if settings.rules else ():
-        targets: list[int | None] = [None]
-        targets += chosen_channels(settings.gradient_channels, features[layer])
-        twin = networks.randomized.get(layer)
-        other = twin.activations(pixels, activations) if twin else None
-        for rule in settings.rules:
-            # A kind of gradient is named as its rule.
-            ask = (layer, cast(Any, str(rule)), targets, at_a_time)
-            found = networks.network.gradients(activations, *ask)[0]
-            ranks: list[float | None] = [None] * len(targets)
-            if twin and other:
-                erased = magnitude(twin.gradients(other, *ask)[0])
-                ranks = [
-                    rank_correlation(magnitude(one), none)
-                    for one, none in zip(found, erased, strict=True)
-                ]
-            gradients[layer, rule] = [
-                Gradient(*parts) for parts in zip(targets, found, ranks, strict=True)
-            ]
-    return Look(image, features, gradients)
+    features = {name: activations[name].numpy()[0] for name in settings.targets}
+    for name, values in features.items():
+        if not np.isfinite(values).all():
+            raise FloatingPointError(f"the features of {name} are not finite")
+    gradients = explain(pixels, activations, networks, settings)
+    return Look(image, features, gradients, networks.class_names)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_networks(settings: VisualizeSettings, source: str | None) -> Networks:
-    return Networks(settings, source)
+def _load_networks(
+    settings: VisualizeSettings, source: str | None, class_names: tuple[str, ...]
+) -> Networks:
+    return Networks(settings, source, class_names)
 
 
 StartNetworks = Callable[[], Networks]
@@ -186,21 +111,29 @@ class LookHandler(BatchHandler[Unlooked, Look | Unseen, StartNetworks]):
         settings: What is asked of the networks.
         source: Path of the weights, or None.
         output: Output folder of the job, for the progress.
+        class_names: Names of the classes, in the order of the head; may be none.
     """
 
     namespace = "Look"
 
     def __init__(
-        self, settings: VisualizeSettings, source: str | None, output: OutputFolder
+        self,
+        settings: VisualizeSettings,
+        source: str | None,
+        output: OutputFolder,
+        class_names: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self._settings = settings
         self._source = source
         self._output = output
+        self._class_names = class_names
 
     def load_model(self) -> StartNetworks:
         """Return what builds the networks when they are first needed."""
-        load = functools.partial(_load_networks, self._settings, self._source)
+        load = functools.partial(
+            _load_networks, self._settings, self._source, self._class_names
+        )
         return functools.partial(start_model, load, self._output)
 
     def run_inference(
@@ -217,7 +150,7 @@ class LookHandler(BatchHandler[Unlooked, Look | Unseen, StartNetworks]):
         result: Look | Unseen
         try:
             result = look_at(batch.image, networks, self._settings)
-        except (tf.errors.OpError, MemoryError) as error:
+        except (tf.errors.OpError, MemoryError, FloatingPointError) as error:
             result = Unseen(batch.image, network_error(error))
         progress_of(self._output).add(model_seconds=time.perf_counter() - started)
         yield result

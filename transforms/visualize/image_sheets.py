@@ -1,12 +1,14 @@
 """All the sheets of one image, as the settings ask."""
 
 import io
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from transforms.visualize.class_sheet import draw_classes
 from transforms.visualize.feature_sheets import draw_features, draw_strip
 from transforms.visualize.gradient_sheets import draw_gradients
 from transforms.visualize.handler import Look
@@ -23,13 +25,17 @@ def draw_sheets(look: Look, settings: VisualizeSettings) -> Iterator[Sheet]:
             features = look.features[layer]
             raw = npz(features=features) if settings.raw else None
             yield from draw_features(key, layer, features, settings.channels, raw)
-    for (layer, rule), gradients in look.gradients.items():
-        raw = None
-        if settings.raw:
-            channels = [-1 if g.channel is None else g.channel for g in gradients]
-            maps = np.stack([gradient.pixels for gradient in gradients])
-            raw = npz(gradients=maps, channels=np.array(channels, np.int32))
-        yield draw_gradients(look, layer, rule, gradients, raw)
+    if Kind.CLASSES in settings.kinds:
+        yield draw_classes(look, settings)
+    for (layer, kind), gradients in look.gradients.items():
+        for _, several in itertools.groupby(gradients, key=lambda g: g.variant):
+            own = list(several)
+            raw = None
+            if settings.raw:
+                channels = [-1 if g.channel is None else g.channel for g in own]
+                maps = np.stack([gradient.pixels for gradient in own])
+                raw = npz(gradients=maps, channels=np.array(channels, np.int32))
+            yield draw_gradients(look, layer, kind, own, raw)
 
 
 def npz(**arrays: npt.NDArray[Any]) -> bytes:

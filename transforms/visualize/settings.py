@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.config import Network, canonical_json
+from model.networks.vgg import PREDICTIONS, vgg_layers
 
 # Rows of what belongs to the whole collection stand under this name. No image has it:
 # an image's id ends with a hash.
@@ -25,6 +26,12 @@ class Kind(enum.StrEnum):
     GUIDED = "guided"
     DECONVNET = "deconvnet"
     TOP_IMAGES = "top-images"
+    SMOOTHGRAD = "smoothgrad"
+    INTEGRATED = "integrated"
+    GRAD_CAM = "grad-cam"
+    GRAD_CAM_PLUS_PLUS = "grad-cam-plus-plus"
+    OCCLUSION = "occlusion"
+    CLASSES = "classes"
     ACTIVATION = "activation"
 
 
@@ -38,7 +45,22 @@ DEFAULT_KINDS = (
     Kind.TOP_IMAGES,
 )
 
+# The ways of the gradient through a ReLU.
 GRADIENTS = (Kind.SALIENCY, Kind.DECONVNET, Kind.GUIDED)
+
+CAMS = (Kind.GRAD_CAM, Kind.GRAD_CAM_PLUS_PLUS)
+
+# All that say which pixels move a target, a sheet a layer each.
+EXPLANATIONS = (
+    *GRADIENTS,
+    Kind.SMOOTHGRAD,
+    Kind.INTEGRATED,
+    *CAMS,
+    Kind.OCCLUSION,
+)
+
+# What integrated gradients can begin with.
+BASELINES = ("black", "grey", "blurred")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,6 +146,57 @@ class ActivationSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Methods:
+    """How the methods work that need more than a layer and a channel.
+
+    Attributes:
+        classes: Classes that are targets, too: the likeliest of each image, or some by
+            number. None are wanted where `top` is 0 and nothing is listed.
+        class_names_sha256: The sha256 of their names; empty where they have none.
+        samples: Noisy pictures of SmoothGrad.
+        noise: Standard deviation of its noise as a share of the picture's range.
+        seed: What all noise is drawn from.
+        baselines: What integrated gradients begin with.
+        cam_layer: Where Grad-CAM looks; empty for the last convolution of the block
+            before the target's.
+        window: Side in pixels of the window that occlusion covers.
+        cascade: Whether the check randomises one, two, … all convolutions.
+        curves: Whether insertion and deletion are measured.
+    """
+
+    classes: Channels = Channels()
+    class_names_sha256: str = ""
+    samples: int = 25
+    noise: float = 0.15
+    seed: int = 0
+    baselines: tuple[str, ...] = ("black",)
+    cam_layer: str = ""
+    window: int = 32
+    cascade: bool = False
+    curves: bool = False
+
+    @property
+    def wants_classes(self) -> bool:
+        """Whether any class is a target."""
+        return bool(self.classes.top or self.classes.listed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return {
+            **dataclasses.asdict(self),
+            "classes": str(self.classes),
+            "baselines": list(self.baselines),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Methods":
+        """Return what `to_json` wrote."""
+        classes = Channels.parse(value["classes"])
+        baselines = tuple(value["baselines"])
+        return cls(**{**value, "classes": classes, "baselines": baselines})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class VisualizeSettings:
     """All that changes the bytes of a visualization: its identity.
 
@@ -138,6 +211,7 @@ class VisualizeSettings:
         randomization_check: Whether gradients are compared with those of a
             randomised network.
         raw: Whether maps are also kept as numbers.
+        methods: How the methods work that need more.
         activation: How feature visualizations are made.
     """
 
@@ -150,6 +224,7 @@ class VisualizeSettings:
     size: int
     randomization_check: bool
     raw: bool
+    methods: Methods = Methods()
     activation: ActivationSettings = ActivationSettings()
 
     @property
@@ -163,26 +238,69 @@ class VisualizeSettings:
 
     @property
     def rules(self) -> tuple[Kind, ...]:
-        """The kinds that are gradients."""
-        return tuple(kind for kind in GRADIENTS if kind in self.kinds)
+        """The kinds that say which pixels move a target."""
+        return tuple(kind for kind in EXPLANATIONS if kind in self.kinds)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The layers with targets, the head's last one among them."""
+        if self.methods.wants_classes:
+            return (*self.layers, PREDICTIONS)
+        return self.layers
+
+    def cam_layer(self, layer: str) -> str:
+        """Return where Grad-CAM of a layer looks; empty in the first block.
+
+        The last convolution of the block before, unless the settings say another.
+        """
+        if self.methods.cam_layer:
+            return self.methods.cam_layer
+        names = [spec.name for spec in vgg_layers(self.network)]
+        if layer == PREDICTIONS:
+            return names[-1]
+        block = layer.partition("_")[0]
+        return next((n for n in reversed(names) if n.partition("_")[0] < block), "")
+
+    def variants(self, kind: Kind, layer: str) -> tuple[str, ...]:
+        """Return the sheets that a kind has of a layer, by what tells them apart.
+
+        A baseline of integrated gradients has a sheet of its own; Grad-CAM has none
+        where no layer is before.
+        """
+        if kind is Kind.INTEGRATED:
+            return self.methods.baselines
+        return () if kind in CAMS and not self.cam_layer(layer) else ("",)
 
     @property
     def sheets_per_image(self) -> int:
         """How many pictures an image gets."""
         features = 2 * len(self.layers) + 1 if Kind.FEATURES in self.kinds else 0
-        return features + len(self.rules) * len(self.layers)
+        explained = sum(
+            len(self.variants(kind, layer))
+            for kind in self.rules
+            for layer in self.targets
+        )
+        return features + explained + (Kind.CLASSES in self.kinds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as job.json keeps them.
 
-        Those of feature visualizations are left out where none are made, so that an
-        output from before there were any keeps its identity.
+        What no kind asks for is left out, so that an output from before there was such
+        a kind keeps its identity.
         """
-        value = {**dataclasses.asdict(self), "activation": self.activation.to_json()}
+        value = self._to_json()
         if Kind.ACTIVATION not in self.kinds:
             del value["activation"]
+        asked = set(self.kinds) - {*DEFAULT_KINDS, Kind.ACTIVATION}
+        if not asked and self.methods == Methods():
+            del value["methods"]
+        return value
+
+    def _to_json(self) -> dict[str, Any]:
         return {
-            **value,
+            **dataclasses.asdict(self),
+            "methods": self.methods.to_json(),
+            "activation": self.activation.to_json(),
             "layers": list(self.layers),
             "kinds": [str(kind) for kind in self.kinds],
             "channels": str(self.channels),
@@ -203,6 +321,9 @@ class VisualizeSettings:
                 "kinds": tuple(map(Kind, value["kinds"])),
                 "channels": Channels.parse(value["channels"]),
                 "gradient_channels": Channels.parse(value["gradient_channels"]),
+                "methods": Methods.from_json(value["methods"])
+                if "methods" in value
+                else Methods(),
                 "activation": ActivationSettings.from_json(value["activation"])
                 if "activation" in value
                 else ActivationSettings(),

@@ -13,6 +13,9 @@ from transforms.visualize.settings import COLLECTION, Kind
 # Folder of the files with the strongest neurons, and the kind of their rows.
 SCORES: Final = "scores"
 
+# Folder of the files with what is known of maps beyond their rows, and their kind.
+FACTS: Final = "facts"
+
 TITLES: Final[Mapping[Kind, str]] = {
     Kind.FILTERS: "filters",
     Kind.FEATURES: "feature maps",
@@ -20,6 +23,12 @@ TITLES: Final[Mapping[Kind, str]] = {
     Kind.DECONVNET: "deconvnet",
     Kind.GUIDED: "guided backpropagation",
     Kind.TOP_IMAGES: "what excites a channel most",
+    Kind.SMOOTHGRAD: "SmoothGrad",
+    Kind.INTEGRATED: "integrated gradients",
+    Kind.GRAD_CAM: "Grad-CAM",
+    Kind.GRAD_CAM_PLUS_PLUS: "Grad-CAM++",
+    Kind.OCCLUSION: "occlusion",
+    Kind.CLASSES: "classes",
     Kind.ACTIVATION: "what a channel wants to see",
 }
 
@@ -31,7 +40,8 @@ class Tile:
     Attributes:
         layer: Layer of the map; empty for the photograph.
         box: Left, top, width and height in pixels of the sheet.
-        channel: Number of the feature map; None for the maximum neurons.
+        channel: Number of the feature map, or of the class where the layer is the
+            head's; None for the maximum neurons.
         part: Which view of a gradient it is, or how far a feature visualization is from
             one channel to another; empty elsewhere.
         minimum: Smallest value of the raw map.
@@ -69,11 +79,14 @@ class Sheet:
         kind: What the sheet shows.
         layer: Layer of the maps; empty where they are from several.
         scale: Whether feature maps share one scale (`layer`) or have each its own
-            (`map`); what a feature visualization excites; empty elsewhere.
+            (`map`); the baseline of integrated gradients; what a feature visualization
+            excites; empty elsewhere.
         data: The PNG.
         size: Width and height in pixels.
         tiles: The maps and their places.
         raw: The maps as numbers, an .npz; None where not asked for.
+        facts: What is known of its maps beyond their rows, one entry for each channel
+            or class that has some.
     """
 
     path: str
@@ -84,6 +97,7 @@ class Sheet:
     size: tuple[int, int]
     tiles: Sequence[Tile]
     raw: bytes | None = None
+    facts: Sequence[Mapping[str, Any]] = ()
 
 
 def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
@@ -99,6 +113,11 @@ def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
 def scores_path(key: str) -> str:
     """Return the name of the file with the strongest neurons of an image."""
     return f"{SCORES}/{image_id(key)}.npz"
+
+
+def facts_path(key: str) -> str:
+    """Return the name of the file with what is known of the maps of an image."""
+    return f"{FACTS}/{image_id(key)}.json"
 
 
 def statistics(values: npt.NDArray[Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.attribution.featuremaps import peaks
+from model.config import canonical_json
+from model.networks.vgg import PREDICTIONS, SMALLEST_SIDE
 from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.images.load import ImageBytes, load_bytes, load_image
@@ -25,7 +27,6 @@ from transforms.images.thumbnails import (
 from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import count_one
 from transforms.steps.try_map import FAILED, TryMap
-from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
@@ -39,8 +40,9 @@ from transforms.visualize.maps_table import (
     write_file,
     write_sheet,
 )
+from transforms.visualize.networks import load_weights
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
-from transforms.visualize.sheet import SCORES, scores_path
+from transforms.visualize.sheet import FACTS, SCORES, facts_path, scores_path
 from transforms.visualize.top_scores import Winners, image_winners, pack_scores
 
 # Tags of the outputs inside.
@@ -185,9 +187,36 @@ class _Decode:
                 f"{width} x {height} pixels are too many for gradients: at most "
                 f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
             )
+        check_side(min(height, width), self.settings)
         name = content_preview_name(image.ref.id)
         write_preview(self.output, name, image.pixels)
         return Unlooked(image)
+
+
+def check_side(side: int, settings: VisualizeSettings) -> None:
+    """Check that an image is large enough for what is asked.
+
+    Args:
+        side: Its shortest side in pixels.
+        settings: What is asked.
+
+    Raises:
+        ImageError: It is too small for the head of the network, or for the window.
+    """
+    window = settings.methods.window
+    if Kind.OCCLUSION in settings.kinds and side < window:
+        raise ImageError(
+            Reason.TOO_SMALL,
+            f"the window of {window} pixels is larger than the picture, which has "
+            f"{side} on its shortest side. Ask for a smaller --window.",
+        )
+    if settings.methods.wants_classes and side < SMALLEST_SIDE:
+        raise ImageError(
+            Reason.TOO_SMALL,
+            f"the picture has {side} pixels on its shortest side, and "
+            f"{PREDICTIONS} has no neuron below {SMALLEST_SIDE}. Larger pictures have "
+            "classes, and channels have maps at every size.",
+        )
 
 
 def _decoded_counts(_image: Any, settings: VisualizeSettings) -> Iterator[Any]:
@@ -255,8 +284,15 @@ class _WriteDoFn(OneBehindDoFn):
         image = look.image
         owner = _owner(image.ref, image.sha256, self._settings, image.pixels)
         rows: list[Row] = []
+        facts = {}
         for sheet in draw_sheets(look, self._settings):
             rows += write_sheet(self._output, owner, sheet)
+            if sheet.facts:
+                facts[sheet.path] = list(sheet.facts)
+        if facts:
+            path = facts_path(image.ref.key)
+            data = canonical_json(facts)
+            rows.append(write_file(self._output, owner, FACTS, path, data))
         if self._settings.ranked:
             scores = {
                 layer: peaks(look.features[layer]) for layer in self._settings.layers
@@ -288,7 +324,7 @@ def write_filters(
             yield Count.SHEETS_KEPT, 1
             continue
         if arrays is None:
-            arrays = load_arrays(settings.network, source, settings.weights_sha256)
+            arrays = load_weights(settings, source)
         sheet = draw_filters(layer, arrays[f"{layer}/kernel"])
         try:
             commit_maps(output, owner, write_sheet(output, owner, sheet))

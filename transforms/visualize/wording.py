@@ -40,13 +40,14 @@ ABOUT: Final[Mapping[str, About]] = {
         "https://arxiv.org/abs/1506.06579",
     ),
     "saliency": About(
-        "Which pixels would change the layer most if they changed a little: the plain "
-        "gradient. It is noisy, and it depends on what the network learned.",
+        "Which pixels would change the target, neurons or a class, most if they were a "
+        "little different: the plain gradient. It is noisy, and it depends on what the "
+        "network learned.",
         "Simonyan et al. 2013",
         "https://arxiv.org/abs/1312.6034",
     ),
     "deconvnet": About(
-        "The layer's activity sent back through the network, keeping what is positive "
+        "The target's activity sent back through the network, keeping what is positive "
         "at every step. It looks clean because it largely redraws the photograph.",
         "Zeiler & Fergus 2013",
         "https://arxiv.org/abs/1311.2901",
@@ -64,26 +65,29 @@ ABOUT: Final[Mapping[str, About]] = {
         "https://arxiv.org/abs/1706.03825",
     ),
     "integrated": About(
-        "The gradient, added up on the way from an empty picture to this one, so that "
-        "the pixels' shares sum to what the photograph adds to the score.",
+        "The gradient, averaged on the way from a picture without content to this one, "
+        "times the change of each pixel: its share of what the photograph adds to the "
+        "target. How closely the shares sum to that is told with each map.",
         "Sundararajan et al. 2017",
         "https://arxiv.org/abs/1703.01365",
     ),
     "grad-cam": About(
-        "Where a deep layer saw what speaks for the target: its feature maps, each "
+        "Where an earlier layer saw what speaks for the target: its feature maps, each "
         "weighted by how much the target rises with it. Coarse, as that layer is.",
-        "Selvaraju et al. 2016",
+        "Selvaraju et al. 2017",
         "https://arxiv.org/abs/1610.02391",
     ),
     "grad-cam-plus-plus": About(
-        "Where a deep layer saw what speaks for the target, weighted so that several "
-        "things of one kind in a photograph all count. Coarse, as that layer is.",
-        "Chattopadhyay et al. 2017",
+        "Where an earlier layer saw what speaks for the target, weighted so that "
+        "several things of one kind in a photograph all count. Coarse, as that layer "
+        "is.",
+        "Chattopadhay et al. 2018",
         "https://arxiv.org/abs/1710.11063",
     ),
     "occlusion": About(
-        "How much the target falls when a grey window covers a place. Nothing is "
-        "inferred from gradients; what is hidden may be missed for other reasons, too.",
+        "How much the target falls while a grey window covers a place, averaged over "
+        "the windows that do. No gradient is asked for; but a grey square is a thing, "
+        "too, that some channels look for.",
         "Zeiler & Fergus 2013",
         "https://arxiv.org/abs/1311.2901",
     ),

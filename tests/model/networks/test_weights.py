@@ -195,6 +195,22 @@ def test_vgg19_without_a_network_says_what_to_do(
     assert "--weights" in message
 
 
+def test_a_head_comes_from_keras_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packaged weights have none, so they do not do."""
+
+    def fail(*, weights: str, include_top: bool) -> None:
+        assert (weights, include_top) == ("imagenet", True)
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG16", fail)
+    with pytest.raises(ConnectionError) as caught:
+        load_vgg_weights("vgg16", head=True)
+    message = str(caught.value)
+    assert "The vgg16 weights with their head are not shipped" in message
+    assert "keras.applications.VGG16()" in message
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels.h5" in message
+
+
 def test_vgg19_comes_from_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     built = keras.applications.VGG19(weights=None, include_top=False)
 

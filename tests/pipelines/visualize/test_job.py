@@ -153,7 +153,7 @@ def test_every_sheet_is_made_committed_and_described(run, inputs):
     assert {path.name for path in folder.iterdir()} == {
         *visualize.OUTPUT_NAMES,
         "job.json",
-    }
+    } - {"facts"}
     assert not (folder / "maps.parquet" / ".journal").exists()
     needle = str(inputs).encode()
     for path in folder.rglob("*"):
@@ -591,14 +591,16 @@ def test_listed_channels_are_visualized_without_scores(run, inputs):
     assert not (inputs / "out" / "scores").exists()
     seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
     assert seen["identity"]["activation"]["between"] == [[1, 3]]
+    assert "methods" not in seen["identity"]
 
 
-def test_settings_of_other_kinds_leave_an_output_its_identity(run, inputs, monkeypatch):
-    """An output from before feature visualization is continued, not refused."""
+def test_settings_of_other_kinds_leave_an_output_its_identity(run, inputs):
+    """An output from before there were such kinds is continued, not refused."""
     run("--kinds", "filters")
     seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
-    assert "activation" not in seen["identity"]
-    status, _, err = run("--kinds", "filters", "--activation-steps", "9")
+    assert not {"activation", "methods"} & set(seen["identity"])
+    others = ("--activation-steps", "9", "--samples", "9", "--window", "16", "--curves")
+    status, _, err = run("--kinds", "filters", *others)
     assert status == 0
     assert "2 sheets = 0 done + 2 kept + 0 failed" in err
 

@@ -3,7 +3,7 @@
 import pytest
 
 from transforms.steps.vgg_weights import weights_sha256
-from transforms.visualize.settings import Channels, Kind, VisualizeSettings
+from transforms.visualize.settings import DEFAULT_KINDS, Channels, VisualizeSettings
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def settings(tiny_vgg) -> VisualizeSettings:
         network="vgg16",
         weights_sha256=weights_sha256(tiny_vgg),
         layers=("block1_conv2", "block2_conv1"),
-        kinds=tuple(Kind),
+        kinds=DEFAULT_KINDS,
         channels=Channels(top=2),
         gradient_channels=Channels(top=1),
         size=0,

@@ -61,6 +61,17 @@ def records(table):
     return [dict(zip(table["fields"], values, strict=True)) for values in table["rows"]]
 
 
+def test_what_is_known_beyond_the_rows_is_told_of_every_tile_of_its_channel():
+    rows = [row(part=part, channel=c) for c in (7, 8) for part in ("overlay", "curves")]
+    fact = {"channel": 7, "name": "tabby", "probability": 0.123456, "notes": ["a"]}
+    data = sheet_data(rows, {rows[0]["path"]: [fact], "another": [{"channel": 8}]})
+    tiles = records(data["tiles"])
+    told = [(t["name"], t["probability"], t["notes"]) for t in tiles]
+    assert told == [("tabby", 0.1235, ["a"])] * 2 + [(None, None, None)] * 2
+    # A sheet without facts is as before.
+    assert "notes" not in sheet_data(rows)["tiles"]["fields"]
+
+
 def test_a_sheet_has_its_size_and_tiles_by_name():
     data = sheet_data([row(), row(channel=8, left=50)])
 
@@ -90,6 +101,13 @@ def test_a_strip_has_a_layer_for_each_tile():
         ("", None),
         (LAYER, 7),
     ]
+
+
+def test_a_sheet_that_begins_with_the_photograph_has_its_layer():
+    data = sheet_data([row(layer="", channel=None), row()])
+
+    assert data["layer"] == LAYER
+    assert "layer" not in data["tiles"]["fields"]
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,22 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.elements import Count
+from transforms.elements import Count, ImageError
 from transforms.images.decoder import decode_image
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.parquet import read_rows
 from transforms.visualize import visualize_images
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS_TABLE
-from transforms.visualize.settings import Channels, Kind
-from transforms.visualize.visualize_images import VisualizeImages, write_filters
+from transforms.visualize.settings import DEFAULT_KINDS, Channels, Kind, Methods
+from transforms.visualize.visualize_images import (
+    VisualizeImages,
+    check_side,
+    write_filters,
+)
 
 # Kinds that belong to the whole collection.
-COLLECTED = (Kind.FILTERS, Kind.TOP_IMAGES, Kind.ACTIVATION)
+COLLECTED = (Kind.FILTERS, Kind.TOP_IMAGES)
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def test_sheets_are_written_and_kept(output, run, settings, listed, monkeypatch)
     shown = {row["path"] for row in rows if row["path"].endswith(".png")}
     assert len(shown) == sheets
     assert {row["kind"] for row in rows} == {
-        *(str(kind) for kind in Kind if kind not in COLLECTED),
+        *(str(kind) for kind in DEFAULT_KINDS if kind not in COLLECTED),
         "scores",
     }
     for path in shown:
@@ -104,6 +108,29 @@ def test_failures_are_told_and_the_others_go_on(output, run, settings, listed):
             ("text.png", "DecodeImage", "not_an_image"),
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "methods", "side", "message"),
+    [
+        (Kind.OCCLUSION, Methods(window=33), 32, "window of 33 pixels is larger"),
+        (
+            Kind.FEATURES,
+            Methods(classes=Channels(top=1)),
+            223,
+            "predictions has no neuron below 224",
+        ),
+    ],
+)
+def test_what_is_asked_needs_a_picture_of_some_size(
+    settings, kind, methods, side, message
+):
+    asked = dataclasses.replace(settings, kinds=(kind,), methods=methods)
+    check_side(side + 1, asked)
+    check_side(side, dataclasses.replace(settings, kinds=(Kind.FEATURES,)))
+    with pytest.raises(ImageError, match=message) as caught:
+        check_side(side, asked)
+    assert caught.value.reason == "too_small"
 
 
 @pytest.mark.parametrize("kind", [Kind.FEATURES, Kind.TOP_IMAGES])

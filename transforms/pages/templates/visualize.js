@@ -8,6 +8,7 @@
     { value: "gradient", text: "Gradient" },
     { value: "positive", text: "Positive" },
     { value: "negative", text: "Negative" },
+    ...(stylebeam.index().curves ? [{ value: "curves", text: "Curves" }] : []),
   ];
   const readSheet = sheet => ({ ...sheet, tiles: records(sheet.tiles) });
   const index = stylebeam.index();
@@ -69,7 +70,7 @@
     press($("layers"), state.layer);
     press($("scales"), state.scale);
     press($("parts"), state.part);
-    $("layers").hidden = layers.length < 2 || state.view === "overview";
+    $("layers").hidden = layers.length < 2 || ["overview", "classes"].includes(state.view);
     $("scales").hidden = state.view !== "features";
     $("parts").hidden = state.view !== "gradients";
     [...$("images").children].forEach((pick, image) => pick.setAttribute("aria-current", ofImage() && image === state.image));
@@ -99,7 +100,7 @@
     const facts = ` ${[...factsOf(sheet, tile)].join(" · ")}`;
     const layer = layerOf(sheet, tile);
     const channels = tile.channel == null || !layers.includes(layer) ? []
-      : [make("p", "", {}, to({ view: "channel", layer, channel: tile.channel }, `All of channel ${tile.channel} →`))];
+      : [make("p", "", {}, to({ view: "channel", layer, channel: tile.channel }, `All of ${tile.name ?? `channel ${tile.channel}`} →`))];
     const shown = element.photograph ? element.cloneNode(true) : cut(make("div", "map"), sheet, tile);
     $("light").replaceChildren(shown,
       make("p", "", {}, make("b", "", {}, titleOf(sheet, tile)), facts),

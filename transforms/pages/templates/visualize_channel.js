@@ -2,14 +2,14 @@
 Object.assign(stylebeam, (() => {
   const { make } = stylebeam;
 
-  function line({ text, paper, url }) {
-    return make("p", "about", {}, `${text} `, make("a", "", { href: url, target: "_blank", rel: "noreferrer" }, paper));
+  function line({ text, paper, url }, name) {
+    return make("p", "about", {}, ...(name ? [make("b", "", {}, name)] : []), `${text} `, make("a", "", { href: url, target: "_blank", rel: "noreferrer" }, paper));
   }
 
-  // The line of a sheet; a list, empty where nothing is said of its kind.
-  function about(index, { kind, scale }) {
+  // The line of a sheet, behind a name; a list, empty where nothing is said of its kind.
+  function about(index, { kind, scale }, name = "") {
     const said = index.about[kind] ?? index.about[`${kind}-${scale}`];
-    return said ? [line(said)] : [];
+    return said ? [line(said, name)] : [];
   }
 
   // The lines above a view of one kind of picture; other views say them where they are.
@@ -23,7 +23,7 @@ Object.assign(stylebeam, (() => {
 // The channels of a layer, and the page of one of them.
 stylebeam.makeChannels = ({ index, state, sheets, to }) => {
   const { make, message, records, short, about } = stylebeam;
-  const { map, cut, titleOf, isZero } = stylebeam.maps;
+  const { map, cut, isZero } = stylebeam.maps;
   const images = records(index.images);
 
   const bold = text => make("b", "", {}, text);
@@ -33,6 +33,19 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
   const ofLayer = (list, kind) => list.filter(sheet => sheet.kind === kind && sheet.layer === state.layer);
   const tilesFrom = (list, wanted) => list.flatMap(sheet => sheet.tiles.filter(wanted).map(tile => [sheet, tile]));
   const isOf = channel => tile => tile.channel === channel;
+  // The channels of the head are classes.
+  const isHead = () => state.layer === index.head;
+
+  function nameOf(channel) {
+    const { name } = seen().flatMap(sheet => sheet.tiles).find(tile => isOf(channel)(tile) && tile.name) ?? {};
+    return name ? `${name} (${channel})` : `${isHead() ? "class" : "channel"} ${channel}`;
+  }
+
+  // Where all of the layer is shown.
+  function viewOfLayer() {
+    const kind = isHead() ? "classes" : "features";
+    return index.kinds.includes(kind) ? kind : "channel";
+  }
 
   const made = () => ofLayer(index.common, "activation");
   const madeOf = excited => made().filter(sheet => sheet.scale === excited);
@@ -63,9 +76,9 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
     const [[sheet, tile]] = lists.flatMap(list => tilesFrom(list, isOf(channel)).slice(0, 1));
     const face = Object.assign(cut(make("span", "map"), sheet, tile), { sheet, tile });
     const link = to({ view: "channel", channel }, face,
-      make("span", "under", {}, bold(String(channel)), make("span", "", {}, fires(tile))));
+      make("span", "under", {}, bold(isHead() ? nameOf(channel) : String(channel)), make("span", "", {}, fires(tile))));
     link.classList.add("face");
-    link.setAttribute("aria-label", `channel ${channel} of ${state.layer}`);
+    link.setAttribute("aria-label", `${nameOf(channel)} of ${state.layer}`);
     const figure = make("figure", "tile", {}, link);
     figure.style.setProperty("--w", 160);
     return figure;
@@ -74,9 +87,10 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
   function wall() {
     const numbers = channels();
     const list = madeOf("channel").length ? madeOf("channel") : madeOf("neuron").length ? madeOf("neuron") : tops().length ? tops() : seen().slice(0, 1);
-    const title = made().length ? `What the channels of ${state.layer} want to see` : `Channels of ${state.layer}`;
+    const [one, many] = isHead() ? ["class", "Classes"] : ["channel", "Channels"];
+    const title = made().length ? `What the channels of ${state.layer} want to see` : `${many} of ${state.layer}`;
     const parts = [
-      ...section(title, "a channel each; click to see all of it", list, numbers.map(faceOf)),
+      ...section(title, `a ${one} each; click to see all of it`, list, numbers.map(faceOf)),
       ...section(`What excites all of ${state.layer}`, "", madeOf("layer"), tilesFrom(madeOf("layer"), () => true).map(picture(320, (_, tile) => [bold("the whole layer"), fires(tile)]))),
       ...madeOf("between").flatMap(way),
     ];
@@ -97,16 +111,16 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
       const other = numbers[place + step];
       if (place < 0 || other == null) return make("span", "soft", {}, text);
       const link = to({ channel: other }, text);
-      link.setAttribute("aria-label", `${label} channel, ${other}`);
+      link.setAttribute("aria-label", `${label} ${isHead() ? "class" : "channel"}, ${other}`);
       link.dataset.step = step;
       return link;
     };
     const image = images[state.image];
     const steps = [
       ...(image ? [to({ view: "overview" }, image.key), make("span", "soft", {}, "›")] : []),
-      to({ view: index.kinds.includes("features") ? "features" : "channel", channel: null }, state.layer), make("span", "soft", {}, "›"),
-      to({ view: "channel", channel: null }, "all channels"), make("span", "soft", {}, "›"),
-      bold(`channel ${channel}`), beside(-1, "←", "previous"), beside(1, "→", "next"),
+      to({ view: viewOfLayer(), channel: null }, state.layer), make("span", "soft", {}, "›"),
+      to({ view: "channel", channel: null }, isHead() ? "all classes" : "all channels"), make("span", "soft", {}, "›"),
+      bold(nameOf(channel)), beside(-1, "←", "previous"), beside(1, "→", "next"),
     ];
     return make("nav", "crumbs", { "aria-label": "Where this is" }, ...steps);
   }
@@ -143,12 +157,15 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
     const found = seen().filter(sheet => sheet.kind !== "features" || sheet.scale === state.scale);
     const tiles = tilesFrom(found, tile => tile.channel === channel && ["", "overlay"].includes(tile.part ?? ""));
     const firsts = [...new Map(tiles.map(pair => [`${pair[0].kind} ${pair[0].scale}`, pair])).values()];
-    const caption = (sheet, tile) => [to({ view: sheet.kind === "features" ? "features" : "gradients" }, bold(index.titles[sheet.kind])), fires(tile)];
+    const viewOf = kind => (["features", "classes"].includes(kind) ? kind : "gradients");
+    const from = sheet => (index.rules.includes(sheet.kind) && sheet.scale ? `, from ${sheet.scale}` : "");
+    const caption = (sheet, tile) => [to({ view: viewOf(sheet.kind) }, bold(index.titles[sheet.kind] + from(sheet))), fires(tile)];
     const title = `In ${image?.key ?? "the photograph"}`;
-    const shown = section(title, "its feature map and what moves it; other photographs are picked on the left", firsts.map(([sheet]) => sheet), firsts.map(picture(230, caption)));
+    const remark = `${isHead() ? "where it is seen" : "its feature map"} and what moves it; other photographs are picked on the left`;
+    const shown = section(title, remark, firsts.map(([sheet]) => sheet), firsts.map(picture(230, caption)));
     if (shown.length || !image) return shown;
-    const asked = `Of this photograph no map of channel ${channel} was drawn: it is neither among its most active nor among the first 64.`;
-    return index.kinds.includes("features") ? [make("section", "", {}, heading(title), make("p", "about", {}, asked))] : [];
+    const asked = `Of this photograph no map of ${nameOf(channel)} was drawn: ${isHead() ? "it is not among its likeliest" : "it is neither among its most active nor among the first 64"}.`;
+    return isHead() || index.kinds.includes("features") ? [make("section", "", {}, heading(title), make("p", "about", {}, asked))] : [];
   }
 
   function page(channel) {
@@ -164,8 +181,9 @@ stylebeam.makeChannels = ({ index, state, sheets, to }) => {
       ...inImage(channel),
       ...ways.flatMap(way),
     ];
-    if (!parts.length) parts.push(message(`Nothing was made of channel ${channel} of ${state.layer}.`));
-    return make("div", "channel", {}, crumbs(channel), make("h1", "", {}, `Channel ${channel} of ${state.layer}`), ...parts);
+    const title = `${nameOf(channel)} of ${state.layer}`;
+    if (!parts.length) parts.push(message(`Nothing was made of ${title}.`));
+    return make("div", "channel", {}, crumbs(channel), make("h1", "", {}, title.replace(/^./, letter => letter.toUpperCase())), ...parts);
   }
 
   stylebeam.besideChannel = step => document.querySelector(`.crumbs [data-step="${step}"]`);

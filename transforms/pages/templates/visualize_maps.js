@@ -15,6 +15,7 @@ stylebeam.maps = (() => {
       return tile.channel == null ? `${tile.part} of the way` : `${EXCITED[sheet.scale]} ${tile.channel}`;
     }
     if (isPhotograph(tile)) return "the photograph";
+    if (tile.name) return `${tile.name} (${tile.channel})`;
     return tile.channel == null ? "maximum neurons" : `channel ${tile.channel}`;
   }
   const titleOf = (sheet, tile) => [layerOf(sheet, tile), nameOf(tile, sheet)].filter(Boolean).join(" · ");
@@ -28,7 +29,9 @@ stylebeam.maps = (() => {
     } else if (!isPhotograph(tile)) {
       yield isZero(tile) ? "all zero" : `${range(tile)} · L2 ${short(tile.l2)}`;
     }
+    if (tile.probability != null) yield `probability ${(tile.probability * 100).toFixed(1)} %`;
     if (tile.rank_correlation != null) yield `rank correlation with a randomised network ${tile.rank_correlation.toFixed(2)}`;
+    yield* tile.notes ?? [];
   }
 
   // Where a background lies that shows the window [offset, offset + size] of a whole.

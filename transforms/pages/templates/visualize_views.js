@@ -9,6 +9,8 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
   const none = () => message("This was not made for this image.");
   const find = (list, kind, layer, scale = "") =>
     list.find(sheet => sheet.kind === kind && sheet.layer === layer && sheet.scale === scale);
+  // Integrated gradients have a sheet for each baseline.
+  const sheetsOf = (kind, layer) => sheets().filter(sheet => sheet.kind === kind && sheet.layer === layer);
   const titleOf = rule => index.titles[rule].replace(/^./, letter => letter.toUpperCase());
   const channelLink = channel => to({ view: "channel", channel }, make("b", "", {}, String(channel)));
   const numbered = (sheet, tile, width) =>
@@ -31,8 +33,8 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
   }
 
   function strongest(rule, layer) {
-    const sheet = find(sheets(), rule, layer);
-    const tile = sheet?.tiles.find(other => other.channel == null && other.part === "overlay");
+    const sheet = sheetsOf(rule, layer)[0];
+    const tile = sheet?.tiles.find(other => other.part === "overlay" && (other.channel == null || other.name));
     return tile ? [map(sheet, tile, 210, [bold(layer), correlation(tile)], () => set({ view: "gradients", layer }))] : [];
   }
 
@@ -76,24 +78,41 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
 
   function gradient(sheet, channel) {
     const tile = sheet.tiles.find(other => other.channel === channel && other.part === state.part);
+    if (!tile) return make("div");
     const figure = map(sheet, tile, 0, [bold(range(tile)), correlation(tile)]);
     if (tile.rank_correlation != null) figure.append(meter(tile));
     return figure;
   }
 
   function gradients() {
-    const found = index.rules.map(rule => find(sheets(), rule, state.layer)).filter(Boolean);
+    const found = index.rules.flatMap(rule => sheetsOf(rule, state.layer));
     if (!found.length) return none();
-    const table = make("div", "rules", {}, ...found.map(sheet => make("div", "head", {}, titleOf(sheet.kind))));
+    const table = make("div", "rules", {}, ...found.map(sheet => make("div", "head", {}, titleOf(sheet.kind) + (sheet.scale ? `, from ${sheet.scale}` : ""))));
     table.style.setProperty("--n", found.length);
     for (const channel of new Set(found.flatMap(sheet => sheet.tiles.map(tile => tile.channel)))) {
-      const target = channel == null ? "the maximum neurons" : `feature map ${channel}`;
-      table.append(make("h3", "", {}, `${target} of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
+      const { name } = found[0].tiles.find(tile => tile.channel === channel) ?? {};
+      const target = channel == null ? "the maximum neurons" : name ? `${name} (${channel})` : `feature map ${channel}`;
+      const linked = channel == null ? target : to({ view: "channel", channel }, bold(target));
+      table.append(make("h3", "", {}, linked, ` of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
     }
     const caveat = `${index.caveat} Deconvnet and guided maps: read them beside plain saliency.`;
-    return make("div", "", {}, table,
-      ...(index.rules.some(rule => rule !== "saliency") ? [make("p", "note", {}, caveat)] : []),
+    const told = new Map(found.map(sheet => [sheet.kind, sheet]));
+    const about = [...told.values()].flatMap(sheet => stylebeam.about(index, sheet, `${titleOf(sheet.kind)}: `));
+    return make("div", "", {}, table, ...about,
+      ...(index.rules.some(rule => rule === "deconvnet" || rule === "guided") ? [make("p", "note", {}, caveat)] : []),
       make("p", "facts", {}, "ρ and the bar: rank correlation with the map of the same network, its deepest layers drawn at random. Near 1: the map shows the picture, not what was learned."));
+  }
+
+  // ---- classes -------------------------------------------------------------------
+  function classes() {
+    const sheet = sheets().find(other => other.kind === "classes");
+    if (!sheet) return none();
+    const tileOf = tile => map(sheet, tile, 210, isPhotograph(tile)
+      ? [bold("the photograph")]
+      : [to({ view: "channel", layer: sheet.layer, channel: tile.channel }, bold(tile.name ?? `class ${tile.channel}`)), ...(tile.notes ?? [])]);
+    return make("div", "", {},
+      heading("What the head holds it for", "each class's probability at each place of 224 × 224 pixels; one scale, 0 to 1"),
+      tilesOf(...sheet.tiles.map(tileOf)));
   }
 
   // ---- the collection ------------------------------------------------------------
@@ -122,6 +141,7 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
     { value: "overview", text: "Overview", draw: overview, ofImage: true, made: has("features") },
     { value: "features", text: "Feature maps", draw: features, ofImage: true, made: has("features") },
     { value: "gradients", text: "Gradients", draw: gradients, ofImage: true, made: index.rules.length > 0 },
+    { value: "classes", text: "Classes", draw: classes, ofImage: true, made: has("classes") },
     { value: "filters", text: "Filters", draw: filters, ofImage: false, made: has("filters") },
     { value: "top-images", text: "Top images", draw: topImages, ofImage: false, made: has("top-images") },
     { value: "channel", text: "Channels", draw: stylebeam.makeChannels({ index, state, sheets, to }), ofImage: index.images.rows.length > 0, made: true },

@@ -10,10 +10,10 @@ from model.networks.vgg import vgg_layers
 from transforms.elements import ImageError, Reason
 from transforms.steps.model_handler import BatchHandler, network_error, start_model
 from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.steps.vgg_weights import load_arrays
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.activation.targets import FRAMES, Target, TargetBatch
+from transforms.visualize.networks import load_weights
 from transforms.visualize.settings import (
     ActivationSettings,
     Excited,
@@ -75,8 +75,9 @@ def _load_visualizer(
     start_tensorflow()
     from model.attribution.feature_visualization import FeatureVisualizer
 
-    arrays = load_arrays(settings.network, source, settings.weights_sha256)
-    return FeatureVisualizer(vgg_layers(settings.network), arrays)
+    return FeatureVisualizer(
+        vgg_layers(settings.network), load_weights(settings, source)
+    )
 
 
 StartVisualizer = Callable[[], "FeatureVisualizer"]

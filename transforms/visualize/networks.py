@@ -1,0 +1,131 @@
+"""The networks of a process: the one looked into, and its randomised twins."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.networks.vgg import PREDICTIONS
+from transforms.steps.tensorflow_start import start_tensorflow
+from transforms.steps.vgg_weights import load_arrays
+from transforms.visualize.settings import Channels, VisualizeSettings
+
+if TYPE_CHECKING:
+    from model.attribution.gradients import Attribution
+
+Map = npt.NDArray[np.float32]
+
+
+def load_weights(settings: VisualizeSettings, source: str | None) -> Mapping[str, Map]:
+    """Load the weights of a visualization, with the head where classes are wanted.
+
+    All that is shown has the same weights: Keras's with a head are not the packaged
+    ones.
+
+    Args:
+        settings: Which weights.
+        source: Path of the weights; None for those of the package or of Keras.
+
+    Raises:
+        ValueError: They are not those that the job was started with.
+    """
+    head = settings.methods.wants_classes
+    return load_arrays(settings.network, source, settings.weights_sha256, head)
+
+
+class Networks:
+    """The network of a process and its randomised twins, built once.
+
+    Attributes:
+        network: The network, as deep as the deepest target.
+        upto: For each layer with targets the network that ends there.
+        randomized: For each layer with targets its twins, the deepest convolutions
+            drawn anew: three of them, or with the cascade one, two, … all. Empty where
+            no check is wanted.
+        class_names: Names of the classes, in the order of the head; may be none.
+
+    Args:
+        settings: What is asked of them.
+        source: Path of the weights; None for those of the package or of Keras.
+        class_names: Names of the classes, in the order of the head; may be none.
+
+    Raises:
+        ValueError: The weights are not those that the job was started with.
+    """
+
+    def __init__(
+        self,
+        settings: VisualizeSettings,
+        source: str | None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        # Late, because a run without work and the launcher of a remote job do without
+        # TensorFlow.
+        start_tensorflow()
+        from model.attribution.gradients import Attribution
+        from model.networks.encoder import layers_to, vgg_layers
+        from model.networks.head import head_of
+
+        arrays: Any = load_weights(settings, source)
+        layers = vgg_layers(settings.network)
+        if settings.methods.wants_classes:
+            head, dense = head_of(arrays, layers[-1], origin=source or settings.network)
+            layers, arrays = (*layers, *head), {**arrays, **dense}
+        layers = layers_to(layers, settings.targets[-1])
+        self.network = Attribution(layers, arrays)
+        self.upto = {n: self.network.to_layer(n, {}) for n in settings.targets}
+        self.class_names = class_names
+        self.randomized: dict[str, list[Attribution]] = {}
+        if settings.randomization_check and settings.rules:
+            cascade = settings.methods.cascade
+            self.randomized = {
+                name: list(_twins(self.network, name, cascade))
+                for name in settings.targets
+            }
+
+
+def _twins(network: "Attribution", layer: str, cascade: bool) -> Any:
+    """Yield the network to a layer with its deepest convolutions drawn anew.
+
+    Each twin shares the weights of the one before, so that a cascade takes the memory
+    of one network.
+    """
+    from model.attribution.randomization_check import randomized_weights
+
+    if not cascade:
+        weights = randomized_weights(network.layers, layer)
+        yield network.to_layer(layer, weights)
+        return
+    names = [spec.name for spec in network.layers]
+    twin = network
+    for name in reversed(names[: names.index(layer) + 1]):
+        twin = twin.to_layer(layer, randomized_weights(network.layers, name, depth=1))
+        yield twin
+
+
+def chosen_channels(channels: Channels, features: Map) -> list[int]:
+    """Return the channels of an image's layer that are wanted.
+
+    Args:
+        channels: The numbers wanted, or how many of the most active.
+        features: float32 [h, w, channels].
+    """
+    from model.attribution.featuremaps import most_active
+
+    return list(channels.listed) or most_active(features, channels.top)
+
+
+def chosen_targets(
+    layer: str, features: Map, settings: VisualizeSettings
+) -> list[int | None]:
+    """Return the targets of a layer: classes, or the maximum neurons and channels.
+
+    Args:
+        layer: Name of the layer.
+        features: float32 [h, w, channels], the layer's activations or scores.
+        settings: Which are wanted.
+    """
+    if layer == PREDICTIONS:
+        return [*chosen_channels(settings.methods.classes, features)]
+    return [None, *chosen_channels(settings.gradient_channels, features)]
