@@ -104,8 +104,9 @@ ROWS: Final[Sequence[Row]] = (
         _SEES,
         "The class of a photograph",
         "What the whole network, with its classifier, calls the photograph.",
-        missing="The packaged VGG-16 ends with its last convolution; the classifier "
-        "is not shipped and not read from a file yet.",
+        missing="The packaged VGG-16 ends with its last convolution; "
+        "`stylebeam visualize --weights FILE --classes top:5` names the classes where "
+        "a file with the classifier is given.",
     ),
     Row(
         "wishes",
