@@ -22,8 +22,10 @@ from pipelines.stylize.config import StylizeConfig
 NO_PATHS = {
     "activation_between",
     "activation_of",
+    "cam_layer",
     "channels",
     "check",
+    "classes",
     "filter",
     "gradient_channels",
     "kinds",

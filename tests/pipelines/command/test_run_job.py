@@ -167,6 +167,7 @@ def test_last_step_does_what_the_launcher_does(
     for changing in ("run_id", "started", "seconds"):
         assert ours.pop(changing) != launchers.pop(changing)
     assert ours.pop("config") == {**launchers.pop("config"), "output": str(output)}
+    assert ours.pop("launch") == {"beam_flags": [TEMPLATE]}
     assert ours == launchers
     assert not (output / ".tmp").exists()
     assert not (output / ".lock").exists()

@@ -20,7 +20,7 @@ def workdir(train_command, tmp_path_factory):
 def test_every_block_of_the_page_runs(workdir, tmp_path, picture):
     text = PAGE.read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names = {
         "workdir": str(workdir),
         "folder": str(tmp_path),
