@@ -275,34 +275,3 @@ def _as_float32(factors: npt.NDArray[np.float64]) -> tf.Tensor:
     # One beyond float32 shows as a loss or a gradient that is not finite.
     with np.errstate(over="ignore"):
         return tf.constant(factors.astype(np.float32))
-
-
-def _start(content: tf.Tensor, style: tf.Tensor, settings: GatysSettings) -> tf.Tensor:
-    """Return the picture before the first step, of the content's size."""
-    if settings.init == "content":
-        return content
-    if settings.init == "style":
-        return _resized(style, content.shape[1:3])
-    noise = np.random.default_rng(settings.seed).uniform(0, 255, content.shape)
-    return tf.constant(noise, tf.float32)
-
-
-def _shrunk(image: Pixels, factor: int) -> tf.Tensor:
-    """Return an image as float32 `[1, height, width, 3]`, its sides divided."""
-    height, width, _ = image.shape
-    return _resized(
-        tf.constant(image[None], tf.float32), (height // factor, width // factor)
-    )
-
-
-def _resized(picture: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-    """Return a picture of another size: cubic, with antialiasing where it shrinks."""
-    if tuple(picture.shape[1:3]) == tuple(size):
-        return picture
-    grown = tf.image.resize(picture, tuple(size), "bicubic", antialias=True)
-    return tf.clip_by_value(grown, 0.0, 255.0)
-
-
-def _to_uint8(picture: tf.Tensor) -> Pixels:
-    """Return one float picture in [0, 255] as uint8, rounded to the nearest level."""
-    return np.rint(picture[0].numpy()).astype(np.uint8)
