@@ -260,7 +260,7 @@ def _bucket(
     # Workers of pytest have each their own emulator; so a number is enough.
     bucket = Bucket(f"{emulator.scheme}://bucket-{next(_numbers)}", emulator)
     make(bucket.name)
-    emulator.proxy.reset()
+    emulator.proxy.serve_only(bucket.name)
     yield bucket
     emulator.proxy.reset()
 

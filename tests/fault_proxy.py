@@ -8,6 +8,7 @@ import dataclasses
 import http.client
 import http.server
 import random
+import re
 import socket
 import struct
 import threading
@@ -17,6 +18,9 @@ from urllib.parse import urlsplit
 
 # Headers that concern one connection, or that are written anew.
 _OWN_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+# The bucket that a path names: each test has one of its own.
+_BUCKET = re.compile(r"bucket-\d+")
 
 # What the stores say for a status: code of S3, reason of Google.
 _CODES = {
@@ -92,7 +96,9 @@ class FaultProxy:
         upstream: `http://HOST:PORT` of the store.
 
     Attributes:
-        exchanges: What passed since the last `reset`.
+        exchanges: What passed since the last `reset`. What began before it is not in
+            it, nor what asks for the bucket of another test: a thread or a program
+            that a test leaves behind may still ask while the next one counts.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -100,6 +106,8 @@ class FaultProxy:
         self.exchanges: list[Exchange] = []
         self._rules: list[_Rule] = []
         self._draw: Callable[[], Fault | None] | None = None
+        self._bucket: str | None = None
+        self._resets = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
@@ -130,6 +138,25 @@ class FaultProxy:
         """Forget all rules and all that passed."""
         with self._lock:
             self._rules, self._draw, self.exchanges = [], None, []
+            self._resets += 1
+
+    def serve_only(self, bucket: str) -> None:
+        """Fail and count from now on only what does not name another `bucket-NUMBER`.
+
+        Args:
+            bucket: Name of the bucket of the test that begins.
+        """
+        with self._lock:
+            self._bucket = bucket
+        self.reset()
+
+    def begin(self, path: str) -> int | None:
+        """Return the number of resets so far; None for a request of another test."""
+        with self._lock:
+            named = _BUCKET.search(path)
+            if named and self._bucket not in (None, named[0]):
+                return None
+            return self._resets
 
     def fail(
         self,
@@ -183,10 +210,16 @@ class FaultProxy:
                     return rule.fault
             return self._draw() if self._draw else None
 
-    def note(self, exchange: Exchange) -> None:
-        """Remember what passed."""
+    def note(self, exchange: Exchange, began: int | None) -> None:
+        """Remember what passed.
+
+        Args:
+            exchange: The request and what became of it.
+            began: What `begin` returned for it.
+        """
         with self._lock:
-            self.exchanges.append(exchange)
+            if began == self._resets:
+                self.exchanges.append(exchange)
 
     def count(self, method: str | None = None, path: str = "") -> int:
         """Return how many requests passed.
@@ -220,10 +253,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         proxy = self.server.proxy
-        fault = proxy.fault_for(self.command, self.path)
+        began = proxy.begin(self.path)
+        fault = None if began is None else proxy.fault_for(self.command, self.path)
         if fault and fault.cut_request is not None:
             got = len(self.rfile.read(min(fault.cut_request, self._length())))
-            proxy.note(Exchange(self.command, self.path, 0, got, 0, True))
+            proxy.note(Exchange(self.command, self.path, 0, got, 0, True), began)
             self._cut()
             return
         body = self._body()
@@ -247,7 +281,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         proxy.note(
             Exchange(
                 *(self.command, self.path, told, len(body), len(part), bool(fault))
-            )
+            ),
+            began,
         )
         if cut != -1:
             self._answer(status, headers, len(answer), part)

@@ -1,5 +1,6 @@
 """The emulators honour what the code relies on, and the proxy fails as it is told."""
 
+import dataclasses
 import http.client
 import json
 import time
@@ -119,6 +120,18 @@ class TestProxy:
 
         assert statuses(1) == statuses(1) != statuses(2)
         assert set(statuses(1)) == {403, 404, 503}
+
+    def test_another_tests_requests_neither_fail_nor_count(self, gs_bucket):
+        other = dataclasses.replace(gs_bucket, url="gs://bucket-0")
+        gs_bucket.proxy.fail(Fault(503))
+        assert google_download(other, "a")[0] == 404
+        assert gs_bucket.proxy.count() == 0
+        assert google_download(gs_bucket, "a")[0] == 503
+
+    def test_what_began_before_a_reset_is_not_counted_after_it(self, gs_bucket):
+        gs_bucket.proxy.fail(Fault(before=gs_bucket.proxy.reset))
+        assert google_download(gs_bucket, "a")[0] == 404
+        assert gs_bucket.proxy.exchanges == []
 
     def test_it_costs_little(self, gs_bucket):
         google_upload(gs_bucket, "a", b"data")

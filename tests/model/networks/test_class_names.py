@@ -24,7 +24,7 @@ def test_a_class_is_found_by_any_of_its_names():
     ("wanted", "message"),
     [
         ("crane", r"several classes have this name; give a number: 0 \(crane\); 2 \("),
-        ("tigger", r"no class has this name; close ones are tiger \(4\)"),
+        ("tigers", r"no class has this name; close ones are tiger \(4\)"),
         ("zzz", r"no class has this name$"),
         ("", r"no class has this name$"),
     ],

@@ -160,7 +160,7 @@ class TestForAWhile:
             store.proxy.reset()
             store.proxy.fail(Fault(cut_response=at), times=2)
             assert read() == DATA
-            assert store.proxy.count() == 3
+            assert store.proxy.count() == 3, store.proxy.exchanges
 
     def test_the_store_is_given_the_time_it_asks_for(self, store, bucket):
         write(bucket)
