@@ -295,6 +295,9 @@ def _client(
     impersonated: str | None, emulator: str | None, _process: int
 ) -> tuple[Client, bool]:
     """Return a client, and whether it has no credentials."""
+    # Else the client asks for the bucket itself, in a thread of its own and beside each
+    # first request: for the place in a trace, which nobody records here.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     if emulator:
         return Client.create_anonymous_client(), False
     import google.auth

@@ -162,6 +162,14 @@ class TestForAWhile:
             assert read() == DATA
             assert store.proxy.count() == 3, store.proxy.exchanges
 
+    def test_the_client_asks_for_nothing_of_its_own(self, store, bucket):
+        write(bucket)
+        bucket.read("a", 1000)
+        for thread in threading.enumerate():
+            if "background" in thread.name:
+                thread.join()
+        assert store.proxy.count() == 2, store.proxy.exchanges
+
     def test_the_store_is_given_the_time_it_asks_for(self, store, bucket):
         write(bucket)
         store.proxy.fail(Fault(503, retry_after="1"))
