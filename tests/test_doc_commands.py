@@ -84,6 +84,9 @@ NOT_RUN = {
             "needs weights with the head; tests/model/networks draws a narrow one"
         ),
         "stylebeam visualize --input photos --output seen19": "needs weights of VGG-19",
+        "stylebeam visualize --input photos --output why": (
+            "takes minutes: tests/pipelines/visualize runs its kinds on a narrow network"
+        ),
     },
 }
 # Their notebooks run them when the site is built.
