@@ -158,7 +158,7 @@ def tree(tmp_path_factory) -> pathlib.Path:
         *("monday/photos/1.jpg", "tuesday/photos/1.jpg"),
         *("demo/content/chelsea.png", "demo/styles/woodblock-waves.jpg"),
         *(f"demo/styles/{number}.png" for number in range(5)),
-        *(f"wikiart/Cubism/juan-gris_guitar-{number}.jpg" for number in range(6)),
+        *(f"wikiart/Cubism/juan-gris_guitar-{number}.jpg" for number in range(12)),
         *(f"train2014/COCO_{number}.jpg" for number in range(6)),
         *("train2017/1.jpg", "in/1.jpg"),
         *("folder/a.jpg", "folder/b.jpg"),

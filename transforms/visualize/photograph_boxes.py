@@ -1,13 +1,10 @@
 """Where in its photograph a top image is: what the gallery draws a box around."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from model.attribution.featuremaps import ReceptiveField, receptive_field
 from model.networks.vgg import vgg_layers
+from model.npz import read_npz
 from transforms.storage.folder import OutputFolder
 from transforms.visualize.settings import VisualizeSettings
 from transforms.visualize.sheet import scores_path
@@ -35,6 +32,9 @@ def boxes_of(
 
     Returns:
         The box of each; none where the scores of a photograph are not to be had.
+
+    Raises:
+        ValueError: The scores of a photograph are damaged.
     """
     network = vgg_layers(settings.network)
     fields = {layer: receptive_field(network, layer) for layer in settings.layers}
@@ -60,8 +60,7 @@ def _boxes_in(
         data = output.read(scores_path(tops[0][0]))
     except OSError:
         return  # The photograph is shown without.
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        loaded: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+    loaded = read_npz(data)
     for key, layer, channel in tops:
         row, column = (
             int(loaded[f"{layer}/{part}"][channel]) for part in ("row", "column")

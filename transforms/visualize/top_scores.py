@@ -9,6 +9,7 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 
+from model.npz import read_npz
 from transforms.elements import ImageRef
 from transforms.visualize.settings import Channels, VisualizeSettings
 
@@ -104,16 +105,19 @@ def image_winners(
         ref: The image.
         scores: What `pack_scores` returned.
         settings: Which layers and channels.
+
+    Raises:
+        ValueError: The bytes are damaged.
     """
     channels = list(settings.channels.listed)
-    with np.load(io.BytesIO(scores), allow_pickle=False) as arrays:
-        for layer in settings.layers:
-            score, row, column = (
-                arrays[f"{layer}/{name}"][channels or slice(None), None]
-                for name in ("score", "row", "column")
-            )
-            image = np.zeros(score.shape, np.int64)
-            yield layer, Winners((ref,), image, score, row, column)
+    arrays = read_npz(scores)
+    for layer in settings.layers:
+        score, row, column = (
+            arrays[f"{layer}/{name}"][channels or slice(None), None]
+            for name in ("score", "row", "column")
+        )
+        image = np.zeros(score.shape, np.int64)
+        yield layer, Winners((ref,), image, score, row, column)
 
 
 def best(parts: Iterable[Winners], count: int = WINNERS) -> Winners:
