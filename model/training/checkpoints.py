@@ -39,8 +39,10 @@ class CheckpointError(RuntimeError):
 class Checkpoints:
     """The checkpoints of a training: what learns, averages, optimizer, step and best.
 
-    TensorFlow writes a checkpoint under a temporary name, renames it, and then names it
-    in the file `checkpoint`, so that a killed process leaves the former one valid.
+    A checkpoint is written into a folder of its own and renamed, its index last; then
+    TensorFlow's list, the file `checkpoint`, names it. So a killed process leaves the
+    former one valid, and what has an index is whole. TensorFlow's own manager writes
+    the index in its place, where a kill leaves half of it.
 
     Attributes:
         folder: Where they are.
@@ -68,9 +70,6 @@ class Checkpoints:
             **(self.trainer.averages.networks if self.trainer.averages else {}),
         )
         _drop_unreadable_list(self.folder)
-        self._manager = tf.train.CheckpointManager(
-            self._state, str(self.folder), max_to_keep=self.keep, checkpoint_name=_NAME
-        )
         self.saved_step: int | None = None
 
     def restore(self) -> int:
@@ -118,8 +117,11 @@ class Checkpoints:
             with tempfile.TemporaryDirectory() as folder:
                 self._state.write(f"{folder}/{_NAME}")
             return
+        # The variable is part of the state, as it is with TensorFlow's own manager.
+        self._state.save_counter.assign_add(1)
         try:
-            self._manager.save(checkpoint_number=step)
+            self._write(f"{_NAME}-{step}")
+            self._sweep(step)
         except (OSError, tf.errors.OpError) as error:
             self.clear_temporaries()
             kept = (
@@ -133,6 +135,29 @@ class Checkpoints:
                 "again."
             ) from error
         self.saved_step = step
+
+    def _write(self, name: str) -> None:
+        with tempfile.TemporaryDirectory(
+            prefix=f"{name}_temp", dir=self.folder
+        ) as folder:
+            self._state.write(f"{folder}/{name}")
+            parts = sorted(pathlib.Path(folder).iterdir())
+            for path in sorted(parts, key=lambda path: path.suffix == ".index"):
+                path.replace(self.folder / path.name)
+
+    def _sweep(self, latest: int) -> None:
+        """Name the checkpoints that are kept, then delete all others.
+
+        Those of later steps were damaged, or training would have gone on from them.
+        """
+        steps = saved_steps(self.folder)
+        before = sorted(step for step in steps if step <= latest)
+        kept = before[-self.keep :]
+        _write_list(self.folder, [f"{_NAME}-{step}" for step in kept])
+        for step in set(steps) - set(kept):
+            paths = self.folder.glob(f"{_NAME}-{step}.*")
+            for path in sorted(paths, key=lambda path: path.suffix != ".index"):
+                path.unlink(missing_ok=True)
 
     def clear_temporaries(self) -> None:
         """Remove what a killed or failed save left: nothing that is named as whole."""
@@ -153,6 +178,15 @@ def _drop_unreadable_list(folder: pathlib.Path) -> None:
     except ValueError:  # no UTF-8, or it names no checkpoint: it may be empty
         _LOGGER.warning("The list of checkpoints in %s is damaged.", folder)
         (folder / "checkpoint").unlink(missing_ok=True)
+
+
+def _write_list(folder: pathlib.Path, names: list[str]) -> None:
+    """Write the file that `tf.train.latest_checkpoint` reads, the latest name last."""
+    lines = [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    text = "\n".join([f'model_checkpoint_path: "{names[-1]}"', *lines, ""])
+    path = folder / f"{_NAME}-list_temp"
+    path.write_text(text, "utf-8")
+    path.replace(folder / "checkpoint")
 
 
 def saved_steps(folder: pathlib.Path) -> list[int]:

@@ -1,5 +1,9 @@
 """Checkpoints hold all of a training, and only whole ones are restored."""
 
+import contextlib
+import itertools
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -110,7 +114,7 @@ def test_full_disk_leaves_the_one_before(saved, make_trainer, tmp_path, monkeypa
     trainer.step.assign(7)
     write = tf.train.Checkpoint._write
 
-    def fail_half_way(self, file_prefix, **_):
+    def fail_half_way(self, file_prefix, *_):
         # Half of the files are there when the disk is full.
         write(self, f"{file_prefix}_temp/part")
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
@@ -120,6 +124,48 @@ def test_full_disk_leaves_the_one_before(saved, make_trainer, tmp_path, monkeypa
         checkpoints.save()
     assert saved_steps(tmp_path) == [6, 4]
     assert not list(tmp_path.glob("*_temp*"))
+
+
+def test_killed_at_any_rename_the_one_before_is_found(
+    make_trainer, tmp_path, monkeypatch
+):
+    class KilledError(BaseException):
+        pass
+
+    replace = pathlib.Path.replace
+    found = []
+    # Data, index and list: three renames a save, and two saves.
+    for moment in range(6):
+        folder = tmp_path / str(moment)
+        renames = itertools.count()
+
+        def die_at(path, target, *, renames=renames, moment=moment):
+            if next(renames) == moment:
+                raise KilledError
+            return replace(path, target)
+
+        monkeypatch.setattr(pathlib.Path, "replace", die_at)
+        trainer = make_trainer()
+        with contextlib.suppress(KilledError):
+            for step in (2, 4):
+                trainer.step.assign(step)
+                Checkpoints(folder, trainer, keep=2).save()
+        monkeypatch.setattr(pathlib.Path, "replace", replace)
+        found.append(Checkpoints(folder, make_trainer(seed=1), keep=2).restore())
+    assert found == [0, 0, 2, 2, 2, 4]
+
+
+def test_the_latest_is_kept_though_damaged_ones_were_later(
+    saved, make_trainer, tmp_path
+):
+    damage(tmp_path, 6)
+    trainer = make_trainer(seed=1)
+    checkpoints = Checkpoints(tmp_path, trainer, keep=1)
+    assert checkpoints.restore() == 4
+    trainer.step.assign(5)
+    checkpoints.save()
+    assert saved_steps(tmp_path) == [5]
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "ckpt-5")
 
 
 def test_other_workers_leave_nothing(make_trainer, tmp_path):
