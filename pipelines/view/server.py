@@ -20,7 +20,7 @@ from pipelines.view.addresses import BadAddressError, is_own_host, name_of
 from pipelines.view.byte_range import OutOfRangeError, byte_range
 from pipelines.view.site import NotShownError, Piece, Shown, Site
 from transforms.buckets.places import is_remote
-from transforms.pages.policy import policy_of
+from transforms.pages.policy import NO_PAGE, policy_of
 from transforms.pages.render import render
 
 HOST: Final = "127.0.0.1"
@@ -110,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "This server answers to 127.0.0.1 and localhost alone. Open the URL "
                 "that stylebeam view printed.",
             )
-        length = self.headers.get("Content-Length", "0").strip()
-        if length != "0" or "Transfer-Encoding" in self.headers:
+        lengths = {one.strip() for one in self.headers.get_all("Content-Length", [])}
+        if lengths - {"0"} or "Transfer-Encoding" in self.headers:
             return http.HTTPStatus.BAD_REQUEST, "A request to read has no body."
         if self._is_of_another_page():
             return http.HTTPStatus.FORBIDDEN, "Another site's page asked for this."
@@ -148,7 +148,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise NotShownError("There is no such page or picture here.")
         with site.find(name) as shown:
             if self._has(shown.tag):
-                self._begin(http.HTTPStatus.NOT_MODIFIED, None, ETag=_quoted(shown.tag))
+                # Its headers take the place of those that the browser has kept.
+                self._begin(
+                    http.HTTPStatus.NOT_MODIFIED,
+                    None,
+                    policy=shown.policy,
+                    ETag=_quoted(shown.tag),
+                )
                 return
             self._send(shown, shown.piece())
 
@@ -241,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         self,
         status: http.HTTPStatus,
         length: int | None,
-        policy: str = "default-src 'none'; frame-ancestors 'none'",
+        policy: str = NO_PAGE,
         **headers: str,
     ) -> None:
         """Send the head of an answer."""

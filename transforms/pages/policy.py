@@ -10,8 +10,11 @@ from typing import Final
 HEAD_BYTES: Final = 4096
 """A page of ours has said its policy within so many bytes."""
 
-NO_PAGE: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
-"""Policy of what is no page of ours: it may load nothing and do nothing."""
+NO_PAGE: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+)
+"""Policy of what is no page of ours: it may load nothing and do nothing. Browsers put
+styles of their own around a picture that is opened alone."""
 
 _META: Final = re.compile(
     rb'<meta http-equiv="Content-Security-Policy" content="([ -!#-~]+)">'

@@ -12,7 +12,7 @@ import dataclasses
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +21,7 @@ from transforms.elements import CellStatus
 from transforms.images.thumbnails import THUMBS
 from transforms.shards.entries import PICTURES
 from transforms.storage.folder import FileState, OutputFolder
-from transforms.storage.parquet import read_table, rows_between
+from transforms.storage.parquet import Row, rows_between
 from transforms.storage.parts import part_of_name, parts_in, stable_part
 from transforms.storage.stored_file import StoredFile
 from transforms.storage.table_check import is_inside
@@ -123,7 +123,7 @@ class ShardGallery:
                 place = pc.index(table["path"], name).as_py()
                 if place >= 0:
                     (row,) = table.slice(place, 1).to_pylist()
-                    return _place(row)
+                    return _stored(row)
         return None
 
     def pictured(self, name: str) -> str | None:
@@ -169,7 +169,9 @@ class ShardGallery:
     def _table(self, part: str) -> pa.Table:
         table = self._places.get(part)
         if table is None:
-            table = read_table(self._output.path(part), _PLACES)
+            found = MANIFEST_TABLE.read(self._output, part, _PLACES)
+            # A part that is gone: the next look at the index finds other ones.
+            table = MANIFEST_TABLE.schema.empty_table() if found is None else found
             self._places[part] = table
             if len(self._places) > _PARTS_HELD:
                 self._places.popitem(last=False)
@@ -177,8 +179,9 @@ class ShardGallery:
         return table
 
 
-def _place(row: Mapping[str, Any]) -> StoredFile | None:
-    if row["status"] != CellStatus.DONE or not is_inside(row["shard"] or row["path"]):
+def _stored(row: Row) -> StoredFile | None:
+    """Return where the picture of a row is; None where it is in no shard."""
+    if row["status"] != CellStatus.DONE or not is_inside(row["shard"]):
         return None
-    return picture_file(dict(row))
+    return picture_file(row)
 

@@ -266,6 +266,7 @@ def index_html(
             "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
             "pages": field_table([_entry(page) for page in ordered]),
             "shown": {"width": LARGEST_SHOWN[0], "height": LARGEST_SHOWN[1]},
+            **({} if previews else {"previews": False}),
         },
     )
 
