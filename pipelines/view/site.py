@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from model.checksums import DamagedFileError
 from pipelines.command.job_file import JOB, wrong_job
 from pipelines.errors import UsageError
 from transforms.buckets.places import MissingExtraError, is_remote
 from transforms.buckets.reader import version_of
 from transforms.pages.policy import HEAD_BYTES, NO_PAGE, policy_of
-from transforms.storage.files import open_file, open_inside
+from transforms.storage.files import LeadsOutError, open_file, open_inside
 from transforms.storage.folder import OutputFolder
 
 if TYPE_CHECKING:
@@ -109,17 +110,19 @@ def open_site(root: str) -> "Site":
     output = OutputFolder(root)
     try:
         job = output.read_json(JOB)
-        if job is None:
-            raise UsageError(f"{root}: {_no_output(root)}")
-        if wrong := wrong_job(job):
-            raise UsageError(f"{root}/{JOB}: is not as stylebeam writes it: {wrong}")
-        site = Site(output, job)
-        site.check()
+        wrong = None if job is None else wrong_job(job)
     except (OSError, MissingExtraError) as error:
         raise UsageError(f"{root}: {error}") from error
-    except UsageError:
-        raise
     except ValueError as error:
+        wrong = str(error)
+    if wrong is not None:
+        raise UsageError(f"{root}/{JOB}: is not as stylebeam writes it: {wrong}")
+    if job is None:
+        raise UsageError(f"{root}: {_no_output(root)}")
+    site = Site(output, job)
+    try:
+        site.check()
+    except (OSError, DamagedFileError) as error:
         raise UsageError(f"{root}: {error}") from error
     return site
 
@@ -204,6 +207,9 @@ class Site:
                 file = open_file(self.output.path(name), piece)
             else:
                 file = open_inside(self.output.root, name)
+        except LeadsOutError as error:
+            text = "It is a link that leads out of the output, which is not followed."
+            raise NotShownError(text) from error
         except OSError as error:
             if error.errno not in _NO_FILE:
                 raise

@@ -22,6 +22,10 @@ _PLAIN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = _PLAIN | os.O_DIRECTORY
 
 
+class LeadsOutError(PermissionError):
+    """A name leads out of the folder that it is to be in."""
+
+
 def open_file(path: str, piece: int | None = None) -> BinaryIO:
     """Open a local or remote file for reading bytes, seekable.
 
@@ -70,13 +74,13 @@ def open_inside(folder: str, name: str) -> BinaryIO:
         name: Name inside the folder, with `/` between its parts.
 
     Raises:
-        PermissionError: A link leads out of the folder, or it may not be read.
+        LeadsOutError: A link on the way leads out of the folder, or the name does.
         OSError: It cannot be opened, or is no regular file.
     """
     root = os.path.realpath(folder)
     path = os.path.realpath(os.path.join(root, name))
     if path == root or not path.startswith(os.path.join(root, "")):
-        raise PermissionError(errno.EACCES, "leads out of the folder", name)
+        raise LeadsOutError(errno.EACCES, "leads out of the folder", name)
     *above, last = os.path.relpath(path, root).split(os.sep)
     # From here on no link is followed: one that is put there meanwhile is an error.
     place = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
