@@ -6,6 +6,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 import dataclasses
 
 from model.options import between, option, positional
+from pipelines.command import flags
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,3 +25,6 @@ class ViewConfig:
         between(0, 65535),
         metavar="N",
     )
+
+    def __post_init__(self) -> None:
+        flags.check_ranges(self)
