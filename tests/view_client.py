@@ -53,4 +53,3 @@ def serving(root):
         finally:
             server.shutdown()
             thread.join()
-

@@ -1,5 +1,6 @@
 """`stylebeam view`: serves the pages of an output on this machine until it is ended."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -31,11 +32,9 @@ def run(config: ViewConfig, beam_flags: Sequence[str]) -> int:
             f"--port {config.port}: cannot be used on {HOST}: {error.strerror}. Give "
             "another one, or leave it out to take one that is free"
         ) from error
-    with server:
+    # Ctrl-C is how it ends.
+    with server, contextlib.suppress(KeyboardInterrupt):
         print(server.url, flush=True)
         print("view: Ctrl-C ends it", file=sys.stderr)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass  # This is how it ends.
+        server.serve_forever()
     return 0

@@ -7,7 +7,6 @@ to take it for something else, to tell others of it, or to let another page read
 
 import http
 import re
-import socket
 import socketserver
 import sys
 import traceback
@@ -124,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = (self.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest"))
         return tuple(asked) != ("navigate", "document")
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         try:
             self._answer()
         except BadAddressError:
@@ -233,9 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _say(self, status: http.HTTPStatus, sentence: str) -> None:
         title = f"{status.value} {status.phrase}"
         way_back = status == http.HTTPStatus.NOT_FOUND
-        page = render(
-            "message.html", title=title, message=sentence, way_back=way_back
-        )
+        page = render("message.html", title=title, message=sentence, way_back=way_back)
         headers = {"Content-Type": "text/html; charset=utf-8"}
         if status == http.HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_METHODS)

@@ -184,4 +184,3 @@ def _stored(row: Row) -> StoredFile | None:
     if row["status"] != CellStatus.DONE or not is_inside(row["shard"]):
         return None
     return picture_file(row)
-

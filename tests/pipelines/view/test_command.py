@@ -60,7 +60,10 @@ def test_shards_show_what_files_show(request, stylized, place, layout):
             assert made == (files / "gallery/pages/00000-000.js").read_bytes()
             for name in names:
                 answer = get(client, name)
-                assert (answer.status, answer.body) == (200, (files / name).read_bytes())
+                assert (answer.status, answer.body) == (
+                    200,
+                    (files / name).read_bytes(),
+                )
                 small = thumbnail_name(name)
                 assert get(client, small).body == (files / small).read_bytes()
 

@@ -230,7 +230,10 @@ def test_some_bytes_of_a_picture(client):
     answer = client.ask("/images/a.jpg", Range="bytes=5-6", If_Range='"older"')
     assert (answer.status, answer.body) == (200, PICTURE)
     answer = client.ask("/images/a.jpg", Range=f"bytes={size}-")
-    assert (answer.status, answer.getheader("Content-Range")) == (416, f"bytes */{size}")
+    assert (answer.status, answer.getheader("Content-Range")) == (
+        416,
+        f"bytes */{size}",
+    )
     answer = client.ask("/images/a.jpg", If_None_Match=f'"x", W/{tag}')
     assert (answer.status, answer.body) == (304, b"")
 
@@ -303,7 +306,9 @@ class TestBucket:
         assert f"It cannot be read: {said}." in answer.body.decode().replace(
             "&amp;", "&"
         )
-        assert capfd.readouterr().err == f"view: /images/a.jpg: cannot be read: {said}\n"
+        assert (
+            capfd.readouterr().err == f"view: /images/a.jpg: cannot be read: {said}\n"
+        )
 
     def test_an_error_in_the_middle_ends_the_connection(
         self, client, memory_bucket, capfd, monkeypatch

@@ -141,7 +141,7 @@ class TestInside:
             return real
 
         monkeypatch.setattr(os.path, "realpath", realpath)
-        with pytest.raises(OSError, match="Not a directory|symbolic links"):
+        with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
             self.read(folder, "a/b/file")
 
     def test_what_is_no_file_is_refused_at_once(self, folder):
