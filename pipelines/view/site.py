@@ -129,13 +129,18 @@ def open_site(root: str) -> "Site":
 
 def _no_output(root: str) -> str:
     """Return what to say of a place without a job.json."""
-    if not is_remote(root):
-        if not os.path.isdir(root):
-            return "is no folder. Give the folder that a command wrote"
+    found = "there is no such folder"
+    if is_remote(root):
+        found = f"has no {JOB}, so it is no output"
+    elif os.path.exists(root):
+        found = "is no output"
+        # What a command prints lies in its output; `demo` has its output in a folder.
+        above = [os.path.dirname(root), os.path.dirname(os.path.dirname(root))]
         below = sorted(glob.glob(f"{glob.escape(root)}/*/{JOB}"))
-        if below:
-            return f"is no output, but {os.path.dirname(below[0])} in it is one"
-    return f"has no {JOB}, so it is no output. Give the folder that a command wrote"
+        for folder in (*above, *map(os.path.dirname, below)):
+            if os.path.exists(os.path.join(folder, JOB)):
+                return f"{found}. Give {folder or '.'}, which is one"
+    return f"{found}. Give the folder that a command wrote"
 
 
 class Site:

@@ -97,8 +97,10 @@ class ShardGallery:
             if not self._pages:
                 self._refresh()
             page = self._pages.get(name)
-        if page is None:
-            return None
+            if page is None:
+                return None
+            # Its pictures are asked for next: they are looked for in this part first.
+            self._table(page.file)
         path, end = self._output.path(page.file), page.begin + page.summary.cells
         rows = list(rows_between(path, page.begin, end, PAGE_COLUMNS))
         return page_script(page.summary, rows)

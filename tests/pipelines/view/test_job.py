@@ -70,6 +70,6 @@ def test_wrong_words_end_with_2(output, capfd, words, found):
 
 def test_what_is_no_output_ends_with_2(tmp_path, capfd):
     assert cli.main(["view", str(tmp_path)]) == 2
-    assert "has no job.json" in capfd.readouterr().err
+    assert "is no output" in capfd.readouterr().err
     assert cli.main(["view", "http://example/out"]) == 2
     assert "is not supported" in capfd.readouterr().err

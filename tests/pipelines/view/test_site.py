@@ -49,10 +49,13 @@ def test_an_output_of_a_job_that_runs_is_shown(tmp_path):
 
 
 def test_what_is_no_output_says_what_to_give(tmp_path):
-    assert "is no folder" in refusal(tmp_path / "missing")
-    assert "has no job.json" in refusal(tmp_path)
+    assert "there is no such folder" in refusal(tmp_path / "missing")
+    assert "is no output. Give the folder" in refusal(tmp_path)
     below = job(tmp_path / "stylized", command="stylize")
-    assert f"is no output, but {below} in it is one" in refusal(tmp_path)
+    assert f"is no output. Give {below}, which is one" in refusal(tmp_path)
+    for inside in ("manifest", "gallery/index.html"):
+        (below / inside).mkdir(parents=True)
+        assert f"Give {below}, which is one" in refusal(below / inside)
     assert "output of train, which has no page" in refusal(
         job(tmp_path / "t", command="train")
     )

@@ -115,6 +115,16 @@ def test_a_part_is_guessed_of_the_folder(packed, gallery):
             assert gallery._likely(f"images/{row['content_id']}/x.png")[0] == part
 
 
+def test_pictures_of_a_page_are_looked_for_in_its_part(packed, gallery, monkeypatch):
+    # The name of a picture in a tree does not tell its part.
+    monkeypatch.setattr("transforms.shards.shard_gallery.stable_part", lambda *_: -1)
+    for part in packed.parts:
+        gallery.forget()
+        number = part.partition("-")[2][:5]
+        assert gallery.script(f"gallery/pages/{number}-000.js")
+        assert gallery._likely("images/cats/cat@waves.jpg")[0] == part
+
+
 def test_a_thumbnail_is_of_a_picture(gallery):
     assert gallery.pictured("gallery/thumbs/a/b.c.jpg") == "images/a/b.c.png"
     for name in ("gallery/thumbs/a.png", "gallery/content/a.jpg", "images/a.jpg"):
