@@ -4,7 +4,6 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
   const { contentOf, styleOf, thumbnailOf, percent, labelOf, picture } = stylebeam.pictures;
   const { STEPS, isOriginal } = stylebeam.cells;
   const { wordsFor, keyOf, boxes } = stylebeam.known;
-  const { previews = true } = stylebeam.index();   // an output of shards has none
   let shown = null;       // the cell
   let compared = null;    // the content that `before` holds
   let pushed = false;     // whether the address of the picture is an entry of its own
@@ -20,7 +19,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     full.classList.remove("ready");
     Object.assign(full, { alt: labelOf(cell), width, height, src: url(cell.path) });
     Object.assign(quick, { hidden: false, src: thumbnailOf(cell) });
-    if (compared === content || !previews) return;
+    if (compared === content) return;
     compared = content;
     $("before").classList.remove("ready");
     $("before").src = contentOf(content);
