@@ -108,12 +108,15 @@ def open_site(root: str) -> "Site":
         UsageError: It is no output with a page, or cannot be read.
     """
     output = OutputFolder(root)
+    job = wrong = None
     try:
         job = output.read_json(JOB)
         wrong = None if job is None else wrong_job(job)
+    except NotADirectoryError:
+        pass  # Somebody named a file of an output.
     except (OSError, MissingExtraError) as error:
         raise UsageError(f"{root}: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         wrong = str(error)
     if wrong is not None:
         raise UsageError(f"{root}/{JOB}: is not as stylebeam writes it: {wrong}")

@@ -53,16 +53,18 @@ def test_what_is_no_output_says_what_to_give(tmp_path):
     assert "is no output. Give the folder" in refusal(tmp_path)
     below = job(tmp_path / "stylized", command="stylize")
     assert f"is no output. Give {below}, which is one" in refusal(tmp_path)
-    for inside in ("manifest", "gallery/index.html"):
-        (below / inside).mkdir(parents=True)
+    (below / "gallery").mkdir()
+    (below / "gallery/index.html").touch()
+    for inside in ("gallery", "gallery/index.html"):
         assert f"Give {below}, which is one" in refusal(below / inside)
     assert "output of train, which has no page" in refusal(
         job(tmp_path / "t", command="train")
     )
     (tmp_path / "job.json").write_text('{"command": 1}')
     assert "command is 1, expected text" in refusal(tmp_path)
-    (tmp_path / "job.json").write_text("{")
-    assert "job.json" in refusal(tmp_path)
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "job.json").write_text(text)
+        assert "job.json: is not as stylebeam writes it" in refusal(tmp_path)
 
 
 def test_a_bucket_that_is_not_there_is_one_sentence(memory_bucket, monkeypatch):
