@@ -79,6 +79,9 @@ NOT_RUN = {
     "docs/train.md": {
         "stylebeam train --content data/coco data/photos": _DAYS,
     },
+    "docs/view.md": {
+        "stylebeam view": "runs until Ctrl-C: tests/pipelines/view starts and ends it",
+    },
     "docs/visualize.md": {
         "stylebeam visualize --input photos --output named --weights": (
             "needs weights with the head; tests/model/networks draws a narrow one"

@@ -16,6 +16,7 @@ from pipelines.stylize.config import StylizeConfig
 from pipelines.train.config import TrainConfig
 from pipelines.train.export_config import ExportConfig
 from pipelines.verify.config import VerifyConfig
+from pipelines.view.config import ViewConfig
 from pipelines.visualize.config import VisualizeConfig
 
 
@@ -62,6 +63,11 @@ COMMANDS: Final = {
         VisualizeConfig,
         "pipelines.visualize.job",
         "show what a network sees in every image",
+    ),
+    "view": Command(
+        ViewConfig,
+        "pipelines.view.job",
+        "show the pages of an output in a browser, also out of buckets and shards",
     ),
     "verify": Command(
         VerifyConfig,

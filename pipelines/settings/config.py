@@ -17,6 +17,7 @@ Configurable = Literal[
     "stylize",
     "optimize",
     "visualize",
+    "view",
     "verify",
     "doctor",
 ]

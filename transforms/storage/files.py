@@ -17,6 +17,14 @@ MAX_BYTES: Final = 1 << 30
 # No file that is read as a whole is larger.
 _MOST_BYTES: Final = 1 << 31
 
+# How a file, and a folder on the way to it, are opened where no link is followed.
+_PLAIN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = _PLAIN | os.O_DIRECTORY
+
+
+class LeadsOutError(PermissionError):
+    """A name leads out of the folder that it is to be in."""
+
 
 def open_file(path: str, piece: int | None = None) -> BinaryIO:
     """Open a local or remote file for reading bytes, seekable.
@@ -44,9 +52,9 @@ def open_file(path: str, piece: int | None = None) -> BinaryIO:
     return open(path, "rb", opener=_open_regular)
 
 
-def _open_regular(path: str, flags: int) -> int:
+def _open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
     # Not to wait: opening a pipe would, until somebody writes to it.
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), dir_fd=dir_fd)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor
@@ -54,6 +62,36 @@ def _open_regular(path: str, flags: int) -> int:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     raise OSError(errno.EINVAL, "not a regular file (a pipe, socket or device)", path)
+
+
+def open_inside(folder: str, name: str) -> BinaryIO:
+    """Open a local file of a folder for reading bytes, never one outside of it.
+
+    A link counts as what it leads to. The folder itself may be a link.
+
+    Args:
+        folder: Path of the folder.
+        name: Name inside the folder, with `/` between its parts.
+
+    Raises:
+        LeadsOutError: A link on the way leads out of the folder, or the name does.
+        OSError: It cannot be opened, or is no regular file.
+    """
+    root = os.path.realpath(folder)
+    path = os.path.realpath(os.path.join(root, name))
+    if path == root or not path.startswith(os.path.join(root, "")):
+        raise LeadsOutError(errno.EACCES, "leads out of the folder", name)
+    *above, last = os.path.relpath(path, root).split(os.sep)
+    # From here on no link is followed: one that is put there meanwhile is an error.
+    place = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in above:
+            inside = os.open(part, _FOLDER, dir_fd=place)
+            os.close(place)
+            place = inside
+        return os.fdopen(_open_regular(last, _PLAIN, dir_fd=place), "rb")
+    finally:
+        os.close(place)
 
 
 def read_file(path: str, most: int = _MOST_BYTES) -> bytes:

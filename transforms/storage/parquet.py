@@ -284,6 +284,32 @@ def stream_rows(
             yield from batch.to_pylist()
 
 
+def rows_between(
+    path: str, begin: int, end: int, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """Yield some rows of a Parquet file, reading only the row groups that have them.
+
+    Args:
+        path: Path of the file.
+        begin: Number of the first row.
+        end: Number behind that of the last row.
+        columns: Columns wanted; None for all.
+
+    Raises:
+        DamagedFileError: Its bytes are not those that were written.
+    """
+    with open_table(path) as opened:
+        file = pq.ParquetFile(opened)
+        first = 0
+        for group in range(file.num_row_groups):
+            behind = first + file.metadata.row_group(group).num_rows
+            if first < end and begin < behind:
+                table = file.read_row_group(group, columns)
+                start = max(begin - first, 0)
+                yield from table.slice(start, end - first - start).to_pylist()
+            first = behind
+
+
 def compact_tables(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
     """Return tables as one, in memory of the size of their values.
 

@@ -28,7 +28,9 @@ TITLE = "stylebeam"
 CONTENTS_PER_PAGE = 100
 CELLS_PER_PAGE = 5000
 
-_COLUMNS = [
+# What the index is made of, and what the script of a page is made of.
+SUMMARY_COLUMNS = ["content_id", "content_key", "status"]
+PAGE_COLUMNS = [
     "content_id",
     "content_key",
     "styles",
@@ -233,19 +235,26 @@ def _quality(metrics: Mapping[str, float | None] | None) -> dict[str, float | No
     }
 
 
-def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> bytes:
+def index_html(
+    title: str,
+    bundle_id: str,
+    pages: Iterable[PageSummary],
+    *,
+    previews: bool = True,
+) -> bytes:
     """Return the document that shows the pages.
 
     Args:
         title: Heading of the gallery, any text.
         bundle_id: Id of the bundle that made the pictures.
         pages: Every page, in any order.
+        previews: Whether the output has previews of contents and styles.
     """
     ordered = sorted(pages, key=lambda page: (page.part, page.number))
     cells = sum(page.cells for page in ordered)
     done = sum(page.done for page in ordered)
     return render(
-        "stylize.html",
+        "stylize.html" if previews else "stylize_alone.html",
         title=title,
         bundle_id=bundle_id,
         contents=sum(page.contents for page in ordered),
@@ -257,6 +266,7 @@ def index_html(title: str, bundle_id: str, pages: Iterable[PageSummary]) -> byte
             "most": {"cells": CELLS_PER_PAGE, "contents": CONTENTS_PER_PAGE},
             "pages": field_table([_entry(page) for page in ordered]),
             "shown": {"width": LARGEST_SHOWN[0], "height": LARGEST_SHOWN[1]},
+            **({} if previews else {"previews": False}),
         },
     )
 
@@ -285,22 +295,46 @@ def write_pages(part: str, output: OutputFolder) -> Iterator[PageSummary]:
         raise ValueError(
             f"`part` must be named part-KKKKK-of-NNNNN.parquet. Received: part={part!r}"
         )
-    previous = None
-    for number, rows in enumerate(
-        split_pages(stream_rows(output.path(part), _COLUMNS))
-    ):
-        contents = list(dict.fromkeys(row["content_id"] for row in rows))
-        summary = PageSummary(
-            part=match[1],
-            number=number,
-            contents=len(contents) - (contents[0] == previous),
-            cells=len(rows),
-            done=sum(row["status"] == CellStatus.DONE for row in rows),
-            first=rows[0]["content_key"],
-        )
-        output.write(summary.file, data_script(summary.name, page_data(rows)))
-        previous = contents[-1]
+    rows = stream_rows(output.path(part), PAGE_COLUMNS)
+    for summary, on_page in pages_of(match[1], rows):
+        output.write(summary.file, page_script(summary, on_page))
         yield summary
+
+
+def pages_of(
+    part: str, rows: Iterable[Row]
+) -> Iterator[tuple[PageSummary, Sequence[Row]]]:
+    """Yield each page of a part: what the index says of it, and its rows.
+
+    Args:
+        part: Number of the part, five digits.
+        rows: All rows of the part, with the columns `SUMMARY_COLUMNS` at least.
+    """
+    previous = None
+    for number, on_page in enumerate(split_pages(rows)):
+        contents = list(dict.fromkeys(row["content_id"] for row in on_page))
+        yield (
+            PageSummary(
+                part=part,
+                number=number,
+                contents=len(contents) - (contents[0] == previous),
+                cells=len(on_page),
+                done=sum(row["status"] == CellStatus.DONE for row in on_page),
+                first=on_page[0]["content_key"],
+            ),
+            on_page,
+        )
+        previous = contents[-1]
+
+
+def page_script(page: PageSummary, rows: Sequence[Row]) -> bytes:
+    """Return the script of a page.
+
+    Args:
+        page: The page.
+        rows: Its rows, with the columns `PAGE_COLUMNS`.
+    """
+    return data_script(page.name, page_data(rows))
 
 
 def write_index(

@@ -22,7 +22,9 @@ def files():
 
 def test_every_page_extends_the_one_base(files):
     pages = {name for name in files if name.endswith(".html")}
-    for name in pages - {"base.html", "charts.html"}:
+    # A gallery without previews is one with a few rules more.
+    assert files["stylize_alone.html"].startswith('{% extends "stylize.html" %}\n')
+    for name in pages - {"base.html", "charts.html", "stylize_alone.html"}:
         assert files[name].startswith('{% extends "base.html" %}\n'), name
     assert [name for name in pages if "<head>" in files[name]] == ["base.html"]
 
@@ -30,7 +32,9 @@ def test_every_page_extends_the_one_base(files):
 def test_every_file_is_part_of_a_page(files):
     named = set(re.findall(r'"([\w.]+\.(?:html|css|js))"', "".join(files.values())))
     pages = {"evaluate", "ingest", "optimize", "optimize_overview", "stylize"}
-    pages = {f"{page}.html" for page in pages | {"visualize"}}
+    pages = {
+        f"{page}.html" for page in pages | {"visualize", "message", "stylize_alone"}
+    }
     assert set(files) == named | pages
 
 

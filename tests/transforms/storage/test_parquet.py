@@ -4,7 +4,12 @@ import pyarrow as pa
 import pytest
 
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import compact_tables, write_table, writing_rows
+from transforms.storage.parquet import (
+    compact_tables,
+    rows_between,
+    write_table,
+    writing_rows,
+)
 
 SCHEMA = pa.schema(
     [
@@ -59,3 +64,10 @@ def test_an_error_midway_leaves_no_file(output):
     with pytest.raises(OSError, match="disk"):
         fail()
     assert output.names("") == []
+
+
+def test_some_rows_of_a_file_are_those_of_all(output):
+    write_table(output, "whole", pa.Table.from_pylist(made(10_000), SCHEMA))
+    for begin, end in [(0, 0), (0, 1), (4095, 4097), (4096, 8192), (9998, 20_000)]:
+        found = list(rows_between(output.path("whole"), begin, end, ["size"]))
+        assert found == [{"size": n} for n in range(10_000)[begin:end]]

@@ -7,8 +7,11 @@ stylebeam.pictures = (() => {
   const SHOWN = stylebeam.index().shown;
   const isSmall = cell => cell.width <= SHOWN.width && cell.height <= SHOWN.height;
   const thumbnailOf = cell => url(isSmall(cell) ? cell.path : cell.path.replace(/^images\//, "gallery/thumbs/").replace(/\.[^./]*$/, ".jpg"));
-  const contentOf = content => url(`gallery/content/${content.id}.jpg`);
-  const styleOf = style => url(`gallery/style/${style.id}.jpg`);
+  // An output of shards has no previews of what its pictures were made of.
+  const { previews = true } = stylebeam.index();
+  const previewOf = path => (previews ? url(path) : "data:,");
+  const contentOf = content => previewOf(`gallery/content/${content.id}.jpg`);
+  const styleOf = style => previewOf(`gallery/style/${style.id}.jpg`);
   const percent = weight => `${+(100 * weight).toFixed(1)} %`;
   const baseOf = key => key.slice(key.lastIndexOf("/") + 1);
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
