@@ -1,6 +1,6 @@
 // One picture at full size: compared with its original by holding or by a line, and zoomed.
 stylebeam.makeStage = ({ swiped }) => {
-  const { $ } = stylebeam;
+  const { $, downloads } = stylebeam;
   const shot = $("shot");
   const MOST = 8;     // times the size that fits
   const FACTOR = 1.5; // a step of zooming
@@ -29,8 +29,7 @@ stylebeam.makeStage = ({ swiped }) => {
   async function show(picture, isFirst) {
     wanted = picture;
     hold(false);
-    $("download").href = picture.source;
-    $("download").download = picture.name;
+    downloads($("download"), picture.source, picture.name);
     if (isFirst) lay(picture, false);
     const late = setTimeout(() => lay(picture, false), isFirst ? 1e6 : 250);
     const [found] = await Promise.allSettled([decoded(picture.source), decoded(picture.original)]);
