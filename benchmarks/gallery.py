@@ -1,9 +1,11 @@
 """How fast the gallery of very many pictures opens, and whether it shows all of them.
 
     python benchmarks/gallery.py --cells 100000
+    python benchmarks/gallery.py --cells 100000 --labels
 
 Writes the output of so many cells, a hundred styles for each content, all pictures
-alike and 128 px wide. Opens the index from disk in headless Chromium, takes the time
+alike and 128 px wide; with `--labels` each content has a class and seven boxes, each
+style a class. Opens the index from disk in headless Chromium, takes the time
 until the first picture stands there, and then scrolls every page to its end, screen by
 screen: a row counts as drawn when it was on the screen with a picture that is loaded.
 CPU seconds are those of all processes of Chromium; on a machine that others use too,
@@ -32,6 +34,8 @@ from transforms.storage.schemas import STYLIZE_MANIFEST
 from transforms.stylize.gallery import write_index, write_pages
 
 STYLES = 100
+BOXES = 7
+CLASSES = 80
 
 # Calls back with the seconds since the address was opened.
 FIRST_PICTURE = """
@@ -70,7 +74,21 @@ let before = -1, frames = 0;
 """
 
 
-def write_gallery(folder: pathlib.Path, cells: int) -> pathlib.Path:
+def annotation(number: int) -> dict[str, Any]:
+    """Return what is known of a content: a class and some boxes."""
+    objects = [
+        {
+            "category": f"class {(number + box) % CLASSES}",
+            "box": [8.0 * box, 6.0 * box, 40.0, 30.0],
+            "polygons": [],
+            "keypoints": [],
+        }
+        for box in range(BOXES)
+    ]
+    return {"label": f"class {number % CLASSES}", "objects": objects}
+
+
+def write_gallery(folder: pathlib.Path, cells: int, labels: bool) -> pathlib.Path:
     """Write the gallery of an output of so many cells; its pictures are all one."""
     output = OutputFolder(str(folder))
     picture = encode_image(np.full((96, 128, 3), 128, np.uint8), "jpg")
@@ -78,7 +96,8 @@ def write_gallery(folder: pathlib.Path, cells: int) -> pathlib.Path:
     for name in names:
         output.write(f"gallery/style/{image_id(name)}.jpg", picture)
     rows = []
-    for content in (f"photo-{n:05}.jpg" for n in range(cells // STYLES)):
+    for number in range(cells // STYLES):
+        content = f"photo-{number:05}.jpg"
         output.write(f"gallery/content/{image_id(content)}.jpg", picture)
         for name in names:
             path = f"images/{image_id(content)}/{image_id(name)}.jpg"
@@ -89,6 +108,9 @@ def write_gallery(folder: pathlib.Path, cells: int) -> pathlib.Path:
             sizes = ("original_width", "width"), ("original_height", "height")
             for sides, pixels in zip(sizes, (128, 96), strict=True):
                 row |= dict.fromkeys(sides, pixels)
+            if labels:
+                row |= {"annotation": annotation(number)}
+                row |= {"style_annotations": [{"label": f"movement {name[6:8]}"}]}
             rows.append(row)
     name = part_name("manifest", 0, 1)
     write_table(output, name, pa.Table.from_pylist(rows, STYLIZE_MANIFEST))
@@ -138,9 +160,9 @@ def turn(driver: Any) -> bool:
     return True
 
 
-def measure(folder: pathlib.Path, cells: int) -> dict[str, Any]:
+def measure(folder: pathlib.Path, cells: int, labels: bool) -> dict[str, Any]:
     """Return what a gallery takes to open, and what it draws."""
-    index = write_gallery(folder / "output", cells)
+    index = write_gallery(folder / "output", cells, labels)
     pages = [path.stat().st_size for path in (index.parent / "pages").iterdir()]
     driver = start_browser(folder / "chromium")
     browser = driver.service.process.pid
@@ -157,6 +179,7 @@ def measure(folder: pathlib.Path, cells: int) -> dict[str, Any]:
     driver.quit()
     return {
         "cells": cells,
+        "labels": labels,
         "index_bytes": index.stat().st_size,
         "page_bytes_a_cell": round(sum(pages) / cells, 1),
         "first_picture_seconds": round(opened, 2),
@@ -172,9 +195,10 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description="Opens and scrolls a large gallery.")
     parser.add_argument("--cells", type=int, default=100_000)
+    parser.add_argument("--labels", action="store_true", help="classes and boxes")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(pathlib.Path(folder), asked.cells)))
+        print(json.dumps(measure(pathlib.Path(folder), asked.cells, asked.labels)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ What cannot be drawn here says why in its row, and the rest is drawn.
 
 import argparse
 import dataclasses
-import importlib.resources
 import io
 import pathlib
 import sys
@@ -16,7 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 import paintings
 from markupsafe import Markup
 from PIL import Image
@@ -25,6 +23,7 @@ from slides.figure import Drawing, Figure, NotDrawnError, Picture, Pixels, Table
 from slides.rows import ROWS, Row
 
 from stylebeam.pictures import pixels_of
+from transforms.pages.render import environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TEMPLATES = pathlib.Path(__file__).parent / "slides"
@@ -86,8 +85,8 @@ def write_page(room: Classroom, output: pathlib.Path, notebook: str = "") -> lis
         tables = [figure for figure in figures if isinstance(figure, Table)]
         number = parts.index(row.part)
         entries.append(Entry(row, number, pictures, tables, missing))
-    page = _template().render(
-        base=Markup(_styles()),
+    page = environment(str(_TEMPLATES)).get_template("course.html")
+    text = page.render(
         entries=entries,
         drawn=len(ROWS) - len(without),
         total=len(ROWS),
@@ -96,7 +95,7 @@ def write_page(room: Classroom, output: pathlib.Path, notebook: str = "") -> lis
         steps=room.steps,
         notebook=notebook,
     )
-    (output / "index.html").write_text(page, "utf-8")
+    (output / "index.html").write_text(text, "utf-8")
     return without
 
 
@@ -118,25 +117,6 @@ def _shown(
         "caption": figure.caption,
         "crisp": figure.crisp,
     }
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("course.html")
-
-
-def _styles() -> str:
-    """Return the look of all pages of stylebeam that are read."""
-    templates = importlib.resources.files("transforms.pages") / "templates"
-    return "\n".join(
-        (templates / name).read_text("utf-8") for name in ("base.css", "report.css")
-    )
 
 
 def write_notebook(output: pathlib.Path) -> str:

@@ -1,9 +1,20 @@
 """Headless Chromium, and the questions that the tests ask of a page."""
 
+import pathlib
+
 import pytest
 from chromium import chromium
 
 WINDOW = (1300, 900)
+
+PAGES = {
+    "stylize": "gallery/index.html",
+    "visualize": "gallery/index.html",
+    "optimize": "report.html",
+    "optimize many": "report.html",
+    "evaluate": "index.html",
+    "ingest": "report.html",
+}
 
 
 class Browser:
@@ -26,6 +37,9 @@ class Browser:
 
     def until(self, expression):
         self._wait.until(lambda _: self.ask(expression), expression)
+
+    def wait_for(self, condition):
+        self._wait.until(lambda _: condition())
 
     def texts(self, selector):
         return self.ask(
@@ -61,3 +75,46 @@ def browser(driver):
     driver.get_log("browser")
     yield Browser(driver)
     assert driver.get_log("browser") == []
+
+
+@pytest.fixture(scope="session")
+def pages(
+    tmp_path_factory, picture, tiny_bundle, random_arrays
+) -> dict[str, pathlib.Path]:
+    """The pages of one small run of each command."""
+    import numpy as np
+    from PIL import Image
+
+    from model.networks import vgg, weights
+    from pipelines import cli
+
+    root = tmp_path_factory.mktemp("pages")
+    for name in ("photos/a", "photos/b", "styles/s", "photos/c"):
+        path = root / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        pixels = np.rint(picture(48, 64, seed=ord(name[-1])) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+    (root / "photos/bad.png").write_bytes(b"no picture")
+    tiny_bundle.save(root / "bundle")
+    both = ["--content", f"{root}/photos", "--style", f"{root}/styles"]
+    one = ["--content", f"{root}/photos/a.png", "--style", f"{root}/styles"]
+    layers = ["--layers", "block1_conv1,block2_conv1", "--size", "48"]
+    gatys = ["--size", "32", "--steps", "3", "--pyramid", "1"]
+    (root / "sweep.toml").write_text("[sweep]\nstyle-weight = [1, 10, 1000]\n")
+    commands = {
+        "stylize": ["stylize", *both, "--bundle", f"{root}/bundle"],
+        "visualize": ["visualize", "--input", f"{root}/photos", *layers],
+        "optimize": ["optimize", *one, *gatys, "--sweep", f"{root}/sweep.toml"],
+        "optimize many": ["optimize", *both, *gatys],
+        "evaluate": ["evaluate", *both, "--bundle", f"{root}/bundle", "--size", "32"],
+        "ingest": ["ingest", "--input", f"{root}/photos", "--name", "d"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg, "_CHANNELS", (4, 6, 8, 8, 8))
+        arrays = random_arrays(vgg.vgg_layers("vgg16"))
+        patch.setattr(weights, "_packaged_vgg16", lambda: arrays)
+        for name, command in commands.items():
+            output = root / name.replace(" ", "-")
+            flags = ["--output", str(output), "--max-failure-rate", "1"]
+            assert cli.main([*command, *flags]) == 0
+    return {n: root / n.replace(" ", "-") / page for n, page in PAGES.items()}

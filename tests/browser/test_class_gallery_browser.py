@@ -117,7 +117,7 @@ def test_maps_of_classes_have_their_names_and_every_kind_its_line(page):
     page.click("[data-value=gradients]")
     page.click("#layers [data-value=predictions]")
     page.until("document.querySelectorAll('.rules .map').length === 6")
-    assert page.texts(".rules h3") == [
+    assert page.texts(".rules h2") == [
         "tabby (1) of predictions",
         "crane (0) of predictions",
     ]

@@ -147,6 +147,8 @@ def test_rows_far_right_and_down_are_painted(browser, tmp_path):
     styles = [f"s{k:02d}.jpg" for k in range(12)]
     browser.driver.set_window_size(500, 600)
     browser.open(write_output(tmp_path, contents, styles))
+    assert browser.ask("document.querySelector('.grid')") is None  # Not on a phone.
+    browser.click("[data-value=grid]")
 
     browser.driver.execute_script(
         "const size = document.getElementById('size'); size.value = 360;"
@@ -234,7 +236,7 @@ def test_holding_space_compares_with_the_content(browser, tmp_path):
     browser.open(write_output(tmp_path, ["a.jpg"], ["s1.jpg"]))
     browser.click(".cell")
     until_light_is_loaded(browser)
-    opacity = "getComputedStyle(document.getElementById('before')).opacity"
+    opacity = "getComputedStyle(document.querySelector('.before')).opacity"
     assert browser.ask(opacity) == "0"
 
     ActionChains(browser.driver).key_down(" ").perform()
@@ -243,6 +245,130 @@ def test_holding_space_compares_with_the_content(browser, tmp_path):
     browser.until(f"{opacity} === '0'")
 
     assert browser.ask("document.getElementById('light').open")
+
+
+# Where the line is, in per cent, and how much is shown of the original.
+LINE = "+document.getElementById('cut').value"
+SHOWN = "getComputedStyle(document.querySelector('.before')).clipPath"
+SHEET = "getComputedStyle(document.querySelector('.sheet')).transform"
+
+
+def test_a_line_between_original_and_result_follows_pointer_and_keys(browser, tmp_path):
+    from selenium.webdriver import ActionChains, Keys
+
+    browser.open(write_output(tmp_path, ["a.jpg"], ["s1.jpg", "s2.jpg"]))
+    browser.click(".cell")
+    until_light_is_loaded(browser)
+    # Space on a button is the button's, and shows no original.
+    browser.find("#compare").send_keys(Keys.SPACE)
+    assert browser.ask("document.getElementById('compare').ariaPressed") == "true"
+    assert browser.ask(SHOWN) == "inset(0px 50% 0px 0px)"
+    assert browser.ask("document.activeElement.id") == "cut"
+    browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert browser.ask(LINE) == 52
+    assert browser.ask(SHOWN) == "inset(0px 48% 0px 0px)"
+    shot = browser.find("#shot")
+    quarter = -shot.rect["width"] / 4
+    actions = ActionChains(browser.driver)
+    actions.move_to_element(shot).click_and_hold().move_by_offset(quarter, 9).release()
+    actions.perform()
+    assert abs(browser.ask(LINE) - 25) <= 1
+    # The arrows walk again where the line has not the focus, and the line stays.
+    browser.find("#light").send_keys(Keys.ARROW_RIGHT)
+    browser.until(
+        "document.querySelector('#refs .ref:last-child .cap').title === 's2.jpg'"
+    )
+    assert abs(browser.ask(LINE) - 25) <= 1
+    browser.find("#light").send_keys("c")
+    assert browser.ask(SHOWN) == "none"
+    browser.press(Keys.ESCAPE)
+    browser.until("!document.getElementById('light').open")
+
+
+def test_zooming_loads_nothing_and_stays_from_picture_to_picture(browser, tmp_path):
+    from selenium.webdriver import ActionChains, Keys
+
+    browser.open(write_output(tmp_path, ["a.jpg"], ["s1.jpg", "s2.jpg"]))
+    browser.click(".cell")
+    until_light_is_loaded(browser)
+    browser.driver.execute_script(
+        "window.blinks = 0; new MutationObserver(() => {"
+        " const full = document.getElementById('full');"
+        " if (!full.classList.contains('ready') || !full.naturalWidth) blinks++;"
+        "}).observe(document.getElementById('full'),"
+        " {attributes: true})"
+    )
+    assert browser.ask(SHEET) == "matrix(1, 0, 0, 1, 0, 0)"
+    box = browser.find("#shot").rect
+    browser.find("#in").click()
+    assert browser.texts("#whole") == ["1.5×"]
+    # What is in the middle stays there.
+    scale, shift = matrix(browser)
+    assert scale == 1.5
+    np.testing.assert_allclose(shift, [-box["width"] / 4, -box["height"] / 4], atol=1)
+    browser.find("#light").send_keys(Keys.SHIFT, Keys.ARROW_LEFT, Keys.SHIFT)
+    assert matrix(browser)[1][0] > shift[0]
+    shot = browser.find("#shot")
+    actions = ActionChains(browser.driver)
+    actions.move_to_element(shot).click_and_hold().move_by_offset(-20, 0).release()
+    actions.perform()
+    before = browser.ask(SHEET)
+    browser.find("#light").send_keys(Keys.ARROW_RIGHT)
+    second = path_of("a.jpg", "s2.jpg").rpartition("/")[2]
+    browser.until(f"document.getElementById('full').src.endsWith('{second}')")
+    assert browser.ask(SHEET) == before
+    assert browser.ask("blinks") == 0
+    browser.find("#light").send_keys("0")
+    assert browser.ask(SHEET) == "matrix(1, 0, 0, 1, 0, 0)"
+    assert browser.ask("document.getElementById('out').disabled")
+    # The next picture that is opened begins anew.
+    browser.find("#light").send_keys("+", "+", Keys.ESCAPE)
+    browser.until("!document.getElementById('light').open")
+    browser.click(".cell")
+    assert browser.ask(SHEET) == "matrix(1, 0, 0, 1, 0, 0)"
+
+
+def matrix(browser):
+    numbers = browser.ask(SHEET).removeprefix("matrix(").removesuffix(")").split(", ")
+    return float(numbers[0]), [float(number) for number in numbers[4:]]
+
+
+def test_the_picture_that_is_shown_is_saved_under_a_name_of_its_own(browser, tmp_path):
+    import functools
+    import http.server
+    import threading
+
+    page = write_output(tmp_path / "out", ["a.jpg"], ["s1.jpg"])
+    browser.open(page)
+    browser.click(".cell")
+    # From disk a browser saves nothing: the file is there, and opens beside the page.
+    assert browser.texts("#download") == ["Open file"]
+    assert browser.ask("document.getElementById('download').target") == "_blank"
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=tmp_path / "out")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            browser.open(f"http://127.0.0.1:{server.server_port}/gallery/index.html")
+            browser.driver.execute_cdp_cmd(
+                "Browser.setDownloadBehavior",
+                {"behavior": "allow", "downloadPath": str(saved)},
+            )
+            browser.click(".cell")
+            assert browser.texts("#download") == ["Download"]
+            browser.click("#download")
+            name = f"{image_id('a.jpg')}--{image_id('s1.jpg')}.jpg"
+            browser.wait_for((saved / name).exists)
+        finally:
+            server.shutdown()
+    original = tmp_path / "out" / path_of("a.jpg", "s1.jpg")
+    assert (saved / name).read_bytes() == original.read_bytes()
 
 
 def test_link_opens_the_same_picture_again(browser, tmp_path):

@@ -32,7 +32,8 @@ def pictures_are_there(browser):
         "for (const i of document.images) i.loading = 'eager'"
     )
     browser.until("[...document.images].every(i => i.complete)")
-    return browser.ask("[...document.images].every(i => i.naturalWidth > 0)")
+    # Those of the view at full size have none until it is opened.
+    return browser.ask("[...document.images].every(i => !i.src || i.naturalWidth > 0)")
 
 
 def test_a_pair_shows_its_pictures_and_fits_the_window(browser, reports):
@@ -76,6 +77,43 @@ def test_pointing_at_a_name_or_a_line_shows_the_run(browser, reports):
     assert browser.ask("!document.getElementById('tip').hidden")
     names = browser.texts(".legend button")
     assert browser.ask("document.getElementById('tip').textContent") in names
+
+
+def test_a_picture_is_seen_at_full_size_beside_its_content(browser, reports):
+    from selenium.webdriver import Keys
+
+    browser.driver.get(reports["one"])
+    browser.click("a.enlarge")
+    browser.until("document.getElementById('light').open")
+    links = "[...document.querySelectorAll('a.enlarge')]"
+    runs = set(browser.ask(f"{links}.map(a => a.dataset.run)"))
+    assert browser.texts("#where") == [f"run 1 / {len(runs)}"]
+    assert browser.texts("#name") == [browser.ask(f"{links}[0].firstChild.alt")]
+    browser.until("document.getElementById('before').naturalWidth > 0")
+    browser.until("document.querySelector('#full.ready')")
+    assert browser.ask("document.getElementById('before').src") == browser.ask(
+        "document.getElementById('content').src"
+    )
+    browser.find("#light").send_keys("c", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert browser.ask("+document.getElementById('cut').value") == 52
+    browser.find("#next").send_keys(Keys.ENTER)
+    browser.until(
+        f"document.getElementById('where').textContent.includes('2 / {len(runs)}')"
+    )
+    browser.until("location.hash.length > 1")
+    address = browser.driver.current_url
+    assert browser.ask("document.getElementById('facts').textContent").startswith(
+        "\ncontent loss"
+    )
+    # The way back closes it, and the address opens it again.
+    browser.driver.back()
+    browser.until("!document.getElementById('light').open && !location.hash")
+    browser.driver.get("about:blank")
+    browser.driver.get(address)
+    browser.until("document.getElementById('light').open")
+    assert browser.texts("#where") != [""]
+    browser.press(Keys.ESCAPE)
+    browser.until("!document.getElementById('light').open && !location.hash")
 
 
 def test_an_overview_leads_to_a_page_and_back(browser, reports):

@@ -174,7 +174,7 @@ def test_a_click_picks_the_image_and_another_the_layer(page):
     page.click("#layers [data-value=block2_conv1]")
     page.until(f"{pictures}.includes('-block2_conv1.png')")
     assert image_id(sorted(KEYS)[2]) in page.ask(pictures)
-    assert page.texts(".rules h3")[0] == "the maximum neurons of block2_conv1"
+    assert page.texts(".rules h2")[0] == "the maximum neurons of block2_conv1"
     # From the overview a click on a map walks into its layer.
     page.click("[data-value=overview]")
     page.until("document.querySelectorAll('main .map').length === 9")

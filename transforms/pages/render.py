@@ -8,7 +8,6 @@ browser so: whatever else got into it would neither run nor reach the network.
 import base64
 import functools
 import hashlib
-import importlib.resources
 import math
 from typing import Any
 
@@ -26,7 +25,7 @@ def render(template: str, /, **values: Any) -> bytes:
         **values: What the template names; one that is missing is an error. `data`
             becomes JSON inside the page, for its scripts.
     """
-    return _environment().get_template(template).render(values).encode()
+    return environment().get_template(template).render(values).encode()
 
 
 def data_url(jpeg: bytes) -> str:
@@ -35,30 +34,42 @@ def data_url(jpeg: bytes) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("transforms.pages"),
+def environment(folder: str = "") -> jinja2.Environment:
+    """Return what knows the templates of all pages.
+
+    Args:
+        folder: Folder of more templates, which may extend these and have their look;
+            empty for none.
+    """
+    found = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PackageLoader("transforms.pages"),
+                *([jinja2.FileSystemLoader(folder)] if folder else []),
+            ]
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["inline"] = _inline
-    environment.globals["policy"] = _policy
-    environment.filters["script_json"] = lambda value: Markup(script_json(value))
-    environment.filters["bytes"] = _human_bytes
-    environment.filters["plural"] = _plural
-    environment.filters["short"] = _short
-    environment.filters["thousands"] = "{:,}".format
-    environment.filters["unbroken"] = _unbroken
-    return environment
+    found.globals["inline"] = functools.partial(_inline, found)
+    found.globals["policy"] = _policy
+    found.filters["script_json"] = lambda value: Markup(script_json(value))
+    found.filters["bytes"] = _human_bytes
+    found.filters["plural"] = _plural
+    found.filters["short"] = _short
+    found.filters["thousands"] = "{:,}".format
+    found.filters["unbroken"] = _unbroken
+    return found
 
 
-def _inline(name: str) -> Markup:
+def _inline(templates: jinja2.Environment, name: str) -> Markup:
     """Return a file beside the templates: ours, and so neither escaped nor parsed."""
-    templates = importlib.resources.files("transforms.pages") / "templates"
-    return Markup((templates / name).read_text("utf-8"))
+    if templates.loader is None:
+        raise ValueError("The environment has no folder of templates.")
+    return Markup(templates.loader.get_source(templates, name)[0])
 
 
 def _policy(styles: str, script: str) -> Markup:

@@ -44,9 +44,12 @@ def texts(pattern, page):
     return [html.unescape(text) for text in re.findall(pattern, page, re.DOTALL)]
 
 
+HEADING = '<h2 id="[^"]+"><a href="#[^"]+">(.*?)</a></h2>'
+
+
 def test_a_single_pair_is_the_whole_report(report, output):
     page = report(["a.jpg"], ["s.jpg"], SETTINGS)
-    assert texts("<h2>(.*?)</h2>", page) == [
+    assert texts(HEADING, page) == [
         "What the numbers say",
         "Along style-weight",
         "Along tv-weight",
@@ -70,7 +73,7 @@ def test_a_single_pair_is_the_whole_report(report, output):
 
 def test_pictures_stand_by_the_values_of_a_setting(report):
     page = report(["a.jpg"], ["s.jpg"], SETTINGS)
-    section = page.partition("<h2>Along style-weight</h2>")[2].partition("<h2>")[0]
+    section = page.partition(">Along style-weight</a></h2>")[2].partition("<h2")[0]
     assert texts("<b>(.*?)</b>", section) == [
         "style-weight 10",
         "style-weight 100",
@@ -88,7 +91,7 @@ def test_names_of_the_sweep_are_used(report):
 
 def test_a_single_run_has_nothing_to_compare(report):
     page = report(["a.jpg"], ["s.jpg"], [{}])
-    assert "The picture" in texts("<h2>(.*?)</h2>", page)
+    assert "The picture" in texts(HEADING, page)
     assert "What the numbers say" not in page
 
 

@@ -7,7 +7,7 @@ import re
 import jinja2
 import pytest
 
-from transforms.pages.render import data_url, render
+from transforms.pages.render import data_url, environment, render
 
 HOSTILE = "quote\"apos'amp&</script><script>alert(1)<!--\u2028.jpg"
 OVERVIEW = {"pairs": [], "pairs_left": 0, "pair_count": 0, "run_count": 0, "common": []}
@@ -22,10 +22,11 @@ def files():
 
 def test_every_page_extends_the_one_base(files):
     pages = {name for name in files if name.endswith(".html")}
+    extends = {n for n in pages if files[n].startswith('{% extends "base.html" %}\n')}
+    macros = {"charts.html", "large.html", "reading.html"}
     # A gallery without previews is one with a few rules more.
     assert files["stylize_alone.html"].startswith('{% extends "stylize.html" %}\n')
-    for name in pages - {"base.html", "charts.html", "stylize_alone.html"}:
-        assert files[name].startswith('{% extends "base.html" %}\n'), name
+    assert pages - extends == {"base.html", "stylize_alone.html"} | macros
     assert [name for name in pages if "<head>" in files[name]] == ["base.html"]
 
 
@@ -94,3 +95,16 @@ def test_a_value_that_is_missing_is_an_error():
 
 def test_a_picture_inside_a_page_is_its_bytes():
     assert data_url(b"\xff\xd8\xff") == "data:image/jpeg;base64,/9j/"
+
+
+def test_pages_of_other_folders_have_the_look_of_all(tmp_path):
+    page = '{% extends "base.html" %}{% set css = ["report.css", "own.css"] %}'
+    page += '{% set title = "T" %}{% block body %}<p>{{ name }}</p>{% endblock %}'
+    (tmp_path / "own.html").write_text(page)
+    (tmp_path / "own.css").write_text("p { color: red; }")
+    template = environment(str(tmp_path)).get_template("own.html")
+    text = template.render(name=HOSTILE)
+    assert "p { color: red; }" in text
+    assert "--paper: light-dark(" in text
+    assert "default-src 'none'" in text
+    assert "<script>alert" not in text

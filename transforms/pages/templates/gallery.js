@@ -18,6 +18,18 @@ const stylebeam = (() => {
   // The address of a file of the output folder.
   const url = path => "../" + path.split("/").map(encodeURIComponent).join("/");
 
+  // A link that saves a file. A browser saves nothing for a page that was opened from
+  // disk: there the file, which is on that disk, is shown in a tab.
+  function downloads(link, file, name) {
+    link.href = file;
+    link.target = "_blank";
+    link.rel = "noopener";
+    link.download = name;
+    link.textContent = location.protocol === "file:" ? "Open file" : "Download";
+    link.title = name;
+    return link;
+  }
+
   // Data that stands in the page itself.
   const index = () => JSON.parse($("data").textContent);
 
@@ -44,8 +56,8 @@ const stylebeam = (() => {
 
   // A switch has a button for each option; `press` marks the one that holds.
   function fill(box, options, act) {
-    box.replaceChildren(...options.map(({ value, text }) => {
-      const button = make("button", "", { type: "button", "data-value": value }, text);
+    box.replaceChildren(...options.map(({ value, text, title = "" }) => {
+      const button = make("button", "", { type: "button", "data-value": value, ...(title && { title }) }, text);
       button.addEventListener("click", () => act(value));
       return button;
     }));
@@ -54,5 +66,5 @@ const stylebeam = (() => {
     for (const button of box.children) button.setAttribute("aria-pressed", button.dataset.value === String(value));
   }
 
-  return { $, make, message, short, wordsOf, url, index, records, page, load, fill, press };
+  return { $, make, message, short, wordsOf, url, downloads, index, records, page, load, fill, press };
 })();

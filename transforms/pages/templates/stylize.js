@@ -48,7 +48,9 @@
     const { alphas, cells, columns, contents, styles } = model;
     const several = alphas.length > 1;
     const dense = cells.length / (contents * columns * alphas.length || 1);
-    state.view = contents === 1 || dense < .6 ? "tiles" : "grid";
+    // A grid that is wider than a phone would have to be scrolled sideways.
+    const isWide = isPhone() && columns > 2;
+    state.view = contents === 1 || dense < .6 || isWide ? "tiles" : "grid";
     state.alpha = !several || columns === 1 ? null : alphas.includes(1) ? 1 : alphas.at(-1);
     $("alphas").hidden = !several;
     const options = alphas.map(alpha => ({ value: alpha, text: String(alpha) }));

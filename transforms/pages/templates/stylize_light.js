@@ -4,25 +4,28 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
   const { contentOf, styleOf, thumbnailOf, percent, labelOf, picture } = stylebeam.pictures;
   const { STEPS, isOriginal } = stylebeam.cells;
   const { wordsFor, keyOf, boxes } = stylebeam.known;
-  let shown = null;       // the cell
-  let compared = null;    // the content that `before` holds
-  let pushed = false;     // whether the address of the picture is an entry of its own
-  let addressTimer = 0;
+  let shown = null;   // the cell
+  const stage = stylebeam.makeStage({ swiped: right => walk({ right }) });
+  const dialog = stylebeam.makeDialog({
+    home: addressOf,
+    closed() {
+      const cell = shown;
+      shown = null;
+      stage.reset();
+      closed(cell);
+    },
+  });
 
   // ---- what is shown -------------------------------------------------------------
+  const fileOf = ({ path }) => path.slice(path.lastIndexOf("/") + 1);
+
   function showPicture(cell) {
     const { content, width, height } = cell;
-    const [shot, full, quick] = [$("shot"), $("full"), $("quick")];
-    shot.style.setProperty("--ratio", (width && height ? width / height : content.ratio).toFixed(5));
-    shot.style.setProperty("--full", `${width || 1024}px`);
-    shot.classList.remove("compare");
-    full.classList.remove("ready");
-    Object.assign(full, { alt: labelOf(cell), width, height, src: url(cell.path) });
-    Object.assign(quick, { hidden: false, src: thumbnailOf(cell) });
-    if (compared === content) return;
-    compared = content;
-    $("before").classList.remove("ready");
-    $("before").src = contentOf(content);
+    stage.show({
+      source: url(cell.path), quick: thumbnailOf(cell), original: contentOf(content),
+      ratio: width && height ? width / height : content.ratio, width, height,
+      alt: labelOf(cell), name: `${content.id}--${fileOf(cell)}`,
+    }, !$("light").open);
   }
 
   function reference(what, { key, ratio }, source) {
@@ -61,7 +64,7 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     if (isMeasured) $("quality").textContent = `content ${short(cell.content_loss)} · style ${short(cell.style_loss)} · SSIM ${short(cell.ssim)}`;
     $("pixels").textContent = `${cell.width} × ${cell.height}`;
     $("bundle").textContent = cell.bundle || bundle;
-    $("file").textContent = cell.path.slice(cell.path.lastIndexOf("/") + 1);
+    $("file").textContent = fileOf(cell);
     $("file").href = url(cell.path);
     $("file").title = cell.path;
   }
@@ -102,13 +105,8 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     showDetails(cell);
     showKnown(cell);
     showWay(cell);
-    const light = $("light");
-    light.setAttribute("aria-label", labelOf(cell));
-    if (!light.open) {
-      light.showModal();
-      light.focus();
-    }
-    address(cell);
+    $("light").setAttribute("aria-label", labelOf(cell));
+    dialog.open("#" + `${cell.page}/${cell.path}`.split("/").map(encodeURIComponent).join("/"));
   }
 
   function walk(step) {
@@ -116,82 +114,13 @@ stylebeam.makeLight = ({ bundle, neighbour, placeOf, twinsOf, chooseAlpha, addre
     if (other) open(other);
   }
 
-  // ---- its address ---------------------------------------------------------------
-  const hashOf = cell => "#" + `${cell.page}/${cell.path}`.split("/").map(encodeURIComponent).join("/");
-
-  function address(cell) {
-    clearTimeout(addressTimer);
-    if (location.hash === hashOf(cell)) return;
-    if (!pushed && !location.hash.includes("/")) {
-      pushed = true;
-      history.pushState(null, "", hashOf(cell));
-    } else {
-      // Browsers refuse a flood of history entries.
-      addressTimer = setTimeout(() => history.replaceState(null, "", hashOf(cell)), 150);
-    }
-  }
-
-  $("light").addEventListener("close", () => {
-    const cell = shown;
-    shown = null;
-    clearTimeout(addressTimer);
-    if (pushed) history.back();
-    else history.replaceState(null, "", addressOf());
-    pushed = false;
-    closed(cell);
-  });
-
-  // Closes because the address no longer names a picture.
-  function leave() {
-    if (!$("light").open) return;
-    pushed = false;
-    $("light").close();
-  }
-
-  // ---- keys, buttons, the pointer ------------------------------------------------
-  const compare = on => $("shot").classList.toggle("compare", on);
-
-  $("full").addEventListener("load", () => $("full").classList.add("ready"));
-  $("before").addEventListener("load", () => $("before").classList.add("ready"));
-  $("quick").addEventListener("error", () => { $("quick").hidden = true; });
-  $("close").addEventListener("click", () => $("light").close());
   $("back").addEventListener("click", () => walk(STEPS.ArrowLeft));
   $("next").addEventListener("click", () => walk(STEPS.ArrowRight));
   $("light").addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (STEPS[event.key]) walk(STEPS[event.key]);
-    else if (event.key === " ") compare(true);
-    else return;
+    if (event.ctrlKey || event.metaKey || event.altKey || stage.takesKey(event) || !STEPS[event.key]) return;
+    walk(STEPS[event.key]);
     event.preventDefault();
   });
-  $("light").addEventListener("keyup", event => {
-    if (event.key !== " ") return;
-    event.preventDefault();
-    compare(false);
-  });
 
-  let pressed = null;   // where the pointer went down
-  $("shot").addEventListener("pointerdown", event => {
-    if (event.button) return;
-    pressed = event.clientX;
-    $("shot").setPointerCapture(event.pointerId);
-    compare(true);
-  });
-  $("shot").addEventListener("pointermove", event => {
-    if (pressed !== null && Math.abs(event.clientX - pressed) > 12) compare(false);
-  });
-  $("shot").addEventListener("pointerup", event => {
-    const moved = pressed === null ? 0 : event.clientX - pressed;
-    pressed = null;
-    compare(false);
-    if (Math.abs(moved) > 48) walk({ right: moved < 0 ? 1 : -1 });
-  });
-  $("shot").addEventListener("pointercancel", () => {
-    pressed = null;
-    compare(false);
-  });
-  $("shot").addEventListener("contextmenu", event => { if (event.pointerType === "touch") event.preventDefault(); });
-  window.addEventListener("blur", () => compare(false));
-
-  return { open, leave, shows: cell => cell === shown };
+  return { open, leave: dialog.leave, shows: cell => cell === shown };
 };

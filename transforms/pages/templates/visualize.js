@@ -1,6 +1,6 @@
 // The gallery itself: which image, view and layer are on screen, and the controls.
 (() => {
-  const { $, make, message, wordsOf, records, load, fill, press } = stylebeam;
+  const { $, make, message, wordsOf, records, url, downloads, load, fill, press } = stylebeam;
   const { titleOf, layerOf, factsOf, cut } = stylebeam.maps;
   const SCALES = [{ value: "layer", text: "One scale a layer" }, { value: "map", text: "A scale each" }];
   const PARTS = [
@@ -93,6 +93,8 @@
     bubble.style.top = `${below ? box.bottom + 6 : box.top - bubble.offsetHeight - 6}px`;
   }
 
+  const nameOf = ({ path }) => path.split("/").slice(-2).join("--");
+
   function enlarge({ target }) {
     const element = target.closest(".map");
     if (!element || target.closest("a")) return;   // a link leads elsewhere
@@ -104,7 +106,8 @@
     const shown = element.photograph ? element.cloneNode(true) : cut(make("div", "map"), sheet, tile);
     $("light").replaceChildren(shown,
       make("p", "", {}, make("b", "", {}, titleOf(sheet, tile)), facts),
-      ...stylebeam.about(index, sheet), ...channels);
+      ...stylebeam.about(index, sheet), ...channels,
+      make("p", "looks", {}, make("button", "step", { type: "button" }, "Close"), downloads(make("a", "step"), url(sheet.path), nameOf(sheet))));
     hideBubble();
     $("light").showModal();
   }
@@ -112,7 +115,7 @@
   $("main").addEventListener("pointerover", showBubble);
   $("main").addEventListener("focusin", showBubble);
   $("main").addEventListener("pointerleave", hideBubble);
-  $("main").addEventListener("scroll", hideBubble);
+  document.addEventListener("scroll", hideBubble, true);
   $("main").addEventListener("click", enlarge);
   $("light").addEventListener("click", () => $("light").close());
 
@@ -176,7 +179,7 @@
   function start() {
     const shortName = layer => layer.replace(/^block(\d+)_conv(\d+)$/, "$1.$2");
     fill($("views"), views, view => set({ view, channel: null }));
-    fill($("layers"), layers.map(layer => ({ value: layer, text: shortName(layer) })), layer => set({ layer, channel: null }));
+    fill($("layers"), layers.map(layer => ({ value: layer, text: shortName(layer), title: layer })), layer => set({ layer, channel: null }));
     fill($("scales"), SCALES, scale => set({ scale }));
     fill($("parts"), PARTS, part => set({ part }));
     $("views").hidden = views.length < 2;

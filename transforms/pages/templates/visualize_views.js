@@ -76,10 +76,13 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
     return make("div", "meter", { title: `rank correlation with a randomised network: ${tile.rank_correlation.toFixed(2)}` }, bar);
   }
 
+  const nameOf = sheet => titleOf(sheet.kind) + (sheet.scale ? `, from ${sheet.scale}` : "");
+
   function gradient(sheet, channel) {
     const tile = sheet.tiles.find(other => other.channel === channel && other.part === state.part);
     if (!tile) return make("div");
     const figure = map(sheet, tile, 0, [bold(range(tile)), correlation(tile)]);
+    figure.prepend(make("div", "rule", {}, nameOf(sheet)));
     if (tile.rank_correlation != null) figure.append(meter(tile));
     return figure;
   }
@@ -87,13 +90,13 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
   function gradients() {
     const found = index.rules.flatMap(rule => sheetsOf(rule, state.layer));
     if (!found.length) return none();
-    const table = make("div", "rules", {}, ...found.map(sheet => make("div", "head", {}, titleOf(sheet.kind) + (sheet.scale ? `, from ${sheet.scale}` : ""))));
+    const table = make("div", "rules", {}, ...found.map(sheet => make("div", "head", {}, nameOf(sheet))));
     table.style.setProperty("--n", found.length);
     for (const channel of new Set(found.flatMap(sheet => sheet.tiles.map(tile => tile.channel)))) {
       const { name } = found[0].tiles.find(tile => tile.channel === channel) ?? {};
       const target = channel == null ? "the maximum neurons" : name ? `${name} (${channel})` : `feature map ${channel}`;
       const linked = channel == null ? target : to({ view: "channel", channel }, bold(target));
-      table.append(make("h3", "", {}, linked, ` of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
+      table.append(make("h2", "", {}, linked, ` of ${state.layer}`), ...found.map(sheet => gradient(sheet, channel)));
     }
     const caveat = `${index.caveat} Deconvnet and guided maps: read them beside plain saliency.`;
     const told = new Map(found.map(sheet => [sheet.kind, sheet]));
