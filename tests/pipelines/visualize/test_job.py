@@ -570,7 +570,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
     assert files_of(inputs) == before
 
 
-ASKED = (*UNCHECKED, "--kinds", "top-images,activation", "--channels", "top:2")
+ASKED = ("--layers", LAYERS, "--kinds", "top-images,activation", "--channels", "top:2")
 SMALL = ("--activation-size", "16", "--activation-steps", "3")
 
 
@@ -674,7 +674,7 @@ def test_one_seed_changes_what_is_random(run, inputs):
 def test_killed_activation_goes_on_where_it_was(run, inputs, files_of):
     flags = ("--kinds", "activation", "--channels", ",".join(map(str, range(24))))
     flags += ("--activation-size", "32", "--activation-steps", "12")
-    run(*flags, output="whole", defaults=FLAGS)
+    run(*flags, output="whole")
     folder = inputs / "out"
     journal = folder / MAPS_TABLE.journal
     process = subprocess.Popen(
@@ -690,28 +690,64 @@ def test_killed_activation_goes_on_where_it_was(run, inputs, files_of):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert journal.exists(), "the run ended before it could be killed"
-    status, _, err = run(*flags, defaults=FLAGS)
+    status, _, err = run(*flags)
     assert status == 0
     assert "+ 0 kept" not in err
     assert files_of(folder) == files_of(inputs / "whole")
 
 
-def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):
-    from transforms.visualize import visualize_images as step
+@pytest.fixture
+def all_large(monkeypatch):
+    """Have all pictures but the smallest looked at in tiles of some cells each."""
+    from model.attribution import tiled
+    from transforms.visualize import networks
 
-    monkeypatch.setattr(step, "MAX_PIXELS", 2000)
-    status, _, _ = run("--kinds", "features", "--max-failure-rate", "1")
+    monkeypatch.setattr(networks, "MAX_GRADIENT_PIXELS", 32 * 32)
+    monkeypatch.setattr(tiled, "TILE_PIXELS", 34 * 38)
+
+
+def test_large_pictures_look_the_same_in_tiles(run, inputs, request):
+    flags = ("--kinds", "features,saliency,deconvnet,smoothgrad,top-images")
+    flags += ("--samples", "1", "--gradient-channels", "top:1", "--channels", "top:4")
+    run(*flags, output="whole", defaults=("--layers", LAYERS))
+    request.getfixturevalue("all_large")
+    status, _, err = run(*flags, defaults=("--layers", LAYERS))
     assert status == 0
-    assert {(r["key"], r["reason"]) for r in failures(inputs / "out")} == {
-        ("d/a.png", "out_of_memory"),
-        ("grey.png", "out_of_memory"),
+    assert "4 images = 4 done" in err
+    found, wanted = (
+        sorted(rows_of(inputs / out), key=lambda r: (r["path"], r["left"], r["top"]))
+        for out in ("out", "whole")
+    )
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        for name in ("path", "channel", "left", "top", "scale", "source_key"):
+            assert one[name] == other[name]
+        for name in ("minimum", "maximum", "mean", "l2", "rank_correlation"):
+            assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-3), one
+    for path in sorted({row["path"] for row in wanted if row["sheet_width"]}):
+        one, other = (
+            np.asarray(Image.open(inputs / out / path).convert("RGB"), np.int16)
+            for out in ("out", "whole")
+        )
+        assert np.mean(np.abs(one - other) > 4) < 0.01, path
+
+
+@pytest.mark.usefixtures("all_large")
+def test_what_needs_all_of_a_large_picture_fails_it_and_says_what(run, inputs):
+    flags = ("--kinds", "features,occlusion", "--window", "8", "--raw")
+    status, _, _ = run(*flags, "--max-failure-rate", "1")
+    assert status == 0
+    told = failures(inputs / "out")
+    assert {(row["key"], row["reason"]) for row in told} == {
+        (name, "out_of_memory") for name in SIZES if name != "t.png"
     }
+    assert all("too many for --kinds occlusion, --raw: at" in r["message"] for r in told)
 
 
 def command(inputs, output, *flags):
     argv = [sys.executable, "-m", "pipelines", "visualize"]
     argv += ["--input", str(inputs / "in"), "--output", str(inputs / output)]
-    return [*argv, *FLAGS, *flags]
+    return [*argv, *(FLAGS if "--kinds" not in flags else fitting(flags)), *flags]
 
 
 @pytest.mark.slow
