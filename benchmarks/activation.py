@@ -23,10 +23,12 @@ The job goes on where it was stopped; give the same command again.
 
 import argparse
 import io
+import json
 import os
+import pathlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -86,6 +88,35 @@ def saved(pixels: Pixels, share: float) -> npt.NDArray[np.float32]:
     with Image.open(file) as image:
         again = image.resize((width, height), Image.Resampling.BICUBIC)
     return to_float(np.asarray(again))
+
+
+class Measured:
+    """What was measured, in a file, so that a stopped run goes on.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    def scores(
+        self,
+        network: Attribution,
+        layer: str,
+        what: str,
+        channels: Sequence[int],
+        pictures: Iterable[Pixels],
+    ) -> npt.NDArray[np.float64]:
+        """Return what `scores` does, of each picture once; they are made as needed."""
+        known = self._known.setdefault(f"{layer} {what}", {})
+        for channel, picture in zip(channels, pictures, strict=True):
+            if str(channel) not in known:
+                (found,) = scores(network, layer, [channel], [picture])
+                known[str(channel)] = found.tolist()
+                self._path.write_text(json.dumps(self._known), "utf-8")
+        return np.array([known[str(channel)] for channel in channels])
 
 
 def scores(
@@ -187,6 +218,28 @@ def chosen(count: int) -> list[int]:
     return sorted(int(c) for c in rng.choice(256, count, replace=False))
 
 
+def kept_plain(
+    folder: pathlib.Path,
+    layer: str,
+    channels: Sequence[int],
+    size: int,
+    steps: int,
+    arrays: Any,
+) -> Iterator[Pixels]:
+    """Yield what `plain_loop` does, four at a time, and keep it in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for first in range(0, len(channels), 4):
+        some = channels[first : first + 4]
+        paths = [folder / f"{layer}-{c}-{size}-{steps}.png" for c in some]
+        if not all(path.exists() for path in paths):
+            made = plain_loop(layer, some, size, steps, arrays)
+            for path, pixels in zip(paths, made, strict=True):
+                Image.fromarray(pixels).save(path)
+        for path in paths:
+            with Image.open(path) as image:
+                yield np.asarray(image)
+
+
 def times(
     made: npt.NDArray[np.float64], best: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -238,6 +291,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--only", help="compare this layer alone")
+    parser.add_argument("--first", type=int, help="compare so many channels")
     parser.add_argument("--part", choices=["job", "time", "compare"], default="compare")
     args = parser.parse_args()
     print(f"command: python benchmarks/activation.py {' '.join(sys.argv[1:])}")
@@ -256,27 +310,32 @@ def main() -> None:
     if (status := cli.main(command)) or args.part == "job":
         raise SystemExit(status)
     seen = Seen(args.work, args.photos, args.side)
+    channels = channels[: args.first]
+    folder = pathlib.Path(args.work) / "plain"
+    measured = Measured(pathlib.Path(args.work) / "measured.json")
     shares: dict[str, list[float]] = {"visualize": [], "plain loop": []}
     for layer in args.layer if args.only is None else [args.only]:
         network = Attribution(layers_to(vgg_layers("vgg16"), layer), arrays)
-        crops = [seen.crop(layer, channel, args.size) for channel in channels]
-        best = scores(network, layer, channels, crops)
-        pictures = {
-            "visualize": [seen.visualization(layer, channel) for channel in channels]
+        crops = (seen.crop(layer, channel, args.size) for channel in channels)
+        best = measured.scores(network, layer, "crop", channels, crops)
+        pictures: dict[str, Iterable[Pixels]] = {
+            "visualize": (seen.visualization(layer, channel) for channel in channels)
         }
         if layer in WANTED_IN:
-            pictures["plain loop"] = plain_loop(
-                layer, channels, args.size, args.steps, arrays
+            pictures["plain loop"] = kept_plain(
+                folder, layer, channels, args.size, args.steps, arrays
             )
         for what, made in pictures.items():
-            ratios = times(scores(network, layer, channels, made), best)
+            found = measured.scores(network, layer, what, channels, made)
+            ratios = times(found, best)
             tell(what, layer, ratios)
             if layer in WANTED_IN:
                 shares[what].append(passing(ratios))
-    for what, found in shares.items():
-        if found:
-            verdict = "passes" if min(found) >= SHARE else "fails"
-            print(f"{what}: {verdict} ({', '.join(f'{share:.0%}' for share in found)})")
+    for what, reached in shares.items():
+        if reached:
+            verdict = "passes" if min(reached) >= SHARE else "fails"
+            told = ", ".join(f"{share:.0%}" for share in reached)
+            print(f"{what}: {verdict} ({told})")
 
 
 if __name__ == "__main__":

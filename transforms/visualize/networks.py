@@ -50,22 +50,24 @@ def on_disk(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
         MemoryError: There is no room.
     """
     kind = np.dtype(dtype)
+    values = int(np.prod(shape, dtype=np.int64))
     with tempfile.TemporaryFile() as file:
         try:
             # Room now: a full disk would kill the process when a page is written.
-            size = max(1, int(np.prod(shape, dtype=np.int64)) * kind.itemsize)
+            size = max(1, values) * kind.itemsize  # An empty file has no map.
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
             raise MemoryError(
                 f"{tempfile.gettempdir()} has no room for {size / 1e9:.1f} GB of maps "
                 f"of a large picture ({error}). Shrink with a smaller --size."
             ) from error
-        return np.memmap(file, kind, "r+", shape=shape)
+        room = np.memmap(file, np.uint8, "r+")
+    return room.view(kind)[:values].reshape(shape)
 
 
 def kept_on_disk(maps: Map) -> Map:
     """Return maps in a temporary file, where they may lie already."""
-    if isinstance(maps, np.memmap):
+    if getattr(maps, "_mmap", None) is not None:  # What is made of such maps has none.
         return maps
     copied = on_disk(maps.shape, maps.dtype)
     copied[:] = maps
