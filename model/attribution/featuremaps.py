@@ -59,7 +59,7 @@ def peaks(
 
 
 def upper_quantile(values: npt.NDArray[Any], share: float) -> float:
-    """Return a quantile near the end, as `numpy.quantile`, without a copy of all values.
+    """Return a quantile near the end, as `numpy.quantile`; copies no more than that.
 
     Args:
         values: float [height, width, channels].

@@ -168,7 +168,8 @@ class TiledAttribution:
         images = activations.images
         stride = self._stride(layer)
         total = np.zeros((len(images), len(targets)))
-        for tile in self._tiles(*images.shape[1:3], layer, back=False):
+        _, height, width, _ = images.shape
+        for tile in self._tiles(height, width, layer, back=False):
             rows, columns = (_within(span, stride) for span in tile)
             inner = {layer: self._look(images, tile)[layer][:, rows, columns]}
             total += self._network.objectives(inner, layer, targets)

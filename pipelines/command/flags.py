@@ -56,7 +56,8 @@ def given_options(config: object) -> dict[str, str]:
         config: Dataclass of options; those of its groups are left out.
     """
     given = {}
-    for name, about in options_of(type(config)).items():
+    kind: type = type(config)
+    for name, about in options_of(kind).items():
         value = getattr(config, name)
         if isinstance(about, Option) and not about.required and value != about.default:
             words = [str(one) for one in value] if about.many else [str(value)]

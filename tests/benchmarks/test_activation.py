@@ -62,7 +62,8 @@ def test_views_are_those_of_the_seed_and_lose_what_is_finer_than_a_thumbnail(
     grain = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
     pictures = [np.repeat(grain[..., None], 3, axis=2)]
     (views,) = activation.robust(pictures, b"seed")
-    assert views.shape == (activation.VIEWS, 64, 64, 3) and views.dtype == np.float32
+    assert views.shape == (activation.VIEWS, 64, 64, 3)
+    assert views.dtype == np.float32
     np.testing.assert_array_equal(views, *activation.robust(pictures, b"seed"))
     assert activation.saved(pictures[0], 0.5).std() < 0.1 < pictures[0].std() / 255
 

@@ -4,7 +4,7 @@ import copy
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +126,6 @@ class Networks:
                 for name in settings.targets
             }
 
-
     def in_tiles(self) -> "Networks":
         """Return the networks as they look at a large picture, with maps on disk."""
         from model.attribution.tiled import TILE_PIXELS, TiledAttribution
@@ -142,7 +141,7 @@ class Networks:
             name: [of(twin) for twin in twins]
             for name, twins in self.randomized.items()
         }
-        return tiled  # type: ignore[no-any-return]
+        return cast(Networks, tiled)
 
 
 def _twins(network: "Attribution", layer: str, cascade: bool) -> Any:

@@ -11,7 +11,7 @@ from model.attribution.tiled import TiledAttribution
 TRUNK = ("block1_conv1", "block2_conv1", "block3_conv1")
 
 # Odd sides with three sizes of tiles: some cells a tile, one in between, and one that
-# cuts one side only. Then even sides, and some that no cell of the last pooling ends at.
+# cuts one side only. Then even sides, and some where no cell of a pooling ends.
 CASES = (
     (61, 131, 48 * 48),
     (61, 131, 56 * 64),
@@ -35,7 +35,7 @@ def images():
     return random_picture(*CASES[0][:2])
 
 
-@pytest.mark.parametrize("height, width, pixels", CASES)
+@pytest.mark.parametrize(("height", "width", "pixels"), CASES)
 def test_tiles_give_the_features_objectives_and_gradients_of_the_whole(
     trunk, height, width, pixels
 ):
@@ -84,7 +84,9 @@ def test_methods_that_ask_for_gradients_take_tiles(trunk, images):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 * abs(wanted).max())
     black = np.zeros_like(images)
     found, wanted = (
-        integrated_gradients(network, images, black, TRUNK[-1], [None], fewest=4, most=4)
+        integrated_gradients(
+            network, images, black, TRUNK[-1], [None], fewest=4, most=4
+        )
         for network in (tiled, trunk)
     )
     np.testing.assert_allclose(
@@ -104,7 +106,8 @@ def test_results_lie_where_they_are_asked_to(trunk, images):
     features = tiled.features(images, TRUNK[1:])
     gradients = tiled.gradients(tiled.activations(images), TRUNK[0], "guided", [1])
     assert len(made) == 3
-    assert all(np.shares_memory(features[n], m) for n, m in zip(TRUNK[1:], made[:2]))
+    for name, memory in zip(TRUNK[1:], made, strict=False):
+        assert np.shares_memory(features[name], memory)
     assert gradients is made[2]
 
 

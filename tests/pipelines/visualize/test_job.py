@@ -59,7 +59,9 @@ UNCHECKED = (*FLAGS, "--no-randomization-check")
 
 def fitting(flags):
     """Return `UNCHECKED` without what would say nothing of the kinds asked for."""
-    kinds = flags[flags.index("--kinds") + 1] if "--kinds" in flags else "features,guided"
+    kinds = (
+        flags[flags.index("--kinds") + 1] if "--kinds" in flags else "features,guided"
+    )
     defaults = ("--layers", LAYERS, "--no-randomization-check")
     if {"features", "top-images", "activation"} & {*kinds.split(",")}:
         defaults += ("--channels", "top:4")
@@ -645,7 +647,8 @@ def test_a_flag_that_would_change_nothing_is_refused(run, flag, inputs):
     whose, kind = IDLE[flag]
     status, _, err = run(*flag.split(), "--kinds", "filters")
     assert (status, err.count("\n")) == (2, 1)
-    assert flag.split()[0] in err and whose in err
+    assert flag.split()[0] in err
+    assert whose in err
     assert not (inputs / "out").exists()
     if kind is not None:
         argv = ["visualize", "--input", "in", "--output", "out", "--kinds", kind]
@@ -745,7 +748,9 @@ def test_what_needs_all_of_a_large_picture_fails_it_and_says_what(run, inputs):
     assert {(row["key"], row["reason"]) for row in told} == {
         (name, "out_of_memory") for name in SIZES if name != "t.png"
     }
-    assert all("too many for --kinds occlusion, --raw: at" in r["message"] for r in told)
+    assert all(
+        "too many for --kinds occlusion, --raw: at" in r["message"] for r in told
+    )
 
 
 def command(inputs, output, *flags):

@@ -7,8 +7,8 @@ import pytest
 
 from model.networks import weights
 from transforms.steps.vgg_weights import weights_sha256
-from transforms.visualize.activation import handler
 from transforms.visualize import networks as module
+from transforms.visualize.activation import handler
 from transforms.visualize.networks import kept_on_disk, load_weights, on_disk
 from transforms.visualize.settings import Channels, Methods
 from transforms.visualize.visualize_images import write_filters
