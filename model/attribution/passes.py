@@ -82,7 +82,7 @@ def backward_function(
     Args:
         specs: The layers, the last being that of the objective.
         rule: How a ReLU is passed.
-        dtype: Of all numbers.
+        dtype: Type of all numbers.
         to_pixels: Whether the gradient is that of the pixels before the first layer;
             else it is that of the first layer's activations.
     """
