@@ -16,7 +16,7 @@ colours, views and redirected gradients. A way of making pictures passes where i
 layer wanted at least 80 % of the channels are excited twice as much as by the best
 crop. The plain loop fails at the start: noise of any strength leaves about a third of
 the channels of block5_conv1 silent, and a silent channel has no gradient. What fires on
-noise the plain loop excites about as strongly as `visualize` does, which is told, too.
+noise the plain loop excites half to four fifths as strongly, which is told, too.
 
 The job goes on where it was stopped; give the same command again.
 """
@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--side", type=int, default=224, help="of the photographs")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=256)
     parser.add_argument("--only", help="compare this layer alone")
     parser.add_argument("--first", type=int, help="compare so many channels")
     parser.add_argument("--part", choices=["job", "time", "compare"], default="compare")
