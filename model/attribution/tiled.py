@@ -19,8 +19,9 @@ from model.attribution.gradients import Attribution
 from model.attribution.passes import Rule
 from model.networks.tiling import Tile, clipped, plan_tiles
 
-# All activations of VGG-16 take 1.1 kB a pixel, a map on its way back 0.8 kB.
-TILE_PIXELS: Final = 1024 * 1024
+# Activations and gradients of VGG-16 take up to 5 kB a pixel: 2.6 GB. Less would leave
+# little of a tile beside the 144 pixels around it that block5_conv1 needs.
+TILE_PIXELS: Final = 1 << 19
 
 Space = Callable[[tuple[int, ...], Any], npt.NDArray[Any]]
 """Returns a new array of a shape and a type, in memory or elsewhere."""
