@@ -645,7 +645,7 @@ IDLE = {
 @pytest.mark.parametrize("flag", IDLE)
 def test_a_flag_that_would_change_nothing_is_refused(run, flag, inputs):
     whose, kind = IDLE[flag]
-    status, _, err = run(*flag.split(), "--kinds", "filters")
+    status, _, err = run(*flag.split(), "--kinds", "filters", defaults=())
     assert (status, err.count("\n")) == (2, 1)
     assert flag.split()[0] in err
     assert whose in err
