@@ -16,7 +16,7 @@ colours, views and redirected gradients. A way of making pictures passes where i
 layer wanted at least 80 % of the channels are excited twice as much as by the best
 crop. The plain loop fails at the start: noise of any strength leaves about a third of
 the channels of block5_conv1 silent, and a silent channel has no gradient. What fires on
-noise the plain loop excites half to four fifths as strongly, which is told, too.
+noise the plain loop excites 0.5 to 1 times as strongly, which is told, too.
 
 The job goes on where it was stopped; give the same command again.
 """
