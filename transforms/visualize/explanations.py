@@ -269,7 +269,7 @@ class _Picture:
 
     @functools.cached_property
     def _occluded(self) -> dict[str, list[Map]]:
-        """The occlusion maps of each layer: of the network, then of its twins."""
+        """The occlusion maps of the network, then of its twins, by the layer."""
         from model.attribution.occlusion import Probe, occlusion_maps
 
         # The network itself looks once, for the targets of all layers.
