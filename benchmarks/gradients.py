@@ -61,8 +61,10 @@ def make_settings(args: Any) -> VisualizeSettings:
 def measure(pixels: np.ndarray, networks: Networks, settings: Any) -> dict[str, Any]:
     """Return, for each kind, the facts of the busiest channel's map."""
     seen = networks.network.activations(pixels)
+    features = {name: seen[name].numpy()[0] for name in settings.targets}
+    explained = explain(pixels, seen, features, networks, settings)
     found = {}
-    for (_, kind), gradients in explain(pixels, seen, networks, settings).items():
+    for (_, kind), gradients in explained.items():
         for gradient in gradients:
             if gradient.channel is not None:
                 name = f"{kind} {gradient.variant}".strip()

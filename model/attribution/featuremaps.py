@@ -1,13 +1,17 @@
 """What is read from feature maps: their busiest channels and where they look."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from model.config import ConvSpec
+
+# 256 MB: more than any layer has of a picture that is looked at in one piece as a rule.
+_VALUES_AT_A_TIME: Final = 1 << 26
 
 
 def most_active(features: npt.NDArray[Any], count: int) -> list[int]:
@@ -38,11 +42,40 @@ def peaks(
         Where several are largest, the first is taken, row by row.
     """
     height, width, channels = features.shape
-    flat = features.reshape(height * width, channels)
-    best = flat.argmax(axis=0)
-    scores = flat[best, np.arange(channels)].astype(np.float32)
+    every = np.arange(channels)
+    scores = np.full(channels, -np.inf, np.float32)
+    best = np.zeros(channels, np.int64)
+    # Some rows at a time: maps of a large picture would be copied as a whole.
+    band = max(1, _VALUES_AT_A_TIME // (width * channels))
+    for top in range(0, height, band):
+        flat = features[top : top + band].reshape(-1, channels)
+        most = flat.argmax(axis=0)
+        found = flat[most, every].astype(np.float32)
+        better = found > scores
+        scores[better] = found[better]
+        best[better] = top * width + most[better]
     row, column = np.divmod(best, width)
     return scores, row.astype(np.int32), column.astype(np.int32)
+
+
+def upper_quantile(values: npt.NDArray[Any], share: float) -> float:
+    """Return a quantile near the end, as `numpy.quantile`; copies no more than that.
+
+    Args:
+        values: float [height, width, channels].
+        share: Which quantile, in [0, 1]; the memory is that of 1 - `share` of the
+            values.
+    """
+    place = share * (values.size - 1)
+    kept = values.size - math.floor(place)  # That value and all above it.
+    largest = np.empty(0, values.dtype)
+    for channel in range(values.shape[-1]):
+        largest = np.concatenate([largest, values[..., channel].ravel()])
+        if len(largest) > kept:
+            largest = np.partition(largest, len(largest) - kept)[-kept:]
+    low, *above = np.sort(largest)[:2]
+    high = above[0] if above else low
+    return float(low + (high - low) * (place - math.floor(place)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model.attribution.gradients import Attribution
+from model.attribution.tiled import Differentiable
 
 # The sum of a map may miss F(x) - F(b) by this share of it.
 COMPLETE: Final = 0.01
@@ -41,7 +41,7 @@ class Integrated(NamedTuple):
 
 
 def integrated_gradients(
-    network: Attribution,
+    network: Differentiable,
     pixels: npt.NDArray[Any],
     baseline: npt.NDArray[Any],
     layer: str,

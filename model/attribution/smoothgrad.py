@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.attribution.gradients import Attribution
+from model.attribution.tiled import Differentiable
 
 
 def smoothgrad(
-    network: Attribution,
+    network: Differentiable,
     pixels: npt.NDArray[Any],
     layer: str,
     targets: Sequence[int | None],

@@ -6,7 +6,6 @@ kept, so a tile's halo is as wide as one part sees and not as wide as the networ
 the others, in place of 128 pixels for all of them.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from model.gatys.losses import (
 )
 from model.gatys.network import Convolution, activations, centred, halve
 from model.gatys.objective import Terms
-from model.networks.tiling import Span, Tile, plan_tiles
+from model.networks.tiling import Tile, clipped, plan_tiles
 
 # Maps behind three poolings are 16 times smaller than a picture's 64 channels of block
 # 1: those of a 12 megapixel photograph take 190 MB.
@@ -105,7 +104,7 @@ class Part:
             halo=-(-self._halo(back) // align) * align,
             align=align,
         )
-        return ((_clipped(rows, height), _clipped(cols, width)) for rows, cols in tiles)
+        return ((clipped(rows, height), clipped(cols, width)) for rows, cols in tiles)
 
     def _halo(self, back: bool) -> int:
         """Return how many places beyond a tile its results depend on."""
@@ -259,13 +258,6 @@ def core_of(tile: Tile) -> tf.Tensor:
     """Return where a tile's core is inside it: top, left, bottom, right."""
     rows, columns = (span.inside() for span in tile)
     return tf.constant([rows.start, columns.start, rows.stop, columns.stop])
-
-
-def _clipped(span: Span, length: int) -> Span:
-    """Return a span without what lies beyond the maps."""
-    return dataclasses.replace(
-        span, stop=min(span.stop, length), outer_stop=min(span.outer_stop, length)
-    )
 
 
 def _strides(network: Sequence[Convolution]) -> dict[str, int]:

@@ -91,6 +91,13 @@ class Span:
 Tile = tuple[Span, Span]
 
 
+def clipped(span: Span, length: int) -> Span:
+    """Return a stretch without what lies beyond a picture of a length."""
+    return dataclasses.replace(
+        span, stop=min(span.stop, length), outer_stop=min(span.outer_stop, length)
+    )
+
+
 def plan_tiles(
     height: int, width: int, *, max_pixels: int, halo: int, align: int
 ) -> list[Tile]:

@@ -49,6 +49,22 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def given_options(config: object) -> dict[str, str]:
+    """Return the options of a configuration that are not at their default, as typed.
+
+    Args:
+        config: Dataclass of options; those of its groups are left out.
+    """
+    given = {}
+    kind: type = type(config)
+    for name, about in options_of(kind).items():
+        value = getattr(config, name)
+        if isinstance(about, Option) and not about.required and value != about.default:
+            words = [str(one) for one in value] if about.many else [str(value)]
+            given[name] = (",".join if about.read else " ".join)(words)
+    return given
+
+
 def require(condition: bool, flag: str, value: object, expected: str) -> None:
     """Refuse the value of a flag unless a condition holds.
 

@@ -4,6 +4,8 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from model.config import Network
 from model.options import (
@@ -20,7 +22,9 @@ from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
 from transforms.visualize.settings import (
     BASELINES,
+    CAMS,
     DEFAULT_KINDS,
+    EXPLANATIONS,
     ActivationSettings,
     Channels,
     Excited,
@@ -28,6 +32,25 @@ from transforms.visualize.settings import (
 )
 
 ALL_LAYERS = "all"
+
+# The kinds that each flag says something of.
+_FLAGS_OF_KINDS: Final[Mapping[str, Sequence[Kind]]] = {
+    "channels": (Kind.FEATURES, Kind.TOP_IMAGES, Kind.ACTIVATION),
+    "gradient_channels": EXPLANATIONS,
+    "classes": (*EXPLANATIONS, Kind.CLASSES),
+    "samples": (Kind.SMOOTHGRAD,),
+    "noise": (Kind.SMOOTHGRAD,),
+    "baselines": (Kind.INTEGRATED,),
+    "cam_layer": CAMS,
+    "window": (Kind.OCCLUSION,),
+    "cascade": EXPLANATIONS,
+    "curves": EXPLANATIONS,
+    "activation_of": (Kind.ACTIVATION,),
+    "activation_size": (Kind.ACTIVATION,),
+    "activation_steps": (Kind.ACTIVATION,),
+    "activation_diversity": (Kind.ACTIVATION,),
+    "activation_between": (Kind.ACTIVATION,),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +118,10 @@ class VisualizeConfig:
         metavar="SIGMA",
     )
     seed: int = option(
-        0, "what the noise of SmoothGrad and of random maps is drawn from", SEED
+        0,
+        "what all that is random follows from: the noise of SmoothGrad, the random "
+        "maps of --curves, the starts of feature visualizations",
+        SEED,
     )
     baselines: tuple[str, ...] = option(
         ("black",),
@@ -169,9 +195,6 @@ class VisualizeConfig:
         "from one channel to the other",
         metavar="A:B,…",
     )
-    activation_seed: int = option(
-        0, "seed of all feature visualizations", SEED, metavar="N"
-    )
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
     launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
@@ -205,6 +228,39 @@ class VisualizeConfig:
                 Channels.parse(value)
             except ValueError as error:
                 raise UsageError(f"{flag} {value}: {error}.") from error
+        self._check_asked()
+
+    def _check_asked(self) -> None:
+        """Refuse a flag that changes nothing, since no kind that it is for is made.
+
+        `--no-randomization-check` is none: where nothing is checked it says the truth.
+
+        Raises:
+            UsageError: There is one.
+        """
+        kinds = self.chosen_kinds()
+        for name, value in flags.given_options(self).items():
+            serves = _FLAGS_OF_KINDS.get(name)
+            if serves is not None and not set(serves) & set(kinds):
+                raise UsageError(
+                    f"{flags.flag_of(name)} {value}: it changes nothing, since it is "
+                    f"for {_some(serves)}, and --kinds asks for {', '.join(kinds)}. "
+                    "Leave it out, or ask for such a kind."
+                )
+        drawn = {Kind.SMOOTHGRAD, Kind.ACTIVATION} & set(kinds)
+        flags.require(
+            self.seed == 0 or bool(drawn) or self.curves,
+            "--seed",
+            self.seed,
+            f"something random, which is {Kind.SMOOTHGRAD}, {Kind.ACTIVATION} or "
+            "--curves",
+        )
+        flags.require(
+            self.class_names is None or bool(self.classes),
+            "--class-names",
+            self.class_names,
+            "--classes, whose names they are",
+        )
 
     def chosen_kinds(self) -> tuple[Kind, ...]:
         """Return the kinds, in the order of `Kind`.
@@ -245,8 +301,12 @@ class VisualizeConfig:
             steps=self.activation_steps,
             diversity=self.activation_diversity,
             between=tuple(dict.fromkeys(pairs)),
-            seed=self.activation_seed,
+            seed=self.seed,
         )
+
+
+def _some(kinds: Sequence[Kind]) -> str:
+    return " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What the methods and classes that were asked for come to, before anything runs."""
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from model.networks.vgg import PREDICTIONS, SMALLEST_SIDE
 from pipelines.errors import UsageError
 from pipelines.visualize.config import VisualizeConfig
 from transforms.steps.tensorflow_start import without_greeting
-from transforms.visualize.settings import CAMS, EXPLANATIONS, Channels, Kind, Methods
+from transforms.visualize.settings import CAMS, Channels, Kind, Methods
 
 _IMAGENET_CLASSES = 1000
 
@@ -43,41 +42,18 @@ def plan_methods(
             f"--size {config.size}: {PREDICTIONS} has no neuron below {SMALLEST_SIDE} "
             "pixels on the shortest side, so --classes need at least that."
         )
-    methods = Methods(
+    drawn = Kind.SMOOTHGRAD in kinds or config.curves
+    return Methods(
         samples=config.samples,
         noise=config.noise,
-        seed=config.seed,
+        # That of feature visualizations is in their own settings.
+        seed=config.seed if drawn else Methods().seed,
         baselines=tuple(dict.fromkeys(config.baselines)),
         cam_layer=config.cam_layer or "",
         window=config.window,
         cascade=config.cascade,
         curves=config.curves,
     )
-    return _asked_for(methods, kinds)
-
-
-def _asked_for(methods: Methods, kinds: Sequence[Kind]) -> Methods:
-    """Return the methods, what no kind asks for as if it were not given.
-
-    So an output is continued whatever is said of kinds that it has not.
-    """
-    explained = any(kind in EXPLANATIONS for kind in kinds)
-    smooth = Kind.SMOOTHGRAD in kinds
-    asked = {
-        "samples": smooth,
-        "noise": smooth,
-        "seed": smooth or (explained and methods.curves),
-        "baselines": Kind.INTEGRATED in kinds,
-        "cam_layer": any(kind in CAMS for kind in kinds),
-        "window": Kind.OCCLUSION in kinds,
-        "cascade": explained,
-        "curves": explained,
-    }
-    plain = Methods()
-    changes: dict[str, Any] = {
-        name: getattr(plain, name) for name, wanted in asked.items() if not wanted
-    }
-    return dataclasses.replace(methods, **changes)
 
 
 def _check_cam_layer(

@@ -79,6 +79,10 @@ BESIDE = {
     ("ingest", "panoptic"): ["--kind=coco"],
     ("ingest", "data-yaml"): ["--kind=yolo"],
     ("ingest", "wikiart-list"): ["--kind=wikiart"],
+    ("visualize", "activation-between"): ["--kinds=activation"],
+    ("visualize", "cam-layer"): ["--kinds=grad-cam"],
+    ("visualize", "class-names"): ['--classes=["1"]'],
+    ("visualize", "seed"): ["--kinds=smoothgrad"],
 }
 
 

@@ -10,5 +10,5 @@ MAX_PIXELS: Final = 89_478_485
 
 MIN_SIDE: Final = 32
 
-# Gradients of larger images need more than 8 GB.
+# Gradients of a larger picture in one piece need more than 8 GB.
 MAX_GRADIENT_PIXELS: Final = 1_500_000

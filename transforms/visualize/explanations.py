@@ -59,6 +59,7 @@ Explanations = dict[tuple[str, Kind], list[Gradient]]
 def explain(
     pixels: Map,
     activations: "Activations",
+    features: Mapping[str, Map],
     networks: Networks,
     settings: VisualizeSettings,
 ) -> Explanations:
@@ -66,7 +67,8 @@ def explain(
 
     Args:
         pixels: float32 [1, height, width, 3], RGB in [0, 1].
-        activations: Those of the picture in `networks.network`.
+        activations: What `networks.network` gives of the picture.
+        features: float32 [h, w, channels] of each layer with targets.
         networks: The network and its twins.
         settings: What is asked.
 
@@ -75,7 +77,7 @@ def explain(
     """
     if not settings.rules:
         return {}
-    picture = _Picture(pixels, activations, networks, settings)
+    picture = _Picture(pixels, activations, features, networks, settings)
     found: Explanations = {}
     for layer in settings.targets:
         for kind in settings.rules:
@@ -96,6 +98,7 @@ class _Picture:
         self,
         pixels: Map,
         activations: "Activations",
+        features: Mapping[str, Map],
         networks: Networks,
         settings: VisualizeSettings,
     ) -> None:
@@ -108,7 +111,7 @@ class _Picture:
         self._twin_seen: tuple[tuple[str, int], Activations] = ("", 0), {}
         self._digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         self._targets = {
-            layer: chosen_targets(layer, activations[layer].numpy()[0], settings)
+            layer: chosen_targets(layer, features[layer], settings)
             for layer in settings.targets
         }
 
@@ -135,6 +138,7 @@ class _Picture:
         self._tell_classes(layer, facts)
         if self._settings.methods.curves:
             self._tell_curves(layer, kind, maps, facts)
+        maps = self._networks.kept(maps)
         return [
             Gradient(target, one, _three_deep(known), variant, fact)
             for target, one, known, fact in zip(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from model.attribution.featuremaps import upper_quantile
 from transforms.visualize import canvas
 from transforms.visualize.canvas import CAPTION, GAP, MARGIN, Canvas
 from transforms.visualize.handler import Look
@@ -30,7 +31,7 @@ def draw_features(
         for channel in dict.fromkeys([*busiest, *first])
     }
     # A few extreme neurons must not darken the rest.
-    largest = float(np.quantile(features, 0.999)) or float(features.max())
+    largest = _quantile(features, 0.999) or float(features.max())
     title = "the most active first" if channels.top else "as asked for"
     parts = [
         (title, busiest, _LARGE, 8),
@@ -39,6 +40,12 @@ def draw_features(
     for scale in ("layer", "map"):
         yield _feature_sheet(key, layer, features, parts, facts, largest, scale, raw)
         raw = None
+
+
+def _quantile(features: Map, share: float) -> float:
+    if isinstance(features, np.memmap):  # Those of a large picture.
+        return upper_quantile(features, share)
+    return float(np.quantile(features, share))
 
 
 def _feature_sheet(

@@ -37,6 +37,9 @@ CAVEAT: Final = (
     "when the network is randomised (Adebayo 2018)."
 )
 
+# Rows of a large picture are drawn in bands of so many pixels.
+_PIXELS_AT_A_TIME: Final = 1 << 20
+
 # The sum of integrated gradients may miss the change of F by this share.
 COMPLETE: Final = 0.01
 
@@ -62,6 +65,18 @@ def gradient_views(pixels: Pixels, gradient: Map) -> dict[str, Pixels]:
     scale = (
         float(np.quantile(strength, _SHARE_IN_SCALE)) or float(strength.max()) or 1.0
     )
+    del strength
+    views = {name: np.empty_like(pixels) for name in VIEWS}
+    band = max(1, _PIXELS_AT_A_TIME // pixels.shape[1])
+    for top in range(0, len(pixels), band):
+        rows = slice(top, top + band)
+        for name, drawn in _band_views(pixels[rows], gradient[rows], scale).items():
+            views[name][rows] = drawn
+    return views
+
+
+def _band_views(pixels: Pixels, gradient: Map, scale: float) -> dict[str, Pixels]:
+    """Return the four pictures of some rows."""
     share = np.clip(gradient / scale, -1, 1)
     glow = np.sqrt(np.abs(share).max(axis=-1, keepdims=True))  # Lifts the faint.
     grey = pixels.mean(axis=-1, keepdims=True)

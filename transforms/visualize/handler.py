@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from transforms.steps.model_handler import BatchHandler, network_error, start_mo
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.explanations import Gradient, explain
-from transforms.visualize.networks import Map, Networks
+from transforms.visualize.networks import Map, Networks, is_large
 from transforms.visualize.settings import Kind, VisualizeSettings
 
 
@@ -75,18 +75,28 @@ def look_at(
 ) -> Look:
     """Look at one image: one forward pass, then what explains its targets.
 
+    A large one is looked at in tiles, and its maps lie on disk.
+
     Raises:
+        MemoryError: There is no room for them.
         FloatingPointError: The network's numbers are not finite.
     """
     from model.adain.stylizer import to_float
 
     pixels = to_float(image.pixels)[None]
-    activations = networks.network.activations(pixels)
-    features = {name: activations[name].numpy()[0] for name in settings.targets}
-    for name, values in features.items():
-        if not np.isfinite(values).all():
-            raise FloatingPointError(f"the features of {name} are not finite")
-    gradients = explain(pixels, activations, networks, settings)
+    features: Mapping[str, Map]
+    if is_large(*pixels.shape[1:3]):
+        networks = networks.in_tiles()
+        activations: Any = networks.network.activations(pixels)
+        found = cast(Any, networks.network).features(pixels, settings.targets)
+        features = {name: maps[0] for name, maps in found.items()}
+    else:
+        activations = networks.network.activations(pixels)
+        features = {name: activations[name].numpy()[0] for name in settings.targets}
+        for name, values in features.items():
+            if not np.isfinite(values).all():
+                raise FloatingPointError(f"the features of {name} are not finite")
+    gradients = explain(pixels, activations, features, networks, settings)
     return Look(image, features, gradients, networks.class_names)
 
 

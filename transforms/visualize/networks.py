@@ -1,12 +1,16 @@
 """The networks of a process: the one looked into, and its randomised twins."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import copy
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from model.networks.vgg import PREDICTIONS
+from transforms.images.limits import MAX_GRADIENT_PIXELS
 from transforms.steps.tensorflow_start import start_tensorflow
 from transforms.steps.vgg_weights import load_arrays
 from transforms.visualize.settings import Channels, VisualizeSettings
@@ -34,6 +38,42 @@ def load_weights(settings: VisualizeSettings, source: str | None) -> Mapping[str
     return load_arrays(settings.network, source, settings.weights_sha256, head)
 
 
+def is_large(height: int, width: int) -> bool:
+    """Return whether a picture is looked at in tiles."""
+    return height * width > MAX_GRADIENT_PIXELS
+
+
+def on_disk(shape: tuple[int, ...], dtype: Any) -> npt.NDArray[Any]:
+    """Return a new array in a temporary file, which goes away with the array.
+
+    Raises:
+        MemoryError: There is no room.
+    """
+    kind = np.dtype(dtype)
+    values = int(np.prod(shape, dtype=np.int64))
+    with tempfile.TemporaryFile() as file:
+        try:
+            # Room now: a full disk would kill the process when a page is written.
+            size = max(1, values) * kind.itemsize  # An empty file has no map.
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise MemoryError(
+                f"{tempfile.gettempdir()} has no room for {size / 1e9:.1f} GB of maps "
+                f"of a large picture ({error}). Shrink with a smaller --size."
+            ) from error
+        room = np.memmap(file, np.uint8, "r+")
+    return room.view(kind)[:values].reshape(shape)
+
+
+def kept_on_disk(maps: Map) -> Map:
+    """Return maps in a temporary file, where they may lie already."""
+    if getattr(maps, "_mmap", None) is not None:  # What is made of such maps has none.
+        return maps
+    copied = on_disk(maps.shape, maps.dtype)
+    copied[:] = maps
+    return copied
+
+
 class Networks:
     """The network of a process and its randomised twins, built once.
 
@@ -44,6 +84,7 @@ class Networks:
             drawn anew: three of them, or with the cascade one, two, … all. Empty where
             no check is wanted.
         class_names: Names of the classes, in the order of the head; may be none.
+        kept: Puts maps where they wait until they are drawn.
 
     Args:
         settings: What is asked of them.
@@ -76,6 +117,7 @@ class Networks:
         self.network = Attribution(layers, arrays)
         self.upto = {n: self.network.to_layer(n, {}) for n in settings.targets}
         self.class_names = class_names
+        self.kept: Callable[[Map], Map] = np.asarray
         self.randomized: dict[str, list[Attribution]] = {}
         if settings.randomization_check and settings.rules:
             cascade = settings.methods.cascade
@@ -83,6 +125,23 @@ class Networks:
                 name: list(_twins(self.network, name, cascade))
                 for name in settings.targets
             }
+
+    def in_tiles(self) -> "Networks":
+        """Return the networks as they look at a large picture, with maps on disk."""
+        from model.attribution.tiled import TILE_PIXELS, TiledAttribution
+
+        def of(network: "Attribution") -> TiledAttribution:
+            return TiledAttribution(network, on_disk, TILE_PIXELS)
+
+        tiled: Any = copy.copy(self)
+        tiled.kept = kept_on_disk
+        tiled.network = of(self.network)
+        tiled.upto = {name: of(network) for name, network in self.upto.items()}
+        tiled.randomized = {
+            name: [of(twin) for twin in twins]
+            for name, twins in self.randomized.items()
+        }
+        return cast(Networks, tiled)
 
 
 def _twins(network: "Attribution", layer: str, cascade: bool) -> Any:

@@ -59,6 +59,11 @@ EXPLANATIONS = (
     Kind.OCCLUSION,
 )
 
+# Kinds that see all of a picture at once. Grad-CAM weighs channels by means over the
+# whole map, occlusion needs thousands of passes of a whole picture, and the head has
+# neither padding nor places that tiles would share.
+WHOLE = (*CAMS, Kind.OCCLUSION, Kind.CLASSES)
+
 # What integrated gradients can begin with.
 BASELINES = ("black", "grey", "blurred")
 
@@ -240,6 +245,18 @@ class VisualizeSettings:
     def rules(self) -> tuple[Kind, ...]:
         """The kinds that say which pixels move a target."""
         return tuple(kind for kind in EXPLANATIONS if kind in self.kinds)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """What was asked for that cannot be made of a picture in tiles, as flags."""
+        kinds = [str(kind) for kind in WHOLE if kind in self.kinds]
+        asked = {
+            f"--kinds {','.join(kinds)}": bool(kinds),
+            "--classes": self.methods.wants_classes,
+            "--curves": self.methods.curves,
+            "--raw": self.raw,
+        }
+        return tuple(flag for flag, wanted in asked.items() if wanted)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ from transforms.visualize.maps_table import (
     write_file,
     write_sheet,
 )
-from transforms.visualize.networks import load_weights
+from transforms.visualize.networks import is_large, load_weights
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
 from transforms.visualize.sheet import FACTS, SCORES, facts_path, scores_path
 from transforms.visualize.top_scores import Winners, image_winners, pack_scores
@@ -48,8 +48,6 @@ from transforms.visualize.top_scores import Winners, image_winners, pack_scores
 # Tags of the outputs inside.
 _COUNTS: Final = "counts"
 _SCORED: Final = "scored"
-
-MAX_PIXELS = MAX_GRADIENT_PIXELS
 
 # Why an image has no sheets, once it is known; None where all are written.
 Written = concurrent.futures.Future[Failure | None]
@@ -181,11 +179,12 @@ class _Decode:
     def __call__(self, data: ImageBytes) -> Unlooked:
         image = load_image(data, self.settings.size)
         height, width, _ = image.pixels.shape
-        if height * width > MAX_PIXELS:
+        if is_large(height, width) and (whole := self.settings.whole):
             raise ImageError(
                 Reason.OUT_OF_MEMORY,
-                f"{width} x {height} pixels are too many for gradients: at most "
-                f"{MAX_PIXELS} are allowed. Shrink with a smaller --size.",
+                f"{width} x {height} pixels are too many for {', '.join(whole)}: at "
+                f"most {MAX_GRADIENT_PIXELS} are seen in one piece, and tiles do not "
+                "do for that. Shrink with a smaller --size, or leave it out.",
             )
         check_side(min(height, width), self.settings)
         name = content_preview_name(image.ref.id)

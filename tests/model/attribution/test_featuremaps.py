@@ -3,7 +3,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model.attribution.featuremaps import most_active, peaks, receptive_field
+from model.attribution import featuremaps
+from model.attribution.featuremaps import (
+    most_active,
+    peaks,
+    receptive_field,
+    upper_quantile,
+)
 from model.attribution.gradients import Attribution
 from model.networks.encoder import vgg_layers
 
@@ -17,13 +23,25 @@ def test_most_active_channels_come_first_and_ties_by_number() -> None:
     assert most_active(features, 0) == []
 
 
-def test_peaks_are_the_first_largest(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 3 * 7 * 20, 10**9])
+def test_peaks_are_the_first_largest(
+    rng: np.random.Generator, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(featuremaps, "_VALUES_AT_A_TIME", at_a_time)
     features = rng.integers(0, 4, (5, 7, 20)).astype(np.float32)
     scores, rows, columns = peaks(features)
     for c in range(20):
         best = features[..., c].max()
         y, x = np.argwhere(features[..., c] == best)[0]
         assert (scores[c], rows[c], columns[c]) == (best, y, x)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 0.999, 1.0])
+def test_upper_quantile_is_numpys(rng: np.random.Generator, share: float) -> None:
+    for shape in ((5, 7, 20), (1, 1, 1), (1, 1, 3)):
+        values = rng.uniform(0, 4, shape).astype(np.float32)
+        wanted = np.quantile(values, share)
+        assert upper_quantile(values, share) == pytest.approx(wanted, rel=1e-6)
 
 
 # Sizes as in every table of VGG-16.

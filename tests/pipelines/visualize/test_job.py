@@ -26,6 +26,7 @@ from model.networks.encoder import vgg_layers
 from model.networks.keras_network import set_weights
 from model.networks.weights import load_vgg_weights
 from pipelines import cli
+from pipelines.visualize import config as asked
 from pipelines.visualize import job as visualize
 from transforms.elements import image_id
 from transforms.images.decoder import encode_image
@@ -34,7 +35,11 @@ from transforms.storage.parquet import write_table
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.visualize import handler as looks
 from transforms.visualize.maps_table import MAPS_TABLE
-from transforms.visualize.settings import DEFAULT_KINDS
+from transforms.visualize.settings import (
+    DEFAULT_KINDS,
+    ActivationSettings,
+    Methods,
+)
 from transforms.visualize.top_scores import WINNERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -52,6 +57,19 @@ FLAGS = ("--layers", LAYERS, "--channels", "top:4", "--gradient-channels", "top:
 UNCHECKED = (*FLAGS, "--no-randomization-check")
 
 
+def fitting(flags):
+    """Return `UNCHECKED` without what would say nothing of the kinds asked for."""
+    kinds = (
+        flags[flags.index("--kinds") + 1] if "--kinds" in flags else "features,guided"
+    )
+    defaults = ("--layers", LAYERS, "--no-randomization-check")
+    if {"features", "top-images", "activation"} & {*kinds.split(",")}:
+        defaults += ("--channels", "top:4")
+    if {"saliency", "guided", "deconvnet"} & {*kinds.split(",")}:
+        defaults += ("--gradient-channels", "top:1")
+    return defaults
+
+
 @pytest.fixture
 def inputs(tmp_path, picture):
     for index, (name, size) in enumerate(SIZES.items()):
@@ -66,7 +84,8 @@ def inputs(tmp_path, picture):
 def run(inputs, capfd):
     """Return a runner of the command; it returns status, stdout and stderr."""
 
-    def run_command(*flags, folder="in", output="out", defaults=UNCHECKED):
+    def run_command(*flags, folder="in", output="out", defaults=None):
+        defaults = fitting(flags) if defaults is None else defaults
         argv = ["visualize", "--input", str(inputs / folder)]
         argv += ["--output", str(inputs / output), *defaults, *flags]
         status = cli.main(argv)
@@ -553,7 +572,7 @@ def test_usage_errors_exit_2_in_one_line_and_write_nothing(
     assert files_of(inputs) == before
 
 
-ASKED = (*UNCHECKED, "--kinds", "top-images,activation", "--channels", "top:2")
+ASKED = ("--layers", LAYERS, "--kinds", "top-images,activation", "--channels", "top:2")
 SMALL = ("--activation-size", "16", "--activation-steps", "3")
 
 
@@ -594,22 +613,71 @@ def test_listed_channels_are_visualized_without_scores(run, inputs):
     assert "methods" not in seen["identity"]
 
 
-def test_settings_of_other_kinds_leave_an_output_its_identity(run, inputs):
+def test_settings_of_other_kinds_are_no_part_of_the_identity(run, inputs):
     """An output from before there were such kinds is continued, not refused."""
     run("--kinds", "filters")
     seen = json.loads((inputs / "out" / "job.json").read_text("utf-8"))
     assert not {"activation", "methods"} & set(seen["identity"])
-    others = ("--activation-steps", "9", "--samples", "9", "--window", "16", "--curves")
-    status, _, err = run("--kinds", "filters", *others)
-    assert status == 0
-    assert "2 sheets = 0 done + 2 kept + 0 failed" in err
+
+
+# Flags that say nothing of a kind; whose they are; a kind that one says something of.
+IDLE = {
+    "--channels 3": ("features, top-images and activation", "features"),
+    "--gradient-channels 3": ("grad-cam-plus-plus and occlusion", "guided"),
+    "--samples 9": ("smoothgrad", "smoothgrad"),
+    "--noise 0.5": ("smoothgrad", "smoothgrad"),
+    "--baselines grey": ("integrated", "integrated"),
+    "--cam-layer block1_conv1": ("grad-cam and grad-cam-plus-plus", "grad-cam"),
+    "--window 16": ("occlusion", "occlusion"),
+    "--cascade": ("grad-cam-plus-plus and occlusion", "saliency"),
+    "--curves": ("grad-cam-plus-plus and occlusion", "saliency"),
+    "--classes top:1": ("occlusion and classes", "classes"),
+    "--activation-of layer": ("activation", "activation"),
+    "--activation-size 64": ("activation", "activation"),
+    "--activation-steps 9": ("activation", "activation"),
+    "--activation-diversity 2": ("activation", "activation"),
+    "--activation-between 1:2": ("activation", "activation"),
+    "--seed 3": ("smoothgrad, activation or --curves", "activation"),
+    "--class-names n.txt": ("--classes, whose names they are", None),
+}
+
+
+@pytest.mark.parametrize("flag", IDLE)
+def test_a_flag_that_would_change_nothing_is_refused(run, flag, inputs):
+    whose, kind = IDLE[flag]
+    status, _, err = run(*flag.split(), "--kinds", "filters", defaults=())
+    assert (status, err.count("\n")) == (2, 1)
+    assert flag.split()[0] in err
+    assert whose in err
+    assert not (inputs / "out").exists()
+    if kind is not None:
+        argv = ["visualize", "--input", "in", "--output", "out", "--kinds", kind]
+        argv += [*flag.split(), *(() if kind != "classes" else ("--classes", "1"))]
+        cli.config_from_args(cli.build_parser().parse_args(argv))
+
+
+def test_every_flag_of_a_method_or_of_activation_is_for_some_kind():
+    """A new setting of a kind is refused where that kind is not asked for, too."""
+    fields = {*Methods.__dataclass_fields__} - {"seed", "class_names_sha256"}
+    activation = {*ActivationSettings.__dataclass_fields__} - {"seed"}
+    fields |= {f"activation_{name.replace('excite', 'of')}" for name in activation}
+    assert fields <= {*asked._FLAGS_OF_KINDS}
+
+
+@pytest.mark.usefixtures("tiny_vgg")
+def test_one_seed_changes_what_is_random(run, inputs):
+    flags = ("--kinds", "activation", "--channels", "3", "--layers", "block1_conv2")
+    for seed in ("0", "7"):
+        run(*flags, *SMALL, "--seed", seed, output=seed, defaults=())
+    first, second = (rows_of(inputs / s, kind="activation")[0] for s in ("0", "7"))
+    assert first["l2"] != second["l2"]
 
 
 @pytest.mark.slow
 def test_killed_activation_goes_on_where_it_was(run, inputs, files_of):
     flags = ("--kinds", "activation", "--channels", ",".join(map(str, range(24))))
     flags += ("--activation-size", "32", "--activation-steps", "12")
-    run(*flags, output="whole", defaults=FLAGS)
+    run(*flags, output="whole")
     folder = inputs / "out"
     journal = folder / MAPS_TABLE.journal
     process = subprocess.Popen(
@@ -625,28 +693,70 @@ def test_killed_activation_goes_on_where_it_was(run, inputs, files_of):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert journal.exists(), "the run ended before it could be killed"
-    status, _, err = run(*flags, defaults=FLAGS)
+    status, _, err = run(*flags)
     assert status == 0
     assert "+ 0 kept" not in err
     assert files_of(folder) == files_of(inputs / "whole")
 
 
-def test_too_many_pixels_for_gradients_are_refused(run, inputs, monkeypatch):
-    from transforms.visualize import visualize_images as step
+@pytest.fixture
+def all_large(monkeypatch):
+    """Have all pictures but the smallest looked at in tiles of some cells each."""
+    from model.attribution import tiled
+    from transforms.visualize import networks
 
-    monkeypatch.setattr(step, "MAX_PIXELS", 2000)
-    status, _, _ = run("--kinds", "features", "--max-failure-rate", "1")
+    monkeypatch.setattr(networks, "MAX_GRADIENT_PIXELS", 32 * 32)
+    monkeypatch.setattr(tiled, "TILE_PIXELS", 34 * 38)
+
+
+def test_large_pictures_look_the_same_in_tiles(run, inputs, request):
+    flags = ("--kinds", "features,saliency,deconvnet,smoothgrad,top-images")
+    flags += ("--samples", "1", "--gradient-channels", "top:1", "--channels", "top:4")
+    run(*flags, output="whole", defaults=("--layers", LAYERS))
+    request.getfixturevalue("all_large")
+    status, _, err = run(*flags, defaults=("--layers", LAYERS))
     assert status == 0
-    assert {(r["key"], r["reason"]) for r in failures(inputs / "out")} == {
-        ("d/a.png", "out_of_memory"),
-        ("grey.png", "out_of_memory"),
+    assert "4 images = 4 decoded + 0 failed" in err
+    found, wanted = (
+        sorted(rows_of(inputs / out), key=lambda r: (r["path"], r["left"], r["top"]))
+        for out in ("out", "whole")
+    )
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        for name in ("path", "channel", "left", "top", "scale", "source_key"):
+            assert one[name] == other[name]
+        for name in ("minimum", "maximum", "mean", "l2", "rank_correlation"):
+            if other[name] is None:
+                assert one[name] is None
+            else:
+                near = pytest.approx(other[name], rel=1e-3, abs=1e-3)
+                assert one[name] == near, (one, other)
+    for path in sorted({row["path"] for row in wanted if row["sheet_width"]}):
+        one, other = (
+            np.asarray(Image.open(inputs / out / path).convert("RGB"), np.int16)
+            for out in ("out", "whole")
+        )
+        assert np.mean(np.abs(one - other) > 4) < 0.01, path
+
+
+@pytest.mark.usefixtures("all_large")
+def test_what_needs_all_of_a_large_picture_fails_it_and_says_what(run, inputs):
+    flags = ("--kinds", "features,occlusion", "--window", "8", "--raw")
+    status, _, _ = run(*flags, "--max-failure-rate", "1")
+    assert status == 0
+    told = failures(inputs / "out")
+    assert {(row["key"], row["reason"]) for row in told} == {
+        (name, "out_of_memory") for name in SIZES if name != "t.png"
     }
+    assert all(
+        "too many for --kinds occlusion, --raw: at" in r["message"] for r in told
+    )
 
 
 def command(inputs, output, *flags):
     argv = [sys.executable, "-m", "pipelines", "visualize"]
     argv += ["--input", str(inputs / "in"), "--output", str(inputs / output)]
-    return [*argv, *FLAGS, *flags]
+    return [*argv, *(FLAGS if "--kinds" not in flags else fitting(flags)), *flags]
 
 
 @pytest.mark.slow

@@ -100,16 +100,27 @@ def made(narrow, tmp_path_factory, picture, random_arrays):
     np.savez(root / "w.npz", **arrays)
     (root / "names.txt").write_text("\n".join(NAMES), "utf-8")
     argv = ["visualize", "--weights", str(root / "w.npz")]
-    argv += ["--layers", ",".join(LAYERS), "--gradient-channels", "top:1"]
-    argv += ["--samples", "2", "--window", "16", "--baselines", ",".join(FROM)]
+    argv += ["--layers", ",".join(LAYERS)]
     made = Made(root, argv, arrays)
     kinds = ",".join(EXPLANATIONS)
     assert run(made, "out", "--kinds", kinds, "--raw", "--curves") == 0
     return made
 
 
+# What is asked of each kind; it is refused where the kind is not made.
+FLAGS_OF = {
+    "smoothgrad": ("--samples", "2"),
+    "occlusion": ("--window", "16"),
+    "integrated": ("--baselines", ",".join(FROM)),
+}
+
+
 def run(made, output, *flags, folder="in"):
     argv = [*made.argv, "--input", str(made.root / folder)]
+    kinds = flags[flags.index("--kinds") + 1].split(",")
+    argv += [flag for kind in kinds for flag in FLAGS_OF.get(kind, ())]
+    if {*kinds} & {*EXPLANATIONS}:
+        argv += ["--gradient-channels", "top:1"]
     return cli.main([*argv, "--output", str(made.root / output), *flags])
 
 
@@ -343,6 +354,8 @@ USAGE_ERRORS = {
     "--baselines white: expected some of black, grey, blurred": (
         "--baselines",
         "black,white",
+        "--kinds",
+        "integrated",
     ),
     "--cam-layer block4_conv1: Grad-CAM looks before its target, and block3_conv1 is": (
         "--cam-layer",
