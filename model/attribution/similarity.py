@@ -42,6 +42,20 @@ class Similarity(NamedTuple):
     debiased: float | None
 
 
+class Covariation(NamedTuple):
+    """How much two layers vary together.
+
+    Attributes:
+        plain: |Yᵀ X|² of the centred columns.
+        unbiased: Its unbiased estimate; None for fewer than `FEWEST_EXAMPLES`.
+        varies: Whether neither layer gives the same for every example.
+    """
+
+    plain: float
+    unbiased: float | None
+    varies: bool
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class PairSums:
     """Sums over examples of two layers, x [p] and y [q] of each.
@@ -101,17 +115,16 @@ class PairSums:
         )
         return PairSums(*(a + b for a, b in zip(mine, theirs, strict=True)))
 
-    def covariation(self) -> tuple[float, float | None]:
-        """Return |Yᵀ X|² of the centred columns, and its unbiased estimate.
+    def covariation(self) -> Covariation:
+        """Return how much the two layers vary together.
 
-        Both are n² times HSIC, but for factors that are those of every pair of layers.
-        The estimate is None for fewer than `FEWEST_EXAMPLES`.
+        Factors that are those of every pair of layers are left out.
         """
         n, mean_x, mean_y = self.count, self.x / self.count, self.y / self.count
         centred = self.xy - n * np.outer(mean_x, mean_y)
         plain = float((centred**2).sum())
         if n < FEWEST_EXAMPLES:
-            return plain, None
+            return Covariation(plain, None, self._varies)
         # Of the centred rows x': Σ |x'|², Σ |y'|² and Σ |x'|² |y'|².
         mx, my = float(mean_x @ mean_x), float(mean_y @ mean_y)
         xx, yy = self.xx - n * mx, self.yy - n * my
@@ -125,38 +138,36 @@ class PairSums:
             - 3 * n * mx * my
         )
         taken = n / (n - 2) * both - xx * yy / ((n - 1) * (n - 2))
-        return plain, plain - taken
+        return Covariation(plain, plain - taken, self._varies)
 
     @property
-    def varies(self) -> bool:
-        """Whether neither layer gives the same for every example."""
+    def _varies(self) -> bool:
         spread_x = self.xx - float(self.x @ self.x) / self.count
         spread_y = self.yy - float(self.y @ self.y) / self.count
         return spread_x > _NOTHING * self.xx and spread_y > _NOTHING * self.yy
 
 
-def linear_cka(between: PairSums, x: PairSums, y: PairSums) -> Similarity | None:
+def linear_cka(
+    between: Covariation, x: Covariation, y: Covariation
+) -> Similarity | None:
     """Return how alike two layers are.
 
     Args:
-        between: Sums of both, over all examples.
-        x: Sums of the first with itself.
-        y: Sums of the second with itself.
+        between: How they vary together, over all examples.
+        x: How the first varies with itself.
+        y: How the second varies with itself.
 
     Returns:
         None where one of them gives the same for every example.
     """
     if not between.varies:
         return None
-    (plain, debiased), (own_x, free_x), (own_y, free_y) = (
-        one.covariation() for one in (between, x, y)
-    )
     free = None
-    if debiased is not None and free_x and free_y and min(free_x, free_y) > 0:
-        free = debiased / np.sqrt(free_x * free_y)
-    return Similarity(
-        float(plain / np.sqrt(own_x * own_y)), None if free is None else float(free)
-    )
+    if between.unbiased is not None and x.unbiased and y.unbiased:
+        product = x.unbiased * y.unbiased
+        if min(x.unbiased, y.unbiased) > 0:
+            free = float(between.unbiased / np.sqrt(product))
+    return Similarity(float(between.plain / np.sqrt(x.plain * y.plain)), free)
 
 
 def pooled_examples(features: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:

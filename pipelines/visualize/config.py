@@ -18,6 +18,7 @@ from model.options import (
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
+from transforms.visualize.comparison.settings import NETWORK_WORDS
 from transforms.visualize.settings import (
     BASELINES,
     DEFAULT_KINDS,
@@ -28,6 +29,22 @@ from transforms.visualize.settings import (
 )
 
 ALL_LAYERS = "all"
+
+# What a comparison heeds, of what may be given.
+_COMPARISON = (
+    "input",
+    "output",
+    "network",
+    "weights",
+    "layers",
+    "channels",
+    "size",
+    "raw",
+    "compare",
+    "max_failure_rate",
+    "overwrite",
+    "launch",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,12 +189,22 @@ class VisualizeConfig:
     activation_seed: int = option(
         0, "seed of all feature visualizations", SEED, metavar="N"
     )
+    compare: tuple[str, ...] = option(
+        (),
+        "instead of all kinds, compare: one or two outputs of stylize, each picture "
+        "with its content and style out of --input; or two networks on --input, out of "
+        f"{', '.join(NETWORK_WORDS)}, a file of weights of a VGG, the folder of a bundle",
+        metavar="P",
+        path="read",
+        words=NETWORK_WORDS,
+    )
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
     launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         flags.check_ranges(self)
+        self._check_comparison()
         self.chosen_kinds()
         self.activation()
         wrong = [b for b in self.baselines if b not in BASELINES]
@@ -205,6 +232,21 @@ class VisualizeConfig:
                 Channels.parse(value)
             except ValueError as error:
                 raise UsageError(f"{flag} {value}: {error}.") from error
+
+    def _check_comparison(self) -> None:
+        """Refuse what a comparison would not heed."""
+        if not self.compare:
+            return
+        for field in dataclasses.fields(self):
+            if field.name in _COMPARISON:
+                continue
+            value = getattr(self, field.name)
+            if value != field.default:
+                raise UsageError(
+                    f"{flags.flag_of(field.name)} {value}: means nothing with "
+                    "--compare, which makes comparisons alone. Leave it out, or run "
+                    "both, each with an --output of its own."
+                )
 
     def chosen_kinds(self) -> tuple[Kind, ...]:
         """Return the kinds, in the order of `Kind`.

@@ -17,7 +17,7 @@ def similarity(x, y, at_a_time=None):
             PairSums.of(a[i : i + step], b[i : i + step])
             for i in range(0, len(a), step)
         ]
-        return functools.reduce(operator.add, batches)
+        return functools.reduce(operator.add, batches).covariation()
 
     return linear_cka(sums(x, y), sums(x, x), sums(y, y))
 
