@@ -16,7 +16,6 @@ from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from pipelines.visualize.written import OUTPUT_NAMES, leftovers, untold
 from transforms.annotations.dataset_source import (
     DatasetRoot,
-    dataset_root,
     maker_of,
     manifest_rows,
 )
@@ -47,6 +46,7 @@ from transforms.visualize.comparison.settings import (
 )
 from transforms.visualize.comparison.similarity import FEWEST_IMAGES, DrawSimilarity
 from transforms.visualize.comparison.subjects import (
+    Sizes,
     Triples,
     cell_of,
     find_places,
@@ -60,9 +60,10 @@ from transforms.visualize.maps_table import MAPS, MAPS_TABLE
 from transforms.visualize.settings import Channels
 
 _EXPECTED: Final = (
-    "two networks or one or two outputs of stylize. A network is one of "
-    f"{', '.join(NETWORK_WORDS)}, weights of a VGG in a file ({', '.join(WEIGHTS_FILES)})"
-    ", or the folder of a bundle"
+    "two networks, or one or two outputs of stylize and maybe the network that looks "
+    "at them. A network is one of "
+    f"{', '.join(NETWORK_WORDS)}, weights of a VGG in a file "
+    f"({', '.join(WEIGHTS_FILES)}), or the folder of a bundle"
 )
 
 # What of a manifest a triple needs.
@@ -71,6 +72,8 @@ _COLUMNS: Final = (
     "content_sha256",
     "styles",
     "alpha",
+    "width",
+    "height",
     "path",
     "status",
 )
@@ -99,27 +102,15 @@ def plan(config: VisualizeConfig) -> ComparisonPlan:
     Raises:
         UsageError: Something of them cannot be used.
     """
-    outputs = _outputs(config)
-    if outputs:
-        sources: tuple[NetworkSource, ...] = (
-            NetworkSource(config.weights or config.network, config.network),
-        )
-        flags = [f"--network {config.network}"]
-        if config.weights:
-            flags = [f"{flags[0]} --weights {config.weights}"]
-    else:
-        sources = tuple(map(NetworkSource, config.compare))
-        flags = [f"--compare {place}" for place in config.compare]
-    loaded = [
-        _loaded(flag, source) for flag, source in zip(flags, sources, strict=True)
-    ]
+    outputs, sources = _sorted(config.compare)
+    loaded = list(map(_loaded, sources))
     names = _chosen_layers(config.layers, sources, loaded)
     channels = Channels.parse(config.channels)
     _check_channels(channels, names, loaded)
     images = list_inputs("--input", config.input, config.output)
     triples = None
     if outputs:
-        triples = _triples(outputs, images)
+        triples = _triples(outputs, images, config.size)
         images = triples.listing
         if not images.count:
             raise UsageError(
@@ -148,16 +139,18 @@ def plan(config: VisualizeConfig) -> ComparisonPlan:
     )
 
 
-def _outputs(config: VisualizeConfig) -> list[DatasetRoot]:
-    """Return the outputs of stylize that are compared; none where networks are.
+def _sorted(
+    places: Sequence[str],
+) -> tuple[list[DatasetRoot], tuple[NetworkSource, ...]]:
+    """Return the outputs of stylize, if any, and the networks.
 
     Raises:
-        UsageError: It is neither, or something else.
+        UsageError: It is not what can be compared.
     """
-    asked = f"--compare {' '.join(config.compare)}"
+    asked = f"--compare {' '.join(places)}"
     outputs: list[DatasetRoot] = []
-    networks = 0
-    for place in config.compare:
+    networks: list[NetworkSource] = []
+    for place in places:
         try:
             maker = None if place in NETWORK_WORDS else maker_of(place)
             network = maker is None and is_network(place)
@@ -165,11 +158,9 @@ def _outputs(config: VisualizeConfig) -> list[DatasetRoot]:
             raise UsageError(f"{asked}: {error}") from error
         if maker == "stylize":
             name = place.rstrip("/").rsplit("/", 1)[-1]
-            root = dataset_root(name, place)
-            assert root is not None
-            outputs.append(root)
+            outputs.append(DatasetRoot(name, place, maker))
         elif network:
-            networks += 1
+            networks.append(NetworkSource(place))
         else:
             what = (
                 f"is an output of {maker}"
@@ -177,28 +168,19 @@ def _outputs(config: VisualizeConfig) -> list[DatasetRoot]:
                 else "is no output of stylize, and no network"
             )
             raise UsageError(f"{asked}: {place} {what}. Expected {_EXPECTED}.")
-    if len(outputs) in (1, 2) and not networks:
-        return outputs
-    if networks == 2 and not outputs:
-        if config.weights or config.network != "vgg16":
-            given = "--weights" if config.weights else "--network"
-            raise UsageError(
-                f"{asked} {given}: --compare names both networks; {given} is for "
-                "outputs of stylize."
-            )
-        return []
+    if not outputs and len(networks) == 2:
+        return [], tuple(networks)
+    if len(outputs) in (1, 2) and len(networks) < 2:
+        return outputs, tuple(networks) or (NetworkSource("vgg16"),)
     raise UsageError(f"{asked}: expected {_EXPECTED}.")
 
 
-def _loaded(flag: str, source: NetworkSource) -> LoadedNetwork:
+def _loaded(source: NetworkSource) -> LoadedNetwork:
     try:
         return load_network(source)
     except (ValueError, OSError) as error:
-        name = flag.split()[0]
-        text = str(error)
-        if name == "--compare":
-            text = text.replace("with --weights", f"with {name}")
-        raise UsageError(f"{flag}: {text}") from error
+        text = str(error).replace("with --weights", "with --compare")
+        raise UsageError(f"--compare {source.place}: {text}") from error
 
 
 def _chosen_layers(
@@ -272,8 +254,9 @@ def _check_channels(
         raise UsageError("--channels top:0: expected at least top:1.")
 
 
-def _triples(outputs: Sequence[DatasetRoot], images: Listing) -> Triples:
+def _triples(outputs: Sequence[DatasetRoot], images: Listing, size: int) -> Triples:
     """Return what the first output made, with those of the other and the originals."""
+    sizes = _sizes(outputs[0], size)
     own, others = outputs[0], outputs[1:]
     keys = wanted_keys(row for row, _ in _done(own))
     places = find_places(images.refs(), keys)
@@ -285,8 +268,24 @@ def _triples(outputs: Sequence[DatasetRoot], images: Listing) -> Triples:
             (other.name, found.get(cell))
             for other, found in zip(others, results, strict=True)
         ]
-        triples.add(triple_of(row, ref, theirs, places))
+        triples.add(triple_of(row, ref, theirs, places, sizes))
     return triples
+
+
+def _sizes(output: DatasetRoot, looked_at: int) -> Sizes:
+    """Return how large pictures of an output are looked at.
+
+    Raises:
+        UsageError: It does not say how large its pictures were.
+    """
+    try:
+        identity = OutputFolder(output.path).read_json("job.json")["identity"]
+        return Sizes(identity["content_size"], identity["style_size"], looked_at)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise UsageError(
+            f"--compare {output.path}: its job.json does not tell the sizes of "
+            f"contents and styles ({error})."
+        ) from error
 
 
 def _done(root: DatasetRoot) -> Iterator[tuple[Row, ImageRef]]:
@@ -309,7 +308,7 @@ def build(
     parts = MAPS_TABLE.count_parts(output, plan.images.count)
     refs = pipeline | "ReadImages" >> ReadListing(plan.images.write(output))
     if plan.triples is None:
-        subjects = refs | "Photographs" >> beam.Map(photograph)
+        subjects = refs | "Photographs" >> beam.Map(photograph, settings.size)
     else:
         plan.triples.write(output)
         subjects = refs | "ReadTriples" >> beam.Map(read_triple, output)

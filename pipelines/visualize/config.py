@@ -34,8 +34,6 @@ ALL_LAYERS = "all"
 _COMPARISON = (
     "input",
     "output",
-    "network",
-    "weights",
     "layers",
     "channels",
     "size",
@@ -191,9 +189,10 @@ class VisualizeConfig:
     )
     compare: tuple[str, ...] = option(
         (),
-        "instead of all kinds, compare: one or two outputs of stylize, each picture "
-        "with its content and style out of --input; or two networks on --input, out of "
-        f"{', '.join(NETWORK_WORDS)}, a file of weights of a VGG, the folder of a bundle",
+        "instead of all kinds, compare: one or two outputs of stylize, whose contents "
+        "and styles are in --input, and maybe the network that looks at them (default: "
+        f"vgg16); or two networks on --input. A network is {', '.join(NETWORK_WORDS)}, "
+        "a file of weights of a VGG, or the folder of a bundle",
         metavar="P",
         path="read",
         words=NETWORK_WORDS,

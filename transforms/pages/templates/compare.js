@@ -24,7 +24,7 @@
     const label = caption.join(" ");
     const button = cut(make("button", "map", { type: "button", "aria-label": label }), sheet, tile);
     button.addEventListener("click", () => enlarge(sheet, tile, label));
-    const shown = caption.map((text, place) => (place ? text : make("b", "", {}, text)));
+    const shown = caption.map((text, place) => make(place ? "span" : "b", "", {}, text));
     return make("figure", "tile", {}, button, make("figcaption", "", {}, ...shown));
   }
 
@@ -54,7 +54,7 @@
       ["mean of each channel", ...numbersOf(fact.mean)],
       ["standard deviation", ...numbersOf(fact.std)],
       ["Gram matrix, from the style's", ...numbersOf(fact.gram)],
-      ["every place, from the photograph", "0 %", ...numbersOf(fact.content)],
+      ["features at every place, from the photograph's", "0 %", ...numbersOf(fact.content)],
     ]);
   }
 
@@ -127,7 +127,7 @@
     const pairs = shares => `${percent(shares[0])} → ${shares.slice(1).map(percent).join(" / ")}`;
     return make("div", "", {},
       heading("What is left, on average", `before → ${resultNames.join(" / ")}`), about("aligned"),
-      table(["layer", "mean of each channel", "standard deviation", "Gram matrix, from the style's", "every place, from the photograph", "triples"],
+      table(["layer", "mean of each channel", "standard deviation", "Gram matrix, from the style's", "every place, from the photograph's", "triples"],
         index.averages.map(row => [row.layer, pairs(row.mean), pairs(row.std), pairs(row.gram), row.content.map(percent).join(" / "), String(row.count)])));
   }
 

@@ -1,7 +1,7 @@
 """Compares subjects: read, look, draw, write, commit; one fused stage."""
 
-import dataclasses
 import concurrent.futures
+import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -12,8 +12,8 @@ from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 from model.attribution.similarity import pooled_examples
 from model.config import canonical_json
 from transforms.elements import Count, Failure, ImageError, Reason
-from transforms.images.limits import MAX_GRADIENT_PIXELS
-from transforms.images.load import load_image
+from transforms.images.limits import MAX_GRADIENT_PIXELS, MIN_SIDE
+from transforms.images.load import ImageBytes, LoadedImage, load_image
 from transforms.images.thumbnails import content_preview_name, is_shown, write_preview
 from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import count_one
@@ -36,6 +36,7 @@ from transforms.visualize.comparison.sheets import draw_comparison
 from transforms.visualize.comparison.subjects import (
     ReadSubject,
     Subject,
+    Wanted,
     read_subject,
 )
 from transforms.visualize.image_sheets import npz
@@ -188,13 +189,21 @@ class _PlanDoFn(beam.DoFn):
         yield TaggedOutput(_SEEN, (owner.id, owner.cell_id))
 
 
+def _load(wanted: Wanted, data: ImageBytes) -> LoadedImage:
+    image = load_image(data, wanted.size)
+    side = min(image.pixels.shape[:2])
+    if wanted.share < 1:
+        side = max(MIN_SIDE, round(side * wanted.share))
+    return load_image(data, side) if side < min(image.pixels.shape[:2]) else image
+
+
 @dataclasses.dataclass(frozen=True)
 class _Decode:
     output: OutputFolder
     settings: ComparisonSettings
 
     def __call__(self, read: ReadSubject) -> Decoded:
-        images = tuple(load_image(data, self.settings.size) for data in read.pictures)
+        images = tuple(map(_load, read.subject.pictures, read.pictures))
         for wanted, image in zip(read.subject.pictures, images, strict=True):
             height, width, _ = image.pixels.shape
             if height * width > MAX_GRADIENT_PIXELS:

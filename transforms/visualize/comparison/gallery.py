@@ -62,7 +62,7 @@ class ComparedEntry:
 
 
 def write_images(part: str, output: OutputFolder) -> Iterator[ComparedEntry]:
-    """Write the scripts of the subjects of one part of the maps; yield their entries."""
+    """Write the scripts of the subjects of a part of the maps; yield their entries."""
     for image_id, owned in itertools.groupby(
         stream_rows(output.path(part)), key=lambda row: row["image_id"]
     ):

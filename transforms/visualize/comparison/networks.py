@@ -22,8 +22,8 @@ from transforms.visualize.comparison.settings import (
 
 Map = npt.NDArray[np.float32]
 
-Look = Callable[[Map], Mapping[str, Map]]
-"""Returns the wanted layers, float32 [h, w, channels], of a picture [h, w, 3]."""
+Look = Callable[[npt.NDArray[np.uint8]], Mapping[str, Map]]
+"""Returns the wanted layers, float32 [h, w, channels], of uint8 [h, w, 3]."""
 
 WEIGHTS_FILES: Final = (".h5", ".hdf5", ".npz")
 
@@ -35,11 +35,9 @@ class NetworkSource:
     Attributes:
         place: `vgg16`, `vgg19`, `default`, `paper`, a file of weights of a VGG, or the
             folder of a bundle.
-        network: Which VGG the file has; None where the place says it itself.
     """
 
     place: str
-    network: Network | None = None
 
     @property
     def label(self) -> str:
@@ -88,12 +86,9 @@ def _load_vgg(source: NetworkSource) -> LoadedNetwork:
         from model.networks.weights import load_vgg_weights
 
     named = source.place in get_args(Network)
-    if named:
-        networks: tuple[Network, ...] = (cast(Network, source.place),)
-    else:
-        networks = (source.network,) if source.network else get_args(Network)
+    networks = (source.place,) if named else get_args(Network)
     errors = []
-    for network in networks:
+    for network in cast(tuple[Network, ...], networks):
         try:
             arrays = load_vgg_weights(network, None if named else source.place)
         except ValueError as error:
@@ -157,7 +152,7 @@ def _look(network: LoadedNetwork, names: tuple[str, ...]) -> Look:
     signature = [tf.TensorSpec((1, None, None, 3), tf.float32)]
     traced = tf.function(encode, input_signature=signature)
 
-    def look(pixels: Map) -> Mapping[str, Map]:
+    def look(pixels: npt.NDArray[np.uint8]) -> Mapping[str, Map]:
         seen = traced(tf.constant(to_float(pixels)[None]))
         return {n: one.numpy()[0] for n, one in zip(names, seen, strict=True)}
 

@@ -258,8 +258,8 @@ def _draw_triple(compared: Compared, layer: str, settings: ComparisonSettings) -
     for place, channel in enumerate(chosen):
         # One scale for a channel, so that the pictures can be compared.
         top = max(float(values[..., channel].max()) for values in features)
-        for column, values in enumerate(features):
-            own_map = values[..., channel]
+        for column, one in enumerate(features):
+            own_map = one[..., channel]
             text = f"{channel} · up to {own_map.max():.3g}"
             columns.map(layer, column, place, channel, own_map, top, text)
     raw = {

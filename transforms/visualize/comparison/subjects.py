@@ -9,7 +9,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import IO, Final
 
 from transforms.elements import CellStatus, Failure, ImageError, ImageRef, Reason
 from transforms.images.load import ImageBytes, load_bytes
@@ -36,6 +36,8 @@ class Wanted:
         name: What it is called in messages.
         sha256: The sha256 that its bytes must have; empty for any.
         places: Where it may be, the first with that sha256 is it; maybe nowhere.
+        size: Shortest side in pixels that it is shrunk to; 0 keeps it.
+        share: How much further it is shrunk, in (0, 1].
         weight: Share of a style among several; 1 elsewhere.
     """
 
@@ -43,6 +45,8 @@ class Wanted:
     name: str
     sha256: str
     places: tuple[ImageRef, ...]
+    size: int
+    share: float = 1.0
     weight: float = 1.0
 
 
@@ -83,7 +87,8 @@ class ReadSubject:
     def made_of(self) -> tuple[str, ...]:
         """What tells it from others of its name."""
         told = [
-            f"{wanted.role} {wanted.weight!r} {data.sha256}"
+            f"{wanted.role} {wanted.size} {wanted.share!r} {wanted.weight!r} "
+            f"{data.sha256}"
             for wanted, data in zip(self.subject.pictures, self.pictures, strict=True)
         ]
         return (*told, repr(self.subject.alpha))
@@ -93,9 +98,9 @@ class ReadSubject:
         return self.subject.failure(stage, error)
 
 
-def photograph(ref: ImageRef) -> Subject:
-    """Return the subject that is one photograph."""
-    return Subject(ref, (Wanted(PHOTOGRAPH, ref.key, "", (ref,)),))
+def photograph(ref: ImageRef, size: int) -> Subject:
+    """Return the subject that is one photograph, shrunk to a shortest side."""
+    return Subject(ref, (Wanted(PHOTOGRAPH, ref.key, "", (ref,), size),))
 
 
 def read_subject(subject: Subject) -> ReadSubject:
@@ -129,6 +134,10 @@ def _read(wanted: Wanted) -> ImageBytes:
     )
 
 
+def _temporary_file() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
 class Triples:
     """The triples of an output of `stylize`, listed once, on disk for the workers.
 
@@ -138,7 +147,7 @@ class Triples:
 
     def __init__(self) -> None:
         self.listing = Listing()
-        self._file = tempfile.TemporaryFile()
+        self._file = _temporary_file()
         self._end = 0
 
     def __del__(self) -> None:
@@ -220,8 +229,36 @@ def cell_of(row: Row) -> str:
     return json.dumps([row["content_sha256"], styles, row["alpha"]])
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sizes:
+    """The shortest sides of pictures in pixels; 0 keeps them.
+
+    Attributes:
+        content: Of contents as they were stylized.
+        style: Of styles as they were encoded.
+        looked_at: Of results as they are looked at.
+    """
+
+    content: int
+    style: int
+    looked_at: int
+
+    def share(self, row: Row) -> float:
+        """Return how much the result of a row is shrunk to be looked at, in (0, 1].
+
+        A style is shrunk by as much below the size at which it was encoded: what is
+        compared are statistics of patterns, which have a size in pixels.
+        """
+        shortest = min(row["width"], row["height"])
+        return min(1.0, self.looked_at / shortest) if self.looked_at else 1.0
+
+
 def triple_of(
-    row: Row, ref: ImageRef, others: Sequence[tuple[str, ImageRef | None]], at: Places
+    row: Row,
+    ref: ImageRef,
+    others: Sequence[tuple[str, ImageRef | None]],
+    at: Places,
+    sizes: Sizes,
 ) -> Subject:
     """Return the triple that a row of a manifest tells of.
 
@@ -230,7 +267,9 @@ def triple_of(
         ref: Its result.
         others: Name of each other output, and its result of that cell, if it has one.
         at: Where contents and styles may be.
+        sizes: How large the pictures are looked at.
     """
+    size = min(filter(None, (sizes.content, sizes.looked_at)), default=0)
     missing = [name for name, result in others if result is None]
     problem = ""
     if missing:
@@ -242,19 +281,21 @@ def triple_of(
         )
     results = [ref, *(result for _, result in others if result is not None)]
     key, sha256 = row["content_key"], row["content_sha256"]
-    pictures = [Wanted(CONTENT, key, sha256, tuple(at.get(key, ())))]
+    pictures = [Wanted(CONTENT, key, sha256, tuple(at.get(key, ())), size)]
     pictures += [
         Wanted(
             STYLE,
             style["key"],
             style["sha256"],
             tuple(at.get(style["key"], ())),
+            sizes.style,
+            sizes.share(row),
             float(style["weight"]),
         )
         for style in row["styles"]
     ]
     pictures += [
-        Wanted(result_role(number), result.key, "", (result,))
+        Wanted(result_role(number), result.key, "", (result,), sizes.looked_at)
         for number, result in enumerate(results)
     ]
     return Subject(ref, tuple(pictures), row["alpha"], problem)
