@@ -1,4 +1,4 @@
-"""The sheet of the similarity of layers: a cell a pair, and none where there is none."""
+"""The sheet of the similarity of layers: a cell for each pair that has a value."""
 
 from model.attribution.similarity import Similarity
 from transforms.visualize.comparison.similarity_sheet import Matrix, draw_similarity

@@ -72,7 +72,7 @@ def test_what_cannot_be_compared_says_why():
     assert "other has no such result" in lost.problem
     masked = row(styles=[{**row()["styles"][0], "mask_sha256": "1"}])
     found = triple_of(masked, ref("r.png"), [], {}, SIZES)
-    with pytest.raises(ImageError, match="unsupported: .*masks"):
+    with pytest.raises(ImageError, match=r"unsupported: .*masks"):
         read_subject(found)
 
 
