@@ -30,11 +30,11 @@ def by_definition(x, y):
     plain = norm(y.T @ x) ** 2 / (norm(x.T @ x) * norm(y.T @ y))
 
     def hsic(a, b):
-        k, l = a @ a.T, b @ b.T
+        k, m = a @ a.T, b @ b.T
         np.fill_diagonal(k, 0)
-        np.fill_diagonal(l, 0)
-        total = np.trace(k @ l) + k.sum() * l.sum() / ((n - 1) * (n - 2))
-        return (total - 2 / (n - 2) * k.sum(axis=0) @ l.sum(axis=0)) / (n * (n - 3))
+        np.fill_diagonal(m, 0)
+        total = np.trace(k @ m) + k.sum() * m.sum() / ((n - 1) * (n - 2))
+        return (total - 2 / (n - 2) * k.sum(axis=0) @ m.sum(axis=0)) / (n * (n - 3))
 
     return plain, hsic(x, y) / np.sqrt(hsic(x, x) * hsic(y, y))
 

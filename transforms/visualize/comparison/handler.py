@@ -1,7 +1,6 @@
 """Looks at the pictures of one subject with the networks of a comparison."""
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,13 +9,11 @@ import numpy as np
 
 from transforms.elements import Failure, ImageError
 from transforms.images.load import LoadedImage
-from transforms.steps.model_handler import BatchHandler, network_error, start_model
-from transforms.storage.folder import OutputFolder
+from transforms.steps.model_handler import LazyHandler, network_error
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.comparison.networks import (
     Look,
     Map,
-    NetworkSource,
     load_looks,
 )
 from transforms.visualize.comparison.settings import ComparisonSettings
@@ -79,32 +76,22 @@ StartLooks = Callable[[], tuple[Look, ...]]
 """Returns the networks of a process; a run without work never asks, and loads none."""
 
 
-class ComparisonHandler(BatchHandler[Decoded, Compared | Uncompared, StartLooks]):
+class ComparisonHandler(
+    LazyHandler[Decoded, Compared | Uncompared, tuple[Look, ...], ComparisonSettings]
+):
     """Looks at one subject at a time, so that results depend on no batching.
 
     Args:
         settings: What is asked of the networks.
-        sources: Where they come from.
+        source: Where they come from, a `NetworkSource` each.
         output: Output folder of the job, for the progress.
     """
 
     namespace = "Compare"
 
-    def __init__(
-        self,
-        settings: ComparisonSettings,
-        sources: tuple[NetworkSource, ...],
-        output: OutputFolder,
-    ) -> None:
-        super().__init__()
-        self._settings = settings
-        self._sources = sources
-        self._output = output
-
-    def load_model(self) -> StartLooks:
-        """Return what builds the networks when they are first needed."""
-        load = functools.partial(load_looks, self._sources, self._settings)
-        return functools.partial(start_model, load, self._output)
+    def load(self) -> tuple[Look, ...]:
+        """Return what the networks of the process look with, built once."""
+        return load_looks(self._source, self._settings)
 
     def run_inference(
         self,
