@@ -126,7 +126,7 @@
     if (!index.averages.length) return message("Nothing was compared.");
     const pairs = shares => `${percent(shares[0])} → ${shares.slice(1).map(percent).join(" / ")}`;
     return make("div", "", {},
-      heading("What is left, on average", `before → ${resultNames.join(" / ")}`), about("aligned"),
+      heading("What is left, on average", `before → ${resultNames.join(" / ")}`), about("left"),
       table(["layer", "mean of each channel", "standard deviation", "Gram matrix, from the style's", "every place, from the photograph's", "triples"],
         index.averages.map(row => [row.layer, pairs(row.mean), pairs(row.std), pairs(row.gram), row.content.map(percent).join(" / "), String(row.count)])));
   }

@@ -119,7 +119,7 @@ def _draw_cell(
     left, top, width, height = spot
     colour = canvas.viridis(np.array(value))
     sheet.paste(np.broadcast_to(colour, (height, width, 3)), left, top)
-    ink: Any = _DARK if value > 0.6 else canvas.INK
+    ink: Any = _DARK if value > 0.5 else canvas.INK
     sheet.write(f"{value:.2f}", left + 7, top + height // 2 - 8, 11, ink)
 
 

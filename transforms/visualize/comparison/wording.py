@@ -27,9 +27,16 @@ ABOUT: Final[Mapping[Comparison, Mapping[str, About]]] = {
         ),
         "aligned": About(
             "A dot is a channel: across what AdaIN asks for, upwards what there is. "
-            "Grey dots are the photograph before, orange ones the result. On the line "
-            "the result has what was asked for; the decoder, which has to paint a "
-            "picture, moves them away from it again. Axes show roots.",
+            "Grey dots are the photograph before, orange ones the result, green ones a "
+            "second result. On the line it has what was asked for; the decoder, which "
+            "has to paint a picture, moves it away again. Axes show roots.",
+            *_ADAIN,
+        ),
+        "left": About(
+            "How far the photographs are from what AdaIN asks for, and how far the "
+            "results still are: the length of the difference as a share of what is "
+            "asked for, the mean over all triples. At 100 % it is as far as a picture in "
+            "which nothing fires.",
             *_ADAIN,
         ),
         "map": About(

@@ -74,7 +74,7 @@ def test_every_part_of_a_sheet_is_told_what_it_is(output, triples, part):
     (entry,) = write_images(part, output)
     data = data_of(index_html(triples, [entry]))
     # The two panels are told of together.
-    assert {"picture", "gram", "aligned", "map"} <= set(data["about"])
+    assert {"picture", "gram", "aligned", "left", "map"} <= set(data["about"])
     for kind in ABOUT.values():
         for about in kind.values():
             assert about.url.startswith("https://")
