@@ -234,9 +234,9 @@ class Sizes:
     """The shortest sides of pictures in pixels; 0 keeps them.
 
     Attributes:
-        content: Of contents as they were stylized.
-        style: Of styles as they were encoded.
-        looked_at: Of results as they are looked at.
+        content: Side of contents when they were stylized.
+        style: Side of styles when they were encoded.
+        looked_at: Side of results when they are looked at.
     """
 
     content: int

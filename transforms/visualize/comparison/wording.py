@@ -35,8 +35,8 @@ ABOUT: Final[Mapping[Comparison, Mapping[str, About]]] = {
         "left": About(
             "How far the photographs are from what AdaIN asks for, and how far the "
             "results still are: the length of the difference as a share of what is "
-            "asked for, the mean over all triples. At 100 % it is as far as a picture in "
-            "which nothing fires.",
+            "asked for, the mean over all triples. A picture in which nothing fires is "
+            "100 % away.",
             *_ADAIN,
         ),
         "map": About(
