@@ -9,8 +9,6 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, ImageRef
-from transforms.storage.compact_table import CompactTable
-from transforms.storage.parquet import read_rows
 from transforms.visualize.comparison import networks as module
 from transforms.visualize.comparison.compare_images import (
     CompareImages,
@@ -21,7 +19,6 @@ from transforms.visualize.comparison.handler import ComparisonHandler
 from transforms.visualize.comparison.networks import NetworkSource, load_network
 from transforms.visualize.comparison.settings import SeenBy
 from transforms.visualize.comparison.subjects import photograph
-from transforms.visualize.maps_table import MAPS_TABLE
 
 SOURCES = (NetworkSource("vgg16"),) * 2
 
@@ -34,14 +31,12 @@ def wanted(networks, tiny_vgg):
 
 
 @pytest.fixture
-def run(output):
+def run(output, committed):
     """Return a runner of the transform that checks what it counts and gives back."""
     module.load_looks.cache_clear()  # Networks of other weights of the same settings.
-    compact = CompactTable(MAPS_TABLE, output, 1)
 
     def run_once(settings, refs, sums, failures=(), examined=()):
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-            recovered = pipeline | "Begin" >> beam.Create([None]) | "Recover" >> compact
             made = (
                 pipeline
                 | "Subjects" >> beam.Create([photograph(ref, 0) for ref in refs])
@@ -49,20 +44,14 @@ def run(output):
                     output=output,
                     settings=settings,
                     handler=ComparisonHandler(settings, SOURCES, output),
-                    recovered=recovered,
+                    recovered=committed.recovered(pipeline),
                     parts=1,
                 )
             )
-            counts = made.counts | "Sum" >> beam.CombinePerKey(sum)
-            told = made.failures | "Name" >> beam.Map(
-                lambda f: (f.key, f.stage, str(f.reason))
-            )
+            committed.check(made, sums, failures)
             ids = made.examined | "Ids" >> beam.Map(lambda one: one[0])
-            assert_that(counts, equal_to(list(sums.items())), "counts")
-            assert_that(told, equal_to(list(failures)), "failures")
             assert_that(ids, equal_to(list(examined)), "examined")
-            _ = made.counts | "Compact" >> compact
-        return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
+        return committed.rows()
 
     yield run_once
     module.load_looks.cache_clear()

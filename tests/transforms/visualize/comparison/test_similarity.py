@@ -6,11 +6,9 @@ import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.testing import test_pipeline
-from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from transforms.elements import Count
-from transforms.storage.compact_table import CompactTable
 from transforms.visualize.comparison.compare_images import pooled_name, pooled_path
 from transforms.visualize.comparison.similarity import (
     DrawSimilarity,
@@ -19,7 +17,6 @@ from transforms.visualize.comparison.similarity import (
     tasks_of,
 )
 from transforms.visualize.image_sheets import npz
-from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.sheet import facts_path
 
 IDS = ["c", "a", "b"]
@@ -65,24 +62,20 @@ def test_the_matrix_is_that_of_all_examples_together(output, networks, cells):
 
 
 @pytest.fixture
-def run(output, networks):
-    compact = CompactTable(MAPS_TABLE, output, 1)
-
+def run(output, networks, committed):
     def run_once(ids, sums, failures=()):
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-            recovered = pipeline | "Begin" >> beam.Create([None]) | "Recover" >> compact
             made = (
                 pipeline
                 | "Images" >> beam.Create([(one, "cell") for one in ids])
                 | DrawSimilarity(
-                    output=output, settings=networks, recovered=recovered, parts=1
+                    output=output,
+                    settings=networks,
+                    recovered=committed.recovered(pipeline),
+                    parts=1,
                 )
             )
-            counts = made.counts | beam.CombinePerKey(sum)
-            told = made.failures | beam.Map(lambda f: (f.key, str(f.reason), f.message))
-            assert_that(counts, equal_to(list(sums.items())), "counts")
-            assert_that(told, equal_to(list(failures)), "failures")
-            _ = made.counts | "Compact" >> compact
+            committed.check(made, sums, failures)
 
     return run_once
 
@@ -100,8 +93,4 @@ def test_the_matrix_is_drawn_once_for_the_same_photographs(output, cells, run):
 
 def test_one_photograph_is_no_collection(cells, run):
     failed = {Count.SHEETS_PLANNED: 1, Count.SHEETS_FAILED: 1}
-    message = (
-        "layers are compared over a collection, and 1 of its photographs could be "
-        "looked at. The other failures say why."
-    )
-    run(IDS[:1], failed, [(SHEET, "unsupported", message)])
+    run(IDS[:1], failed, [(SHEET, "DrawSimilarity", "unsupported")])
