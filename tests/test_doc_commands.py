@@ -36,6 +36,7 @@ SMALL = {
 
 _CLUSTER = "needs a cluster: tests/engines runs the same job on it, or a stand-in"
 _DAYS = "takes days: tests/pipelines/train runs its flags small"
+_COMPARED = "needs stylized pictures, or minutes: tests/pipelines/visualize compares"
 _LABELS = "needs such a data set: tests/pipelines/ingest draws one and reads it"
 
 # What a command of a document begins with -> why it is not run.
@@ -88,8 +89,12 @@ NOT_RUN = {
         ),
         "stylebeam visualize --input photos --output seen19": "needs weights of VGG-19",
         "stylebeam visualize --input photos --output why": (
-            "takes minutes: tests/pipelines/visualize runs its kinds on a narrow network"
+            "takes minutes: tests/pipelines/visualize runs its kinds narrowly"
         ),
+        "stylebeam visualize --input demo/content demo/styles --output changed": (
+            _COMPARED
+        ),
+        "stylebeam visualize --input photos --output alike": _COMPARED,
     },
 }
 # Their notebooks run them when the site is built.

@@ -1,22 +1,18 @@
 """A network for gradient ascent on pixels: forward as VGG, back past silent neurons.
 
-No weight has a gradient. Weights are shared by all traces: as constants of the graphs
-they would cost 60 MB a trace.
+No weight has a gradient, and weights are shared by all traces.
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from model.config import ConvSpec
 from model.networks.keras_network import Arrays
-
-# From this many channels on a transposed convolution that equals the convolution is
-# faster in TensorFlow 2.21 where weights are no constants of the graph.
-_MANY_CHANNELS: Final = 256
+from model.networks.pixel_convolution import convolve, turned
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +36,8 @@ class AscentConvolution:
     def of(cls, spec: ConvSpec, arrays: Arrays) -> "AscentConvolution":
         """Return the convolution of a layer with its weights among some arrays."""
         kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
-        turned = None
-        if spec.in_channels >= _MANY_CHANNELS:
-            turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
         bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
-        return cls(spec, tf.constant(kernel), turned, tf.constant(bias))
+        return cls(spec, tf.constant(kernel), turned(spec, kernel), tf.constant(bias))
 
     def __call__(self, features: tf.Tensor, redirect: bool) -> tf.Tensor:
         """Return the activations of the layer.
@@ -55,12 +48,8 @@ class AscentConvolution:
         """
 
         @tf.custom_gradient
-        def convolve(features: tf.Tensor) -> Any:
-            if self.turned is None:
-                output = tf.nn.conv2d(features, self.kernel, 1, "SAME")
-            else:
-                size = [*tf.unstack(tf.shape(features))[:3], self.spec.out_channels]
-                output = tf.nn.conv2d_transpose(features, self.turned, size, 1, "SAME")
+        def convolved(features: tf.Tensor) -> Any:
+            output = convolve(features, self.kernel, self.turned)
 
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
                 # Of the pixels alone: no weight has a gradient.
@@ -69,7 +58,7 @@ class AscentConvolution:
 
             return output, gradient
 
-        return relu(redirect)(tf.nn.bias_add(convolve(features), self.bias))
+        return relu(redirect)(tf.nn.bias_add(convolved(features), self.bias))
 
 
 def pooled(spec: ConvSpec, features: tf.Tensor) -> tf.Tensor:

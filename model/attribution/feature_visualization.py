@@ -21,6 +21,7 @@ from model.attribution.robust_views import draw_views, seen_through
 from model.config import ConvSpec
 from model.networks.encoder import VggPreprocessing, layers_to
 from model.networks.keras_network import Arrays, check_arrays
+from model.networks.pixel_convolution import check_plain
 from model.pixels import to_float, to_uint8
 
 Floats = npt.NDArray[np.float32]
@@ -87,13 +88,7 @@ class FeatureVisualizer:
 
     def __init__(self, layers: Sequence[ConvSpec], arrays: Arrays) -> None:
         check_arrays(layers, arrays, origin="the weights")
-        for spec in layers:
-            plain = (spec.padding, spec.activation) == ("zero", "relu")
-            if not plain or spec.upsample_before:
-                raise ValueError(
-                    "Feature visualization is of networks with zero padding and ReLU, "
-                    f"without upsampling. Received: {spec}"
-                )
+        check_plain(layers, "Feature visualization is of")
         self._layers = tuple(layers)
         self._arrays = arrays
         self._convolutions = {s.name: AscentConvolution.of(s, arrays) for s in layers}

@@ -1,12 +1,12 @@
 """A VGG network for gradients of pixels: the same activations, a shorter way back.
 
 No weight has a gradient, and a maximum pooling's way back is written out. Weights are
-shared by all traces: as constants of the graphs they would cost 400 MB a trace.
+shared by all traces.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,11 +15,7 @@ from model.config import ConvSpec, Precision
 from model.gatys.settings import Pooling
 from model.networks.encoder import IMAGENET_MEAN_BGR
 from model.networks.keras_network import Arrays, check_arrays
-
-# From this many channels on, a float32 convolution whose weights are no constant of the
-# graph takes a slow way in TensorFlow 2.21's oneDNN: 57 instead of 31 ms at
-# block4_conv2. A transposed convolution does not.
-_MANY_CHANNELS: Final = 256
+from model.networks.pixel_convolution import check_plain, convolve, turned
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +39,8 @@ class Convolution:
         """Return the activations of the layer, in the precision of its weights."""
 
         @tf.custom_gradient
-        def convolve(features: tf.Tensor) -> Any:
-            if self.turned is None:
-                output = tf.nn.conv2d(features, self.kernel, 1, "SAME")
-            else:
-                size = [*tf.unstack(tf.shape(features))[:3], self.spec.out_channels]
-                output = tf.nn.conv2d_transpose(features, self.turned, size, 1, "SAME")
+        def convolved(features: tf.Tensor) -> Any:
+            output = convolve(features, self.kernel, self.turned)
             output = tf.nn.relu(tf.nn.bias_add(output, self.bias))
 
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
@@ -58,7 +50,7 @@ class Convolution:
 
             return output, gradient
 
-        return convolve(tf.cast(features, self.kernel.dtype))
+        return convolved(tf.cast(features, self.kernel.dtype))
 
 
 def build_convolutions(
@@ -79,24 +71,17 @@ def build_convolutions(
     """
     check_arrays(layers, arrays, origin="the weights")
     built: list[Convolution] = []
+    check_plain(layers, "Pictures are optimised through")
     for spec in layers:
-        plain = (spec.padding, spec.activation) == ("zero", "relu")
-        if not plain or spec.upsample_before:
-            raise ValueError(
-                "Pictures are optimised through convolutions with zero padding and "
-                f"ReLU, without upsampling. Received: {spec}"
-            )
         kernel = np.asarray(arrays[f"{spec.name}/kernel"], np.float32)
         bias = np.asarray(arrays[f"{spec.name}/bias"], np.float32)
         if not built:
             kernel = kernel[:, :, ::-1]  # From BGR to RGB.
-        turned = None
-        if precision == "float32" and spec.in_channels >= _MANY_CHANNELS:
-            turned = tf.constant(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+        other_way = turned(spec, kernel) if precision == "float32" else None
         # Through float32, since NumPy has no bfloat16.
         dtype = tf.as_dtype(precision) if built else tf.float32
         kernel, bias = (tf.cast(tf.constant(one), dtype) for one in (kernel, bias))
-        built.append(Convolution(spec, kernel, bias, turned))
+        built.append(Convolution(spec, kernel, bias, other_way))
     return tuple(built)
 
 

@@ -42,6 +42,11 @@ from transforms.stylize.manifest import MANIFEST_TABLE, picture_file
 from transforms.stylize.pairing import BlendPairing, corner_weights
 from transforms.stylize.style_bank import load_bank
 from transforms.visualize import gallery as visual_gallery
+from transforms.visualize.comparison import gallery as comparison_gallery
+from transforms.visualize.comparison.settings import (
+    ComparisonSettings,
+    is_comparison,
+)
 from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import VisualizeSettings
 
@@ -171,6 +176,15 @@ def check_visualize(
         yield from preview_findings(output, names)
 
     def make(folder: OutputFolder) -> None:
+        if is_comparison(job["identity"]):
+            compared = ComparisonSettings.from_json(job["identity"])
+            found = [
+                entry
+                for part in parts.whole
+                for entry in comparison_gallery.write_images(part, folder)
+            ]
+            comparison_gallery.write_index(found, folder, compared)
+            return
         settings = VisualizeSettings.from_json(job["identity"])
         entries = [
             entry

@@ -20,6 +20,7 @@ from model.options import (
 from pipelines.command import flags
 from pipelines.engines.config import LaunchConfig
 from pipelines.errors import UsageError
+from transforms.visualize.comparison.settings import NETWORK_WORDS
 from transforms.visualize.settings import (
     BASELINES,
     CAMS,
@@ -51,6 +52,20 @@ _FLAGS_OF_KINDS: Final[Mapping[str, Sequence[Kind]]] = {
     "activation_diversity": (Kind.ACTIVATION,),
     "activation_between": (Kind.ACTIVATION,),
 }
+
+# What a comparison heeds, of what may be given.
+_COMPARISON = (
+    "input",
+    "output",
+    "layers",
+    "channels",
+    "size",
+    "raw",
+    "compare",
+    "max_failure_rate",
+    "overwrite",
+    "launch",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,12 +210,23 @@ class VisualizeConfig:
         "from one channel to the other",
         metavar="A:B,…",
     )
+    compare: tuple[str, ...] = option(
+        (),
+        "instead of all kinds, compare: one or two outputs of stylize, whose contents "
+        "and styles are in --input, and maybe the network that looks at them (default: "
+        f"vgg16); or two networks on --input. A network is {', '.join(NETWORK_WORDS)}, "
+        "a file of weights of a VGG, or the folder of a bundle",
+        metavar="P",
+        path="read",
+        words=NETWORK_WORDS,
+    )
     max_failure_rate: float = flags.max_failure_rate("images or sheets fails")
     overwrite: bool = flags.overwrite()
     launch: LaunchConfig = dataclasses.field(default_factory=LaunchConfig)
 
     def __post_init__(self) -> None:
         flags.check_ranges(self)
+        self._check_comparison()
         self.chosen_kinds()
         self.activation()
         wrong = [b for b in self.baselines if b not in BASELINES]
@@ -261,6 +287,21 @@ class VisualizeConfig:
             self.class_names,
             "--classes, whose names they are",
         )
+
+    def _check_comparison(self) -> None:
+        """Refuse what a comparison would not heed."""
+        if not self.compare:
+            return
+        for field in dataclasses.fields(self):
+            if field.name in _COMPARISON:
+                continue
+            value = getattr(self, field.name)
+            if value != field.default:
+                raise UsageError(
+                    f"{flags.flag_of(field.name)} {value}: means nothing with "
+                    "--compare, which makes comparisons alone. Leave it out, or run "
+                    "both, each with an --output of its own."
+                )
 
     def chosen_kinds(self) -> tuple[Kind, ...]:
         """Return the kinds, in the order of `Kind`.

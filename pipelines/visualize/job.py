@@ -1,9 +1,7 @@
 """`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
 
 import dataclasses
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
@@ -13,21 +11,20 @@ from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
 from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.overwrite import Names, unwanted
 from pipelines.command.run_job import Command, run_job
 from pipelines.command.vgg_choice import usable_weights
 from pipelines.errors import UsageError
+from pipelines.visualize.comparison import run_comparison
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from pipelines.visualize.methods import names_sha256, plan_classes, plan_methods
-from transforms.elements import Count
-from transforms.images.thumbnails import CONTENT, content_preview_name
+from pipelines.visualize.written import OUTPUT_NAMES, leftovers, untold
 from transforms.inputs.listed import Listing
 from transforms.inputs.listing import ReadListing
 from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
 from transforms.steps.vgg_weights import weights_sha256
 from transforms.steps.write_failures import WriteFailures
-from transforms.storage.compact_table import CompactTable, merged_journal
+from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parts import count_parts
 from transforms.visualize.activation.handler import ActivationHandler
@@ -36,19 +33,14 @@ from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS, MAPS_TABLE
 from transforms.visualize.settings import (
-    COLLECTION,
     ActivationSettings,
     Channels,
     Kind,
     VisualizeSettings,
 )
-from transforms.visualize.sheet import FACTS, SCORES
 from transforms.visualize.top_images import DrawTopImages, RankImages
 from transforms.visualize.top_scores import Winners
 from transforms.visualize.visualize_images import VisualizeImages, write_filters
-
-# What this command writes at the top of its output.
-OUTPUT_NAMES: Final = ("sheets", SCORES, FACTS, MAPS, "failures", "gallery")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,47 +223,6 @@ def build(
     return (all_counts, reasons) | "CountsAndReasons" >> beam.Flatten()
 
 
-def _untold(output: OutputFolder, counts: Mapping[str, int]) -> int:
-    """Return how many sheets the maps, read back, do not tell of."""
-    columns = ["path", "sheet_width"]
-    rows = MAPS_TABLE.all_rows(output, columns)
-    told = len(Names(row["path"] for row in rows if row["sheet_width"]))
-    names = (Count.SHEETS_DONE, Count.SHEETS_KEPT)
-    return max(0, sum(counts.get(name, 0) for name in names) - told)
-
-
-# Every name that this command gives to a file of an image, or of all.
-_FORMS: Final = re.compile(
-    rf"sheets/(?:[a-z0-9-]*[0-9a-f]{{12}}|{COLLECTION})/[a-z0-9_-]+\.(?:png|npz)"
-    rf"|{SCORES}/[a-z0-9-]*[0-9a-f]{{12}}\.npz"
-    rf"|{FACTS}/[a-z0-9-]*[0-9a-f]{{12}}\.json"
-    rf"|{CONTENT}/[a-z0-9-]*[0-9a-f]{{12}}\.jpg"
-)
-
-
-def _leftovers(
-    _config: VisualizeConfig,
-    plan: VisualizePlan,
-    output: OutputFolder,
-    everything: bool,
-) -> Iterator[str]:
-    """Yield what was merged and, of an earlier visualization, what no row tells of."""
-    yield from merged_journal(MAPS_TABLE, output)
-    if everything:
-        told = Names(_told_of(plan, output))
-        yield from unwanted(output, ["sheets", SCORES, FACTS, "gallery"], _FORMS, told)
-
-
-def _told_of(plan: VisualizePlan, output: OutputFolder) -> Iterator[str]:
-    for row in MAPS_TABLE.all_rows(output, ["image_id", "path", "raw_path"]):
-        yield content_preview_name(row["image_id"])
-        yield row["path"]
-        if row["raw_path"]:
-            yield row["raw_path"]
-    for ref in plan.images.refs():
-        yield content_preview_name(ref.id)
-
-
 def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
     """Return what must add up: images listed, and sheets planned."""
     return [
@@ -286,6 +237,8 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
+    if config.compare:
+        return run_comparison(config, beam_flags)
     return run_job(
         Command(
             name="visualize",
@@ -298,9 +251,9 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
             build=build,
             balances=balances,
             end=lambda config, plan, output: "gallery/index.html",
-            untold=_untold,
+            untold=untold,
             records=lambda config: (MAPS, "failures"),
-            leftovers=_leftovers,
+            leftovers=leftovers,
             failure_parts=lambda plan: count_parts(plan.images.count),
             tables=(MAPS_TABLE,),
         ),

@@ -4,6 +4,7 @@ An element is a batch, the networks of a process are built when they are first n
 and an error of a network is the failure of a picture.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class Batch(Protocol):
 BatchT = TypeVar("BatchT", bound=Batch)
 ResultT = TypeVar("ResultT")
 ModelT = TypeVar("ModelT")
+SettingsT = TypeVar("SettingsT")
 
 
 class BatchHandler(
@@ -54,6 +56,36 @@ class BatchHandler(
     def get_metrics_namespace(self) -> str:
         """Return the namespace of RunInference's metrics."""
         return self.namespace
+
+
+class LazyHandler(
+    BatchHandler[BatchT, ResultT, Callable[[], ModelT]],
+    Generic[BatchT, ResultT, ModelT, SettingsT],
+):
+    """A `BatchHandler` whose networks are built when a batch first needs them.
+
+    Beam's model is a function that returns the networks: a run without work never
+    calls it.
+
+    Args:
+        settings: What is asked of the networks.
+        source: Where they come from; None for the package or Keras.
+        output: Output folder of the job, for the progress.
+    """
+
+    def __init__(self, settings: SettingsT, source: Any, output: OutputFolder) -> None:
+        super().__init__()
+        self._settings = settings
+        self._source = source
+        self._output = output
+
+    def load(self) -> ModelT:
+        """Return the networks, which are kept for the next call."""
+        raise NotImplementedError
+
+    def load_model(self) -> Callable[[], ModelT]:
+        """Return what builds the networks when they are first needed."""
+        return functools.partial(start_model, self.load, self._output)
 
 
 # Handlers of one process share their networks, so only one of them builds.

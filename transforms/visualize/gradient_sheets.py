@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from model.attribution.fidelity import area
 from transforms.visualize import canvas
 from transforms.visualize.canvas import CAPTION, GAP, MARGIN, Canvas, Pixels
 from transforms.visualize.curve_panel import draw_curves
@@ -39,9 +40,6 @@ CAVEAT: Final = (
 
 # Rows of a large picture are drawn in bands of so many pixels.
 _PIXELS_AT_A_TIME: Final = 1 << 20
-
-# The sum of integrated gradients may miss the change of F by this share.
-COMPLETE: Final = 0.01
 
 # A few extreme pixels must not darken the rest: the scale ends at this share of them.
 _SHARE_IN_SCALE: Final = 0.997
@@ -210,6 +208,8 @@ def explanation_notes(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _completeness(facts: Mapping[str, Any]) -> str:
+    from model.attribution.integrated import COMPLETE  # Late: it needs TensorFlow.
+
     missed, steps = facts["incomplete"], facts["steps"]
     if missed is None:
         return f"F does not change from {facts['baseline']} to the picture"
@@ -222,6 +222,4 @@ def _completeness(facts: Mapping[str, Any]) -> str:
 def _areas(curves: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     """Return the mean score while pixels are inserted, and while they are deleted."""
     insertion, deletion = (np.asarray(curves[n]) for n in ("insertion", "deletion"))
-    return tuple(  # type: ignore[return-value]
-        float((c[1:] + c[:-1]).mean() / 2) for c in (insertion, deletion)
-    )
+    return float(area(insertion)), float(area(deletion))

@@ -10,7 +10,7 @@ import numpy as np
 
 from transforms.elements import ImageError
 from transforms.images.load import LoadedImage
-from transforms.steps.model_handler import BatchHandler, network_error, start_model
+from transforms.steps.model_handler import LazyHandler, network_error
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.explanations import Gradient, explain
@@ -111,7 +111,7 @@ StartNetworks = Callable[[], Networks]
 """Returns the networks of a process; a run without work never asks, and loads none."""
 
 
-class LookHandler(BatchHandler[Unlooked, Look | Unseen, StartNetworks]):
+class LookHandler(LazyHandler[Unlooked, Look | Unseen, Networks, VisualizeSettings]):
     """Looks at one image at a time: RunInference with batches of its maps.
 
     The maps of one image fill a batch (4 to 8 a layer and rule), so images of unequal
@@ -133,18 +133,12 @@ class LookHandler(BatchHandler[Unlooked, Look | Unseen, StartNetworks]):
         output: OutputFolder,
         class_names: tuple[str, ...] = (),
     ) -> None:
-        super().__init__()
-        self._settings = settings
-        self._source = source
-        self._output = output
+        super().__init__(settings, source, output)
         self._class_names = class_names
 
-    def load_model(self) -> StartNetworks:
-        """Return what builds the networks when they are first needed."""
-        load = functools.partial(
-            _load_networks, self._settings, self._source, self._class_names
-        )
-        return functools.partial(start_model, load, self._output)
+    def load(self) -> Networks:
+        """Return the networks of the process, built once."""
+        return _load_networks(self._settings, self._source, self._class_names)
 
     def run_inference(
         self,

@@ -1,6 +1,7 @@
 """A sheet: one picture of many maps, where each map is on it, and its name."""
 
 import dataclasses
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -52,8 +53,8 @@ class Tile:
         rank_correlation: Correlation with the map of the randomised network; None where
             it was not asked for or a map is constant.
         source: Key of the image a top image came from.
-        rank: Place of a top image, or of one of several feature visualizations, from 1;
-            0 elsewhere.
+        rank: Place of a top image, or of one of several feature visualizations, or the
+            column of a comparison, from 1; 0 elsewhere.
     """
 
     layer: str
@@ -76,7 +77,7 @@ class Sheet:
 
     Attributes:
         path: Name inside the output folder.
-        kind: What the sheet shows.
+        kind: What the sheet shows: a `Kind`, or what is compared.
         layer: Layer of the maps; empty where they are from several.
         scale: Whether feature maps share one scale (`layer`) or have each its own
             (`map`); the baseline of integrated gradients; what a feature visualization
@@ -90,7 +91,7 @@ class Sheet:
     """
 
     path: str
-    kind: Kind
+    kind: enum.StrEnum
     layer: str
     scale: str
     data: bytes
@@ -100,7 +101,7 @@ class Sheet:
     facts: Sequence[Mapping[str, Any]] = ()
 
 
-def sheet_path(key: str, kind: Kind, layer: str, scale: str = "") -> str:
+def sheet_path(key: str, kind: enum.StrEnum, layer: str, scale: str = "") -> str:
     """Return the name of an image's sheet inside the output folder.
 
     >>> sheet_path("a.jpg", Kind.GUIDED, "block5_conv1")

@@ -10,7 +10,6 @@ from apache_beam.testing.util import assert_that, equal_to
 from transforms.elements import Count, ImageError
 from transforms.images.decoder import decode_image
 from transforms.storage.compact_table import CompactTable
-from transforms.storage.parquet import read_rows
 from transforms.visualize import visualize_images
 from transforms.visualize.handler import LookHandler
 from transforms.visualize.maps_table import MAPS_TABLE
@@ -26,13 +25,11 @@ COLLECTED = (Kind.FILTERS, Kind.TOP_IMAGES)
 
 
 @pytest.fixture
-def run(output):
+def run(output, committed):
     """Return a runner of the transform that checks all it gives back."""
 
     def run_once(settings, images, sums, failures=(), scored=()):
-        compact = CompactTable(MAPS_TABLE, output, 1)
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-            begin = pipeline | "Begin" >> beam.Create([None])
             seen = (
                 pipeline
                 | "Images" >> beam.Create(images)
@@ -40,22 +37,16 @@ def run(output):
                     output=output,
                     settings=settings,
                     handler=LookHandler(settings, None, output),
-                    recovered=begin | "Recover" >> compact,
+                    recovered=committed.recovered(pipeline),
                     parts=1,
                 )
             )
-            counts = seen.counts | "Sum" >> beam.CombinePerKey(sum)
-            told = seen.failures | "Name" >> beam.Map(
-                lambda f: (f.key, f.stage, str(f.reason))
-            )
+            committed.check(seen, sums, failures)
             found = seen.scored | "Scored" >> beam.Map(
                 lambda pair: (pair[0], [ref.key for ref in pair[1].refs])
             )
-            assert_that(counts, equal_to(list(sums.items())), "counts")
-            assert_that(told, equal_to(list(failures)), "failures")
             assert_that(found, equal_to(list(scored)), "scored")
-            _ = seen.counts | "Compact" >> compact
-        return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
+        return committed.rows()
 
     return run_once
 

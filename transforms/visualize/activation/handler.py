@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from model.networks.vgg import vgg_layers
 from transforms.elements import ImageError, Reason
-from transforms.steps.model_handler import BatchHandler, network_error, start_model
+from transforms.steps.model_handler import LazyHandler, network_error
 from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.activation.targets import FRAMES, Target, TargetBatch
 from transforms.visualize.networks import load_weights
@@ -84,7 +83,9 @@ StartVisualizer = Callable[[], "FeatureVisualizer"]
 """Returns the network of a process; a run without work never asks, and loads none."""
 
 
-class ActivationHandler(BatchHandler[TargetBatch, Envisioned, StartVisualizer]):
+class ActivationHandler(
+    LazyHandler[TargetBatch, Envisioned, "FeatureVisualizer", VisualizeSettings]
+):
     """Makes the pictures of a batch of targets together.
 
     Args:
@@ -95,18 +96,9 @@ class ActivationHandler(BatchHandler[TargetBatch, Envisioned, StartVisualizer]):
 
     namespace = "Activate"
 
-    def __init__(
-        self, settings: VisualizeSettings, source: str | None, output: OutputFolder
-    ) -> None:
-        super().__init__()
-        self._settings = settings
-        self._source = source
-        self._output = output
-
-    def load_model(self) -> StartVisualizer:
-        """Return what builds the network when it is first needed."""
-        load = functools.partial(_load_visualizer, self._settings, self._source)
-        return functools.partial(start_model, load, self._output)
+    def load(self) -> "FeatureVisualizer":
+        """Return the network of the process, built once."""
+        return _load_visualizer(self._settings, self._source)
 
     def run_inference(
         self,

@@ -6,16 +6,12 @@ import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.testing import test_pipeline
-from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, ImageRef
 from transforms.steps.vgg_weights import weights_sha256
-from transforms.storage.compact_table import CompactTable
-from transforms.storage.parquet import read_rows
 from transforms.visualize.activation import handler
 from transforms.visualize.activation.handler import ActivationHandler
 from transforms.visualize.activation.visualize_activations import VisualizeActivations
-from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import ActivationSettings, Channels, Excited, Kind
 from transforms.visualize.top_scores import Winners
 
@@ -35,15 +31,13 @@ def wanted(settings):
 
 
 @pytest.fixture
-def run(output):
+def run(output, committed):
     """Return a runner of the transform that checks its counts and failures."""
     load = handler._load_visualizer
     load.cache_clear()  # Networks of other weights of the same settings.
 
     def run_once(settings, sums, failures=(), ranked=((LAYER, []),)):
-        compact = CompactTable(MAPS_TABLE, output, 1)
         with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
-            begin = pipeline | "Begin" >> beam.Create([None])
             made = (
                 pipeline
                 | "Layers" >> beam.Create(ranked)
@@ -51,18 +45,12 @@ def run(output):
                     output=output,
                     settings=settings,
                     handler=ActivationHandler(settings, None, output),
-                    recovered=begin | "Recover" >> compact,
+                    recovered=committed.recovered(pipeline),
                     parts=1,
                 )
             )
-            counts = made.counts | "Sum" >> beam.CombinePerKey(sum)
-            told = made.failures | "Name" >> beam.Map(
-                lambda f: (f.key, f.stage, str(f.reason))
-            )
-            assert_that(counts, equal_to(list(sums.items())), "counts")
-            assert_that(told, equal_to(list(failures)), "failures")
-            _ = made.counts | "Compact" >> compact
-        return read_rows(output.path(MAPS_TABLE.part_name(0, 1)))
+            committed.check(made, sums, failures)
+        return committed.rows()
 
     yield run_once
     load.cache_clear()
