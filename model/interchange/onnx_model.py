@@ -70,8 +70,12 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._network = bundle.architecture
-        self._encoder = self._weights(self._network.encoder_convolutions, bundle.encoder)
-        self._decoder = self._weights(self._network.decoder_convolutions, bundle.decoder)
+        self._encoder = self._weights(
+            self._network.encoder_convolutions, bundle.encoder
+        )
+        self._decoder = self._weights(
+            self._network.decoder_convolutions, bundle.decoder
+        )
 
     def stylized(self, content: str, style: str, alpha: str) -> str:
         """Add the whole way; returns the name of the picture."""
@@ -148,8 +152,12 @@ class _Graph:
 
     def _padded(self, picture: str) -> str:
         """Add the reflection of a picture to a multiple of the encoder's stride."""
-        sides = self.add("Slice", self.add("Shape", picture), *map(self.ints, ([1], [3])))
-        more = self.add("Mod", self.add("Neg", sides), self.ints([self._network.stride]))
+        sides = self.add(
+            "Slice", self.add("Shape", picture), *map(self.ints, ([1], [3]))
+        )
+        more = self.add(
+            "Mod", self.add("Neg", sides), self.ints([self._network.stride])
+        )
         pads = self.add("Concat", self.ints([0] * 5), more, self.ints([0]), axis=0)
         return self.add("Pad", picture, pads, mode="reflect")
 

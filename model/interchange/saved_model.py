@@ -14,6 +14,7 @@ from model.networks.encoder import IMAGENET_MEAN_BGR
 from model.networks.phases import reflect
 from model.npz import Arrays
 
+
 def save_saved_model(bundle: Bundle, folder: str) -> None:
     """Write a SavedModel that needs neither stylebeam nor Keras to be loaded.
 

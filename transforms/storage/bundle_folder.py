@@ -54,7 +54,7 @@ def is_taken(path: str, *, folder: bool) -> bool:
 
 @contextlib.contextmanager
 def written_whole(path: str) -> Iterator[str]:
-    """Yield where a library writes a file or folder, which gets its path when it is whole.
+    """Yield where a library writes a file or folder; whole, it gets its path.
 
     A local one is written beside its path and renamed. For a URL it is written on this
     machine and copied up: files of inner folders first, so that what a folder begins
