@@ -31,11 +31,11 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable ".[demo,dev]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,interchange]"
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.docs-installed: $(VENV)/.dev-installed
-	$(BIN)/pip install --quiet --editable ".[demo,dev,docs]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,docs,interchange]"
 	@touch $@
 
 install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
@@ -137,7 +137,7 @@ build/web/node_modules: examples/web/package.json
 	npm install --silent --no-audit --no-fund --prefix build/web
 	@touch $@
 
-interchange: build/java/target/stylize.jar build/web/node_modules ## for the tests of examples/java and examples/web; needs Maven, npm
+interchange: build/java/target/stylize.jar build/web/node_modules ## what tests of examples/java and examples/web need; with Maven, npm
 
 # Airflow pins what it needs, so it has an environment of its own. Not in CI: minutes.
 AIRFLOW := 3.3.2
