@@ -19,7 +19,10 @@ def session(data):
     )
 
 
-@pytest.mark.parametrize("kind", ["tiny", "linear", "relu", "vgg"])
+@pytest.mark.parametrize(
+    "kind",
+    ["linear", *(pytest.param(k, marks=pytest.mark.slow) for k in ("tiny", "relu"))],
+)
 def test_onnx_equals_the_stylizer(kind, tiny_bundle, level_bundles, picture):
     bundle = tiny_bundle if kind == "tiny" else level_bundles(kind)
     run = session(onnx_model(bundle)).run

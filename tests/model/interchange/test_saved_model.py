@@ -51,7 +51,9 @@ def test_saved_model_works_without_the_project(tiny_bundle, tmp_path, picture):
         np.testing.assert_allclose(found[name], expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", ["linear", "relu", "vgg"])
+@pytest.mark.parametrize(
+    "kind", ["linear", "vgg", pytest.param("relu", marks=pytest.mark.slow)]
+)
 def test_saved_model_equals_the_stylizer(
     level_bundles: Callable[[str], Bundle],
     picture: Callable[..., np.ndarray],
