@@ -11,7 +11,7 @@ WEIGHTS ?=
 .DEFAULT_GOAL := help
 .PHONY: help install demo wheel course site format lint types prose check test \
   test-docs test-slow test-faults engines test-engines test-engines-all test-airflow \
-  prism golden docs
+  prism interchange golden docs
 
 help: ## this menu
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -31,11 +31,11 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable ".[demo,dev]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,interchange]"
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.docs-installed: $(VENV)/.dev-installed
-	$(BIN)/pip install --quiet --editable ".[demo,dev,docs]"
+	$(BIN)/pip install --quiet --editable ".[demo,dev,docs,interchange]"
 	@touch $@
 
 install: $(VENV)/.dev-installed ## .venv with stylebeam and the development tools
@@ -124,6 +124,20 @@ test-engines: engines ## the jobs on other engines; minutes
 
 test-engines-all: engines ## every job on every engine, and all kills; an hour
 	ENGINES=all $(BIN)/pytest -n 2 --dist loadscope tests/engines
+
+# The Java program and the web page of examples/ with what they need, for their tests.
+build/java/target/stylize.jar: examples/java/pom.xml $(wildcard examples/java/src/main/java/*)
+	@mkdir -p build/java
+	cp -r examples/java/. build/java
+	mvn --quiet --batch-mode --file build/java package
+
+build/web/node_modules: examples/web/package.json
+	@mkdir -p build/web
+	cp examples/web/package.json build/web
+	npm install --silent --no-audit --no-fund --prefix build/web
+	@touch $@
+
+interchange: build/java/target/stylize.jar build/web/node_modules ## what tests of examples/java and examples/web need; with Maven, npm
 
 # Airflow pins what it needs, so it has an environment of its own. Not in CI: minutes.
 AIRFLOW := 3.3.2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from model.adain.adain import AdaptiveInstanceNormalization, channel_moments
-    from model.adain.export import save_saved_model, save_weights_h5
+    from model.adain.export import save_weights_h5
     from model.adain.losses import content_loss, style_losses, total_variation_loss
     from model.adain.ruler import Ruler
     from model.adain.stylizer import Stylizer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from model.bundle import Bundle, load_bundle
     from model.gatys.run import Gatys
     from model.gatys.settings import GatysSettings
+    from model.interchange.saved_model import save_saved_model
     from model.networks.decoder import build_decoder
     from model.networks.encoder import build_encoder
 
@@ -46,7 +47,7 @@ __all__ = [
 
 _NAMES: Final[Mapping[str, str]] = {
     "model.adain.adain": "AdaptiveInstanceNormalization channel_moments",
-    "model.adain.export": "save_saved_model save_weights_h5",
+    "model.adain.export": "save_weights_h5",
     "model.adain.losses": "content_loss style_losses total_variation_loss",
     "model.adain.ruler": "Ruler",
     "model.adain.stylizer": "Stylizer",
@@ -54,6 +55,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "model.bundle": "Bundle load_bundle",
     "model.gatys.run": "Gatys",
     "model.gatys.settings": "GatysSettings",
+    "model.interchange.saved_model": "save_saved_model",
     "model.networks.decoder": "build_decoder",
     "model.networks.encoder": "build_encoder",
 }

@@ -75,8 +75,11 @@ RUNS: Final[Mapping[str, Run]] = {
     ),
     "export": Run(
         (
-            "stylebeam export --workdir train --output export/bundle "
-            "--saved-model export/saved --weights-h5 export/decoder.weights.h5",
+            "stylebeam export --workdir train --output export/bundle",
+            "stylebeam export --workdir train --output export/saved "
+            "--format savedmodel",
+            "stylebeam export --workdir train --output export/decoder.weights.h5 "
+            "--format weights-h5",
         ),
         needs=("train",),
     ),

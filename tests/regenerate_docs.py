@@ -86,7 +86,6 @@ def with_tables(text: str) -> str:
 
 # Commands without a page of their own.
 _PAGES = {
-    "export": "train",
     "all": "commands",
     "demo": "commands",
     "config": "commands",

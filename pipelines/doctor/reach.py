@@ -17,6 +17,7 @@ from transforms.storage.folder import OutputFolder
 _EXTRAS: Final = {
     "aws": ("s3://", "boto3"),
     "formats": ("HEIC and JPEG XL", "pillow_heif"),
+    "interchange": ("export --format onnx", "onnx"),
 }
 
 # A doctor is not to wait for as long as a job.

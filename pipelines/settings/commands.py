@@ -41,7 +41,9 @@ COMMANDS: Final = {
         TrainConfig, "pipelines.train.job", "train a decoder on ingested data sets"
     ),
     "export": Command(
-        ExportConfig, "pipelines.train.export", "export a trained decoder as a bundle"
+        ExportConfig,
+        "pipelines.train.export",
+        "export a decoder: a bundle, SavedModel, TFLite, ONNX or weights",
     ),
     "import-weights": Command(
         ImportWeightsConfig,

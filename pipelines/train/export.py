@@ -1,21 +1,21 @@
-"""`stylebeam export`: a decoder, as a bundle and in TensorFlow's forms."""
+"""`stylebeam export`: a decoder, as a bundle or for programs that know no bundles."""
 
+import importlib
 import pathlib
 from collections.abc import Sequence
 
-from model.adain.export import save_saved_model, save_weights_h5, trained_bundle
+from model.adain.export import save_weights_h5, trained_bundle
 from model.bundle import Bundle, BundleError, load_bundle
 from model.training.checkpoints import CheckpointError, latest_weights
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job import check_reachable
 from pipelines.command.lock import only_run
 from pipelines.errors import UsageError
-from pipelines.train.export_config import ExportConfig
+from pipelines.train.export_config import ExportConfig, ExportFormat
 from pipelines.train.workdir import BEST, Workdir
 from transforms.steps.tensorflow_start import start_tensorflow
-from transforms.storage.bundle_folder import local_path, save_bundle
+from transforms.storage.bundle_folder import is_taken, save_bundle, written_whole
 from transforms.storage.files import read_file
-from transforms.storage.lease import Lease
 
 
 def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
@@ -25,33 +25,75 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
         UsageError: There is no such training or bundle, or it has nothing to export.
     """
     refuse_beam_flags(beam_flags)
-    for flag, path in (
-        ("--output", config.output),
-        ("--saved-model", config.saved_model),
-        ("--weights-h5", config.weights_h5),
-    ):
-        if path is not None:
-            check_reachable(flag, path)
+    check_reachable("--output", config.output)
+    if config.format != "bundle":
+        _check_new(config)
+    _check_packages(config.format)
     start_tensorflow()
     bundle = find_bundle(config)
     try:
-        with only_run("--output", config.output) as lock:
-            _save(bundle, config, lock.lease)
+        if config.format == "bundle":
+            with only_run("--output", config.output) as lock:
+                save_bundle(bundle, config.output, lock.lease)
+        else:
+            with written_whole(config.output) as place:
+                _write(bundle, config.format, place)
     except OSError as error:
         raise UsageError(f"--output {config.output}: {error}") from error
     print(config.output)
     return 0
 
 
-def _save(bundle: Bundle, config: ExportConfig, lease: Lease | None) -> None:
-    save_bundle(bundle, config.output, lease)
-    if config.saved_model is not None:
-        with local_path(config.saved_model) as folder:
-            save_saved_model(bundle, folder)
-    if config.weights_h5 is not None:
-        with local_path(config.weights_h5) as file:
-            pathlib.Path(file).parent.mkdir(parents=True, exist_ok=True)
-            save_weights_h5(bundle, file)
+def _check_new(config: ExportConfig) -> None:
+    """Check that nothing is replaced; a bundle is, whole, and says whose it is.
+
+    Raises:
+        UsageError: Something is there.
+    """
+    try:
+        there = is_taken(config.output, folder=config.format == "savedmodel")
+    except OSError as error:
+        raise UsageError(f"--output {config.output}: {error}") from error
+    if there:
+        raise UsageError(
+            f"--output {config.output}: is there already, and --format "
+            f"{config.format} replaces nothing. Remove it, or give another name."
+        )
+
+
+def _check_packages(form: str) -> None:
+    """Check that what writes a format is installed.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if form != "onnx":
+        return
+    try:
+        importlib.import_module("onnx")
+    except ImportError as error:
+        raise UsageError(
+            f"--format onnx: it needs a package that is not installed ({error}). Run: "
+            "pip install 'stylebeam[interchange]'"
+        ) from error
+
+
+def _write(bundle: Bundle, form: ExportFormat, place: str) -> None:
+    # Late: each brings packages that the others do not need.
+    if form == "savedmodel":
+        from model.interchange.saved_model import save_saved_model
+
+        save_saved_model(bundle, place)
+    elif form == "tflite":
+        from model.interchange.tflite import tflite_model
+
+        pathlib.Path(place).write_bytes(tflite_model(bundle))
+    elif form == "onnx":
+        from model.interchange.onnx_model import onnx_model
+
+        pathlib.Path(place).write_bytes(onnx_model(bundle))
+    else:
+        save_weights_h5(bundle, place)
 
 
 def find_bundle(config: ExportConfig) -> Bundle:

@@ -4,12 +4,17 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Final, Literal
 
 from model.bundle import PACKAGED
 from model.options import option, required
 from pipelines.command import flags
 from pipelines.errors import UsageError
+
+ExportFormat = Literal["bundle", "savedmodel", "tflite", "onnx", "weights-h5"]
+
+# Of the formats that are one file; Keras insists on the last, as runtimes do on others.
+ENDINGS: Final = {"tflite": ".tflite", "onnx": ".onnx", "weights-h5": ".weights.h5"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,24 +34,20 @@ class ExportConfig:
         instead_of="workdir",
     )
     output: str = required(
-        "folder or URL of the bundle", metavar="BUNDLE", path="written"
+        "folder or URL of the bundle or SavedModel, or file of another format",
+        metavar="OUT",
+        path="written",
+    )
+    format: ExportFormat = option(
+        "bundle",
+        "what is written: a bundle for stylebeam; savedmodel for TensorFlow anywhere; "
+        "tflite for phones; onnx for other runtimes and browsers; weights-h5, the "
+        "decoder's weights for Keras",
     )
     which: Literal["best", "latest"] = option(
         "best",
         "which decoder: the best on the held-out grid, or that of the latest "
         "checkpoint",
-    )
-    saved_model: str | None = option(
-        None,
-        "folder or URL where a SavedModel is written too",
-        metavar="DIR",
-        path="written",
-    )
-    weights_h5: str | None = option(
-        None,
-        "file or URL where the decoder's weights are written too; ends in .weights.h5",
-        metavar="FILE",
-        path="written",
     )
 
     def __post_init__(self) -> None:
@@ -62,10 +63,10 @@ class ExportConfig:
             self.which,
             "--workdir beside it: a bundle has one decoder",
         )
-        path = self.weights_h5
+        ending = ENDINGS.get(self.format, "")
         flags.require(
-            path is None or path.endswith(".weights.h5"),
-            "--weights-h5",
-            path,
-            "a name ending in .weights.h5, which Keras insists on",
+            self.output.endswith(ending),
+            "--output",
+            self.output,
+            f"a name ending in {ending} with --format {self.format}",
         )

@@ -33,7 +33,7 @@ def commands(
     both = ["--content", "photos", "--style", "styles"]
     bundle = ["--bundle", "in-bundle"]
     layer = ["--layers", "block1_conv1", "--size", "32"]
-    forms = ["--saved-model", "o/saved", "--weights-h5", "o/h/d.weights.h5"]
+    export = ["export", "--workdir", "o/train", "--output"]
     gatys = ["--size", "32", "--steps", "2", "--pyramid", "1"]
     return [
         ["ingest", "--input", "photos", "--name", "d", "--output", "o/ingest"],
@@ -43,7 +43,9 @@ def commands(
         ["optimize", *both, *gatys, "--output", "o/optimize"],
         ["evaluate", *both, *bundle, "--size", "32", "--output", "o/evaluate"],
         [*train_command(tmp_path / "o/train", "--steps", "2", "--eval-every", "2")],
-        ["export", "--workdir", "o/train", "--output", "o/export", *forms],
+        [*export, "o/export"],
+        [*export, "o/saved", "--format", "savedmodel"],
+        [*export, "o/h/d.weights.h5", "--format", "weights-h5"],
     ]
 
 
@@ -100,7 +102,7 @@ def test_a_url_with_a_secret_exits_2_without_showing_it(
     both = {"--content": "photos", "--style": "styles"}
     given = {"--output": "out", **GIVEN.get(command, both)}
     if command == "train":
-        flags = commands[-2][1:]
+        flags = commands[-4][1:]
         given = dict(zip(flags[::2], flags[1::2], strict=True))
         if flag == "--weights":
             del given["--init"]

@@ -1,15 +1,11 @@
-"""`stylebeam export`: the best or the latest decoder of a workdir, in three forms."""
+"""`stylebeam export`: the best or the latest decoder of a workdir, in all formats."""
 
-import os
-import subprocess
+import pathlib
 import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from model.adain.export import save_saved_model
-from model.adain.stylizer import Stylizer, to_uint8
 from model.bundle import Bundle, load_bundle
 from model.networks.decoder import fresh_weights
 from model.training.checkpoints import Checkpoints
@@ -37,8 +33,6 @@ def workdir(tmp_path, tiny_bundle):
 def test_latest_is_the_decoder_of_the_checkpoint(workdir, tiny_bundle, tmp_path):
     folder, decoder = workdir
     flags = ["--output", str(tmp_path / "b"), "--which", "latest"]
-    flags += ["--saved-model", str(tmp_path / "sm")]
-    flags += ["--weights-h5", str(tmp_path / "new" / "d.weights.h5")]
     assert cli.main(["export", "--workdir", str(folder.root), *flags]) == 0
     bundle = load_bundle(str(tmp_path / "b"))
     assert bundle.description["training"]["steps"] == 3
@@ -46,8 +40,6 @@ def test_latest_is_the_decoder_of_the_checkpoint(workdir, tiny_bundle, tmp_path)
     assert stage["bundle_id"] == tiny_bundle.bundle_id
     for name, array in decoder.items():
         np.testing.assert_array_equal(bundle.decoder[name], array.astype(np.float16))
-    assert (tmp_path / "sm" / "saved_model.pb").exists()
-    assert (tmp_path / "new" / "d.weights.h5").exists()
 
 
 def test_best_is_the_bundle_of_the_workdir(workdir, tiny_bundle, tmp_path, capfd):
@@ -77,20 +69,12 @@ def test_folder_of_no_training_is_refused(tmp_path, capfd):
     assert "holds no training" in capfd.readouterr().err
 
 
-def test_name_that_keras_does_not_take_is_refused(tmp_path, capfd):
-    command = ["export", "--workdir", str(tmp_path / "w")]
-    command += ["--output", str(tmp_path / "b")]
-    assert cli.main([*command, "--weights-h5", "decoder.h5"]) == 2
-    assert "--weights-h5 decoder.h5: expected" in capfd.readouterr().err
-
-
 def test_bundle_is_exported_without_a_training(tiny_bundle, tmp_path, capfd):
     tiny_bundle.save(tmp_path / "tiny")
     command = ["export", "--bundle", str(tmp_path / "tiny")]
-    command += ["--output", str(tmp_path / "b"), "--saved-model", str(tmp_path / "sm")]
+    command += ["--output", str(tmp_path / "b")]
     assert cli.main(command) == 0
     assert load_bundle(str(tmp_path / "b")).bundle_id == tiny_bundle.bundle_id
-    assert (tmp_path / "sm" / "saved_model.pb").exists()
     packaged = ["export", "--bundle", "default", "--output", str(tmp_path / "d")]
     assert cli.main(packaged) == 0
     assert load_bundle(str(tmp_path / "d")).bundle_id == load_bundle().bundle_id
@@ -106,45 +90,70 @@ def test_bundle_is_exported_without_a_training(tiny_bundle, tmp_path, capfd):
     assert not (tmp_path / "x").exists()
 
 
-# Run where no stylebeam and no Keras can be imported.
-SERVE = """
-import pathlib, sys
-for name in ("model", "pipelines", "transforms", "keras"):
-    sys.modules[name] = None
-import tensorflow as tf
-folder = pathlib.Path(sys.argv[1])
-serve = tf.saved_model.load(str(folder / "sm")).signatures["serving_default"]
-for content in ("content.png", "content.jpg"):
-    found = serve(
-        content=tf.constant((folder / content).read_bytes()),
-        style=tf.constant((folder / "style.jpg").read_bytes()),
-        alpha=tf.constant(0.75),
-    )
-    (folder / f"{content}.made.png").write_bytes(found["image"].numpy())
-"""
+def _times(folder):
+    paths = pathlib.Path(folder).rglob("*")
+    return {path: path.stat().st_mtime_ns for path in paths}
 
 
-def test_saved_model_serves_files_without_stylebeam(tiny_bundle, picture, tmp_path):
-    save_saved_model(tiny_bundle, str(tmp_path / "sm"))
-    for name, size, seed in (
-        ("content.png", (45, 61), 1),
-        ("content.jpg", (45, 61), 1),
-        ("style.jpg", (50, 40), 2),
+# TFLite takes seconds: test_export_page.py.
+OUTPUTS = {
+    "savedmodel": "new/sm",
+    "onnx": "new/m.onnx",
+    "weights-h5": "new/d.weights.h5",
+}
+
+
+@pytest.mark.parametrize("form", OUTPUTS)
+def test_format_is_written_whole_and_replaces_nothing(
+    form, tiny_bundle, tmp_path, capfd, monkeypatch
+):
+    if form == "onnx":
+        pytest.importorskip("onnx", reason="the extra interchange is not installed")
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle.save("tiny")
+    if form == "savedmodel":
+        pathlib.Path(OUTPUTS[form]).mkdir(parents=True)  # An empty one is none.
+    command = ["export", "--bundle", "tiny", "--format", form]
+    command += ["--output", OUTPUTS[form]]
+    assert cli.main(command) == 0
+    assert capfd.readouterr().out == f"{OUTPUTS[form]}\n"
+    # Nothing that was only needed meanwhile.
+    assert [path.as_posix() for path in pathlib.Path("new").iterdir()] == [
+        OUTPUTS[form]
+    ]
+    before = _times("new")
+    assert cli.main(command) == 2
+    assert "is there already" in capfd.readouterr().err
+    assert _times("new") == before
+
+
+def test_wrong_formats_are_refused_before_anything_is_written(
+    tmp_path, capfd, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    # As where the extra is not installed.
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for form, output, said in (
+        ("pb", "m.pb", "invalid choice: 'pb'"),
+        ("onnx", "m.onnx", "pip install 'stylebeam[interchange]'"),
+        ("onnx", "m", "expected a name ending in .onnx"),
+        ("tflite", "m.onnx", "expected a name ending in .tflite"),
+        ("weights-h5", "decoder.h5", "expected a name ending in .weights.h5"),
     ):
-        image = Image.fromarray(to_uint8(picture(*size, seed=seed)))
-        image.save(tmp_path / name, quality=95)
-    command = [sys.executable, "-c", SERVE, str(tmp_path)]
-    environment = {"PATH": os.environ["PATH"], "TF_CPP_MIN_LOG_LEVEL": "2"}
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+        command = ["export", "--bundle", "default", "--format", form]
+        try:
+            status = cli.main([*command, "--output", output])
+        except SystemExit as end:
+            status = end.code
+        assert status == 2
+        assert said in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
-    stylizer = Stylizer(tiny_bundle)
-    pixels = {
-        name: np.asarray(Image.open(tmp_path / name).convert("RGB"), np.float32) / 255
-        for name in ("content.png", "content.jpg", "style.jpg")
-    }
-    for name in ("content.png", "content.jpg"):
-        made = stylizer.stylize(pixels[name][None], pixels["style.jpg"][None], 0.75)
-        ours = to_uint8(made[0])
-        served = np.asarray(Image.open(tmp_path / f"{name}.made.png"))
-        assert served.shape == ours.shape
-        assert np.abs(served.astype(int) - ours.astype(int)).max() <= 1
+
+def test_place_that_cannot_be_written_is_one_line(tiny_bundle, tmp_path, capfd):
+    tiny_bundle.save(tmp_path / "tiny")
+    (tmp_path / "file").write_bytes(b"")
+    command = ["export", "--bundle", str(tmp_path / "tiny"), "--format", "weights-h5"]
+    output = str(tmp_path / "file" / "d.weights.h5")
+    assert cli.main([*command, "--output", output]) == 2
+    assert f"--output {output}: " in capfd.readouterr().err

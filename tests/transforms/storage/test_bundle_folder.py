@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from model.bundle import load_bundle
-from transforms.storage.bundle_folder import local_path, save_bundle
+from transforms.storage.bundle_folder import is_taken, save_bundle, written_whole
 from transforms.storage.files import read_file
 from transforms.storage.folder import OutputFolder
 
@@ -53,7 +53,7 @@ def test_folder_is_copied_up_its_first_file_last(url, monkeypatch):
         "create",
         lambda self, name: order.append(name) or create(self, name),
     )
-    with local_path(f"{url}/model") as folder:
+    with written_whole(f"{url}/model") as folder:
         for name in ("saved_model.pb", "variables/b", "variables/a"):
             OutputFolder(folder).write(name, name.encode())
     # Those of the block were written on the disk.
@@ -64,14 +64,14 @@ def test_folder_is_copied_up_its_first_file_last(url, monkeypatch):
 
 
 def test_file_is_copied_up(url):
-    with local_path(f"{url}/decoder.weights.h5") as file:
+    with written_whole(f"{url}/decoder.weights.h5") as file:
         pathlib.Path(file).write_bytes(b"weights")
     assert OutputFolder(url).names("") == ["decoder.weights.h5"]
 
 
 def test_nothing_is_copied_of_what_failed(url):
     def fail():
-        with local_path(f"{url}/model") as folder:
+        with written_whole(f"{url}/model") as folder:
             OutputFolder(folder).write("saved_model.pb", b"half")
             raise OSError("disk")
 
@@ -80,6 +80,40 @@ def test_nothing_is_copied_of_what_failed(url):
     assert OutputFolder(url).names("model") == []
 
 
-def test_local_path_is_itself(tmp_path):
-    with local_path(str(tmp_path)) as place:
-        assert place == str(tmp_path)
+def test_local_file_and_folder_get_their_names_when_they_are_whole(tmp_path):
+    for name, inside in (("new/m.onnx", ""), ("new/model", "variables/a")):
+        path = tmp_path / name
+        with written_whole(str(path)) as place:
+            written = pathlib.Path(place, inside)
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_bytes(b"bytes")
+            assert not path.exists()
+        assert (path / inside).read_bytes() == b"bytes"
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["m.onnx", "model"]
+
+
+def test_nothing_is_left_of_a_local_one_that_failed(tmp_path):
+    def fail():
+        with written_whole(str(tmp_path / "model")) as folder:
+            OutputFolder(folder).write("saved_model.pb", b"half")
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_taken(url, tmp_path):
+    assert not is_taken(f"{url}/model", folder=True)
+    OutputFolder(url).write("model/saved_model.pb", b"bytes")
+    OutputFolder(url).write("m.onnx", b"bytes")
+    assert is_taken(f"{url}/model", folder=True)
+    assert is_taken(f"{url}/m.onnx", folder=False)
+    folder = tmp_path / "model"
+    assert not is_taken(str(folder), folder=True)
+    folder.mkdir()
+    assert not is_taken(str(folder), folder=True)
+    assert is_taken(str(folder), folder=False)
+    (folder / "saved_model.pb").write_bytes(b"bytes")
+    assert is_taken(str(folder), folder=True)
+    assert is_taken(str(folder / "saved_model.pb"), folder=True)
