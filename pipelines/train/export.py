@@ -25,39 +25,41 @@ def run(config: ExportConfig, beam_flags: Sequence[str]) -> int:
         UsageError: There is no such training or bundle, or it has nothing to export.
     """
     refuse_beam_flags(beam_flags)
-    check_reachable("--output", config.output)
-    if config.format != "bundle":
-        _check_new(config)
-    _check_packages(config.format)
+    for flag, form, path in config.outputs():
+        check_reachable(flag, path)
+        if form != "bundle":
+            _check_new(flag, form, path)
+        _check_packages(form)
     start_tensorflow()
     bundle = find_bundle(config)
-    try:
-        if config.format == "bundle":
-            with only_run("--output", config.output) as lock:
-                save_bundle(bundle, config.output, lock.lease)
-        else:
-            with written_whole(config.output) as place:
-                _write(bundle, config.format, place)
-    except OSError as error:
-        raise UsageError(f"--output {config.output}: {error}") from error
+    for flag, form, path in config.outputs():
+        try:
+            if form == "bundle":
+                with only_run(flag, path) as lock:
+                    save_bundle(bundle, path, lock.lease)
+            else:
+                with written_whole(path) as place:
+                    _write(bundle, form, place)
+        except OSError as error:
+            raise UsageError(f"{flag} {path}: {error}") from error
     print(config.output)
     return 0
 
 
-def _check_new(config: ExportConfig) -> None:
+def _check_new(flag: str, form: ExportFormat, path: str) -> None:
     """Check that nothing is replaced; a bundle is, whole, and says whose it is.
 
     Raises:
         UsageError: Something is there.
     """
     try:
-        there = is_taken(config.output, folder=config.format == "savedmodel")
+        there = is_taken(path, folder=form == "savedmodel")
     except OSError as error:
-        raise UsageError(f"--output {config.output}: {error}") from error
+        raise UsageError(f"{flag} {path}: {error}") from error
     if there:
         raise UsageError(
-            f"--output {config.output}: is there already, and --format "
-            f"{config.format} replaces nothing. Remove it, or give another name."
+            f"{flag} {path}: is there already, and as {form} nothing is replaced. "
+            "Remove it, or give another name."
         )
 
 

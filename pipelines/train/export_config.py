@@ -4,6 +4,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from model.bundle import PACKAGED
@@ -44,6 +45,19 @@ class ExportConfig:
         "tflite for phones; onnx for other runtimes and browsers; weights-h5, the "
         "decoder's weights for Keras",
     )
+    saved_model: str | None = option(
+        None,
+        "folder or URL where a SavedModel is written beside the bundle",
+        metavar="DIR",
+        path="written",
+    )
+    weights_h5: str | None = option(
+        None,
+        "file or URL where the decoder's weights for Keras are written beside the "
+        "bundle",
+        metavar="FILE",
+        path="written",
+    )
     which: Literal["best", "latest"] = option(
         "best",
         "which decoder: the best on the held-out grid, or that of the latest "
@@ -63,10 +77,25 @@ class ExportConfig:
             self.which,
             "--workdir beside it: a bundle has one decoder",
         )
-        ending = ENDINGS.get(self.format, "")
-        flags.require(
-            self.output.endswith(ending),
-            "--output",
-            self.output,
-            f"a name ending in {ending} with --format {self.format}",
-        )
+        for flag, form, path in self.outputs():
+            flags.require(
+                flag == "--output" or self.format == "bundle",
+                flag,
+                path,
+                f"no --format beside it: --format {self.format} writes one thing",
+            )
+            ending = ENDINGS.get(form, "")
+            flags.require(
+                path.endswith(ending),
+                flag,
+                path,
+                f"a name ending in {ending}, as {form} has it",
+            )
+
+    def outputs(self) -> Iterator[tuple[str, ExportFormat, str]]:
+        """Yield the flag, the format and the path of all that is written."""
+        yield "--output", self.format, self.output
+        if self.saved_model is not None:
+            yield "--saved-model", "savedmodel", self.saved_model
+        if self.weights_h5 is not None:
+            yield "--weights-h5", "weights-h5", self.weights_h5

@@ -127,6 +127,25 @@ def test_format_is_written_whole_and_replaces_nothing(
     assert _times("new") == before
 
 
+def test_a_bundle_may_have_others_beside_it(tiny_bundle, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle.save("tiny")
+    command = ["export", "--bundle", "tiny", "--output", "o"]
+    beside = ["--saved-model", "sm", "--weights-h5", "d.weights.h5"]
+    assert cli.main([*command, *beside]) == 0
+    assert capfd.readouterr().out == "o\n"
+    assert {path.name for path in tmp_path.iterdir()} >= {"o", "sm", "d.weights.h5"}
+    assert (tmp_path / "sm" / "saved_model.pb").is_file()
+    assert load_bundle("o").bundle_id == tiny_bundle.bundle_id
+    assert cli.main([*command, "--saved-model", "sm"]) == 2
+    assert "--saved-model sm: is there already" in capfd.readouterr().err
+    assert cli.main([*command, "--format", "tflite", *beside]) == 2
+    assert "expected a name ending in .tflite" in capfd.readouterr().err
+    command[-1] = "o.tflite"
+    assert cli.main([*command, "--format", "tflite", *beside]) == 2
+    assert "--saved-model sm: expected no --format" in capfd.readouterr().err
+
+
 def test_wrong_formats_are_refused_before_anything_is_written(
     tmp_path, capfd, monkeypatch
 ):
