@@ -96,14 +96,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=pathlib.Path, default="shots", help="folder")
     parser.add_argument("--click", default="", help="what is clicked first, a selector")
     parser.add_argument("--press", default="", help="keys that are pressed then")
-    parser.add_argument("--only", nargs="+", choices=SHOTS, default=SHOTS)
+    parser.add_argument("--only", action="append", choices=SHOTS, help="not all four")
     args = parser.parse_args(argv)
     args.output.mkdir(parents=True, exist_ok=True)
     with chromium() as driver:
         for number, page in enumerate(args.pages):
             path = pathlib.Path(page)
             address = path.resolve().as_uri() if path.exists() else page
-            for shot in args.only:
+            for shot in args.only or SHOTS:
                 png = show(driver, address, shot, args.click, args.press)
                 file = args.output / f"{number:02}-{path.stem}-{shot}.jpg"
                 picture = Image.open(io.BytesIO(png)).convert("RGB")
