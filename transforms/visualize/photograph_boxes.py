@@ -1,10 +1,13 @@
 """Where in its photograph a top image is: what the gallery draws a box around."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from model.attribution.featuremaps import ReceptiveField, receptive_field
 from model.networks.vgg import vgg_layers
-from model.npz import read_npz
 from transforms.storage.folder import OutputFolder
 from transforms.visualize.settings import VisualizeSettings
 from transforms.visualize.sheet import scores_path
@@ -54,9 +57,11 @@ def _boxes_in(
     fields: Mapping[str, ReceptiveField],
 ) -> Iterator[tuple[tuple[str, str, int], Box]]:
     try:
-        loaded = read_npz(output.read(scores_path(tops[0][0])))
-    except (OSError, ValueError):
+        data = output.read(scores_path(tops[0][0]))
+    except OSError:
         return  # The photograph is shown without.
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        loaded: dict[str, Any] = {name: arrays[name] for name in arrays.files}
     for key, layer, channel in tops:
         row, column = (
             int(loaded[f"{layer}/{part}"][channel]) for part in ("row", "column")
