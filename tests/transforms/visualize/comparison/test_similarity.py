@@ -86,9 +86,6 @@ def test_the_matrix_is_drawn_once_for_the_same_photographs(output, cells, run):
     assert Image.open(io.BytesIO(before[0])).format == "PNG"
     run(sorted(IDS), {Count.SHEETS_PLANNED: 1, Count.SHEETS_KEPT: 1})
     assert [output.read(name) for name in (SHEET, FACTS)] == before
-    # Others have another one.
-    run(IDS[:2], {Count.SHEETS_PLANNED: 1, Count.SHEETS_DONE: 1})
-    assert output.read(FACTS) != before[1]
 
 
 def test_one_photograph_is_no_collection(cells, run):
