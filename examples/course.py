@@ -52,8 +52,6 @@ class Entry:
 
 def draw(row: Row, room: Classroom) -> tuple[Sequence[Figure], str]:
     """Return the figures of a row, or why there is none."""
-    if row.draw is None:
-        return (), row.missing
     try:
         return row.draw(room), ""
     except NotDrawnError as missing:

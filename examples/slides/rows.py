@@ -20,8 +20,7 @@ class Row:
         part: Part of the course.
         title: What it is.
         text: What is to be seen in it.
-        draw: Draws it; None where stylebeam cannot yet.
-        missing: Why there is no figure, where there is none.
+        draw: Draws it.
         command: What makes it of one's own pictures.
         columns: Pictures beside each other; 0 as many as there is room for.
     """
@@ -30,8 +29,7 @@ class Row:
     part: str
     title: str
     text: str
-    draw: Drawer | None = None
-    missing: str = ""
+    draw: Drawer
     command: str = ""
     columns: int = 0
 
@@ -104,9 +102,9 @@ ROWS: Final[Sequence[Row]] = (
         _SEES,
         "The class of a photograph",
         "What the whole network, with its classifier, calls the photograph.",
-        missing="The packaged VGG-16 ends with its last convolution; "
-        "`stylebeam visualize --weights FILE --classes top:5` names the classes where "
-        "a file with the classifier is given.",
+        seeing.named,
+        command="stylebeam visualize --input photos --output named --weights FILE "
+        "--classes top:5 --kinds classes",
     ),
     Row(
         "wishes",

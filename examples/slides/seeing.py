@@ -9,9 +9,13 @@ from model.attribution.feature_visualization import FeatureVisualizer, Wish
 from model.attribution.featuremaps import most_active
 from model.attribution.gradients import RULES, Attribution, Rule
 from model.config import ConvSpec
+from model.networks.class_names import imagenet_names, shown_name
 from model.networks.encoder import IMAGENET_MEAN_BGR
-from slides.classroom import BLOCKS, Classroom
+from model.networks.head import has_head, head_of, probabilities
+from model.networks.vgg import PREDICTIONS
+from slides.classroom import BLOCKS, Classroom, floats
 from slides.figure import Figure, NotDrawnError, Picture, Table
+from transforms.images.decoder import resize_image
 from transforms.visualize.canvas import viridis
 from transforms.visualize.gradient_sheets import gradient_views
 
@@ -23,6 +27,8 @@ _NAMES = {
 _LAYER = BLOCKS[4]
 # A side in pixels: such pictures are made in hundreds of steps.
 _WISHED = 128
+# The shortest side in pixels that the head of VGG takes.
+_CLASSIFIED = 224
 
 # Springenberg et al. 2014, figure 1: what comes into a ReLU on the way forward, and
 # what arrives at it on the way back.
@@ -54,6 +60,36 @@ def gradients(room: Classroom) -> Sequence[Figure]:
             shown = gradient_views(room.small, gradient[0, 0])["gradient"]
             found.append(Picture(shown, f"{name} of {_LAYER}, {_NAMES[rule]}"))
     return found
+
+
+def named(room: Classroom) -> Sequence[Figure]:
+    """Tell what the whole network, with its classifier, calls the photograph."""
+    if not has_head(room.arrays):
+        raise NotDrawnError(
+            "These weights end with the last convolution, as the packaged ones do. A "
+            f"file with the classifier tells it: make course NETWORK={room.network} "
+            "WEIGHTS=FILE"
+        )
+    if (side := min(room.photograph.shape[:2])) < _CLASSIFIED:
+        raise NotDrawnError(
+            f"The classifier needs a photograph of {_CLASSIFIED} pixels a side; the "
+            f"shorter one of this has {side}."
+        )
+    head, dense = head_of(room.arrays, room.layers[-1], origin="the file of weights")
+    network = Attribution((*room.layers, *head), {**room.arrays, **dense})
+    photograph = resize_image(room.photograph, _CLASSIFIED)
+    scores = network.activations(floats(photograph))[PREDICTIONS].numpy()[0]
+    shares = probabilities(scores.mean(axis=(0, 1)))
+    names = imagenet_names()
+    names = names if len(names) == len(shares) else ()
+    rows = [
+        [shown_name(names, number), f"{shares[number]:.1%}"]
+        for number in np.argsort(-shares, kind="stable")[:5]
+    ]
+    return [
+        Picture(photograph, "what the network looks at"),
+        Table(("class", "probability"), rows, "the five likeliest of all classes"),
+    ]
 
 
 def wishes(room: Classroom) -> Sequence[Figure]:

@@ -9,6 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from model.networks import vgg
+
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 # The slides and exercises of the course, by the name of their row.
@@ -19,7 +21,7 @@ ROWS = (
     *("restored", "checkpoint", "callback", "loop"),
     "layers",
 )
-# What comes with a later version; a row leaves this list when it has a figure.
+# What the packaged weights have not: the classifier.
 WITHOUT = ("class",)
 
 
@@ -50,9 +52,7 @@ def room(course, tmp_path_factory):
 
 def test_rows_are_those_of_the_course(course) -> None:
     assert tuple(row.name for row in course.ROWS) == ROWS
-    assert tuple(row.name for row in course.ROWS if row.draw is None) == WITHOUT
     for row in course.ROWS:
-        assert bool(row.missing) == (row.draw is None), row.name
         assert row.title
         assert row.text
 
@@ -86,6 +86,36 @@ def test_row_that_cannot_be_drawn_says_why(course, room, tmp_path) -> None:
     # What needs no weights is drawn all the same.
     assert course.draw(rows["vgg"], absent)[0]
     assert course.draw(rows["axes"], absent)[0]
+
+
+def test_weights_with_a_classifier_name_the_photograph(
+    course, room, tmp_path, monkeypatch, random_arrays, rng
+) -> None:
+    monkeypatch.setattr(vgg, "_CHANNELS", (2, 2, 2, 2, 2))
+    arrays = random_arrays(vgg.vgg_layers("vgg16"))
+    for name, shape in {
+        "fc1": (7 * 7 * 2, 6),
+        "fc2": (6, 5),
+        "predictions": (5, 9),
+    }.items():
+        arrays[f"{name}/kernel"] = rng.normal(0, 0.3, shape).astype(np.float32)
+        arrays[f"{name}/bias"] = np.zeros(shape[1], np.float32)
+    np.savez(tmp_path / "whole.npz", **arrays)
+    photograph = np.tile(room.photograph, (4, 4, 1))
+    whole = dataclasses.replace(
+        room, weights=str(tmp_path / "whole.npz"), photograph=photograph
+    )
+    rows = {row.name: row for row in course.ROWS}
+
+    (picture, table), missing = course.draw(rows["class"], whole)
+
+    assert not missing
+    assert min(picture.pixels.shape[:2]) == 224
+    shares = [float(share.rstrip("%")) for _, share in table.rows]
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 5
+    assert all(name.startswith("class ") for name, _ in table.rows)
+    assert "WEIGHTS=FILE" in course.draw(rows["class"], room)[1]
 
 
 @pytest.mark.docs
