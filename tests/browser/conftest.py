@@ -10,6 +10,7 @@ WINDOW = (1300, 900)
 PAGES = {
     "stylize": "gallery/index.html",
     "visualize": "gallery/index.html",
+    "compare": "gallery/index.html",
     "optimize": "report.html",
     "optimize many": "report.html",
     "evaluate": "index.html",
@@ -104,6 +105,10 @@ def pages(
     commands = {
         "stylize": ["stylize", *both, "--bundle", f"{root}/bundle"],
         "visualize": ["visualize", "--input", f"{root}/photos", *layers],
+        "compare": [
+            *("visualize", "--input", f"{root}/photos", f"{root}/styles", *layers),
+            *("--compare", f"{root}/stylize", f"{root}/bundle"),
+        ],
         "optimize": ["optimize", *one, *gatys, "--sweep", f"{root}/sweep.toml"],
         "optimize many": ["optimize", *both, *gatys],
         "evaluate": ["evaluate", *both, "--bundle", f"{root}/bundle", "--size", "32"],

@@ -41,7 +41,9 @@
 
   function table(heads, rows) {
     const line = (tag, cells) => make("tr", "", {}, ...cells.map(cell => make(tag, "", {}, cell)));
-    return make("table", "", {}, line("th", heads), ...rows.map(row => line("td", row)));
+    const lines = [line("th", heads), ...rows.map(row => line("td", row))];
+    // What is wider than a phone scrolls by itself, by the keyboard too.
+    return make("div", "wide", { role: "region", "aria-label": "Numbers", tabindex: 0 }, make("table", "", {}, ...lines));
   }
 
   const numbersOf = shares => shares.map(percent);
