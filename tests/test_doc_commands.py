@@ -26,13 +26,16 @@ from pipelines import cli
 # it takes. The last of a flag that is given twice counts.
 SMALL = {
     "optimize": ["--steps", "2", "--size", "64", "--snapshots", "1"],
-    "visualize": ["--size", "64", "--activation-size", "48", "--activation-steps", "2"],
+    "visualize": ["--size", "64"],
     # A network of its own would be normalised over photographs, more than are here.
     "train": ["--steps", "2", "--crop", "32", "--batch-size", "2", "--init", "default"],
     "evaluate": ["--size", "64"],
     # Of so few pictures the usual share may leave none to judge by.
     "ingest": ["--val-fraction", "0.5"],
 }
+
+# With such a kind alone; elsewhere they would change nothing, which is an error.
+SMALL_ACTIVATION = ["--activation-size", "48", "--activation-steps", "2"]
 
 _CLUSTER = "needs a cluster: tests/engines runs the same job on it, or a stand-in"
 _DAYS = "takes days: tests/pipelines/train runs its flags small"
@@ -274,7 +277,11 @@ def _small(words: list[str]) -> list[str]:
     """Return the flags that make a command small."""
     if words[1:] == ["--help"] or "--split-from" in words:
         return []
-    return SMALL.get(words[0], [])
+    kinds = words[words.index("--kinds") + 1] if "--kinds" in words else ""
+    return [
+        *SMALL.get(words[0], []),
+        *(SMALL_ACTIVATION if "activation" in kinds else []),
+    ]
 
 
 # Their commands follow one another; those of other documents are alternatives, each

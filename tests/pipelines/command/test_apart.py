@@ -47,6 +47,7 @@ NEEDED = {
 }
 EXTRA = {
     "captions": "--kind coco",
+    "class-names": "--classes 1",
     "instances": "--kind coco",
     "panoptic": "--kind coco",
     "annotations": "--kind voc",
@@ -103,7 +104,7 @@ class TestEveryCommand:
         commands = set(COMMANDS)
 
         # An output is all that these are given.
-        alone = {"demo", "verify"}
+        alone = {"demo", "verify", "view"}
         # They say something and make nothing.
         speaking = {"completion", "config", "doctor"}
         assert {name for name, _ in paths("read")} == commands - alone - speaking

@@ -172,7 +172,7 @@ def test_every_sheet_is_made_committed_and_described(run, inputs):
     assert {path.name for path in folder.iterdir()} == {
         *visualize.OUTPUT_NAMES,
         "job.json",
-    } - {"facts"}
+    } - {"facts", "pooled"}
     assert not (folder / "maps.parquet" / ".journal").exists()
     needle = str(inputs).encode()
     for path in folder.rglob("*"):

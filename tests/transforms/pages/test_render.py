@@ -33,9 +33,8 @@ def test_every_page_extends_the_one_base(files):
 def test_every_file_is_part_of_a_page(files):
     named = set(re.findall(r'"([\w.]+\.(?:html|css|js))"', "".join(files.values())))
     pages = {"evaluate", "ingest", "optimize", "optimize_overview", "stylize"}
-    pages = {
-        f"{page}.html" for page in pages | {"visualize", "message", "stylize_alone"}
-    }
+    pages |= {"visualize", "compare", "message", "stylize_alone"}
+    pages = {f"{page}.html" for page in pages}
     assert set(files) == named | pages
 
 
