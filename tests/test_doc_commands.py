@@ -55,6 +55,11 @@ NOT_RUN = {
             "needs a bucket: tests/pipelines/doctor asks a double"
         ),
     },
+    "docs/benchmarks.md": {
+        "stylebeam visualize --input big": (
+            "needs a large picture: tests/pipelines/visualize/test_job.py draws one"
+        ),
+    },
     "docs/dask.md": {"stylebeam stylize --content /data": _CLUSTER},
     "docs/engines.md": {"stylebeam stylize --content photos": _CLUSTER},
     "docs/operations.md": {
