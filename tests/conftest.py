@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("stylebeam")
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Keep a third of the cases of each slow test where `SLOW_SEED` is set.
+    """Keep a quarter of the cases of each slow test where `SLOW_SEED` is set.
 
     CI has another seed for each commit, so that it meets them all in turn. A test of
     one case is always kept.
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(
     left_out = set()
     for of_one_test in cases.values():
         of_one_test.sort(key=chance)
-        left_out |= set(of_one_test[-(-len(of_one_test) // 3) :])
+        left_out |= set(of_one_test[-(-len(of_one_test) // 4) :])
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=sorted(left_out, key=chance))
