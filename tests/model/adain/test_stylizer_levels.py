@@ -7,7 +7,7 @@ import pytest
 
 from model.adain.stylizer import Stylizer
 from model.bundle import Bundle
-from model.networks.tiling import MAX_TILE_PIXELS, tile_pixels
+from model.networks.tiling import TILE_BYTES, tile_pixels
 
 Picture = Callable[..., np.ndarray]
 KINDS = ["linear", "relu", "vgg"]
@@ -190,7 +190,7 @@ def test_tiles_are_as_large_as_the_network_is_narrow(
 
     vgg = layers_to(vgg_layers("vgg16", "reflect"), "block4_conv1")
     paper = tile_pixels(Architecture(vgg, mirror_layers(vgg)))
-    assert paper == MAX_TILE_PIXELS
+    assert paper == TILE_BYTES // 800
     # The maps of its taps are 480 bytes a pixel.
     levels = tile_pixels(family_member(vgg, decoder_channels=(96, 32, 16)))
     assert 0.6 < levels / paper < 0.7

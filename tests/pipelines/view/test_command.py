@@ -1,5 +1,6 @@
 """Outputs of real runs, in files, shards and buckets, and a process that is ended."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -126,8 +127,12 @@ def test_what_is_killed_leaves_nothing(stylized, tmp_path, files_of, how, status
             "HOME": str(tmp_path / "home"),
             "TMPDIR": str(tmp_path / "tmp"),
         },
+        # What runs in the background of a shell ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with process:
+    with process, contextlib.ExitStack() as until:
+        # Else a process that does not end would be waited for here, too.
+        until.callback(process.kill)
         url = process.stdout.readline()
         client = view_of(url)
         assert b"stylebeam" in get(client, "gallery/index.html").body
