@@ -1,19 +1,18 @@
 """`stylebeam visualize --compare`: networks, or what stylizing made of pictures."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from model.config import ConvSpec
-from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.run_job import Command, run_job
+from pipelines.command.run_job import run_job
 from pipelines.errors import UsageError
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
-from pipelines.visualize.written import OUTPUT_NAMES, leftovers, untold
+from pipelines.visualize.written import command, finish
 from transforms.annotations.dataset_source import (
     DatasetRoot,
     maker_of,
@@ -22,12 +21,9 @@ from transforms.annotations.dataset_source import (
 from transforms.elements import ImageRef
 from transforms.inputs.listed import Listing
 from transforms.inputs.listing import ReadListing
-from transforms.steps.outcome import count_failure
-from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
-from transforms.storage.parts import count_parts
 from transforms.visualize.comparison.compare_images import CompareImages
 from transforms.visualize.comparison.gallery import WriteComparisonGallery
 from transforms.visualize.comparison.handler import ComparisonHandler
@@ -56,7 +52,7 @@ from transforms.visualize.comparison.subjects import (
     triple_of,
     wanted_keys,
 )
-from transforms.visualize.maps_table import MAPS, MAPS_TABLE
+from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import Channels
 
 _EXPECTED: Final = (
@@ -331,45 +327,8 @@ def build(
         )
         counts.append(similar.counts)
         failures.append(similar.failures)
-    all_counts = counts | "AllCounts" >> beam.Flatten()
-    _ = (
-        all_counts
-        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts, own=True)
-        | "WriteGallery" >> WriteComparisonGallery(output, settings)
-    )
-    failed = failures | "AllFailures" >> beam.Flatten()
-    _ = failed | "WriteFailures" >> WriteFailures(
-        output, count_parts(plan.images.count)
-    )
-    reasons = failed | "CountReasons" >> beam.Map(count_failure)
-    return (all_counts, reasons) | "CountsAndReasons" >> beam.Flatten()
-
-
-def balances(plan: ComparisonPlan, counts: Mapping[str, int]) -> list[Balance]:
-    """Return what must add up: images listed, and sheets planned."""
-    return [
-        Balance.of_images(plan.images.count, counts),
-        Balance.of_work("sheets", counts),
-    ]
-
-
-COMMAND: Final = Command(
-    name="visualize",
-    plan=plan,
-    names=lambda output: OUTPUT_NAMES,
-    identity=lambda config, plan: plan.settings.to_json(),
-    unit="images",
-    total=lambda config, plan: plan.images.count,
-    unlisted=lambda plan: plan.images.unlisted,
-    build=build,
-    balances=balances,
-    end=lambda config, plan, output: "gallery/index.html",
-    untold=untold,
-    records=lambda config: (MAPS, "failures"),
-    leftovers=leftovers,
-    failure_parts=lambda plan: count_parts(plan.images.count),
-    tables=(MAPS_TABLE,),
-)
+    gallery = WriteComparisonGallery(output, settings)
+    return finish(counts, failures, gallery, output, plan, parts)
 
 
 def run_comparison(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
@@ -378,4 +337,4 @@ def run_comparison(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
     Raises:
         UsageError: What was asked for cannot be done; nothing was written.
     """
-    return run_job(COMMAND, config, beam_flags)
+    return run_job(command(plan, build), config, beam_flags)

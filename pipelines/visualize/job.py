@@ -1,7 +1,7 @@
 """`stylebeam visualize`: what a network has learned and what it sees, as a Beam job."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
@@ -9,29 +9,25 @@ from apache_beam.pvalue import AsList, PCollection
 from model.attribution.featuremaps import receptive_field
 from model.config import ConvSpec
 from model.networks.vgg import vgg_layers
-from pipelines.command.balances import Balance
 from pipelines.command.inputs import list_inputs
-from pipelines.command.run_job import Command, run_job
+from pipelines.command.run_job import run_job
 from pipelines.command.vgg_choice import usable_weights
 from pipelines.errors import UsageError
 from pipelines.visualize.comparison import run_comparison
 from pipelines.visualize.config import ALL_LAYERS, VisualizeConfig
 from pipelines.visualize.methods import names_sha256, plan_classes, plan_methods
-from pipelines.visualize.written import OUTPUT_NAMES, leftovers, untold
+from pipelines.visualize.written import command, finish
 from transforms.inputs.listed import Listing
 from transforms.inputs.listing import ReadListing
-from transforms.steps.outcome import count_failure
 from transforms.steps.try_map import FAILED
 from transforms.steps.vgg_weights import weights_sha256
-from transforms.steps.write_failures import WriteFailures
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parts import count_parts
 from transforms.visualize.activation.handler import ActivationHandler
 from transforms.visualize.activation.visualize_activations import VisualizeActivations
 from transforms.visualize.gallery import WriteVisualGallery
 from transforms.visualize.handler import LookHandler
-from transforms.visualize.maps_table import MAPS, MAPS_TABLE
+from transforms.visualize.maps_table import MAPS_TABLE
 from transforms.visualize.settings import (
     ActivationSettings,
     Channels,
@@ -209,26 +205,8 @@ def build(
         )
         counts.append(activated.counts)
         failures.append(activated.failures)
-    all_counts = counts | "AllCounts" >> beam.Flatten()
-    _ = (
-        all_counts
-        | "CompactMaps" >> CompactTable(MAPS_TABLE, output, parts, own=True)
-        | "WriteGallery" >> WriteVisualGallery(output, settings)
-    )
-    failed = failures | "AllFailures" >> beam.Flatten()
-    _ = failed | "WriteFailures" >> WriteFailures(
-        output, count_parts(plan.images.count)
-    )
-    reasons = failed | "CountReasons" >> beam.Map(count_failure)
-    return (all_counts, reasons) | "CountsAndReasons" >> beam.Flatten()
-
-
-def balances(plan: VisualizePlan, counts: Mapping[str, int]) -> list[Balance]:
-    """Return what must add up: images listed, and sheets planned."""
-    return [
-        Balance.of_images(plan.images.count, counts),
-        Balance.of_work("sheets", counts),
-    ]
+    gallery = WriteVisualGallery(output, settings)
+    return finish(counts, failures, gallery, output, plan, parts)
 
 
 def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
@@ -239,24 +217,4 @@ def run(config: VisualizeConfig, beam_flags: Sequence[str]) -> int:
     """
     if config.compare:
         return run_comparison(config, beam_flags)
-    return run_job(
-        Command(
-            name="visualize",
-            plan=plan,
-            names=lambda output: OUTPUT_NAMES,
-            identity=lambda config, plan: plan.settings.to_json(),
-            unit="images",
-            total=lambda config, plan: plan.images.count,
-            unlisted=lambda plan: plan.images.unlisted,
-            build=build,
-            balances=balances,
-            end=lambda config, plan, output: "gallery/index.html",
-            untold=untold,
-            records=lambda config: (MAPS, "failures"),
-            leftovers=leftovers,
-            failure_parts=lambda plan: count_parts(plan.images.count),
-            tables=(MAPS_TABLE,),
-        ),
-        config,
-        beam_flags,
-    )
+    return run_job(command(plan, build), config, beam_flags)

@@ -1,16 +1,17 @@
 """`maps.parquet`: every map of a visualization, committed image by image."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from model.config import canonical_json
 from transforms.storage.committed_table import CommittedTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.storage.stored_file import StoredFile, rows_digest, sha256
 from transforms.visualize.settings import COLLECTION
-from transforms.visualize.sheet import Sheet
+from transforms.visualize.sheet import FACTS, Sheet, facts_path
 
 MAPS: Final = "maps.parquet"
 
@@ -92,6 +93,26 @@ def write_sheet(output: OutputFolder, owner: Owner, sheet: Sheet) -> list[Row]:
         facts["source_key"] = facts.pop("source")
         box = {"left": left, "top": top, "width": width, "height": height}
         rows.append({**common, **facts, **box})
+    return rows
+
+
+def write_sheets(
+    output: OutputFolder, owner: Owner, sheets: Iterable[Sheet]
+) -> list[Row]:
+    """Write the sheets of an owner and what is told of them; return all rows.
+
+    Raises:
+        OSError: One cannot be written.
+    """
+    rows: list[Row] = []
+    facts = {}
+    for sheet in sheets:
+        rows += write_sheet(output, owner, sheet)
+        if sheet.facts:
+            facts[sheet.path] = list(sheet.facts)
+    if facts:
+        data = canonical_json(facts)
+        rows.append(write_file(output, owner, FACTS, facts_path(owner.key), data))
     return rows
 
 

@@ -14,7 +14,6 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.attribution.featuremaps import peaks
-from model.config import canonical_json
 from model.networks.vgg import PREDICTIONS, SMALLEST_SIDE
 from transforms.elements import Count, Failure, ImageError, ImageRef, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS
@@ -28,7 +27,6 @@ from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import count_one
 from transforms.steps.try_map import FAILED, TryMap
 from transforms.storage.folder import OutputFolder
-from transforms.storage.parquet import Row
 from transforms.storage.worker_progress import progress_of
 from transforms.visualize.filter_sheets import draw_filters
 from transforms.visualize.handler import Look, LookHandler, Unlooked, Unseen
@@ -39,10 +37,11 @@ from transforms.visualize.maps_table import (
     is_done,
     write_file,
     write_sheet,
+    write_sheets,
 )
 from transforms.visualize.networks import is_large, load_weights
 from transforms.visualize.settings import COLLECTION, Kind, VisualizeSettings
-from transforms.visualize.sheet import FACTS, SCORES, facts_path, scores_path
+from transforms.visualize.sheet import SCORES, scores_path
 from transforms.visualize.top_scores import Winners, image_winners, pack_scores
 
 # Tags of the outputs inside.
@@ -282,16 +281,7 @@ class _WriteDoFn(OneBehindDoFn):
     def _write_sheets(self, look: Look) -> None:
         image = look.image
         owner = _owner(image.ref, image.sha256, self._settings, image.pixels)
-        rows: list[Row] = []
-        facts = {}
-        for sheet in draw_sheets(look, self._settings):
-            rows += write_sheet(self._output, owner, sheet)
-            if sheet.facts:
-                facts[sheet.path] = list(sheet.facts)
-        if facts:
-            path = facts_path(image.ref.key)
-            data = canonical_json(facts)
-            rows.append(write_file(self._output, owner, FACTS, path, data))
+        rows = write_sheets(self._output, owner, draw_sheets(look, self._settings))
         if self._settings.ranked:
             scores = {
                 layer: peaks(look.features[layer]) for layer in self._settings.layers

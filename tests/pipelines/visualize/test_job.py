@@ -28,6 +28,7 @@ from model.networks.weights import load_vgg_weights
 from pipelines import cli
 from pipelines.visualize import config as asked
 from pipelines.visualize import job as visualize
+from pipelines.visualize.written import OUTPUT_NAMES
 from transforms.elements import image_id
 from transforms.images.decoder import encode_image
 from transforms.storage.folder import OutputFolder
@@ -170,7 +171,7 @@ def test_every_sheet_is_made_committed_and_described(run, inputs):
             assert row["maximum"] > row["minimum"]
             assert -1 <= row["rank_correlation"] <= 1
     assert {path.name for path in folder.iterdir()} == {
-        *visualize.OUTPUT_NAMES,
+        *OUTPUT_NAMES,
         "job.json",
     } - {"facts", "pooled"}
     assert not (folder / "maps.parquet" / ".journal").exists()

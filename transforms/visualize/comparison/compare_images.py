@@ -10,7 +10,6 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from model.attribution.similarity import pooled_examples
-from model.config import canonical_json
 from transforms.elements import Count, Failure, ImageError, Reason
 from transforms.images.limits import MAX_GRADIENT_PIXELS, MIN_SIDE
 from transforms.images.load import ImageBytes, LoadedImage, load_image
@@ -45,9 +44,8 @@ from transforms.visualize.maps_table import (
     commit_maps,
     is_done,
     write_file,
-    write_sheet,
+    write_sheets,
 )
-from transforms.visualize.sheet import FACTS, facts_path
 
 # Folder of the files with the layers of an image in cells, and the kind of their rows.
 POOLED: Final = "pooled"
@@ -272,15 +270,8 @@ class _WriteDoFn(OneBehindDoFn):
         read = compared.decoded.read
         pixels = compared.decoded.images[_shown(read.subject)].pixels
         owner = _owner(read, self._settings, pixels)
-        rows = []
-        facts = {}
-        for sheet in draw_comparison(compared, self._settings):
-            rows += write_sheet(self._output, owner, sheet)
-            if sheet.facts:
-                facts[sheet.path] = list(sheet.facts)
-        if facts:
-            path, data = facts_path(owner.key), canonical_json(facts)
-            rows.append(write_file(self._output, owner, FACTS, path, data))
+        sheets = draw_comparison(compared, self._settings)
+        rows = write_sheets(self._output, owner, sheets)
         if self._settings.compared is Comparison.NETWORKS:
             path, data = pooled_path(owner.id), _pooled(compared)
             rows.append(write_file(self._output, owner, POOLED, path, data))
