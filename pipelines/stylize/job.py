@@ -1,6 +1,7 @@
 """`stylebeam stylize`: contents with styles, as a Beam job."""
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -371,7 +372,14 @@ def _would_fail(config: StylizeConfig, plan: StylizePlan, forecast: Forecast) ->
 def _end(config: StylizeConfig, _plan: StylizePlan, output: OutputFolder) -> str:
     _tell_extra(output)
     tell_card("stylize", output)
-    return "gallery/index.html" if config.output_format == "files" else "manifest"
+    if config.output_format == "files":
+        return "gallery/index.html"
+    print(
+        f"stylize: `stylebeam view {shlex.quote(config.output)}` shows the pictures "
+        "of the shards in a browser",
+        file=sys.stderr,
+    )
+    return "manifest"
 
 
 def _tell_extra(output: OutputFolder) -> None:

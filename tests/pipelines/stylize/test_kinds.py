@@ -408,7 +408,9 @@ def test_loaders_of_shards_see_what_came_in(stylize, tmp_path):
             key.removeprefix("a/")
         )
     assert cli.main(["verify", str(tmp_path / "table")]) == 0
-    assert stylize("--output-format", "tfrecord", output="tfds")[0] == 0
+    status, err = stylize("--output-format", "tfrecord", output="tfds")
+    assert status == 0
+    assert f"`stylebeam view {tmp_path / 'tfds'}` shows the pictures" in err
     check_tfds(tmp_path / "tfds", seen)
     assert cli.main(["verify", str(tmp_path / "tfds")]) == 0
 

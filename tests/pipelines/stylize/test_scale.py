@@ -207,10 +207,11 @@ def test_tree_keeps_folders(run, inputs):
 @pytest.mark.slow
 def test_shards_hold_every_picture_and_grow(run, inputs, picture, kind, files_of):
     run(output="files")
-    status, out, _ = run("--output-format", kind)
+    status, out, err = run("--output-format", kind)
     assert status == 0
     folder = inputs / "out"
     assert out == f"{folder}/manifest\n"
+    assert f"`stylebeam view {folder}` shows the pictures" in err
     check_shards(folder, inputs / "files", kind)
     before = files_of(folder)
     _, _, err = run("--output-format", kind)
