@@ -26,6 +26,7 @@ SHIPPED: set[str] = {
     "pipelines/demo/pictures/styles/woodblock-waves.jpg",
     "pipelines/py.typed",
     "stylebeam/__init__.py",
+    "stylebeam/__main__.py",
     "stylebeam/py.typed",
     "transforms/py.typed",
     *(

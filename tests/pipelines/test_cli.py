@@ -78,9 +78,10 @@ class TestParsing:
         assert str(pathlib.Path(__file__).parents[2]) not in text
         assert "(default: None)" not in text
 
-    def test_module_is_the_same_program(self) -> None:
+    @pytest.mark.parametrize("module", ["stylebeam", "pipelines"])
+    def test_module_is_the_same_program(self, module: str) -> None:
         process = subprocess.run(
-            [sys.executable, "-m", "pipelines", "--version"],
+            [sys.executable, "-m", module, "--version"],
             cwd=pathlib.Path(__file__).parents[2],
             check=True,
             capture_output=True,
