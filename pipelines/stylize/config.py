@@ -124,7 +124,7 @@ class StylizeConfig:
         (1.0,),
         "strengths of the style with commas, a picture for each",
         between(0, 1, "a number in [0, 1]"),
-        metavar="A,...",
+        metavar="A,…",
         read=_strengths,
     )
     preserve_color: PreserveColor = option(
@@ -148,10 +148,10 @@ class StylizeConfig:
     max_tile_pixels: int | None = option(
         None,
         "larger pictures go through the network in tiles, with the same result; by "
-        "default what 0.73 GB hold, 917504 pixels for the network of the paper",
+        "default what 700 MiB hold, 917504 pixels for the network of the paper",
         at_least(
             LEAST_TILE_PIXELS,
-            f"at least {LEAST_TILE_PIXELS}, so that tiles are more than their halo",
+            f"at least {LEAST_TILE_PIXELS}, so that a tile is larger than its border",
         ),
         metavar="PIXELS",
     )
