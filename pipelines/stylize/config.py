@@ -109,8 +109,8 @@ class StylizeConfig:
     )
     keep_original: float = option(
         0.0,
-        "keep this share of the photographs as they are, too, chosen by a hash: a "
-        "picture more of the style original, decoded, shrunk and encoded like the "
+        "add the originals of this share of the photographs, chosen by a hash: each is "
+        "one more picture, of the style original, decoded, shrunk and encoded like the "
         "others",
         SHARE,
         metavar="SHARE",
