@@ -67,7 +67,7 @@ class StylizeConfig:
     bundle: str = option(
         "default",
         "networks: default (fast, at four levels), paper (Huang & Belongie 2017), or "
-        "the folder of a bundle",
+        "the folder or URL of a bundle",
         metavar="B",
         path="read",
         words=tuple(PACKAGED),
