@@ -19,7 +19,7 @@ class EvaluateConfig:
 
     bundle: str = option(
         "default",
-        "networks to judge: default, paper, or the folder of a bundle",
+        "networks to judge: default, paper, or the folder or URL of a bundle",
         metavar="B",
         path="read",
         words=tuple(PACKAGED),

@@ -67,7 +67,7 @@ class StylizeConfig:
     bundle: str = option(
         "default",
         "networks: default (fast, at four levels), paper (Huang & Belongie 2017), or "
-        "the folder of a bundle",
+        "the folder or URL of a bundle",
         metavar="B",
         path="read",
         words=tuple(PACKAGED),
@@ -109,8 +109,8 @@ class StylizeConfig:
     )
     keep_original: float = option(
         0.0,
-        "keep this share of the photographs as they are, too, chosen by a hash: a "
-        "picture more of the style original, decoded, shrunk and encoded like the "
+        "add the originals of this share of the photographs, chosen by a hash: each is "
+        "one more picture, of the style original, decoded, shrunk and encoded like the "
         "others",
         SHARE,
         metavar="SHARE",
@@ -124,7 +124,7 @@ class StylizeConfig:
         (1.0,),
         "strengths of the style with commas, a picture for each",
         between(0, 1, "a number in [0, 1]"),
-        metavar="A,...",
+        metavar="A,…",
         read=_strengths,
     )
     preserve_color: PreserveColor = option(
@@ -148,10 +148,10 @@ class StylizeConfig:
     max_tile_pixels: int | None = option(
         None,
         "larger pictures go through the network in tiles, with the same result; by "
-        "default what 0.73 GB hold, 917504 pixels for the network of the paper",
+        "default what 700 MiB hold, 917504 pixels for the network of the paper",
         at_least(
             LEAST_TILE_PIXELS,
-            f"at least {LEAST_TILE_PIXELS}, so that tiles are more than their halo",
+            f"at least {LEAST_TILE_PIXELS}, so that a tile is larger than its border",
         ),
         metavar="PIXELS",
     )

@@ -111,7 +111,7 @@ class TrainConfig:
     )
     init: str | None = option(
         None,
-        "bundle whose decoder is trained on: default, paper, or a folder",
+        "bundle whose decoder is trained on: default, paper, or a folder or URL",
         metavar="BUNDLE",
         path="read",
         words=tuple(PACKAGED),

@@ -13,8 +13,8 @@ class VerifyConfig:
     """What `stylebeam verify` was asked to do."""
 
     output: str = positional(
-        "output of any command: the folder of its job, a data set, the folder of a "
-        "training or of a bundle, or a styles.parquet",
+        "output of any command, a folder or its URL in a bucket: that of a job, a data "
+        "set, a training or a bundle; or a styles.parquet",
         metavar="OUT",
         path="written",
     )
