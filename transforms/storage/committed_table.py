@@ -21,24 +21,22 @@ import pyarrow.parquet as pq
 from model.checksums import DamagedFileError
 from transforms.storage.folder import OutputFolder
 from transforms.storage.lease import Lease
-from transforms.storage.parquet import (
-    Row,
-    open_table,
-    read_table,
-    write_table,
-)
-from transforms.storage.parts import (
-    count_parts,
-    part_name,
-    parts_in,
-    stable_part,
-)
+from transforms.storage.parquet import Row, open_table, read_table, write_table
+from transforms.storage.parts import count_parts, part_name, parts_in, stable_part
 from transforms.storage.stored_file import StoredFile
 from transforms.storage.table_check import check_schema, check_table
 
 _FINGERPRINT: Final = b"stylebeam.fingerprint"
 
 _ROWS_A_BATCH: Final = 4096
+
+# A file of the journal has a few rows and is read once. Dictionaries, statistics and a
+# strong compression take longer there than all the rest of the commit.
+_JOURNAL_SETTINGS: Final = {
+    "compression": "lz4",
+    "use_dictionary": False,
+    "write_statistics": False,
+}
 
 # Before the number of the run in the name of a journal file; no id has it.
 _NUMBER: Final = ".run"
@@ -216,24 +214,27 @@ class CommittedTable:
         Raises:
             OSError: The rows cannot be written; the owners are not done.
         """
-        self.write(output, self.journal_name(*names, lease=output.lease), rows)
+        name = self.journal_name(*names, lease=output.lease)
+        self.write(output, name, rows, **_JOURNAL_SETTINGS)
 
-    def write(self, output: OutputFolder, name: str, rows: Sequence[Row]) -> None:
-        """Write a file of the table.
+    def write(
+        self, output: OutputFolder, name: str, rows: Sequence[Row], **settings: Any
+    ) -> None:
+        """Write a file of the table, as `write_table` does."""
+        table = pa.Table.from_pylist(list(rows), self.schema)
+        self.write_table(output, name, table, **settings)
 
-        Raises:
-            OSError: It cannot be written.
-        """
-        self.write_table(output, name, pa.Table.from_pylist(list(rows), self.schema))
-
-    def write_table(self, output: OutputFolder, name: str, table: pa.Table) -> None:
-        """Write a file of the table.
+    def write_table(
+        self, output: OutputFolder, name: str, table: pa.Table, **settings: Any
+    ) -> None:
+        """Write a file of the table, with settings as `parquet.write_table` has them.
 
         Raises:
             OSError: It cannot be written.
         """
         metadata = self.written_schema.metadata
-        write_table(output, name, table.replace_schema_metadata(metadata))
+        table = table.replace_schema_metadata(metadata)
+        write_table(output, name, table, **settings)
 
     def read(
         self,

@@ -92,15 +92,23 @@ def sealed_writer(
     sealing.seal()
 
 
-def write_table(output: OutputFolder, name: str, table: pa.Table) -> None:
+def write_table(
+    output: OutputFolder, name: str, table: pa.Table, **settings: Any
+) -> None:
     """Write a table as sealed Parquet; equal tables give equal bytes.
+
+    Args:
+        output: Where to.
+        name: Name of the file.
+        table: What to write.
+        settings: Other ones than those of all tables, as `sealed_writer` takes them.
 
     Raises:
         OSError: The file cannot be written.
     """
     with (
         output.create(name) as file,
-        sealed_writer(file, table.schema) as writer,
+        sealed_writer(file, table.schema, **settings) as writer,
     ):
         writer.write_table(table, row_group_size=_ROWS_A_GROUP)
 
@@ -220,6 +228,45 @@ def writing_rows(
         rows.flush()
 
 
+class _Footer:
+    """What the end of a Parquet file says, parsed once.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.metadata = pq.read_metadata(file)
+        self._ranges: dict[str, list[tuple[Any, Any] | None]] = {}
+
+    def groups_with(self, column: str, value: Any) -> set[int]:
+        """Return the row groups whose statistics do not exclude a value."""
+        if column not in self._ranges:
+            self._ranges[column] = self._ranges_of(column)
+        return {
+            group
+            for group, span in enumerate(self._ranges[column])
+            if span is None or span[0] <= value <= span[1]
+        }
+
+    def _ranges_of(self, column: str) -> list[tuple[Any, Any] | None]:
+        schema = self.metadata.schema
+        paths = [schema.column(leaf).path for leaf in range(len(schema))]
+        if column not in paths:
+            raise pa.ArrowInvalid(f"there is no column {column}")
+        leaf = paths.index(column)
+        groups = map(self.metadata.row_group, range(self.metadata.num_row_groups))
+        told = [group.column(leaf).statistics for group in groups]
+        return [(s.min, s.max) if s and s.has_min_max else None for s in told]
+
+
+# A part is read for each of its rows, so what its end says is worth keeping.
+@kept_for_a_run(maxsize=32)
+def _kept_footer(_path: str, _state: tuple[int | str, ...]) -> list[_Footer]:
+    """Return where the footer of a file is kept once it was read, empty at first."""
+    return []
+
+
 def read_table(
     path: str, columns: Sequence[str] | None = None, **filters: Any
 ) -> pa.Table:
@@ -229,16 +276,31 @@ def read_table(
 
     Args:
         path: Path of the file.
-        columns: Columns wanted; None for all.
+        columns: Columns wanted, none of them nested; None for all.
         filters: Values by column.
 
     Raises:
         DamagedFileError: Its bytes are not those that were written.
         OSError: The file cannot be read.
     """
-    wanted = [(column, "==", value) for column, value in filters.items()] or None
     with open_table(path) as file:
-        return pq.read_table(file, columns=columns, filters=wanted)
+        kept = _kept_footer(path, _state(path, file))
+        if not kept:
+            kept.append(_Footer(file))
+        (footer,) = kept
+        opened = pq.ParquetFile(file, metadata=footer.metadata, pre_buffer=False)
+        if not filters:
+            return opened.read(columns=columns, use_threads=False)
+        groups = set(range(opened.num_row_groups))
+        for column, value in filters.items():
+            groups &= footer.groups_with(column, value)
+        needed = None if columns is None else [*columns, *filters]
+        table = opened.read_row_groups(
+            sorted(groups), columns=needed, use_threads=False
+        )
+        for column, value in filters.items():
+            table = table.filter(pc.equal(table[column], value))
+        return table if columns is None else table.select(columns)
 
 
 def read_rows(path: str, **filters: Any) -> list[Row]:

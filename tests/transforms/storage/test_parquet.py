@@ -1,11 +1,14 @@
-"""Rows that come one by one give the file that all of them together give."""
+"""Tables are written as they come and read in part, and nothing else changes."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from model.checksums import DamagedFileError
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import (
     compact_tables,
+    read_table,
     rows_between,
     write_table,
     writing_rows,
@@ -71,3 +74,60 @@ def test_some_rows_of_a_file_are_those_of_all(output):
     for begin, end in [(0, 0), (0, 1), (4095, 4097), (4096, 8192), (9998, 20_000)]:
         found = list(rows_between(output.path("whole"), begin, end, ["size"]))
         assert found == [{"size": n} for n in range(10_000)[begin:end]]
+
+
+class TestFilters:
+    """`read_table` finds the rows that pyarrow's own filters find."""
+
+    @staticmethod
+    def table(rows, seed=0):
+        # The list's leaf `key` is not the column `key`.
+        names = [f"{'äa'[i % 2]}{(i + seed) // 3:05d}" for i in range(rows)]
+        return pa.table(
+            {
+                "styles": [[{"key": f"x{i}"}] for i in range(rows)],
+                "key": sorted(names),
+                "number": [None if i % 5 == 0 else i % 7 for i in range(rows)],
+            }
+        )
+
+    @pytest.mark.parametrize("settings", [{}, {"write_statistics": False}])
+    @pytest.mark.parametrize(
+        "wanted",
+        [{"key": "a00050"}, {"key": "ä04321", "number": 3}, {"key": "none"}],
+    )
+    def test_rows_are_those_of_pyarrow(self, output, wanted, settings):
+        write_table(output, "t.parquet", self.table(20_000), **settings)
+        path = output.path("t.parquet")
+        filters = [(column, "==", value) for column, value in wanted.items()]
+        for columns in (None, ["styles"], ["number", "key"]):
+            expected = pq.read_table(path, columns=columns, filters=filters)
+            assert read_table(path, columns, **wanted).equals(expected)
+        assert read_table(path).equals(pq.read_table(path))
+
+    def test_only_groups_that_may_hold_them_are_read(self, output, monkeypatch):
+        write_table(output, "t.parquet", self.table(20_000))
+        read = []
+        before = pq.ParquetFile.read_row_groups
+
+        def spy(self, groups, **settings):
+            read.append(groups)
+            return before(self, groups, **settings)
+
+        monkeypatch.setattr(pq.ParquetFile, "read_row_groups", spy)
+        assert read_table(output.path("t.parquet"), key="a00050").num_rows
+        assert read_table(output.path("t.parquet"), key="b").num_rows == 0
+        assert [len(groups) for groups in read] == [1, 1]
+
+    def test_a_file_that_is_written_anew_is_read_anew(self, output):
+        for seed in (0, 9000):
+            table = self.table(9_000, seed)
+            write_table(output, "t.parquet", table)
+            key = table["key"][4000].as_py()
+            found = read_table(output.path("t.parquet"), key=key)
+            assert found.num_rows == table["key"].to_pylist().count(key)
+
+    def test_a_column_that_is_not_there_is_named(self, output):
+        write_table(output, "t.parquet", self.table(3))
+        with pytest.raises(DamagedFileError, match="there is no column content"):
+            read_table(output.path("t.parquet"), content="a")
