@@ -75,7 +75,7 @@ prose: $(VENV)/.dev-installed ## spelling, links between pages, forms we do not 
 check: lint types prose ## what pre-commit and CI check
 
 test: $(VENV)/.dev-installed ## the tests, less the slow ones
-	$(BIN)/pytest -n auto -m "not slow and not faults and not engines and not docs"
+	$(BIN)/pytest -n auto --dist loadscope -m "not slow and not faults and not engines and not docs"
 
 test-docs: $(VENV)/.docs-installed ## every command of the docs, the page of the course
 	$(BIN)/pytest -n auto -m docs
