@@ -5,6 +5,7 @@ Our flags are parsed here; flags of Beam's pipeline options pass through.
 
 import argparse
 import importlib.metadata
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -127,8 +128,10 @@ def config_from_args(args: argparse.Namespace) -> Any:
 
 def _names_file(words: Sequence[str]) -> bool:
     asks = any(word in ("-h", "--help", "--version") for word in words)
+    # Behind two dashes nothing is a flag.
+    flags = itertools.takewhile(lambda word: word != "--", words)
     return not asks and any(
-        word == _CONFIG or word.startswith(f"{_CONFIG}=") for word in words
+        word == _CONFIG or word.startswith(f"{_CONFIG}=") for word in flags
     )
 
 

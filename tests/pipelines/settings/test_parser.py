@@ -111,6 +111,21 @@ class TestFile:
         assert config_of(["verify", "--config", path]).output == "out"
         assert config_of(["verify", "other", "--config", path]).output == "other"
 
+    def test_positional_out_of_some_may_stand_in_it(
+        self, written: Write, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = written('of = "verify"')
+
+        assert config_of(["config", "--config", path]).of == "verify"
+        assert config_of(["config", "doctor", "--config", path]).of == "doctor"
+        with pytest.raises(SystemExit):
+            parse(["config", "nonsense", "--config", path])
+        assert "invalid choice: 'nonsense' (choose from" in capsys.readouterr().err
+
+    def test_name_behind_two_dashes_is_no_flag(self) -> None:
+        assert parse(["view", "--", "--config"])[0].output == "--config"
+        assert parse(["view", "--", "--config=x"])[0].output == "--config=x"
+
     def test_console_may_be_set_in_it(self, written: Write) -> None:
         args, _ = parse(["verify", "--config", written('output = "o"\nquiet = true')])
 
