@@ -31,5 +31,5 @@ class Finding:
         text = without_secrets(" ".join(self.text.split()))
         # A report goes to strangers. Of root's home everything would be below.
         if len(home) > 1:
-            text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
+            text = re.sub(rf"{re.escape(home)}(?![\w-]|\.\w)", "~", text)
         return f"{self.mark:5}  {self.what:18}  {text}"

@@ -155,5 +155,5 @@ def test_home_of_the_user_is_not_told(monkeypatch) -> None:
     line = Finding("ok", "python", "3, /home/me/venv\nx").line()
     assert line == "ok     python              3, ~/venv x"
     # Another one's is another place.
-    line = Finding("ok", "python", "/home/melanie /home/me: /home/me.old").line()
-    assert line == "ok     python              /home/melanie ~: /home/me.old"
+    line = Finding("ok", "python", "/home/melanie /home/me. /home/me.old").line()
+    assert line == "ok     python              /home/melanie ~. /home/me.old"
