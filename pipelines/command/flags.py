@@ -22,8 +22,8 @@ WEIGHTS: Final = (
     "packaged, vgg19 is downloaded by Keras)"
 )
 
-# Fields that name what a command makes: Beam and TensorFlow hand them on as UTF-8,
-# while an input may have any name.
+# Fields that name what a command makes, beside paths that are written: Beam and
+# TensorFlow hand them on as UTF-8, while an input may have any name.
 _MADE: Final = ("output", "workdir")
 
 _Config = TypeVar("_Config")
@@ -234,8 +234,11 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 
 
 def _value(name: str, about: Option, value: Any) -> Any:
-    if name in _MADE and value is not None and not _is_utf8(value):
-        require(False, flag_of(name), ascii(value), "a name in UTF-8")
+    if name in _MADE or about.path == "written":
+        flag = about.metavar if about.positional else flag_of(name)
+        require(value != "", str(flag), "''", "a name; it is empty")
+        fine = value is None or _is_utf8(value)
+        require(fine, str(flag), ascii(value), "a name in UTF-8")
     if about.path:
         value = _plain(name, value)
     if about.read and isinstance(value, str):
