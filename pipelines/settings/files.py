@@ -173,6 +173,8 @@ class _Reader:
             if not about.many:
                 return self._one(key, about, value, _kind(about))
             values = value if isinstance(value, list) else [value]
+            if about.required and not values:
+                raise self.error(f"{key} is [], expected at least one.")
             return [
                 self._one(key, about, one, f"{_kind(about)}, or a list")
                 for one in values

@@ -158,6 +158,7 @@ WRONG = {
     "overwrite = 'yes'": "overwrite is 'yes', expected true or false",
     "output = 1979-05-27": "output is .*, expected a text",
     "content = [1]": "content is 1, expected a text, or a list",
+    "content = []": r"content is \[\], expected at least one",
     "content = {a = 1}": "content is .*, expected a text, or a list",
     "alpha = [[1]]": r"alpha is \[1\], expected a number, or a list",
     "alpha = nan": "alpha is nan, expected a number",
