@@ -80,6 +80,25 @@ def read_settings(path: str, command: str) -> Settings:
         raise reader.error(f"{getattr(error, 'strerror', None) or error}.") from error
 
 
+def check_told(path: str, values: Mapping[str, Any], beam_flags: Iterable[str]) -> None:
+    """Check that a job.json told what is taken from it, and kept no secret back.
+
+    Args:
+        path: The file.
+        values: Options that nobody typed.
+        beam_flags: Flags of Beam's that nobody typed.
+
+    Raises:
+        UsageError: One had a secret in it.
+    """
+    for text in (*_texts(values), *beam_flags):
+        if path.endswith(".json") and _LEFT_OUT in text and "://" in text:
+            raise UsageError(
+                f"--config {path}: {shown(text)} had a secret, which was not written "
+                "down. Give that option on the command line, or write a TOML file."
+            )
+
+
 class _Reader:
     """Turns parts of a file into options, or into an error that names the part."""
 
@@ -134,12 +153,6 @@ class _Reader:
             if name in values and other in values:
                 plain = values[name] == typed_default(about)
                 del values[name if plain else other]
-        for text in (*_texts(values), *flags):
-            if _LEFT_OUT in text and "://" in text:
-                raise self.error(
-                    f"{shown(text)} had a secret, which was not written down. Give "
-                    "that option on the command line, or write a TOML file."
-                )
         return Settings(values, list(flags))
 
     def _flat(self, config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -285,6 +285,16 @@ class TestJob:
         with pytest.raises(UsageError, match=said):
             parse(job(**changes))
 
+    def test_what_is_typed_takes_the_place_of_what_had_a_secret(
+        self, job: Callable[..., list[str]]
+    ) -> None:
+        changes = {"content": ["https://…@host/a"], "style": ["s"], "output": "o"}
+        words = job(config=changes, launch={"beam_flags": ["--a=https://…@host/b"]})
+        with pytest.raises(UsageError, match="'--a=.*' had a secret"):
+            parse([*words, "--content", "mine"])
+        args, flags = parse([*words, "--content", "mine", "--a=b"])
+        assert (args.content, flags) == (["mine"], ["--a=b"])
+
     def test_job_without_its_settings_is_named(self, tmp_path: pathlib.Path) -> None:
         path = tmp_path / "job.json"
         path.write_text('{"command": "stylize"}')
