@@ -254,7 +254,8 @@ def _check_channels(
 
 def _triples(outputs: Sequence[DatasetRoot], images: Listing, size: int) -> Triples:
     """Return what the first output made, with those of the other and the originals."""
-    sizes = [_sizes(output, size) for output in outputs][0]
+    # Each is checked; originals are as large as for the first.
+    sizes, *_ = (_sizes(output, size) for output in outputs)
     own, others = outputs[0], outputs[1:]
     keys = wanted_keys(row for row, _ in _done(own))
     places = find_places(images.refs(), keys)

@@ -264,7 +264,7 @@ class VisualizeConfig:
         self._check_asked()
 
     def _chosen_by_channel(self) -> str:
-        """Return a kind that shows nothing without a channel; empty if there is none."""
+        """Return a kind that shows nothing without a channel, or nothing."""
         kinds = self.chosen_kinds()
         if Kind.TOP_IMAGES in kinds:
             return Kind.TOP_IMAGES

@@ -290,7 +290,7 @@ class TestJob:
     ) -> None:
         changes = {"content": ["https://…@host/a"], "style": ["s"], "output": "o"}
         words = job(config=changes, launch={"beam_flags": ["--a=https://…@host/b"]})
-        with pytest.raises(UsageError, match="'--a=.*' had a secret"):
+        with pytest.raises(UsageError, match=r"'--a=.*' had a secret"):
             parse([*words, "--content", "mine"])
         args, flags = parse([*words, "--content", "mine", "--a=b"])
         assert (args.content, flags) == (["mine"], ["--a=b"])
