@@ -168,6 +168,7 @@ WRONG = {
     "beam = 1": r"beam is 1, expected a table that begins with \[beam\]",
     "[beam]\nrunner = false": r"\[beam\] 'runner' is False, expected .* Leave out",
     "[beam]\nrunner = {a = 1}": r"\[beam\] 'runner' is .*, expected",
+    "[beam]\nx = 1\ncontent-size = 5": "content-size is an option .* above \\[beam\\]",
     "[stylize]\ncontent = 'c'": "'stylize' is no option",
     "content = ": "job.toml: ",
     "content = 'a'\ncontent = 'b'": "job.toml: ",
