@@ -131,7 +131,8 @@ class _Reader:
             if key not in names:
                 raise self._unknown(key, [*names, _COMMAND, _BEAM])
             values[names[key]] = self._typed(names[key], key, value)
-        if ours := [key for key in beam if key in names]:
+        # Words without a dash may be Beam's, too: --network is one of Dataflow's.
+        if ours := [key for key in beam if key in names and "-" in key]:
             raise self.error(
                 f"{ours[0]} is an option of `stylebeam {self._command}`, and below "
                 f"[{_BEAM}] all are Beam's. Write it above [{_BEAM}]."

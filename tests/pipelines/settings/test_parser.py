@@ -73,6 +73,13 @@ class TestFile:
             "--job_name=nightly",
         ]
 
+    def test_flag_of_beam_may_have_a_name_of_ours(self, written: Write) -> None:
+        inputs = 'input = ["c"]\noutput = "o"\nnetwork = "vgg19"\n'
+        path = written(f'{inputs}[beam]\nnetwork = "default"\n')
+        args, beam_flags = parse(["visualize", "--config", path])
+
+        assert (args.network, beam_flags) == ("vgg19", ["--network=default"])
+
     def test_flags_overrule_it(self, written: Write) -> None:
         words = ["--content", "mine", "--alpha=0.25", "--no-retry-failed"]
         words += ["--direct_num_workers", "3", "--experiments=c"]
