@@ -14,6 +14,7 @@ Values become what would have been typed, so that all checks are those of the fl
 import difflib
 import json
 import math
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -146,8 +147,10 @@ class _Reader:
         self._check_command(job[_COMMAND])
         launch = job.get("launch", {})
         flags = launch.get("beam_flags", []) if isinstance(launch, dict) else None
-        if not isinstance(flags, list) or not all(isinstance(f, str) for f in flags):
-            raise self.error(f"launch is {shown(launch)}, expected Beam's flags.")
+        if not isinstance(flags, list) or not all(map(_is_typed, flags)):
+            raise self.error(
+                f"launch is {shown(launch)}, expected Beam's flags, with no zero byte."
+            )
         if "config" not in job:
             raise self.error("does not say what the run was asked: it has no config.")
         values = dict(self._flat(job["config"]))
@@ -211,6 +214,8 @@ class _Reader:
         if about.type in (str, int, float, bool) and type(value) in kinds:
             if about.choices and value not in about.choices:
                 expected = f"one of {', '.join(about.choices)}"
+            elif isinstance(value, str) and not _is_typed(value):
+                expected += ", with no zero byte and no half a character"
             elif about.type is not float:
                 return value
             elif math.isfinite(number := _number(value)):
@@ -222,13 +227,25 @@ class _Reader:
             for one in value if isinstance(value, list) else [value]:
                 if one is True:
                     yield f"--{key}"
-                elif type(one) in (str, int, float):
+                elif _is_typed(str(one)) and type(one) in (str, int, float):
                     yield f"--{key}={one}"
                 else:
                     raise self.error(
-                        f"[{_BEAM}] {shown(key)} is {shown(one)}, expected a text, a "
-                        "number, true, or a list of them. Leave out what is false."
+                        f"[{_BEAM}] {shown(key)} is {shown(one)}, expected a text "
+                        "with no zero byte, a number, true, or a list of them. Leave "
+                        "out what is false."
                     )
+
+
+def _is_typed(value: Any) -> bool:
+    """Return whether a value is a text that a command line can have."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(value: Any) -> float:

@@ -166,6 +166,9 @@ WRONG = {
     "output = 1979-05-27": "output is .*, expected a text",
     "content = [1]": "content is 1, expected a text, or a list",
     "content = []": r"content is \[\], expected at least one",
+    r'content = ["a", "b\u0000"]': "content is 'b.x00', .* no zero byte",
+    r'output = "\u0000"': "output is '.x00', expected a text, with no zero byte",
+    r'[beam]' "\n" r'runner = "\u0000"': r"\[beam\] 'runner' is .* no zero byte",
     "content = {a = 1}": "content is .*, expected a text, or a list",
     "alpha = [[1]]": r"alpha is \[1\], expected a number, or a list",
     "alpha = nan": "alpha is nan, expected a number",
@@ -281,6 +284,9 @@ class TestJob:
             ({"launch": {"beam_flags": "--a"}}, "launch is .*, expected Beam's flags"),
             ({"launch": {"beam_flags": [1]}}, "launch is"),
             ({"launch": [1]}, "launch is"),
+            ({"launch": {"beam_flags": ["--a=\0"]}}, "launch is .* no zero byte"),
+            # Half a character, which JSON may have.
+            ({"config": {"content": ["\ud800"]}}, "content is .*ud800', expected a"),
             (
                 {"config": {"content": ["https://…@host/a"]}},
                 "had a secret, .* on the command line",
