@@ -496,6 +496,7 @@ def test_vgg19_takes_a_keras_notop_h5(run, inputs, random_arrays):
 
 def test_vgg19_without_weights_says_what_to_do(run, inputs, monkeypatch):
     def offline(**_):
+        print("Downloading data from https://somewhere/weights.h5")  # As Keras does.
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "VGG19", offline)
