@@ -168,7 +168,7 @@ WRONG = {
     "content = []": r"content is \[\], expected at least one",
     r'content = ["a", "b\u0000"]': "content is 'b.x00', .* no zero byte",
     r'output = "\u0000"': "output is '.x00', expected a text, with no zero byte",
-    r'[beam]' "\n" r'runner = "\u0000"': r"\[beam\] 'runner' is .* no zero byte",
+    r"[beam]" "\n" r'runner = "\u0000"': r"\[beam\] 'runner' is .* no zero byte",
     "content = {a = 1}": "content is .*, expected a text, or a list",
     "alpha = [[1]]": r"alpha is \[1\], expected a number, or a list",
     "alpha = nan": "alpha is nan, expected a number",
