@@ -189,7 +189,9 @@ class FeatureVisualizer:
         kind = (layer, whole, several, redirect)
         if kind not in self._climbs:
             step = functools.partial(self._step, *kind)
-            self._climbs[kind] = tf.function(step, reduce_retracing=True)
+            # A trace for every size of a batch: one for all would add up in another
+            # order, and a picture would depend on what was made before it.
+            self._climbs[kind] = tf.function(step)
         return self._climbs[kind]
 
     def _step(

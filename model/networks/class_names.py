@@ -18,7 +18,7 @@ def read_names(path: str) -> tuple[str, ...]:
         ValueError: It is no text in UTF-8, or a line has no name.
     """
     try:
-        lines = pathlib.Path(path).read_text("utf-8").splitlines()
+        lines = pathlib.Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8: {error}") from error
     for number, line in enumerate(lines, start=1):

@@ -1,9 +1,11 @@
 """Where the ImageNet weights of VGG come from: the package, a file, or Keras."""
 
+import contextlib
 import hashlib
 import json
 import math
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -143,7 +145,9 @@ def _downloaded(
 
     build = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
     try:
-        model = build[network](weights="imagenet", include_top=head)
+        # Keras tells of its downloads on stdout, where a command says its result.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = build[network](weights="imagenet", include_top=head)
     except Exception as error:  # Keras wraps every network error in a bare Exception.
         raise ConnectionError(
             f"The {network} weights {'with their head ' if head else ''}are not "

@@ -5,6 +5,7 @@ and what was typed becomes the configuration. Imports neither TensorFlow nor Bea
 """
 
 import argparse
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -21,8 +22,8 @@ WEIGHTS: Final = (
     "packaged, vgg19 is downloaded by Keras)"
 )
 
-# Fields that name what a command makes: Beam and TensorFlow hand them on as UTF-8,
-# while an input may have any name.
+# Fields that name what a command makes, beside paths that are written: Beam and
+# TensorFlow hand them on as UTF-8, while an input may have any name.
 _MADE: Final = ("output", "workdir")
 
 _Config = TypeVar("_Config")
@@ -165,10 +166,14 @@ def _add_flag(parser: Any, name: str, about: Option, typed_only: bool) -> None:
     if typed_only:
         told["default"] = argparse.SUPPRESS
     if about.positional:
-        # No place on the command line is left for what a file may say.
-        told |= {"nargs": "?"} if typed_only else {}
-        choices = about.choices or None
-        parser.add_argument(name, metavar=about.metavar, choices=choices, **told)
+        if not typed_only:
+            told["choices"] = about.choices or None
+        else:
+            # No place on the command line is left for what a file may say. `choices`
+            # would refuse that nothing is typed.
+            told["nargs"] = "?"
+            told["type"] = functools.partial(_one_of, about.choices)
+        parser.add_argument(name, metavar=about.metavar, **told)
         return
     if about.type is bool:
         either = about.default or typed_only
@@ -186,6 +191,15 @@ def _add_flag(parser: Any, name: str, about: Option, typed_only: bool) -> None:
         metavar=about.metavar,
         **told,
     )
+
+
+def _one_of(choices: Sequence[str], word: str) -> str:
+    """Return a word that is one of some; any word where there are none."""
+    # argparse hands over what stands for nothing, too.
+    if not choices or word in choices or word is argparse.SUPPRESS:
+        return word
+    known = ", ".join(map(repr, choices))
+    raise argparse.ArgumentTypeError(f"invalid choice: {word!r} (choose from {known})")
 
 
 def typed_default(about: Option) -> Any:
@@ -220,8 +234,11 @@ def make_config(config: type[_Config], values: Mapping[str, Any]) -> _Config:
 
 
 def _value(name: str, about: Option, value: Any) -> Any:
-    if name in _MADE and value is not None and not _is_utf8(value):
-        require(False, flag_of(name), ascii(value), "a name in UTF-8")
+    if name in _MADE or about.path == "written":
+        flag = about.metavar if about.positional else flag_of(name)
+        require(value != "", str(flag), "''", "a name; it is empty")
+        fine = value is None or _is_utf8(value)
+        require(fine, str(flag), ascii(value), "a name in UTF-8")
     if about.path:
         value = _plain(name, value)
     if about.read and isinstance(value, str):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from typing import Literal
 
 from pipelines.command.console.redaction import without_secrets
@@ -30,5 +31,5 @@ class Finding:
         text = without_secrets(" ".join(self.text.split()))
         # A report goes to strangers. Of root's home everything would be below.
         if len(home) > 1:
-            text = text.replace(home, "~")
+            text = re.sub(rf"{re.escape(home)}(?![\w-]|\.\w)", "~", text)
         return f"{self.mark:5}  {self.what:18}  {text}"

@@ -10,7 +10,7 @@ from pipelines.doctor.findings import Finding
 from pipelines.engines.options import RUNNERS, check_extra
 from pipelines.errors import UsageError
 from transforms.buckets.patience import SECONDS_VARIABLE
-from transforms.buckets.places import UnreachableError, is_remote, locate
+from transforms.buckets.places import UnreachableError, is_remote, locate, plain_path
 from transforms.storage.folder import OutputFolder
 
 # Extras that are no engine's, with a module of each.
@@ -53,8 +53,9 @@ def look_at_places(places: Sequence[str]) -> Iterator[Finding]:
     os.environ.setdefault(SECONDS_VARIABLE, _STORE_SECONDS)
     for place in places:
         try:
-            yield Finding("ok", "place", f"{place}: {_listed(place)}")
-        except (OSError, UnreachableError) as error:
+            # A run takes `file://` as the path itself.
+            yield Finding("ok", "place", f"{place}: {_listed(plain_path(place))}")
+        except (OSError, UnreachableError, ValueError) as error:
             text = getattr(error, "strerror", None) or str(error)
             named = "" if place in text else f"{place}: "
             yield Finding("wrong", "place", f"{named}{text}")

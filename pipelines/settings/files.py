@@ -14,6 +14,7 @@ Values become what would have been typed, so that all checks are those of the fl
 import difflib
 import json
 import math
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -80,6 +81,25 @@ def read_settings(path: str, command: str) -> Settings:
         raise reader.error(f"{getattr(error, 'strerror', None) or error}.") from error
 
 
+def check_told(path: str, values: Mapping[str, Any], beam_flags: Iterable[str]) -> None:
+    """Check that a job.json told what is taken from it, and kept no secret back.
+
+    Args:
+        path: The file.
+        values: Options that nobody typed.
+        beam_flags: Flags of Beam's that nobody typed.
+
+    Raises:
+        UsageError: One had a secret in it.
+    """
+    for text in (*_texts(values), *beam_flags):
+        if path.endswith(".json") and _LEFT_OUT in text and "://" in text:
+            raise UsageError(
+                f"--config {path}: {shown(text)} had a secret, which was not written "
+                "down. Give that option on the command line, or write a TOML file."
+            )
+
+
 class _Reader:
     """Turns parts of a file into options, or into an error that names the part."""
 
@@ -112,6 +132,12 @@ class _Reader:
             if key not in names:
                 raise self._unknown(key, [*names, _COMMAND, _BEAM])
             values[names[key]] = self._typed(names[key], key, value)
+        # Words without a dash may be Beam's, too: --network is one of Dataflow's.
+        if ours := [key for key in beam if key in names and "-" in key]:
+            raise self.error(
+                f"{ours[0]} is an option of `stylebeam {self._command}`, and below "
+                f"[{_BEAM}] all are Beam's. Write it above [{_BEAM}]."
+            )
         return Settings(values, [*self._beam_flags(beam)])
 
     def of_job(self, job: Any) -> Settings:
@@ -121,8 +147,10 @@ class _Reader:
         self._check_command(job[_COMMAND])
         launch = job.get("launch", {})
         flags = launch.get("beam_flags", []) if isinstance(launch, dict) else None
-        if not isinstance(flags, list) or not all(isinstance(f, str) for f in flags):
-            raise self.error(f"launch is {shown(launch)}, expected Beam's flags.")
+        if not isinstance(flags, list) or not all(map(_is_typed, flags)):
+            raise self.error(
+                f"launch is {shown(launch)}, expected Beam's flags, with no zero byte."
+            )
         if "config" not in job:
             raise self.error("does not say what the run was asked: it has no config.")
         values = dict(self._flat(job["config"]))
@@ -134,12 +162,6 @@ class _Reader:
             if name in values and other in values:
                 plain = values[name] == typed_default(about)
                 del values[name if plain else other]
-        for text in (*_texts(values), *flags):
-            if _LEFT_OUT in text and "://" in text:
-                raise self.error(
-                    f"{shown(text)} had a secret, which was not written down. Give "
-                    "that option on the command line, or write a TOML file."
-                )
         return Settings(values, list(flags))
 
     def _flat(self, config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -173,6 +195,8 @@ class _Reader:
             if not about.many:
                 return self._one(key, about, value, _kind(about))
             values = value if isinstance(value, list) else [value]
+            if about.required and not values:
+                raise self.error(f"{key} is [], expected at least one.")
             return [
                 self._one(key, about, one, f"{_kind(about)}, or a list")
                 for one in values
@@ -190,6 +214,8 @@ class _Reader:
         if about.type in (str, int, float, bool) and type(value) in kinds:
             if about.choices and value not in about.choices:
                 expected = f"one of {', '.join(about.choices)}"
+            elif isinstance(value, str) and not _is_typed(value):
+                expected += ", with no zero byte and no half a character"
             elif about.type is not float:
                 return value
             elif math.isfinite(number := _number(value)):
@@ -201,13 +227,25 @@ class _Reader:
             for one in value if isinstance(value, list) else [value]:
                 if one is True:
                     yield f"--{key}"
-                elif type(one) in (str, int, float):
+                elif _is_typed(str(one)) and type(one) in (str, int, float):
                     yield f"--{key}={one}"
                 else:
                     raise self.error(
-                        f"[{_BEAM}] {shown(key)} is {shown(one)}, expected a text, a "
-                        "number, true, or a list of them. Leave out what is false."
+                        f"[{_BEAM}] {shown(key)} is {shown(one)}, expected a text "
+                        "with no zero byte, a number, true, or a list of them. Leave "
+                        "out what is false."
                     )
+
+
+def _is_typed(value: Any) -> bool:
+    """Return whether a value is a text that a command line can have."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(value: Any) -> float:

@@ -5,6 +5,7 @@ Our flags are parsed here; flags of Beam's pipeline options pass through.
 
 import argparse
 import importlib.metadata
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -20,7 +21,7 @@ from pipelines.command.flags import (
 )
 from pipelines.errors import UsageError
 from pipelines.settings.commands import COMMANDS
-from pipelines.settings.files import read_settings
+from pipelines.settings.files import check_told, read_settings
 
 _CONFIG: Final = "--config"
 
@@ -94,9 +95,12 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options = {**all_options(COMMANDS[command].config), **all_options(ConsoleConfig)}
     found = read_settings(typed["config"], command)
     _check_exclusive(typed["config"], found.values, options)
+    untyped = _without_excluded(found.values, typed, options)
+    kept = [*_without_given(found.beam_flags, beam_flags)]
+    check_told(typed["config"], untyped, kept)
     values = {
         **{name: typed_default(about) for name, about in options.items()},
-        **_without_excluded(found.values, typed, options),
+        **untyped,
         **typed,
     }
     missing = [
@@ -109,7 +113,6 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             f"neither the command line nor {_CONFIG} {typed['config']} has "
             f"{', '.join(missing)}."
         )
-    kept = _without_given(found.beam_flags, beam_flags)
     return argparse.Namespace(**values), [*kept, *beam_flags]
 
 
@@ -127,8 +130,10 @@ def config_from_args(args: argparse.Namespace) -> Any:
 
 def _names_file(words: Sequence[str]) -> bool:
     asks = any(word in ("-h", "--help", "--version") for word in words)
+    # Behind two dashes nothing is a flag.
+    flags = itertools.takewhile(lambda word: word != "--", words)
     return not asks and any(
-        word == _CONFIG or word.startswith(f"{_CONFIG}=") for word in words
+        word == _CONFIG or word.startswith(f"{_CONFIG}=") for word in flags
     )
 
 
@@ -147,7 +152,7 @@ def _without_given(found: Sequence[str], typed: Sequence[str]) -> Iterator[str]:
 def _without_excluded(
     found: Mapping[str, Any], typed: Mapping[str, Any], options: Mapping[str, Option]
 ) -> dict[str, Any]:
-    """Return what a file says, less what a typed flag takes the place of."""
+    """Return what a file says, less what is typed and what that excludes."""
     excluded = set()
     for name, about in options.items():
         if other := about.instead_of:
@@ -155,7 +160,11 @@ def _without_excluded(
                 excluded.add(other)
             if other in typed:
                 excluded.add(name)
-    return {name: value for name, value in found.items() if name not in excluded}
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in excluded and name not in typed
+    }
 
 
 def _check_exclusive(

@@ -190,6 +190,7 @@ class StylizeConfig:
 
     def __post_init__(self) -> None:
         flags.check_ranges(self)
+        require(bool(self.alpha), "--alpha", "", "at least one number, such as 1")
         for alpha in self.alpha:
             require(
                 round(alpha * 1000) / 1000 == alpha,

@@ -4,6 +4,7 @@ Apart from the job itself, so that `--help` imports neither TensorFlow nor Beam.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -77,7 +78,12 @@ class ExportConfig:
             self.which,
             "--workdir beside it: a bundle has one decoder",
         )
+        places: dict[str, str] = {}
         for flag, form, path in self.outputs():
+            other = places.setdefault(_place(path), flag)
+            flags.require(
+                other == flag, flag, path, f"another place than that of {other}"
+            )
             flags.require(
                 flag == "--output" or self.format == "bundle",
                 flag,
@@ -99,3 +105,7 @@ class ExportConfig:
             yield "--saved-model", "savedmodel", self.saved_model
         if self.weights_h5 is not None:
             yield "--weights-h5", "weights-h5", self.weights_h5
+
+
+def _place(path: str) -> str:
+    return path.rstrip("/") if "://" in path else os.path.realpath(path)

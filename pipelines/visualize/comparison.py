@@ -24,6 +24,7 @@ from transforms.inputs.listing import ReadListing
 from transforms.storage.compact_table import CompactTable
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import Row
+from transforms.stylize.cells import ORIGINAL_ID
 from transforms.visualize.comparison.compare_images import CompareImages
 from transforms.visualize.comparison.gallery import WriteComparisonGallery
 from transforms.visualize.comparison.handler import ComparisonHandler
@@ -110,7 +111,8 @@ def plan(config: VisualizeConfig) -> ComparisonPlan:
         images = triples.listing
         if not images.count:
             raise UsageError(
-                f"--compare {outputs[0].path}: it has no picture that is done."
+                f"--compare {outputs[0].path}: it has no picture in a style that is "
+                "done."
             )
     elif images.count < FEWEST_IMAGES:
         raise UsageError(
@@ -252,7 +254,8 @@ def _check_channels(
 
 def _triples(outputs: Sequence[DatasetRoot], images: Listing, size: int) -> Triples:
     """Return what the first output made, with those of the other and the originals."""
-    sizes = _sizes(outputs[0], size)
+    # Each is checked; originals are as large as for the first.
+    sizes, *_ = (_sizes(output, size) for output in outputs)
     own, others = outputs[0], outputs[1:]
     keys = wanted_keys(row for row, _ in _done(own))
     places = find_places(images.refs(), keys)
@@ -272,23 +275,37 @@ def _sizes(output: DatasetRoot, looked_at: int) -> Sizes:
     """Return how large pictures of an output are looked at.
 
     Raises:
-        UsageError: It does not say how large its pictures were.
+        UsageError: It does not say how large its pictures were, or its styles were
+            other ones than those that can be looked at.
     """
     try:
         identity = OutputFolder(output.path).read_json("job.json")["identity"]
-        return Sizes(identity["content_size"], identity["style_size"], looked_at)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        recoloured = identity.get("preserve_color") == "histogram"
+        sizes = Sizes(identity["content_size"], identity["style_size"], looked_at)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise UsageError(
             f"--compare {output.path}: its job.json does not tell the sizes of "
             f"contents and styles ({error})."
         ) from error
+    if recoloured:
+        raise UsageError(
+            f"--compare {output.path}: --preserve-color histogram recoloured its "
+            "styles for each photograph, so AdaIN aligned other pictures than the "
+            "paintings. Outputs without it can be compared."
+        )
+    return sizes
 
 
 def _done(root: DatasetRoot) -> Iterator[tuple[Row, ImageRef]]:
-    """Yield the rows of the pictures that are done, and where they are."""
+    """Yield the rows of the pictures that are done, and where they are.
+
+    A photograph that was kept as it is (`--keep-original`) has no style.
+    """
     try:
         rows = filter(is_done, manifest_rows(OutputFolder(root.path), _COLUMNS))
-        yield from zip(rows, root.list_pictures(), strict=True)
+        for row, ref in zip(rows, root.list_pictures(), strict=True):
+            if row["styles"][0]["id"] != ORIGINAL_ID:
+                yield row, ref
     except (ValueError, OSError) as error:
         raise UsageError(f"--compare {root.path}: {error}") from error
 

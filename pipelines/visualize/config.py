@@ -254,7 +254,22 @@ class VisualizeConfig:
                 Channels.parse(value)
             except ValueError as error:
                 raise UsageError(f"{flag} {value}: {error}.") from error
+        wanting = "" if self.compare else self._chosen_by_channel()
+        flags.require(
+            not wanting or Channels.parse(self.channels) != Channels(),
+            "--channels",
+            self.channels,
+            f"at least top:1, since --kinds has {wanting}",
+        )
         self._check_asked()
+
+    def _chosen_by_channel(self) -> str:
+        """Return a kind that shows nothing without a channel, or nothing."""
+        kinds = self.chosen_kinds()
+        if Kind.TOP_IMAGES in kinds:
+            return Kind.TOP_IMAGES
+        each = {Excited.CHANNEL, Excited.NEURON} & {*self.activation().excite}
+        return Kind.ACTIVATION if Kind.ACTIVATION in kinds and each else ""
 
     def _check_asked(self) -> None:
         """Refuse a flag that changes nothing, since no kind that it is for is made.

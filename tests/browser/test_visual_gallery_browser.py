@@ -354,3 +354,33 @@ def test_a_link_opens_what_it_names(page, gallery):
     address = page.ask("location.href")
     page.open(address)
     assert page.texts("#views [aria-pressed=true]") == ["Gradients"]
+
+
+def test_what_is_of_no_photograph_is_shown_where_none_could_be_read(browser, tmp_path):
+    import pyarrow as pa
+
+    output, layer = OutputFolder(str(tmp_path)), LAYERS[0]
+    settings = VisualizeSettings(
+        network="vgg16",
+        weights_sha256="0",
+        layers=(layer,),
+        kinds=(Kind.TOP_IMAGES, Kind.ACTIVATION),
+        channels=Channels(listed=(5,)),
+        gradient_channels=Channels(top=1),
+        size=224,
+        randomization_check=True,
+        raw=False,
+    )
+    target = Target(layer, Excited.CHANNEL, (5,))
+    made = np.zeros((32, 32, 3), np.uint8), np.ones((4, 4, 1), np.float32)
+    drawn = draw_activation(target, [Vision(*made, lost=False)], False)
+    rows = write_sheet(output, target.owner(settings), drawn)
+    empty = draw_top_images(layer, [], {}, 9)
+    rows += write_sheet(output, Owner("c", id=f"collection-top-images-{layer}"), empty)
+    part = f"{MAPS}/part-00000-of-00001.parquet"
+    write_table(output, part, pa.Table.from_pylist(rows, VISUALIZE_MAPS))
+    index = write_index(list(write_images(part, output)), output, "", settings)
+    browser.open(f"{pathlib.Path(output.path(index)).as_uri()}#/channel/{layer}")
+    browser.until("document.querySelectorAll('main .face').length === 1")
+    browser.click("[data-value=top-images]")
+    browser.until("document.querySelector('main').textContent.includes('No image ex')")

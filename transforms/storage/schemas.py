@@ -183,7 +183,7 @@ STYLE_BANK: Final = pa.schema(
 
 # One row a map of `visualize`: a tile of a sheet. `image_id` is `collection` where it
 # belongs to no single image; `channel` is null for the maximum neurons and for rows
-# that stand for a whole file.
+# that stand for a whole file. A sheet without a map has one row, of no width.
 VISUALIZE_MAPS: Final = pa.schema(
     [
         ("cell_id", pa.string()),

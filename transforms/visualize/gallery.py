@@ -78,7 +78,12 @@ def sheet_data(rows: Sequence[Row], facts: Facts | None = None) -> dict[str, Any
         "width": first["sheet_width"],
         "height": first["sheet_height"],
         "tiles": field_table(
-            [_tile(row, strip, told.get(row["channel"], {})) for row in rows]
+            # A sheet without a map has a row all the same.
+            [
+                _tile(row, strip, told.get(row["channel"], {}))
+                for row in rows
+                if row["width"]
+            ]
         ),
     }
 

@@ -11,7 +11,7 @@ from transforms.storage.parquet import Row
 from transforms.storage.schemas import VISUALIZE_MAPS
 from transforms.storage.stored_file import StoredFile, rows_digest, sha256
 from transforms.visualize.settings import COLLECTION
-from transforms.visualize.sheet import FACTS, Sheet, facts_path
+from transforms.visualize.sheet import FACTS, Sheet, Tile, facts_path
 
 MAPS: Final = "maps.parquet"
 
@@ -69,6 +69,8 @@ def write_file(
 def write_sheet(output: OutputFolder, owner: Owner, sheet: Sheet) -> list[Row]:
     """Write a sheet (and its raw maps), and return a row for each of its maps.
 
+    Of a sheet that says that there is no map one row tells, which is of no size.
+
     Raises:
         OSError: It cannot be written.
     """
@@ -87,7 +89,7 @@ def write_sheet(output: OutputFolder, owner: Owner, sheet: Sheet) -> list[Row]:
         common["raw_sha256"] = sha256(sheet.raw)
         output.write(raw_path, sheet.raw)
     rows = []
-    for tile in sheet.tiles:
+    for tile in sheet.tiles or [Tile(sheet.layer, (0, 0, 0, 0), zero=True)]:
         facts = dataclasses.asdict(tile)
         left, top, width, height = facts.pop("box")
         facts["source_key"] = facts.pop("source")

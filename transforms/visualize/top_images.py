@@ -72,7 +72,7 @@ class DrawTopImages(beam.PTransform[PCollection[tuple[str, list[Winners]]], Outc
     Input: what `RankImages` gives. Output: `Outcome`. The winners are read again where
     their crops are drawn. Of `top:N` channels those with the highest
     score anywhere are shown. Idempotent; a sheet whose winners are those of the last
-    run and that is intact is kept.
+    run and that is intact is kept, unless one of them could not be read again.
 
     Attributes:
         output: Output folder of the job.
@@ -134,6 +134,10 @@ class _DrawDoFn(beam.DoFn):
         crops, failures = cut_crops(rows, self._fields[layer], self._settings.size)
         for failure in failures:
             yield TaggedOutput(FAILED, failure)
+        if failures:
+            # With a hole it is no sheet to keep: the next run draws it again.
+            holes = self._settings.cell_id(cell_id, "with holes")
+            owner = dataclasses.replace(owner, cell_id=holes)
         sheet = draw_top_images(layer, rows, crops, self._fields[layer].size)
         try:
             commit_maps(self._output, owner, write_sheet(self._output, owner, sheet))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from model.attribution import feature_visualization
 from model.attribution.feature_visualization import FeatureVisualizer, Wish, extent
 from model.attribution.fourier_basis import start_waves, waves_to_pictures
 from model.attribution.robust_views import draw_views, seen_through
@@ -107,6 +108,25 @@ def test_a_picture_depends_on_no_other_of_its_batch(network):
     again = network.visions(LAYER, other, SIZE, 8)
     for place, channel in ((0, 3), (2, 1)):
         np.testing.assert_array_equal(again[place].picture, found[channel].picture)
+
+
+def test_a_picture_does_not_depend_on_what_was_made_before(
+    layers, random_arrays, monkeypatch
+):
+    """Nor on which worker makes it: each has made other batches."""
+    # Before it is rounded to levels, which hides most of it.
+    for name in ("to_uint8", "to_float"):
+        monkeypatch.setattr(feature_visualization, name, lambda pixels: pixels)
+    wide = [dataclasses.replace(layers[0], out_channels=16)]
+    arrays = random_arrays(wide)
+    asked = (wide[0].name, [wish(c, c) for c in (0, 1, 2, 3)], SIZE, 6)
+    ends = ((3, 0.5), (9, 0.5))
+    way = [Wish(channels=ends, seed=bytes([c]), group=c) for c in range(3)]
+    first = FeatureVisualizer(wide, arrays).visions(*asked)
+    late = FeatureVisualizer(wide, arrays)
+    late.visions(wide[0].name, way, SIZE, 1)
+    for one, other in zip(first, late.visions(*asked), strict=True):
+        np.testing.assert_array_equal(one.picture, other.picture)
 
 
 def test_a_number_that_is_not_finite_loses_its_own_picture_alone(

@@ -38,6 +38,9 @@ def test_names_of_a_file_are_its_lines(tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("crane, large bird\nüber\n", "utf-8")
     assert read_names(str(path)) == ("crane, large bird", "über")
+    # As editors of Windows write it.
+    path.write_bytes("\ufeffcrane, large bird\r\nüber\r\n".encode())
+    assert read_names(str(path)) == ("crane, large bird", "über")
     path.write_text("a\n , \nb\n", "utf-8")
     with pytest.raises(ValueError, match=r"line 2 of .*names.txt has no name"):
         read_names(str(path))

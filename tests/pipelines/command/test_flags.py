@@ -184,6 +184,20 @@ def test_what_a_command_makes_must_have_a_name_in_utf8(field):
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo", "--output="], "--output ''"),
+        (["view", ""], "OUT ''"),
+        (["export", "--bundle=paper", "--output=b", "--saved-model="], "--saved-model"),
+    ],
+)
+def test_what_a_command_makes_must_have_a_name(words, said, capsys):
+    # As of a variable of the shell that is not set: it would be the root of all files.
+    assert cli.main(words) == 2
+    assert f"error: {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("flags", "owners"),
     [
         ([], ()),

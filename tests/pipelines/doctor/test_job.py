@@ -74,6 +74,13 @@ def test_places_that_cannot_be_reached_are_named(place: str, said: str) -> None:
     assert "secret" not in finding.line()
 
 
+def test_place_is_looked_at_as_a_run_takes_it(tmp_path: pathlib.Path) -> None:
+    url, odd = f"file://{tmp_path}", "a\0b"
+    found = [(f.mark, f.text) for f in reach.look_at_places([url, odd])]
+    assert found[0] == ("ok", f"{url}: can be listed, 0 files")
+    assert found[1][0] == "wrong"
+
+
 def test_bucket_is_listed(monkeypatch) -> None:
     from memory_bucket import MemoryBucket
 
@@ -147,3 +154,6 @@ def test_home_of_the_user_is_not_told(monkeypatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     line = Finding("ok", "python", "3, /home/me/venv\nx").line()
     assert line == "ok     python              3, ~/venv x"
+    # Another one's is another place.
+    line = Finding("ok", "python", "/home/melanie /home/me. /home/me.old").line()
+    assert line == "ok     python              /home/melanie ~. /home/me.old"

@@ -73,6 +73,13 @@ class TestFile:
             "--job_name=nightly",
         ]
 
+    def test_flag_of_beam_may_have_a_name_of_ours(self, written: Write) -> None:
+        inputs = 'input = ["c"]\noutput = "o"\nnetwork = "vgg19"\n'
+        path = written(f'{inputs}[beam]\nnetwork = "default"\n')
+        args, beam_flags = parse(["visualize", "--config", path])
+
+        assert (args.network, beam_flags) == ("vgg19", ["--network=default"])
+
     def test_flags_overrule_it(self, written: Write) -> None:
         words = ["--content", "mine", "--alpha=0.25", "--no-retry-failed"]
         words += ["--direct_num_workers", "3", "--experiments=c"]
@@ -111,6 +118,21 @@ class TestFile:
         assert config_of(["verify", "--config", path]).output == "out"
         assert config_of(["verify", "other", "--config", path]).output == "other"
 
+    def test_positional_out_of_some_may_stand_in_it(
+        self, written: Write, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = written('of = "verify"')
+
+        assert config_of(["config", "--config", path]).of == "verify"
+        assert config_of(["config", "doctor", "--config", path]).of == "doctor"
+        with pytest.raises(SystemExit):
+            parse(["config", "nonsense", "--config", path])
+        assert "invalid choice: 'nonsense' (choose from" in capsys.readouterr().err
+
+    def test_name_behind_two_dashes_is_no_flag(self) -> None:
+        assert parse(["view", "--", "--config"])[0].output == "--config"
+        assert parse(["view", "--", "--config=x"])[0].output == "--config=x"
+
     def test_console_may_be_set_in_it(self, written: Write) -> None:
         args, _ = parse(["verify", "--config", written('output = "o"\nquiet = true')])
 
@@ -143,6 +165,10 @@ WRONG = {
     "overwrite = 'yes'": "overwrite is 'yes', expected true or false",
     "output = 1979-05-27": "output is .*, expected a text",
     "content = [1]": "content is 1, expected a text, or a list",
+    "content = []": r"content is \[\], expected at least one",
+    r'content = ["a", "b\u0000"]': "content is 'b.x00', .* no zero byte",
+    r'output = "\u0000"': "output is '.x00', expected a text, with no zero byte",
+    r"[beam]" "\n" r'runner = "\u0000"': r"\[beam\] 'runner' is .* no zero byte",
     "content = {a = 1}": "content is .*, expected a text, or a list",
     "alpha = [[1]]": r"alpha is \[1\], expected a number, or a list",
     "alpha = nan": "alpha is nan, expected a number",
@@ -152,6 +178,7 @@ WRONG = {
     "beam = 1": r"beam is 1, expected a table that begins with \[beam\]",
     "[beam]\nrunner = false": r"\[beam\] 'runner' is False, expected .* Leave out",
     "[beam]\nrunner = {a = 1}": r"\[beam\] 'runner' is .*, expected",
+    "[beam]\nx = 1\ncontent-size = 5": "content-size is an option .* above \\[beam\\]",
     "[stylize]\ncontent = 'c'": "'stylize' is no option",
     "content = ": "job.toml: ",
     "content = 'a'\ncontent = 'b'": "job.toml: ",
@@ -257,6 +284,9 @@ class TestJob:
             ({"launch": {"beam_flags": "--a"}}, "launch is .*, expected Beam's flags"),
             ({"launch": {"beam_flags": [1]}}, "launch is"),
             ({"launch": [1]}, "launch is"),
+            ({"launch": {"beam_flags": ["--a=\0"]}}, "launch is .* no zero byte"),
+            # Half a character, which JSON may have.
+            ({"config": {"content": ["\ud800"]}}, "content is .*ud800', expected a"),
             (
                 {"config": {"content": ["https://…@host/a"]}},
                 "had a secret, .* on the command line",
@@ -268,6 +298,16 @@ class TestJob:
     ) -> None:
         with pytest.raises(UsageError, match=said):
             parse(job(**changes))
+
+    def test_what_is_typed_takes_the_place_of_what_had_a_secret(
+        self, job: Callable[..., list[str]]
+    ) -> None:
+        changes = {"content": ["https://…@host/a"], "style": ["s"], "output": "o"}
+        words = job(config=changes, launch={"beam_flags": ["--a=https://…@host/b"]})
+        with pytest.raises(UsageError, match=r"'--a=.*' had a secret"):
+            parse([*words, "--content", "mine"])
+        args, flags = parse([*words, "--content", "mine", "--a=b"])
+        assert (args.content, flags) == (["mine"], ["--a=b"])
 
     def test_job_without_its_settings_is_named(self, tmp_path: pathlib.Path) -> None:
         path = tmp_path / "job.json"

@@ -74,6 +74,7 @@ def test_every_field_has_a_flag_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "flag"),
     [
+        ("alpha", (), "--alpha "),
         ("alpha", (1.5,), "--alpha 1.5"),
         ("alpha", (0.5, -0.1), "--alpha -0.1"),
         ("alpha", (float("nan"),), "--alpha nan"),

@@ -12,6 +12,8 @@ from model.training.checkpoints import Checkpoints
 from model.training.settings import TrainingSettings
 from model.training.trainer import Trainer
 from pipelines import cli
+from pipelines.errors import UsageError
+from pipelines.train.export_config import ExportConfig
 from pipelines.train.workdir import Workdir
 
 
@@ -167,6 +169,14 @@ def test_wrong_formats_are_refused_before_anything_is_written(
         assert status == 2
         assert said in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "beside"), [("b", "./b/"), ("gs://a/b", "gs://a/b/")]
+)
+def test_two_things_cannot_have_one_place(output, beside):
+    with pytest.raises(UsageError, match="expected another place than that of --outp"):
+        ExportConfig(bundle="paper", output=output, saved_model=beside)
 
 
 def test_place_that_cannot_be_written_is_one_line(tiny_bundle, tmp_path, capfd):

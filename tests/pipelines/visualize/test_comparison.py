@@ -10,6 +10,7 @@ from pipelines import cli
 from pipelines.errors import UsageError
 from pipelines.visualize import comparison
 from pipelines.visualize.config import VisualizeConfig
+from transforms.storage.folder import OutputFolder
 
 LAYERS = "block1_conv2,block3_conv1"
 FLAGS = ("--layers", LAYERS, "--channels", "top:2")
@@ -115,6 +116,36 @@ def test_results_of_two_outputs_stand_side_by_side(stylized, plan):
     assert made.settings.results == (grid.name, grid.name)
     assert [one.label for one in made.settings.networks] == ["vgg16"]
     assert made.images.count == 6
+
+
+def test_a_photograph_that_was_kept_as_it_is_is_no_triple(stylized, plan, monkeypatch):
+    grid = stylized()
+    inputs = (grid.parent / "contents", grid.parent / "styles")
+    rows_of = comparison.manifest_rows
+    kept = [{"id": "original", "key": "original", "sha256": "", "weight": 1.0}]
+    kept[0]["mask_sha256"] = None
+
+    def rows(output, columns):
+        for number, row in enumerate(rows_of(output, columns)):
+            yield row if number else {**row, "styles": kept}
+
+    monkeypatch.setattr(comparison, "manifest_rows", rows)
+    assert plan(inputs, (grid,)).images.count == 5
+
+
+def test_styles_that_were_recoloured_are_refused(stylized, plan, monkeypatch):
+    grid = stylized()
+    read = OutputFolder.read_json
+
+    def recoloured(output, name):
+        job = read(output, name)
+        if name == "job.json":
+            job["identity"]["preserve_color"] = "histogram"
+        return job
+
+    monkeypatch.setattr(OutputFolder, "read_json", recoloured)
+    with pytest.raises(UsageError, match=r"out\d+: --preserve-color histogram"):
+        plan([grid.parent / "contents"], (grid,))
 
 
 @pytest.mark.parametrize(

@@ -496,6 +496,7 @@ def test_vgg19_takes_a_keras_notop_h5(run, inputs, random_arrays):
 
 def test_vgg19_without_weights_says_what_to_do(run, inputs, monkeypatch):
     def offline(**_):
+        print("Downloading data from https://somewhere/weights.h5")  # As Keras does.
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "VGG19", offline)
@@ -517,6 +518,12 @@ USAGE_ERRORS = {
     "--gradient-channels 512": {"flags": ("--gradient-channels", "512")},
     "--channels top:x": {"flags": ("--channels", "top:x")},
     "--channels -3": {"flags": ("--channels=-3",)},
+    "--channels top:0: expected at least top:1, since --kinds has top-images": {
+        "flags": ("--kinds", "features,top-images", "--channels", "top:0")
+    },
+    "--channels top:0: expected at least top:1, since --kinds has activation": {
+        "flags": ("--kinds", "activation", "--channels", "top:0")
+    },
     "--kinds dreams: expected kinds out of filters, features": {
         "flags": ("--kinds", "filters,dreams")
     },
@@ -555,6 +562,13 @@ def test_gradients_are_checked_unless_refused(flag):
     argv = ["visualize", "--input", "in", "--output", "out", *flag.split()]
     args = cli.build_parser().parse_args(argv)
     assert cli.config_from_args(args).randomization_check is CHECKED[flag]
+
+
+def test_channels_may_be_none_where_none_is_to_be_chosen():
+    for kinds in ("features", "activation --activation-of layer"):
+        argv = f"visualize --input in --output out --channels top:0 --kinds {kinds}"
+        args = cli.build_parser().parse_args(argv.split())
+        assert cli.config_from_args(args).channels == "top:0"
 
 
 @pytest.mark.parametrize("expected", USAGE_ERRORS)

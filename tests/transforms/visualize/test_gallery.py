@@ -90,6 +90,14 @@ def test_a_sheet_has_its_size_and_tiles_by_name():
     assert tiles[1] == {**place, "left": 50, "channel": 8, **numbers}
 
 
+def test_a_sheet_without_a_map_has_no_tile():
+    bare = row(kind="top-images", channel=None, left=0, top=0, width=0, height=0)
+
+    sheet = sheet_data([bare])
+
+    assert (sheet["layer"], records(sheet["tiles"])) == (LAYER, [])
+
+
 def test_a_strip_has_a_layer_for_each_tile():
     photograph = row(scale="strip", layer="", channel=None)
 

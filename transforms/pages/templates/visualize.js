@@ -19,7 +19,7 @@
   const state = { image: 0, view: "", layer: layers[0], channel: null, scale: "layer", part: "overlay" };
   const views = stylebeam.makeViews({
     index, state, set, to,
-    sheets: () => loaded.get(images[state.image].id),
+    sheets: () => loaded.get(images[state.image]?.id),
   });
   const viewOf = value => views.find(view => view.value === value);
   const ofImage = () => viewOf(state.view)?.ofImage ?? true;

@@ -130,6 +130,7 @@ stylebeam.makeViews = ({ index, state, sheets, set, to }) => {
   function topImages() {
     const sheet = find(index.common, "top-images", state.layer);
     if (!sheet) return none();
+    if (!sheet.tiles.length) return message("No image excites a channel that was asked for.");
     const rowOf = channel => {
       const tiles = sheet.tiles.filter(tile => tile.channel === channel);
       return make("div", "row", {}, channelLink(channel), tilesOf(...tiles.map(tile => map(sheet, tile, 108, [short(tile.maximum)]))));
