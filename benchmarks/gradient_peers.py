@@ -241,8 +241,16 @@ def main() -> None:
             with np.load(folder / f"{peer}.npz") as others:
                 for kind in others:
                     other = others[kind].ravel()
-                    found = np.corrcoef(maps[kind].ravel(), other)[0, 1]
-                    remark = REMARKS.get((peer, kind), "")
+                    told = [REMARKS.get((peer, kind), "")]
+                    # A map of a peer that has no number somewhere says nothing there.
+                    known = np.isfinite(other)
+                    if not known.all():
+                        told.append(f"{1 - known.mean():.0%} of its map are no numbers")
+                    found = np.nan
+                    if known.any():
+                        ours_there = maps[kind].ravel()[known]
+                        found = np.corrcoef(ours_there, other[known])[0, 1]
+                    remark = "; ".join(filter(None, told))
                     print(f"| {kind} | {peer} | {found:.4f} {remark} |")
 
 
