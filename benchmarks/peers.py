@@ -41,7 +41,7 @@ import numpy as np
 
 ROUNDS = 7
 STEP_SECONDS = 0.2  # a step is repeated for so long in each round
-JOB_PAIRS = 64
+JOB_PAIRS = 256
 GRIDS = {"8 x 64": (8, 64), "64 x 64": (64, 64), "one style a photograph": (1, 1)}
 MAGENTA_SIDE = 384
 
