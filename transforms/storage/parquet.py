@@ -246,7 +246,10 @@ class _Footer:
         return {
             group
             for group, span in enumerate(self._ranges[column])
-            if span is None or span[0] <= value <= span[1]
+            # Of another type they exclude nothing; the filter says what is wrong.
+            if span is None
+            or type(span[0]) is not type(value)
+            or span[0] <= value <= span[1]
         }
 
     def _ranges_of(self, column: str) -> list[tuple[Any, Any] | None]:

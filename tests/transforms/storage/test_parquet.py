@@ -127,6 +127,16 @@ class TestFilters:
             found = read_table(output.path("t.parquet"), key=key)
             assert found.num_rows == table["key"].to_pylist().count(key)
 
+    @pytest.mark.parametrize("values", [[1, 2], [1.5, 2.5], [[1], []]])
+    def test_a_column_of_another_type_is_damage(self, output, values):
+        write_table(output, "t.parquet", pa.table({"key": values}))
+        with pytest.raises(DamagedFileError, match=r"t\.parquet"):
+            read_table(output.path("t.parquet"), key="a")
+
+    def test_bytes_are_found_as_text_is(self, output):
+        write_table(output, "t.parquet", pa.table({"key": [b"\xff", b"a"]}))
+        assert read_table(output.path("t.parquet"), key="a").num_rows == 1
+
     def test_a_column_that_is_not_there_is_named(self, output):
         write_table(output, "t.parquet", self.table(3))
         with pytest.raises(DamagedFileError, match="there is no column content"):
