@@ -1,4 +1,4 @@
-"""Files that tell whether they are as they were written: sealed Parquet, TFRecord.
+"""Files that tell whether they are as they were written.
 
 A Parquet file names its pages by their place from the beginning and its footer by its
 place from the end. So there is room between the two that no reader looks at, and there
@@ -7,13 +7,17 @@ of it read the file as any other.
 
     pages | marker (8 bytes) | sha256 (32 bytes) | footer | its length (4) | PAR1
 
+A line of JSON has the CRC-32C of the line without it as its last value, `crc32c`.
+
 A file without a seal, of another program or an earlier stylebeam, is taken as it is.
 Imports neither TensorFlow nor Beam.
 """
 
 import hashlib
+import json
 import struct
-from typing import BinaryIO, Final
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Final
 
 import google_crc32c
 
@@ -34,6 +38,11 @@ _CHUNK: Final = 1 << 20
 
 # A marker that differs in no more bytes than this is a damaged marker.
 _MOST_WRONG: Final = 2
+
+
+_CRC_KEY: Final = b', "crc32c": "'
+_CRC_DIGITS: Final = 8
+_LINE_END: Final = b'"}\n'
 
 
 class DamagedFileError(ValueError):
@@ -107,6 +116,43 @@ def _feed(digest: "hashlib._Hash", file: BinaryIO, length: int) -> None:
             return
         digest.update(chunk)
         length -= len(chunk)
+
+
+def sealed_line(row: Mapping[str, Any]) -> bytes:
+    r"""Return an object, not empty, as a line of JSON with its checksum.
+
+    >>> sealed_line({"step": 1})
+    b'{"step": 1, "crc32c": "e650f0cb"}\n'
+    """
+    body = json.dumps(row).encode()
+    crc = b"%08x" % google_crc32c.value(body)
+    return body[:-1] + _CRC_KEY + crc + _LINE_END
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """Return the object of a line that `sealed_line` wrote, without its checksum.
+
+    A line without a checksum, of an earlier stylebeam, is taken as it is.
+
+    Raises:
+        DamagedFileError: It is no line with an object, or not as it was written; a
+            line of a killed process may be half a line.
+    """
+    place = len(line) - len(_LINE_END) - _CRC_DIGITS - len(_CRC_KEY)
+    marker = line[max(place, 0) :][: len(_CRC_KEY)]
+    wrong = sum(a != b for a, b in zip(marker, _CRC_KEY, strict=False))
+    if len(marker) == len(_CRC_KEY) and wrong <= _MOST_WRONG:
+        crc = b"%08x" % google_crc32c.value(line[:place] + b"}")
+        if line[place:] != _CRC_KEY + crc + _LINE_END:
+            raise DamagedFileError("the line is not as it was written")
+        line = line[:place] + _LINE_END[1:]
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"the line is not JSON: {error}") from error
+    if not isinstance(row, dict) or not line.endswith(b"\n"):
+        raise DamagedFileError("expected a whole line with an object")
+    return row
 
 
 def masked_crc(data: bytes) -> bytes:

@@ -3,7 +3,6 @@
 import collections
 import datetime
 import io
-import json
 import statistics
 import sys
 import time
@@ -13,11 +12,13 @@ from typing import Any, Final
 import tqdm
 from PIL import Image
 
+from model.checksums import sealed_line
 from model.training.trainer import StepResult
 from pipelines.command.console.console import console
 from pipelines.command.progress_bar import SECONDS_BETWEEN_EVENTS
 from pipelines.train.tensorboard import EventWriter
 from pipelines.train.workdir import METRICS, Workdir
+from transforms.images.thumbnails import sealed_jpeg
 
 _SECONDS_BETWEEN_LINES: Final = 30.0
 
@@ -85,7 +86,7 @@ class TrainingLog:
         self._events.scalars("held_out", summary, step)
         buffer = io.BytesIO()
         sheet.save(buffer, "JPEG", quality=90, subsampling=0)
-        encoded = buffer.getvalue()
+        encoded = sealed_jpeg(buffer.getvalue())
         self._workdir.output.write(f"samples/step-{step:06d}.jpg", encoded)
         self._events.image("held_out/sheet", encoded, sheet.size, step)
         self._append({"step": step, "kind": "held_out", **summary, "best": best})
@@ -103,7 +104,7 @@ class TrainingLog:
 
     def _append(self, row: Mapping[str, Any]) -> None:
         # Whole lines at once, so that a killed process leaves at most its last half.
-        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.write(sealed_line(row))
         self._file.flush()
 
 

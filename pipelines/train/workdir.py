@@ -1,7 +1,6 @@
 """The folder of a training: what it was asked, where it started, what came of it."""
 
 import dataclasses
-import json
 import pathlib
 import sys
 import time
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.bundle import Bundle, BundleError, load_bundle
+from model.checksums import read_line
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
 from pipelines.command.flags import flag_of
@@ -210,7 +210,8 @@ class Workdir:
         damaged = sum(_step(line) is None for line in lines[:-1])
         if damaged:
             print(
-                f"train: {damaged} lines of {path} are none of metrics and are dropped",
+                f"train: {damaged} lines of {path} are damaged or none of metrics, and "
+                "are dropped",
                 file=sys.stderr,
             )
         kept = [
@@ -223,8 +224,8 @@ class Workdir:
     def evaluated_steps(self) -> set[int]:
         """Return the steps whose evaluations are in the metrics."""
         path = self.root / METRICS
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        rows = [json.loads(line) for line in lines if _step(line + b"\n") is not None]
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        rows = [read_line(line) for line in lines if _step(line) is not None]
         return {int(row["step"]) for row in rows if row.get("kind") == "held_out"}
 
     def clear_temporaries(self) -> None:
@@ -235,8 +236,8 @@ class Workdir:
 def _step(line: bytes) -> int | None:
     """Return the step of a line of metrics; None for half a line, or a damaged one."""
     try:
-        return int(json.loads(line)["step"]) if line.endswith(b"\n") else None
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return int(read_line(line)["step"])
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None
 
 

@@ -1,12 +1,12 @@
 """What must be true of the folder of a training, and of a bundle."""
 
-import json
 import math
 import pathlib
 from collections.abc import Generator, Iterator
 from typing import Final
 
 from model.bundle import BundleError, load_bundle
+from model.checksums import read_line
 from pipelines.verify.findings import Finding, short
 from transforms.images.thumbnails import is_whole
 from transforms.steps.tensorflow_start import without_greeting
@@ -105,7 +105,7 @@ def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[s
     with open_file(output.path(_METRICS)) as file:
         for number, line in enumerate(file, start=1):
             try:
-                row = json.loads(line)
+                row = read_line(line)
                 step = float(row["step"])
                 wrong = "goes back" if step < before else ""
                 before = step
@@ -114,7 +114,7 @@ def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[s
                 else:
                     trained.add(step)
             except (ValueError, LookupError, TypeError, OverflowError):
-                wrong = "is none of metrics"
+                wrong = "is damaged, or none of metrics"
             if wrong:
                 remedy = "the training cuts it off when it goes on before that step"
                 yield Finding(_METRICS, f"line {number} {wrong}", remedy)

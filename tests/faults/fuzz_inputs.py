@@ -1,6 +1,7 @@
 """Good inputs of each kind, and strategies for strange ones of the right form."""
 
 import contextlib
+import copy
 import csv
 import dataclasses
 import io
@@ -363,17 +364,19 @@ def strange_json(value: Any) -> st.SearchStrategy[bytes]:
             yield from places(inner, (*path, key))
 
     def replaced(changes: list[tuple[tuple[Any, ...], Any]]) -> bytes:
-        copy = json.loads(json.dumps(value))
-        for path, new in changes:
+        whole = json.loads(json.dumps(value))
+        for path, chosen in changes:
+            # A second change may go into what the first one put in.
+            new = copy.deepcopy(chosen)
             if not path:
-                copy = new
+                whole = new
                 continue
-            part = copy
+            part = whole
             with contextlib.suppress(KeyError, IndexError, TypeError):
                 for key in path[:-1]:
                     part = part[key]
                 part[path[-1]] = new
-        return json.dumps(copy).encode()
+        return json.dumps(whole).encode()
 
     change = st.tuples(st.sampled_from(list(places(value))), strange)
     return st.builds(replaced, st.lists(change, min_size=1, max_size=2))

@@ -12,7 +12,9 @@ from model.checksums import (
     check_parquet,
     is_intact_record,
     masked_crc,
+    read_line,
     seal_parquet,
+    sealed_line,
 )
 
 TABLE = pa.table({"key": [f"k{i}" for i in range(40)], "number": list(range(40))})
@@ -70,3 +72,36 @@ def test_record_is_intact_as_it_was_written_alone():
         assert not is_intact_record(bytes(damaged))
     assert not is_intact_record(frame[:-1])
     assert not is_intact_record(b"")
+
+
+ROW = {"step": 7, "kind": "train", "total": 0.25, "best": False}
+
+
+def test_a_line_is_read_without_its_checksum():
+    line = sealed_line(ROW)
+    assert line.startswith(b'{"step": 7, "kind": "train", "total": 0.25, "best": false')
+    assert read_line(line) == ROW
+
+
+def test_each_flipped_bit_of_a_line_is_seen():
+    line = sealed_line(ROW)
+    for bit in range(8 * len(line)):
+        damaged = bytearray(line)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DamagedFileError):
+            read_line(bytes(damaged))
+    for length in range(len(line)):
+        with pytest.raises(DamagedFileError):
+            read_line(line[:length])
+
+
+def test_a_line_without_a_checksum_is_read_as_it_is():
+    assert read_line(b'{"step": 7}\n') == {"step": 7}
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"\n", b"[1]\n", b"7\n", b'{"step": 7}', b"\xff\n", b"[" * 9999]
+)
+def test_what_is_no_line_with_an_object_is_damaged(line):
+    with pytest.raises(DamagedFileError):
+        read_line(line)

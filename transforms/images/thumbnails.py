@@ -135,11 +135,11 @@ def _shrunk_jpeg(
     image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3.0)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
-    return _sealed(file.getvalue())
+    return sealed_jpeg(file.getvalue())
 
 
-def _sealed(data: bytes) -> bytes:
-    """Return a JPEG with the checksum of its bytes in a comment."""
+def sealed_jpeg(data: bytes) -> bytes:
+    """Return a JPEG with the checksum of its bytes in a comment, for `is_whole`."""
     head, rest = data[:_PLACE], data[_PLACE:]
     return head + _COMMENT + _checksum(head, rest) + rest
 
@@ -149,7 +149,7 @@ def _checksum(head: bytes, rest: bytes) -> bytes:
 
 
 def is_whole(data: bytes) -> bool:
-    """Return whether a thumbnail or preview is as it was written.
+    """Return whether a JPEG of `sealed_jpeg` is as it was written.
 
     One without a checksum, of an earlier stylebeam, is taken for whole where it begins
     and ends as a JPEG.

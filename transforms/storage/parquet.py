@@ -288,9 +288,10 @@ def read_table(
     """
     with open_table(path) as file:
         kept = _kept_footer(path, _state(path, file))
+        # Threads that come together each put one; they are equal, so any will do.
         if not kept:
             kept.append(_Footer(file))
-        (footer,) = kept
+        footer = kept[0]
         opened = pq.ParquetFile(file, metadata=footer.metadata, pre_buffer=False)
         if not filters:
             return opened.read(columns=columns, use_threads=False)

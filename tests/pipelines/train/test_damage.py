@@ -88,7 +88,10 @@ def test_damaged_lines_of_metrics_are_told_and_dropped(copied, train_command, ca
     lines[0] = b'{"step": 0}\n'
     path.write_bytes(b"".join(lines))
     assert cli.main(train_command(copied, *MORE)) == 0
-    assert f"train: 4 lines of {path} are none of metrics" in capfd.readouterr().err
+    assert (
+        f"train: 4 lines of {path} are damaged or none of metrics"
+        in capfd.readouterr().err
+    )
     steps = [json.loads(line)["step"] for line in path.read_bytes().splitlines()]
     assert steps == [0, 1, 2, 2, 3, 3, 4, 4]
 

@@ -1,10 +1,14 @@
 """Tables are written as they come and read in part, and nothing else changes."""
 
+import concurrent.futures
+import threading
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from model.checksums import DamagedFileError
+from transforms.storage import parquet
 from transforms.storage.folder import OutputFolder
 from transforms.storage.parquet import (
     compact_tables,
@@ -141,3 +145,24 @@ class TestFilters:
         write_table(output, "t.parquet", self.table(3))
         with pytest.raises(DamagedFileError, match="there is no column content"):
             read_table(output.path("t.parquet"), content="a")
+
+
+def test_threads_that_come_together_read_the_same(output, monkeypatch):
+    """Two bundles of one worker look at a part that neither has seen before."""
+    write_table(output, "table", pa.Table.from_pylist(made(100), SCHEMA))
+    together = threading.Barrier(2, timeout=60)
+
+    class Footer(parquet._Footer):
+        def __init__(self, file):
+            together.wait()
+            super().__init__(file)
+
+    monkeypatch.setattr(parquet, "_Footer", Footer)
+
+    def read(_thread):
+        return read_table(output.path("table"), size=7).to_pylist()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(read, range(2)))
+    assert found == [[made(8)[7]]] * 2
+    assert read(None) == found[0]
