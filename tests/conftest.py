@@ -29,8 +29,8 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Keep a quarter of the cases of each slow test where `SLOW_SEED` is set.
 
-    CI has another seed for each commit, so that it meets them all in turn. A test of
-    one case is always kept.
+    At least one case of a test, but of the tests of a single case a half. CI has
+    another seed for each commit, so that it meets them all in turn.
     """
     seed = os.environ.get("SLOW_SEED")
     if not seed:
@@ -43,10 +43,12 @@ def pytest_collection_modifyitems(
     def chance(item: pytest.Item) -> str:
         return hashlib.sha256(f"{seed}/{item.nodeid}".encode()).hexdigest()
 
-    left_out = set()
-    for of_one_test in cases.values():
-        of_one_test.sort(key=chance)
-        left_out |= set(of_one_test[-(-len(of_one_test) // 4) :])
+    alone = [item for of_one in cases.values() if len(of_one) == 1 for item in of_one]
+    several = [of_one for of_one in cases.values() if len(of_one) > 1]
+    left_out: set[pytest.Item] = set()
+    for found, share in [(alone, 2), *((of_one, 4) for of_one in several)]:
+        found.sort(key=chance)
+        left_out |= set(found[-(-len(found) // share) :])
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=sorted(left_out, key=chance))

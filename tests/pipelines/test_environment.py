@@ -52,6 +52,7 @@ def keras_home(tmp_path: pathlib.Path) -> str:
     return str(home)
 
 
+@pytest.mark.slow
 def test_keras_of_other_programs_does_not_matter(inputs, files_of, keras_home) -> None:
     assert cli.main(stylize(inputs, f"{inputs}/plain")) == 0
     argv = stylize(inputs, f"{inputs}/odd")

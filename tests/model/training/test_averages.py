@@ -58,7 +58,7 @@ def test_without_a_decay_the_last_weights_are_kept(tiny_bundle, batch):
         np.testing.assert_array_equal(trainer.result()[name], array)
 
 
-@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("learns", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_checkpoint_keeps_weights_and_averages(
     level_bundles, tiny_bundle, batch, tmp_path, learns
 ):

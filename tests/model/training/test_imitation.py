@@ -119,6 +119,7 @@ def test_resume_is_exact_before_at_and_behind_the_end_of_imitation(
         np.testing.assert_array_equal(again.result()[name], array)
 
 
+@pytest.mark.slow
 def test_averages_begin_anew_behind_the_imitation(start, tiny_bundle, batch):
     settings = dataclasses.replace(SETTINGS, ema=0.999)
     trainer = Trainer(settings, start, tiny_bundle)

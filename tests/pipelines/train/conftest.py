@@ -9,7 +9,7 @@ from pipelines import cli
 STEPS = ("--steps", "3", "--eval-every", "2", "--checkpoint-every", "2")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(train_command, tmp_path_factory):
     """A finished training of three steps, not to be changed."""
     workdir = tmp_path_factory.mktemp("trained")
