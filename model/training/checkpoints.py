@@ -150,14 +150,12 @@ class Checkpoints:
 
         Those of later steps were damaged, or training would have gone on from them.
         """
-        steps = saved_steps(self.folder)
-        before = sorted(step for step in steps if step <= latest)
+        before = sorted(s for s in saved_steps(self.folder) if s <= latest)
         kept = before[-self.keep :]
         _write_list(self.folder, [f"{_NAME}-{step}" for step in kept])
-        for step in set(steps) - set(kept):
-            paths = self.folder.glob(f"{_NAME}-{step}.*")
-            for path in sorted(paths, key=lambda path: path.suffix != ".index"):
-                path.unlink(missing_ok=True)
+        others = [path for step, path in _files(self.folder) if step not in kept]
+        for path in sorted(others, key=lambda path: path.suffix != ".index"):
+            path.unlink(missing_ok=True)
 
     def clear_temporaries(self) -> None:
         """Remove what a killed or failed save left: nothing that is named as whole."""
@@ -195,15 +193,25 @@ def saved_steps(folder: pathlib.Path) -> list[int]:
     By their index files, which come last, not by TensorFlow's list of them: that may be
     lost, and training must not begin anew over whole checkpoints.
     """
-    names = [path.name for path in folder.glob(f"{_NAME}-*.index")]
-    numbers = [name.removeprefix(f"{_NAME}-").removesuffix(".index") for name in names]
-    return sorted((int(n) for n in numbers if n.isdigit()), reverse=True)
+    steps = [step for step, path in _files(folder) if path.suffix == ".index"]
+    return sorted(steps, reverse=True)
+
+
+def _files(folder: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
+    """Return the files under final names, each with its step."""
+    named = [
+        (path.name.removeprefix(f"{_NAME}-").partition(".")[0], path)
+        for path in folder.glob(f"{_NAME}-*.*")
+    ]
+    return [(int(step), path) for step, path in named if step.isdigit()]
 
 
 def damaged_checkpoints(folder: pathlib.Path) -> dict[str, str]:
     """Return what is wrong with each checkpoint that cannot be read, by its name."""
-    damaged = {}
-    for step in saved_steps(folder):
+    whole = saved_steps(folder)
+    torn = {step for step, _ in _files(folder)} - set(whole)
+    damaged = {f"{_NAME}-{step}": "its index is missing" for step in sorted(torn)}
+    for step in whole:
         name = f"{_NAME}-{step}"
         try:
             _check_readable(str(folder / name))

@@ -1,5 +1,6 @@
 """What must be true of the folder of a training, and of a bundle."""
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Generator, Iterator
@@ -59,8 +60,6 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
         yield Finding(CONFIG, wrong, _NO_OTHER)
     noted = config.get(_START) if isinstance(config, dict) else None
     yield from check_bundle(output, f"{_START}/", noted)
-    if output.exists(f"{_BEST}/{BUNDLE}"):
-        yield from check_bundle(output, f"{_BEST}/")
     folder = pathlib.Path(output.path(_CHECKPOINTS))
     steps = 0
     if folder.is_dir():
@@ -74,8 +73,13 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
                 "the training goes on from the one before",
             )
     sheets = set(output.names(_SAMPLES))
+    has_best = bool(output.names(_BEST))
     if steps or output.exists(_METRICS):
-        sheets |= yield from _metrics(output, steps)
+        told = yield from _metrics(output, steps)
+        sheets |= told.sheets
+        has_best |= told.has_best
+    if has_best:
+        yield from check_bundle(output, f"{_BEST}/")
     for name in sorted(sheets):
         try:
             wrong = "" if is_whole(output.read(name)) else "is damaged"
@@ -88,19 +92,32 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
             yield Finding(name, wrong, remedy)
 
 
-def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[str]]:
-    """Yield what is wrong with the metrics; return the sheets that they tell of.
+@dataclasses.dataclass(slots=True)
+class _Told:
+    """What the metrics tell that there must be.
+
+    Attributes:
+        sheets: Names of the sheets.
+        has_best: Whether a bundle was kept as the best.
+    """
+
+    sheets: set[str]
+    has_best: bool
+
+
+def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, _Told]:
+    """Yield what is wrong with the metrics; return what they tell of.
 
     Args:
         output: The folder of the training.
         steps: Steps that a checkpoint has; each has a line.
     """
     trained: set[float] = set()
-    sheets: set[str] = set()
+    told = _Told(set(), has_best=False)
     if not output.is_file(_METRICS):
         wrong = "is a folder" if output.exists(_METRICS) else "is missing"
         yield Finding(_METRICS, wrong, _NO_OTHER)
-        return sheets
+        return told
     before = -math.inf
     with open_file(output.path(_METRICS)) as file:
         for number, line in enumerate(file, start=1):
@@ -110,7 +127,8 @@ def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[s
                 wrong = "goes back" if step < before else ""
                 before = step
                 if row["kind"] == _EVALUATED:
-                    sheets.add(f"{_SAMPLES}/step-{int(step):06d}.jpg")
+                    told.sheets.add(f"{_SAMPLES}/step-{int(step):06d}.jpg")
+                    told.has_best |= row.get("best") is True
                 else:
                     trained.add(step)
             except (ValueError, LookupError, TypeError, OverflowError):
@@ -118,9 +136,9 @@ def _metrics(output: OutputFolder, steps: int) -> Generator[Finding, None, set[s
             if wrong:
                 remedy = "the training cuts it off when it goes on before that step"
                 yield Finding(_METRICS, f"line {number} {wrong}", remedy)
-                return sheets
+                return told
     missing = [step for step in range(1, steps + 1) if step not in trained]
     if missing:
         wrong = f"has no line of step {missing[0]} ({len(missing)} are missing)"
         yield Finding(_METRICS, wrong, _NO_OTHER)
-    return sheets
+    return told

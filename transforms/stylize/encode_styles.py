@@ -1,21 +1,24 @@
 """Gets the vectors of styles: from pictures, or from a bank alone."""
 
+import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 
-from transforms.elements import Count, Failure, ImageRef
-from transforms.images.load import load_image
+from transforms.elements import Count, Failure, ImageError, ImageRef
+from transforms.images.load import ImageBytes, LoadedImage, load_image
 from transforms.images.thumbnails import STYLE, is_shown, write_preview
-from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes, group_refs
+from transforms.steps.equal_bytes import EqualImages, GroupEqualBytes
+from transforms.steps.one_behind import OneBehindDoFn
 from transforms.steps.outcome import count_one
-from transforms.steps.try_map import TryMap
+from transforms.steps.try_map import FAILED
 from transforms.storage.folder import OutputFolder
 from transforms.storage.worker_progress import progress_of
 from transforms.stylize.cells import StyleShare
@@ -28,55 +31,7 @@ from transforms.stylize.style_bank import (
     shared_bank,
 )
 
-
-@dataclasses.dataclass
-class EncodeStyle:
-    """Turns the bytes of styles into their vectors, from the bank where it has them.
-
-    Attributes:
-        output: Where the previews go.
-        known: The bank of an earlier run, which is looked into first.
-        settings: What the bank is bound to.
-        encoder: Encodes what the bank lacks.
-        previews: Whether there is a gallery to show the styles.
-    """
-
-    output: OutputFolder
-    known: BankFile | None
-    settings: BankSettings
-    encoder: StyleEncoder
-    previews: bool = True
-
-    def __call__(self, styles: EqualImages) -> tuple[EncodedStyle, ...]:
-        """Return the encoded styles, which share their vectors.
-
-        Raises:
-            ImageError: The image cannot be decoded or encoded.
-        """
-        progress_of(self.output)  # Its clock starts with the first image read.
-        image, refs = styles
-        shares = [StyleShare(ref.id, ref.key, image.sha256) for ref in refs]
-        known = _known(self.known, self.settings).get(image.sha256)
-        new = [share for share in shares if not self._is_there(share, known)]
-        if known is None or new:
-            loaded = load_image(image, self.settings.style_size)
-            for share in new if self.previews else ():
-                write_preview(self.output, _preview_name(share), loaded.pixels)
-            if known is None:
-                known = _Known(*self.encoder(loaded), frozenset())
-            progress_of(self.output).add(styles_encoded=len(new))
-        return tuple(EncodedStyle(share, known.mean, known.std) for share in shares)
-
-    def _is_there(self, share: StyleShare, known: "_Known | None") -> bool:
-        """Return whether the preview of a style is there and shows these bytes."""
-        is_known = known is not None and share.id in known.ids
-        return is_known and (
-            not self.previews or is_shown(self.output, _preview_name(share))
-        )
-
-
-def _preview_name(share: StyleShare) -> str:
-    return f"{STYLE}/{share.id}.jpg"
+_STAGE: Final = "EncodeStyle"  # for the failure rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +41,110 @@ class _Known:
     mean: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
     ids: frozenset[str]
+
+
+# Styles of equal bytes, and their vectors: there, on their way, or why there are none.
+_Begun = tuple[
+    Sequence[ImageRef],
+    Sequence[StyleShare],
+    "_Known | concurrent.futures.Future[_Known] | ImageError",
+]
+
+
+class _EncodeDoFn(OneBehindDoFn):
+    """Turns the bytes of styles into their vectors, from the bank where it has them.
+
+    The network is at one style while the step reads, decodes and shows the next.
+
+    Args:
+        output: Where the previews go.
+        known: The bank of an earlier run, which is looked into first.
+        settings: What the bank is bound to.
+        encoder: Encodes what the bank lacks.
+        previews: Whether there is a gallery to show the styles.
+    """
+
+    def __init__(
+        self,
+        output: OutputFolder,
+        known: BankFile | None,
+        settings: BankSettings,
+        encoder: StyleEncoder,
+        previews: bool,
+    ) -> None:
+        self._output = output
+        self._known = known
+        self._settings = settings
+        self._encoder = encoder
+        self._previews = previews
+        self._done = Metrics.counter(_STAGE, "done")
+        self._failed = Metrics.counter(_STAGE, "failed")
+
+    def setup(self) -> None:
+        self._executor = concurrent.futures.ThreadPoolExecutor(1)
+
+    def teardown(self) -> None:
+        self._executor.shutdown()
+
+    def begin(self, styles: EqualImages) -> _Begun:
+        progress_of(self._output)  # Its clock starts with the first image read.
+        image, refs = styles
+        shares = [StyleShare(ref.id, ref.key, image.sha256) for ref in refs]
+        try:
+            return refs, shares, self._vectors(image, shares)
+        except ImageError as error:
+            return refs, shares, error
+
+    def end(self, begun: _Begun) -> Iterator[Any]:
+        refs, shares, vectors = begun
+        try:
+            if isinstance(vectors, ImageError):
+                raise vectors
+            found = vectors if isinstance(vectors, _Known) else vectors.result()
+        except ImageError as error:
+            for ref in refs:
+                self._failed.inc()
+                yield TaggedOutput(FAILED, ref.failure(_STAGE, error))
+            return
+        self._done.inc()
+        for share in shares:
+            yield EncodedStyle(share, found.mean, found.std)
+
+    def _vectors(
+        self, image: ImageBytes, shares: Sequence[StyleShare]
+    ) -> "_Known | concurrent.futures.Future[_Known]":
+        """Return the vectors that styles share, or what will give them.
+
+        Raises:
+            ImageError: The image cannot be decoded.
+        """
+        known = _known(self._known, self._settings).get(image.sha256)
+        new = [share for share in shares if not self._is_there(share, known)]
+        if known is not None and not new:
+            return known
+        loaded = load_image(image, self._settings.style_size)
+        for share in new if self._previews else ():
+            write_preview(self._output, _preview_name(share), loaded.pixels)
+        if known is None:
+            return self._executor.submit(self._encode, loaded, len(new))
+        progress_of(self._output).add(styles_encoded=len(new))
+        return known
+
+    def _encode(self, loaded: LoadedImage, count: int) -> "_Known":
+        mean, std = self._encoder(loaded)
+        progress_of(self._output).add(styles_encoded=count)
+        return _Known(mean, std, frozenset())
+
+    def _is_there(self, share: StyleShare, known: "_Known | None") -> bool:
+        """Return whether the preview of a style is there and shows these bytes."""
+        is_known = known is not None and share.id in known.ids
+        return is_known and (
+            not self._previews or is_shown(self._output, _preview_name(share))
+        )
+
+
+def _preview_name(share: StyleShare) -> str:
+    return f"{STYLE}/{share.id}.jpg"
 
 
 @functools.lru_cache(maxsize=1)
@@ -179,19 +238,16 @@ class EncodeStyles(beam.PTransform[PCollection[ImageRef], EncodedStyles]):
 
     def expand(self, styles: PCollection[ImageRef]) -> EncodedStyles:
         """Group styles by their bytes, and encode each group once."""
-        encode = EncodeStyle(
+        encode = _EncodeDoFn(
             self.output, self.known, self.settings, self.encoder, self.previews
         )
         read = styles | "ReadStyles" >> GroupEqualBytes("ReadStyle")
-        found = read.groups | "Encode" >> TryMap(encode, "EncodeStyle", group_refs)
-        encoded = found.done | "EachPath" >> beam.FlatMap(_each)
-        failures = (read.failures, found.failed) | "Failures" >> beam.Flatten()
+        step = beam.ParDo(encode).with_outputs(FAILED, main="encoded")
+        found = read.groups | _STAGE >> step
+        encoded = found.encoded
+        failures = (read.failures, found[FAILED]) | "Failures" >> beam.Flatten()
         counts = (
             encoded | "CountDecoded" >> beam.Map(count_one, Count.STYLES_DECODED),
             failures | "CountFailed" >> beam.Map(count_one, Count.STYLES_FAILED),
         ) | "Counts" >> beam.Flatten()
         return EncodedStyles(encoded, counts, failures)
-
-
-def _each(styles: tuple[EncodedStyle, ...]) -> Iterator[EncodedStyle]:
-    yield from styles

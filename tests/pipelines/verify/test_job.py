@@ -322,10 +322,25 @@ class TestOtherOutputs:
         ):
             data = (work / name).read_bytes()
             cut = data[: places.randrange(1, len(data) - 2)]
-            (work / name).write_bytes(cut)
+            flipped = bytearray(data)
+            flipped[places.randrange(len(data))] ^= 1 << places.randrange(8)
+            # A flipped bit of the configuration is the next test's.
+            for damaged in [cut] if name == "config.json" else [cut, bytes(flipped)]:
+                (work / name).write_bytes(damaged)
+                status, lines, _ = verify(work)
+                assert (status, len(lines)) == (1, 1), (name, lines)
+                assert lines[0].startswith(f"{named}: "), (name, lines)
+            (work / name).write_bytes(data)
+        for name, named in (
+            (f"{checkpoint}.index", f"{checkpoint}: is damaged (its index is missing)"),
+            (f"{checkpoint}.data-00000-of-00001", checkpoint),
+            ("bundle/bundle.json", "bundle/bundle.json"),
+        ):
+            data = (work / name).read_bytes()
+            (work / name).unlink()
             status, lines, _ = verify(work)
             assert (status, len(lines)) == (1, 1), (name, lines)
-            assert lines[0].startswith(f"{named}: "), (name, lines)
+            assert lines[0].startswith(named), (name, lines)
             (work / name).write_bytes(data)
         metrics = (work / "metrics.jsonl").read_bytes()
         for kept, wrong in (

@@ -1,5 +1,7 @@
 """Styles get their vectors: once for equal bytes, from a bank where it has them."""
 
+import threading
+
 import apache_beam as beam
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.elements import Count, ImageRef
+from transforms.images.load import load_image
 from transforms.images.thumbnails import preview
 from transforms.storage.folder import OutputFolder
+from transforms.stylize import encode_styles
 from transforms.stylize.encode_styles import EncodeStyles, ReadStyleBank
 from transforms.stylize.network import StyleEncoder
 from transforms.stylize.style_bank import WriteStyleBank, existing_bank
@@ -112,3 +116,29 @@ def test_style_that_breaks_the_network_fails(mixing, encode, grey, monkeypatch):
         failures = result.failures | beam.Map(lambda f: (f.key, str(f.reason)))
         assert_that(result.encoded, equal_to([]), "encoded")
         assert_that(failures, equal_to([("a.pgm", "model_error")]), "failures")
+
+
+def test_the_next_style_is_read_while_the_network_is_at_one(
+    mixing, encode, grey, monkeypatch
+):
+    read, loaded = threading.Event(), []
+
+    def load(image, size):
+        loaded.append(image.ref.key)
+        if len(loaded) == 2:
+            read.set()
+        return load_image(image, size)
+
+    plain = mixing.encode_style
+
+    def encode_style(pixels):
+        assert read.wait(60), "nothing was read meanwhile"
+        return plain(pixels)
+
+    monkeypatch.setattr(encode_styles, "load_image", load)
+    monkeypatch.setattr(mixing, "encode_style", encode_style)
+    styles = [grey("a.pgm", 60), grey("b.pgm", 100), grey("c.pgm", 200)]
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        result = pipeline | beam.Create(styles) | encode()
+        expected = [("a.pgm", 60, 30), ("b.pgm", 100, 50), ("c.pgm", 200, 100)]
+        assert_that(result.encoded | beam.Map(told), equal_to(expected))
