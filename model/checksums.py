@@ -7,7 +7,8 @@ of it read the file as any other.
 
     pages | marker (8 bytes) | sha256 (32 bytes) | footer | its length (4) | PAR1
 
-A line of JSON has the CRC-32C of the line without it as its last value, `crc32c`.
+A line of JSON has the CRC-32C of the line without it as its last value, `crc32c`; the
+object of a JSON file has that of the others.
 
 A file without a seal, of another program or an earlier stylebeam, is taken as it is.
 Imports neither TensorFlow nor Beam.
@@ -20,6 +21,8 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
 import google_crc32c
+
+from model.config import canonical_json
 
 FRAME_HEAD: Final = 12
 """Bytes before a TFRecord: its length (8) and the checksum of that (4)."""
@@ -40,7 +43,8 @@ _CHUNK: Final = 1 << 20
 _MOST_WRONG: Final = 2
 
 
-_CRC_KEY: Final = b', "crc32c": "'
+_CRC: Final = "crc32c"
+_CRC_KEY: Final = f', "{_CRC}": "'.encode()
 _CRC_DIGITS: Final = 8
 _LINE_END: Final = b'"}\n'
 
@@ -153,6 +157,21 @@ def read_line(line: bytes) -> dict[str, Any]:
     if not isinstance(row, dict) or not line.endswith(b"\n"):
         raise DamagedFileError("expected a whole line with an object")
     return row
+
+
+def sealed_object(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object for a JSON file, with the checksum of the others as `crc32c`."""
+    return {**value, _CRC: _object_crc(value)}
+
+
+def is_intact_object(value: Mapping[str, Any]) -> bool:
+    """Return whether an object is as `sealed_object` made it, or has no checksum."""
+    others = {name: part for name, part in value.items() if name != _CRC}
+    return _CRC not in value or value[_CRC] == _object_crc(others)
+
+
+def _object_crc(value: Mapping[str, Any]) -> str:
+    return f"{google_crc32c.value(canonical_json(value)):08x}"
 
 
 def masked_crc(data: bytes) -> bytes:

@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from model.bundle import Bundle, BundleError, load_bundle
-from model.checksums import read_line
+from model.checksums import read_line, sealed_object
 from model.config import canonical_json
 from model.training.checkpoints import saved_steps
 from pipelines.command.flags import flag_of
 from pipelines.command.job_file import JOB, short
+from pipelines.command.training_file import CONFIG, START, wrong_config
 from pipelines.errors import UsageError
 from transforms.storage.folder import TEMPORARY, OutputFolder
 
-CONFIG: Final = "config.json"
 METRICS: Final = "metrics.jsonl"
 TRAIN: Final = "train"
-START: Final = "start"
 BEST: Final = "bundle"
 
 # How long workers wait for their chief to write the folder: it may be normalising an
@@ -63,13 +62,10 @@ class Workdir:
                 f"--workdir {self.root}: {CONFIG} cannot be read ({error}). Put back a "
                 "copy of it, or choose another folder."
             ) from error
-        if found is not None and (
-            not isinstance(found, dict) or not isinstance(found.get("identity"), dict)
-        ):
+        if found is not None and (wrong := wrong_config(found)):
             raise UsageError(
-                f"--workdir {self.root}: {CONFIG} is not of a training: expected an "
-                "object with an identity. Put back a copy of it, or choose another "
-                "folder."
+                f"--workdir {self.root}: {CONFIG} {wrong}. Put back a copy of it, or "
+                "choose another folder."
             )
         if found is None and (self.checkpoints.exists() or self.has(METRICS)):
             raise UsageError(
@@ -127,7 +123,8 @@ class Workdir:
     def begin(self, start: Bundle, config: Mapping[str, Any]) -> None:
         """Write the start and, last, the configuration, which seals the start."""
         start.save(self.root / START)
-        self.output.write_json(CONFIG, {**config, START: start.bundle_id})
+        told = {**config, START: start.bundle_id}
+        self.output.write_json(CONFIG, sealed_object(told))
         self.clear_temporaries()
 
     def wait(self) -> None:

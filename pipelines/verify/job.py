@@ -8,6 +8,7 @@ from typing import Any, Final
 from pipelines.command.flags import refuse_beam_flags
 from pipelines.command.job_file import JOB, wrong_job
 from pipelines.command.lock import only_run
+from pipelines.command.training_file import CONFIG
 from pipelines.errors import UsageError
 from pipelines.verify.config import VerifyConfig
 from pipelines.verify.datasets import check_evaluate, check_ingest
@@ -18,7 +19,7 @@ from pipelines.verify.pictures import (
     check_stylize,
     check_visualize,
 )
-from pipelines.verify.training import BUNDLE, CONFIG, check_bundle, check_training
+from pipelines.verify.training import BUNDLE, check_bundle, check_training
 from transforms.buckets.places import MissingExtraError
 from transforms.storage.folder import OutputFolder
 

@@ -8,16 +8,15 @@ from typing import Final
 
 from model.bundle import BundleError, load_bundle
 from model.checksums import read_line
+from pipelines.command.training_file import CONFIG, START, wrong_config
 from pipelines.verify.findings import Finding, short
 from transforms.images.thumbnails import is_whole
 from transforms.steps.tensorflow_start import without_greeting
 from transforms.storage.files import open_file, read_file
 from transforms.storage.folder import OutputFolder
 
-CONFIG: Final = "config.json"
 BUNDLE: Final = "bundle.json"
 
-_START: Final = "start"
 _BEST: Final = "bundle"
 _METRICS: Final = "metrics.jsonl"
 _EVALUATED: Final = "held_out"
@@ -55,11 +54,11 @@ def check_training(output: OutputFolder) -> Iterator[Finding]:
         config = output.read_json(CONFIG)
     except (OSError, ValueError) as error:
         config = error
-    if not isinstance(config, dict) or not isinstance(config.get("identity"), dict):
-        wrong = "is not the configuration of a training"
+    wrong = wrong_config(config)
+    if wrong:
         yield Finding(CONFIG, wrong, _NO_OTHER)
-    noted = config.get(_START) if isinstance(config, dict) else None
-    yield from check_bundle(output, f"{_START}/", noted)
+    noted = None if wrong else config.get(START)
+    yield from check_bundle(output, f"{START}/", noted)
     folder = pathlib.Path(output.path(_CHECKPOINTS))
     steps = 0
     if folder.is_dir():

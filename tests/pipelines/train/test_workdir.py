@@ -1,5 +1,6 @@
 """The folder of a training: who may go on in it, and what it says of its bundle."""
 
+import contextlib
 import json
 import pathlib
 import threading
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model.bundle import Bundle
+from model.bundle import PACKAGED, Bundle, load_bundle
 from pipelines.errors import UsageError
 from pipelines.train import workdir as module
 from pipelines.train.workdir import Workdir
@@ -35,10 +36,9 @@ class TestBegin:
     ) -> None:
         workdir.begin(tiny_bundle, {"identity": {"seed": 1}})
 
-        assert workdir.read_config() == {
-            "identity": {"seed": 1},
-            "start": tiny_bundle.bundle_id,
-        }
+        found = workdir.read_config() or {}
+        assert found.pop("crc32c")
+        assert found == {"identity": {"seed": 1}, "start": tiny_bundle.bundle_id}
         assert workdir.start().bundle_id == tiny_bundle.bundle_id
         assert not workdir.has(".tmp")
 
@@ -77,6 +77,24 @@ class TestCheck:
 
         with pytest.raises(UsageError, match=said):
             workdir.check(identity)
+
+    def test_each_flipped_bit_of_the_configuration_is_seen(
+        self, workdir: Workdir
+    ) -> None:
+        start = load_bundle(PACKAGED["default"])
+        workdir.begin(start, {"identity": {"batch_size": 8, "init": None}})
+        data = workdir.output.read("config.json")
+        assert workdir.check({"batch_size": 8, "init": None})
+        for bit in range(8 * len(data)):
+            damaged = bytearray(data)
+            damaged[bit // 8] ^= 1 << bit % 8
+            workdir.output.write("config.json", bytes(damaged))
+            with contextlib.suppress(ValueError):
+                # A blank that became another blank says the same.
+                if json.loads(damaged) == json.loads(data):
+                    continue
+            with pytest.raises(UsageError, match=r"config\.json"):
+                workdir.read_config()
 
     @pytest.mark.parametrize("text", ["{", "[1]"])
     def test_configuration_that_is_none_is_refused(
