@@ -145,18 +145,11 @@ def plan_tiles(
 
 
 def _cut(length: int, parts: int, halo: int, align: int) -> list[Span]:
-    """Return stretches that are equally long with their halos.
-
-    So all tiles have one shape: what a network or an allocator does for a shape, it
-    does once. A stretch at the border has but one halo, and so more of its own.
-    """
-    cells, beyond = length // align, halo // align
-    outer = min(cells, -(-(cells + 2 * beyond * (parts - 1)) // parts))
-    starts = [(cells - outer) * i // max(1, parts - 1) for i in range(parts)]
-    cuts = [0, *(min(start + beyond, cells) for start in starts[1:]), cells]
+    cells = length // align
+    cuts = [align * (cells * i // parts) for i in range(parts + 1)]
     return [
-        Span(align * a, align * b, align * start, align * (start + outer))
-        for start, (a, b) in zip(starts, itertools.pairwise(cuts), strict=True)
+        Span(a, b, max(0, a - halo), min(length, b + halo))
+        for a, b in itertools.pairwise(cuts)
         if a < b
     ]
 
@@ -169,8 +162,16 @@ def _fewest(length: int, longest: int, halo: int, align: int) -> int:
     """Return the fewest parts of at most `longest` pixels with halo; 0 for none."""
     if length <= longest:
         return 1
-    room = longest // align * align - 2 * halo
-    return 0 if room < align else math.ceil((length - 2 * halo) / room)
+    room = (longest - 2 * halo) // align * align
+    if room < align:
+        return 0
+    # Parts at the border have one halo only, so there may be fewer than this.
+    most = math.ceil(length / room)
+    for parts in range(2, most + 2):
+        spans = _cut(length, parts, halo, align)
+        if max(span.outer_stop - span.outer_start for span in spans) <= longest:
+            return parts
+    return 0
 
 
 class RunningMoments:
