@@ -42,9 +42,10 @@ _CHUNK: Final = 1 << 20
 # A marker that differs in no more bytes than this is a damaged marker.
 _MOST_WRONG: Final = 2
 
+CRC: Final = "crc32c"
+"""The key of the checksum in a line of JSON and in an object."""
 
-_CRC: Final = "crc32c"
-_CRC_KEY: Final = f', "{_CRC}": "'.encode()
+_CRC_KEY: Final = f', "{CRC}": "'.encode()
 _CRC_DIGITS: Final = 8
 _LINE_END: Final = b'"}\n'
 
@@ -95,8 +96,7 @@ def check_parquet(file: BinaryIO, name: str) -> bool:
     file.seek(place)
     seal = file.read(_SEAL)
     marker = seal[: len(_MARKER)]
-    wrong = sum(a != b for a, b in zip(marker, _MARKER, strict=True))
-    if wrong > _MOST_WRONG:
+    if not is_marker(marker, _MARKER):
         file.seek(0)
         return False
     digest = hashlib.sha256()
@@ -105,11 +105,21 @@ def check_parquet(file: BinaryIO, name: str) -> bool:
     file.seek(place + _SEAL)
     _feed(digest, file, size - place - _SEAL)
     file.seek(0)
-    if wrong or seal[len(_MARKER) :] != digest.digest():
+    if seal != _MARKER + digest.digest():
         raise DamagedFileError(
             f"{name} is damaged: its bytes are not those that were written"
         )
     return True
+
+
+def is_marker(found: bytes, marker: bytes) -> bool:
+    """Return whether some bytes are a marker, or one that was damaged.
+
+    >>> is_marker(b"SEALEB", b"SEALED"), is_marker(b"SE", b"SEALED")
+    (True, False)
+    """
+    wrong = sum(a != b for a, b in zip(found, marker, strict=False))
+    return len(found) == len(marker) and wrong <= _MOST_WRONG
 
 
 def _feed(digest: "hashlib._Hash", file: BinaryIO, length: int) -> None:
@@ -143,9 +153,7 @@ def read_line(line: bytes) -> dict[str, Any]:
             line of a killed process may be half a line.
     """
     place = len(line) - len(_LINE_END) - _CRC_DIGITS - len(_CRC_KEY)
-    marker = line[max(place, 0) :][: len(_CRC_KEY)]
-    wrong = sum(a != b for a, b in zip(marker, _CRC_KEY, strict=False))
-    if len(marker) == len(_CRC_KEY) and wrong <= _MOST_WRONG:
+    if is_marker(line[max(place, 0) :][: len(_CRC_KEY)], _CRC_KEY):
         crc = b"%08x" % google_crc32c.value(line[:place] + b"}")
         if line[place:] != _CRC_KEY + crc + _LINE_END:
             raise DamagedFileError("the line is not as it was written")
@@ -161,17 +169,20 @@ def read_line(line: bytes) -> dict[str, Any]:
 
 def sealed_object(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object for a JSON file, with the checksum of the others as `crc32c`."""
-    return {**value, _CRC: _object_crc(value)}
+    return {**value, CRC: _object_crc(value)}
 
 
 def is_intact_object(value: Mapping[str, Any]) -> bool:
     """Return whether an object is as `sealed_object` made it, or has no checksum."""
-    others = {name: part for name, part in value.items() if name != _CRC}
-    return _CRC not in value or value[_CRC] == _object_crc(others)
+    key = CRC.encode()
+    if not any(is_marker(name.encode("utf-8", "replace"), key) for name in value):
+        return True
+    return value.get(CRC) == _object_crc(value)
 
 
 def _object_crc(value: Mapping[str, Any]) -> str:
-    return f"{google_crc32c.value(canonical_json(value)):08x}"
+    others = {name: part for name, part in value.items() if name != CRC}
+    return f"{google_crc32c.value(canonical_json(others)):08x}"
 
 
 def masked_crc(data: bytes) -> bytes:

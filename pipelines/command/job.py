@@ -17,7 +17,7 @@ from pipelines.command.balances import Balance
 from pipelines.command.console.console import console
 from pipelines.command.console.redaction import clean_json
 from pipelines.command.job_end import JobEnd
-from pipelines.command.job_file import JOB, no_job, short, wrong_job
+from pipelines.command.job_file import JOB, no_job, short, write_job, wrong_job
 from pipelines.command.lock import OutputLock, only_run
 from pipelines.command.overwrite import (
     BEGUN,
@@ -294,7 +294,7 @@ class Job:
         with contextlib.suppress(OSError, RuntimeError):
             if self.output.exists(JOB):
                 value = {**about, "status": status, **clean_json(told)}
-                self.output.write_json(JOB, value)
+                write_job(self.output, value)
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
@@ -323,14 +323,14 @@ class Job:
         if state is not None:
             about[STATE] = state
         # Written first, so that a killed job's output is recognised and continued.
-        self.output.write_json(JOB, {**about, "status": "running"})
+        write_job(self.output, {**about, "status": "running"})
         if state == BEGUN:
             set_aside(self.output, self.records)
             about[STATE] = SET_ASIDE
             lock.start_over()
             if lock.lease is not None:
                 about["lease"] = _numbers(lock.lease)
-            self.output.write_json(JOB, {**about, "status": "running"})
+            write_job(self.output, {**about, "status": "running"})
         return state is not None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.command.balances import Balance, tell_reasons, tell_unlisted
 from pipelines.command.console.console import console
-from pipelines.command.job_file import JOB
+from pipelines.command.job_file import JOB, write_job
 from pipelines.command.overwrite import STATE, delete_leftovers
 from transforms.storage.folder import TEMPORARY, OutputFolder
 from transforms.storage.lease import LeaseLostError, look_at_lease, release
@@ -94,7 +94,7 @@ class JobEnd:
                 "The same command makes them again."
             )
             about = {**self.about, "status": "failed", "error": told}
-            self.output.write_json(JOB, about)
+            write_job(self.output, about)
             raise RuntimeError(told)
         checked = self.balances(counts)
         status = self._status(checked)
@@ -112,7 +112,7 @@ class JobEnd:
             "seconds": round(seconds, 3),
             "timings": _timings(read_progress(self.output)),
         }
-        self.output.write_json(JOB, {**about, **result})
+        write_job(self.output, {**about, **result})
         self.output.delete(TEMPORARY)
         self.check()
         return checked, seconds

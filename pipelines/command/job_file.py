@@ -1,8 +1,21 @@
 """`job.json`: what may stand in it, since the next run goes by it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from model.checksums import CRC, is_intact_object, sealed_object
+from transforms.storage.folder import OutputFolder
+
 JOB: Final = "job.json"
+
+
+def write_job(output: OutputFolder, job: Mapping[str, Any]) -> None:
+    """Write job.json, with its checksum.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    output.write_json(JOB, sealed_object(job))
 
 
 def wrong_job(job: Any) -> str | None:
@@ -12,6 +25,11 @@ def wrong_job(job: Any) -> str | None:
     """
     if not isinstance(job, dict):
         return f"found {short(job)}, expected an object"
+    if not is_intact_object(job):
+        return (
+            "it is not as it was written; if you changed it by hand, delete its line "
+            f'"{CRC}"'
+        )
     if not isinstance(job.get("command"), str):
         return f"command is {short(job.get('command'))}, expected text"
     for name in ("identity", "counts", "timings", "versions", "config"):

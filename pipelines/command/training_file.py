@@ -2,14 +2,14 @@
 
 from typing import Any, Final
 
-from model.checksums import is_intact_object
+from model.checksums import CRC, is_intact_object
 
 CONFIG: Final = "config.json"
 IDENTITY: Final = "identity"
 START: Final = "start"
 
 # `start` and the checksum are not in those of an earlier stylebeam.
-_KNOWN: Final = {IDENTITY, START, "crc32c"}
+_KNOWN: Final = {IDENTITY, START, CRC}
 
 
 def wrong_config(found: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.command.console.console import console
 from pipelines.command.console.redaction import clean_json
-from pipelines.command.job_file import JOB
+from pipelines.command.job_file import JOB, write_job
 from pipelines.engines.run_id import new_run_id
 from pipelines.engines.versions import versions
 from pipelines.train.config import TrainConfig
@@ -82,7 +82,7 @@ class JobNotes:
             raise
 
     def _write(self, **told: Any) -> None:
-        self._workdir.output.write_json(JOB, {**self._about, **told})
+        write_job(self._workdir.output, {**self._about, **told})
 
 
 def settings_of(config: TrainConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from model.checksums import is_marker
 from transforms.elements import ImageError, Reason
 from transforms.images.decoder import decode_image
 from transforms.images.formats import open_image
@@ -22,9 +23,6 @@ from transforms.storage.folder import OutputFolder
 _PLACE: Final = 20
 _COMMENT: Final = b"\xff\xfe\x00\x1bstylebeam crc32c "
 _DIGITS: Final = 8
-
-# A comment that differs in no more bytes than this is a damaged comment.
-_MOST_WRONG: Final = 2
 
 THUMBS = "gallery/thumbs"
 CONTENT = "gallery/content"
@@ -156,11 +154,10 @@ def is_whole(data: bytes) -> bool:
     """
     end = _PLACE + len(_COMMENT)
     comment = data[_PLACE:end]
-    wrong = sum(a != b for a, b in zip(comment, _COMMENT, strict=False))
-    if len(comment) < len(_COMMENT) or wrong > _MOST_WRONG:
+    if not is_marker(comment, _COMMENT):
         return data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
     digits, rest = data[end : end + _DIGITS], data[end + _DIGITS :]
-    return not wrong and digits == _checksum(data[:_PLACE], rest)
+    return comment == _COMMENT and digits == _checksum(data[:_PLACE], rest)
 
 
 def is_shown(output: OutputFolder, name: str) -> bool:

@@ -164,7 +164,7 @@ def test_last_step_does_what_the_launcher_does(
     assert count(3, output, TEMPLATE) == 0
 
     ours, launchers = job_json(output), job_json(tmp_path / "other")
-    for changing in ("run_id", "started", "seconds"):
+    for changing in ("run_id", "started", "seconds", "crc32c"):
         assert ours.pop(changing) != launchers.pop(changing)
     assert ours.pop("config") == {**launchers.pop("config"), "output": str(output)}
     assert ours.pop("launch") == {"beam_flags": [TEMPLATE]}

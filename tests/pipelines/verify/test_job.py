@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
+from pipelines.command.job_file import write_job
+from transforms.storage.folder import OutputFolder
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def test_output_of_an_earlier_version_is_clean_and_its_pages_stay(
     out = made()
     job = json.loads((out / "job.json").read_text())
     job["versions"]["stylebeam"] = "0.0.1"
-    (out / "job.json").write_text(json.dumps(job))
+    write_job(OutputFolder(str(out)), job)
     (out / "gallery" / "index.html").write_text("an older page</html>")
     # And its tables and previews have no seals.
     for path in out.rglob("*.parquet"):
@@ -192,7 +194,7 @@ def test_killed_job_is_named(made, verify):
     out = made()
     job = json.loads((out / "job.json").read_text())
     job["status"] = "running"
-    (out / "job.json").write_text(json.dumps(job))
+    write_job(OutputFolder(str(out)), job)
     status, lines, _ = verify(out)
     assert status == 1
     assert lines == [
