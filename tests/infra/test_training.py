@@ -28,7 +28,7 @@ printf %s "${TF_CONFIG-}" > "$NOTES/tf_config"
 trap 'exit 42' TERM
 times=$(wc -l < "$NOTES/arguments")
 if [ "$times" -le "${FORTY_TWOS-0}" ]; then exit 42; fi
-if [ "${SLEEPS-}" ]; then sleep "$SLEEPS" & wait $!; fi
+if [ "${SLEEPS-}" ]; then touch "$NOTES/asleep"; sleep "$SLEEPS" & wait $!; fi
 exit "${STATUS-0}"
 """
 
@@ -108,7 +108,7 @@ def test_pods_are_found_by_the_names_in_tf_config(start, tmp_path):
     assert spec["completions"] == spec["parallelism"] > 1
     (container,) = POD["containers"]
     for index in range(spec["completions"]):
-        assert start(container, JOB_COMPLETION_INDEX=str(index)).wait(20) == 0
+        assert start(container, JOB_COMPLETION_INDEX=str(index)).wait(60) == 0
         text = (tmp_path / "tf_config").read_text()
         cluster = cluster_from_environment({"TF_CONFIG": text})
         assert cluster.index == index
@@ -124,7 +124,7 @@ def test_pods_are_found_by_the_names_in_tf_config(start, tmp_path):
 def test_pod_ends_with_the_status_of_the_command(start, status):
     (container,) = POD["containers"]
     pod = start(container, JOB_COMPLETION_INDEX="1", STATUS=str(status))
-    assert pod.wait(20) == status
+    assert pod.wait(60) == status
 
 
 def vertex_container(pool=0):
@@ -149,27 +149,26 @@ def test_vertex_knows_every_field():
 
 def test_vertex_pools_run_one_command_whose_batch_divides(start, tmp_path):
     assert vertex_container(0) == vertex_container(1)
-    assert start(vertex_container()).wait(20) == 0
+    assert start(vertex_container()).wait(60) == 0
     workers = sum(int(pool["replicaCount"]) for pool in VERTEX["workerPoolSpecs"])
     assert check_command(tmp_path).settings.batch_size % workers == 0
 
 
 def test_vertex_tries_again_on_42_only(start, tmp_path):
-    assert start(vertex_container(), FORTY_TWOS="3").wait(20) == 0
+    assert start(vertex_container(), FORTY_TWOS="3").wait(60) == 0
     assert len((tmp_path / "arguments").read_text().splitlines()) == 4
     for status in (1, 2):
         (tmp_path / "arguments").unlink()
         ended = start(vertex_container(), STATUS=str(status))
-        assert ended.wait(20) == status
+        assert ended.wait(60) == status
         assert len((tmp_path / "arguments").read_text().splitlines()) == 1
 
 
 def test_vertex_machine_that_is_to_end_ends(start, tmp_path):
-    container = start(vertex_container(), SLEEPS="30")
-    end = time.monotonic() + 10
-    while not (tmp_path / "arguments").exists() and time.monotonic() < end:
+    container = start(vertex_container(), SLEEPS="60")
+    end = time.monotonic() + 60
+    while not (tmp_path / "asleep").exists() and time.monotonic() < end:
         time.sleep(0.05)
-    time.sleep(0.2)
     container.send_signal(signal.SIGTERM)
-    assert container.wait(10) == 42
+    assert container.wait(30) == 42
     assert len((tmp_path / "arguments").read_text().splitlines()) == 1
