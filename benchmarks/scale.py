@@ -92,7 +92,7 @@ def run(command: Sequence[str], workers: int = 1) -> Cost:
         peaks: dict[int, int] = {}
         while process.poll() is None:
             for pid in _tree(process.pid):
-                peaks[pid] = max(peaks.get(pid, 0), _peak(pid))
+                peaks[pid] = max(peaks.get(pid, 0), peak(pid))
             time.sleep(0.1)
         seconds, cpu = time.monotonic() - started, _cpu() - before
         if process.returncode:
@@ -125,7 +125,8 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _peak(pid: int) -> int:
+def peak(pid: int) -> int:
+    """Return the peak memory of a process in MB, 0 where it ended."""
     try:
         text = pathlib.Path(f"/proc/{pid}/status").read_text()
     except OSError:
